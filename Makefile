@@ -1,0 +1,30 @@
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help test lint ci interop quickstart advisories
+
+help: ## Lists these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: ## All tests; no network but loopback, no AWS account
+	$(CARGO) test --workspace --locked
+
+lint: ## Formatting, clippy, and (with cargo-deny) bans, licences and sources
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources; \
+	else \
+		echo "lint: cargo-deny is not installed, so bans, licences and sources are not checked" >&2; \
+	fi
+
+interop: ## Against real registries and clients, as far as this machine has them
+	bash tests/interop/run.sh
+
+quickstart: ## Runs examples/quickstart.rs
+	$(CARGO) run --quiet --locked --example quickstart
+
+ci: lint test interop quickstart ## What CI runs
+
+advisories: ## Known vulnerabilities of the dependencies; needs cargo-deny and the network
+	$(CARGO) deny --locked check advisories

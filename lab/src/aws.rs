@@ -1,0 +1,415 @@
+//! ECR's API, S3, STS and Secrets Manager behind one address, and the registry that belongs to them.
+//!
+//! Give a child process [`Aws::env`] and its AWS SDK talks to this server. The services are told
+//! apart by the `X-Amz-Target` header, by a form body, and S3 by neither.
+
+mod account;
+mod ecr;
+mod error;
+mod s3;
+mod secrets;
+mod sts;
+
+pub use s3::{Bucket, Object};
+
+use crate::faults::Faults;
+use crate::registry::{self, EcrBehaviour, Registry, Repo};
+use crate::server::body::{Body, collect};
+use crate::server::{Door, Server, header, named};
+use crate::wire::Wire;
+use account::Account;
+use bytes::Bytes;
+use error::Failure;
+use hyper::{Request, Response};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// A running stand-in for AWS. It stops when dropped.
+#[derive(Debug)]
+pub struct Aws {
+    server: Server,
+    registry: Registry,
+    account: Arc<Account>,
+}
+
+/// One API call, in the order of arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// `ecr`, `s3`, `sts` or `secretsmanager`.
+    pub service: &'static str,
+    /// `CreateRepository`, `PutObject`, ...
+    pub action: String,
+    /// The repository (several with commas), `bucket/key`, or the secret.
+    pub resource: String,
+    /// Status of the answer.
+    pub status: u16,
+}
+
+/// How the stand-in shall be; see [`Aws::builder`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    account: String,
+    region: String,
+    arn: Option<String>,
+    registry: registry::Builder,
+    proxy_endpoint: Option<String>,
+    token_lifetime: Duration,
+    creation_delay: Duration,
+}
+
+impl Builder {
+    /// The account's number.
+    #[must_use]
+    pub fn account(mut self, number: &str) -> Self {
+        number.clone_into(&mut self.account);
+        self
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn region(mut self, region: &str) -> Self {
+        region.clone_into(&mut self.region);
+        self
+    }
+
+    /// Who the caller is.
+    #[must_use]
+    pub fn arn(mut self, arn: &str) -> Self {
+        self.arn = Some(arn.to_owned());
+        self
+    }
+
+    /// The habits of the registry: [`EcrBehaviour::default`] unless told otherwise.
+    #[must_use]
+    pub fn ecr(mut self, behaviour: EcrBehaviour) -> Self {
+        self.registry = self.registry.ecr(behaviour);
+        self
+    }
+
+    /// The registry as a whole, for switches that ECR does not have.
+    #[must_use]
+    pub fn registry(mut self, registry: registry::Builder) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// What `GetAuthorizationToken` gives as `proxyEndpoint`: the own registry unless told otherwise.
+    #[must_use]
+    pub fn proxy_endpoint(mut self, url: &str) -> Self {
+        self.proxy_endpoint = Some(url.to_owned());
+        self
+    }
+
+    /// How long a registry password lasts; 12 hours unless told otherwise.
+    #[must_use]
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// How long a new repository stays invisible to `DescribeRepositories` and to pushes.
+    #[must_use]
+    pub fn creation_delay(mut self, delay: Duration) -> Self {
+        self.creation_delay = delay;
+        self
+    }
+
+    /// Starts the stand-in and its registry.
+    ///
+    /// # Errors
+    /// When there is no free port or no temporary folder.
+    pub async fn start(self) -> io::Result<Aws> {
+        let registry = self.registry.clone().start().await?;
+        let door = Door::open().await?;
+        let account = Arc::new(Account::new(self, registry.core().clone(), door.host()));
+        let server = door.serve({
+            let account = account.clone();
+            move |request| answer(account.clone(), request)
+        });
+        Ok(Aws {
+            server,
+            registry,
+            account,
+        })
+    }
+}
+
+impl Aws {
+    /// Account 123456789012 in us-east-1, with an ECR-flavoured registry.
+    ///
+    /// # Errors
+    /// When there is no free port or no temporary folder.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// An account to be configured first.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder {
+            account: "123456789012".to_owned(),
+            region: "us-east-1".to_owned(),
+            arn: None,
+            registry: Registry::builder().ecr(EcrBehaviour::default()),
+            proxy_endpoint: None,
+            token_lifetime: Duration::from_hours(12),
+            creation_delay: Duration::ZERO,
+        }
+    }
+
+    /// `127.0.0.1:PORT` of the APIs.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.server.host()
+    }
+
+    /// `http://127.0.0.1:PORT` of the APIs.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The log of the APIs' requests.
+    #[must_use]
+    pub fn wire(&self) -> &Wire {
+        &self.server.wire
+    }
+
+    /// The faults of the APIs' server; see [`Aws::fail`] for those of single actions.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.server.faults
+    }
+
+    /// The registry whose repositories the ECR API manages.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The host name under which the registry is known to the API:
+    /// `<account>.dkr.ecr.<region>.amazonaws.com`.
+    #[must_use]
+    pub fn ecr_host(&self) -> String {
+        self.account.ecr_host()
+    }
+
+    /// The environment for a child process whose AWS SDK shall come here.
+    #[must_use]
+    pub fn env(&self) -> Vec<(String, String)> {
+        [
+            ("AWS_ENDPOINT_URL", &*self.url()),
+            ("AWS_ACCESS_KEY_ID", "AKIALAB"),
+            ("AWS_SECRET_ACCESS_KEY", "lab-secret"),
+            ("AWS_REGION", &self.account.region),
+            ("AWS_DEFAULT_REGION", &self.account.region),
+            ("AWS_ACCOUNT_ID", &self.account.number),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// All calls so far.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.account.state().calls.clone()
+    }
+
+    /// How often an action was called.
+    #[must_use]
+    pub fn count(&self, action: &str) -> usize {
+        self.account
+            .state()
+            .calls
+            .iter()
+            .filter(|call| call.action == action)
+            .count()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_calls(&self) {
+        self.account.state().calls.clear();
+    }
+
+    /// Lets an action fail so many times.
+    pub fn fail(&self, action: &str, code: &str, status: u16, times: u64) {
+        self.account.fail(
+            action,
+            Failure::new(status, code, "the lab was told to fail this call"),
+            times,
+        );
+    }
+
+    /// Throttles an action so many times.
+    pub fn throttle(&self, action: &str, times: u64) {
+        self.account.fail(
+            action,
+            Failure::new(400, "ThrottlingException", "Rate exceeded"),
+            times,
+        );
+    }
+
+    /// How long registry passwords last from now on.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.account.state().token_lifetime = lifetime;
+    }
+
+    /// What `GetAuthorizationToken` claims as `expiresAt` from now on, whatever the lifetime is.
+    pub fn set_expires_at(&self, at: Option<SystemTime>) {
+        self.account.state().expires_at = at;
+    }
+
+    /// What `GetAuthorizationToken` gives as `proxyEndpoint` from now on.
+    pub fn set_proxy_endpoint(&self, url: &str) {
+        url.clone_into(&mut self.account.state().proxy_endpoint);
+    }
+
+    /// The settings of a repository.
+    #[must_use]
+    pub fn repository(&self, name: &str) -> Option<Repo> {
+        let state = self.account.core.store.state();
+        state
+            .repositories
+            .get(name)
+            .map(|repository| repository.settings.clone())
+    }
+
+    /// Creates a repository, or changes the settings of one.
+    pub fn put_repository(&self, name: &str, change: impl FnOnce(&mut Repo)) {
+        change(&mut self.account.core.store.state().repository(name).settings);
+    }
+
+    /// A bucket without its objects' bytes being copied.
+    #[must_use]
+    pub fn bucket(&self, name: &str) -> Option<Bucket> {
+        self.account.state().buckets.get(name).cloned()
+    }
+
+    /// Creates a bucket.
+    pub fn put_bucket(&self, name: &str) {
+        self.account
+            .state()
+            .buckets
+            .entry(name.to_owned())
+            .or_default();
+    }
+
+    /// An object's bytes.
+    #[must_use]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Bytes> {
+        self.account
+            .state()
+            .buckets
+            .get(bucket)?
+            .objects
+            .get(key)
+            .map(|object| object.bytes.clone())
+    }
+
+    /// Stores an object, and its bucket if need be.
+    pub fn put_object(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
+        let object = Object {
+            bytes: bytes.into(),
+            ..Object::default()
+        };
+        self.account
+            .state()
+            .buckets
+            .entry(bucket.to_owned())
+            .or_default()
+            .objects
+            .insert(key.to_owned(), object);
+    }
+
+    /// Stores a secret string under its name or ARN.
+    pub fn put_secret(&self, id: &str, value: &str) {
+        self.account
+            .state()
+            .secrets
+            .insert(id.to_owned(), value.to_owned());
+    }
+}
+
+/// Which protocol a request speaks; errors have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Ecr,
+    Secrets,
+    Sts,
+    S3,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ecr => "ecr",
+            Self::Secrets => "secretsmanager",
+            Self::Sts => "sts",
+            Self::S3 => "s3",
+        }
+    }
+}
+
+async fn answer(account: Arc<Account>, request: Request<Body>) -> Response<Body> {
+    if let Some(response) = account.download_layer(&request) {
+        return named(response, "ecr:download");
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = collect(body).await else {
+        return Failure::new(400, "IncompleteBody", "the body ended early").answer(Service::S3);
+    };
+    let target = header(&head.headers, "x-amz-target").unwrap_or_default();
+    let (service, action, resource, result) = if let Some((prefix, action)) = target.split_once('.')
+    {
+        let input = serde_json::from_slice(&body).unwrap_or_default();
+        let known = prefix == "AmazonEC2ContainerRegistry_V20150921";
+        let service = if known {
+            Service::Ecr
+        } else {
+            Service::Secrets
+        };
+        let handle = if known { ecr::handle } else { secrets::handle };
+        let resource = if known {
+            ecr::resource(&input)
+        } else {
+            secrets::resource(&input)
+        };
+        let result = account
+            .injected(action)
+            .and_then(|()| handle(&account, action, &input));
+        (
+            service,
+            action.to_owned(),
+            resource,
+            result
+                .as_ref()
+                .map(error::json_answer)
+                .map_err(Clone::clone),
+        )
+    } else if sts::is_query(&head) {
+        let action = sts::action(&body);
+        let result = account
+            .injected(&action)
+            .and_then(|()| sts::handle(&account, &action));
+        (Service::Sts, action, String::new(), result)
+    } else {
+        let question = s3::Question::read(&head);
+        let action = question.action();
+        let result = account
+            .injected(&action)
+            .and_then(|()| question.answer(&account, &body));
+        (Service::S3, action, question.resource(), result)
+    };
+    let response = result.unwrap_or_else(|failure| failure.answer(service));
+    let status = response.status().as_u16();
+    let name = format!("{}:{action}", service.name());
+    account.state().calls.push(Call {
+        service: service.name(),
+        action,
+        resource,
+        status,
+    });
+    named(response, name)
+}

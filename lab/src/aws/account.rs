@@ -1,0 +1,115 @@
+//! What the services of an account share.
+
+use super::error::Failure;
+use super::{Bucket, Builder, Call};
+use crate::registry::Core;
+use crate::server::body::Body;
+use hyper::{Request, Response};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) number: String,
+    pub(super) region: String,
+    pub(super) arn: String,
+    pub(super) creation_delay: Duration,
+    pub(super) core: Arc<Core>,
+    /// `127.0.0.1:PORT` of the APIs.
+    host: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) calls: Vec<Call>,
+    pub(super) buckets: BTreeMap<String, Bucket>,
+    pub(super) secrets: HashMap<String, String>,
+    pub(super) settings: HashMap<String, String>,
+    pub(super) token_lifetime: Duration,
+    pub(super) expires_at: Option<SystemTime>,
+    pub(super) proxy_endpoint: String,
+    failures: Vec<(String, Failure, u64)>,
+}
+
+/// Where `GetDownloadUrlForLayer` points to.
+const DOWNLOADS: &str = "/layer-downloads/";
+
+impl Account {
+    pub(super) fn new(builder: Builder, core: Arc<Core>, host: String) -> Self {
+        let proxy_endpoint = builder
+            .proxy_endpoint
+            .unwrap_or_else(|| format!("http://{}", core.host()));
+        let arn = builder
+            .arn
+            .unwrap_or_else(|| format!("arn:aws:iam::{}:user/lab", builder.account));
+        let state = State {
+            calls: Vec::new(),
+            buckets: BTreeMap::new(),
+            secrets: HashMap::new(),
+            settings: HashMap::new(),
+            token_lifetime: builder.token_lifetime,
+            expires_at: None,
+            proxy_endpoint,
+            failures: Vec::new(),
+        };
+        Self {
+            number: builder.account,
+            region: builder.region,
+            arn,
+            creation_delay: builder.creation_delay,
+            core,
+            host,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ecr_host(&self) -> String {
+        format!("{}.dkr.ecr.{}.amazonaws.com", self.number, self.region)
+    }
+
+    pub(super) fn fail(&self, action: &str, failure: Failure, times: u64) {
+        self.state()
+            .failures
+            .push((action.to_owned(), failure, times));
+    }
+
+    /// Fails if a failure of this action is left.
+    pub(super) fn injected(&self, action: &str) -> Result<(), Failure> {
+        let mut state = self.state();
+        let mut due = state
+            .failures
+            .iter_mut()
+            .filter(|(of, _, left)| of == action && *left > 0);
+        match due.next() {
+            Some((_, failure, left)) => {
+                *left -= 1;
+                Err(failure.clone())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The presigned address of a layer.
+    pub(super) fn download_url(&self, repository: &str, digest: &str) -> String {
+        format!(
+            "http://{}{DOWNLOADS}{repository}/{digest}?X-Amz-Signature=lab",
+            self.host
+        )
+    }
+
+    /// Serves a presigned address.
+    pub(super) fn download_layer(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        let (repository, digest) = request
+            .uri()
+            .path()
+            .strip_prefix(DOWNLOADS)?
+            .rsplit_once('/')?;
+        Some(self.core.download(repository, digest, request))
+    }
+}

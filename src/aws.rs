@@ -1,0 +1,160 @@
+//! The door to AWS. Types of the SDK stop here.
+
+mod ecr;
+mod error;
+mod s3;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use tokio::sync::OnceCell;
+
+use crate::reference::EcrHost;
+use crate::settings;
+
+pub use ecr::{Ecr, Token};
+pub use error::Error;
+pub use s3::Bucket;
+
+/// Access to AWS. Nothing is asked before the first call.
+pub struct Aws {
+    settings: settings::Aws,
+    /// Tags for what is created.
+    tags: Vec<(String, String)>,
+    config: OnceCell<SdkConfig>,
+    caller: OnceCell<Caller>,
+    registries: Mutex<HashMap<String, Arc<Ecr>>>,
+}
+
+/// Who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Caller {
+    account: String,
+    partition: String,
+}
+
+impl Aws {
+    /// `module` gives the tags by which its own repositories and bucket are known.
+    #[must_use]
+    pub fn new(settings: settings::Aws, module: &settings::Module) -> Arc<Self> {
+        // The names under which other modules of the framework tag what they create.
+        let tags = [
+            ("SeedFarmerProjectName", &module.project),
+            ("SeedFarmerDeploymentName", &module.deployment),
+            ("SeedFarmerModuleName", &module.name),
+        ];
+        let tags = tags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
+        Arc::new(Self {
+            settings,
+            tags,
+            config: OnceCell::new(),
+            caller: OnceCell::new(),
+            registries: Mutex::default(),
+        })
+    }
+
+    /// The tags for what is created.
+    #[must_use]
+    pub fn tags(&self) -> &[(String, String)] {
+        &self.tags
+    }
+
+    async fn config(&self, region: &str) -> SdkConfig {
+        let config = self.config.get_or_init(|| aws_config::defaults(BehaviorVersion::latest()).load()).await;
+        config.to_builder().region(Region::new(region.to_owned())).build()
+    }
+
+    /// The private registry of a host.
+    #[must_use]
+    pub fn ecr(self: &Arc<Self>, host: &EcrHost) -> Arc<Ecr> {
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || Arc::new(Ecr::new(Arc::clone(self), host.clone()));
+        Arc::clone(registries.entry(host.to_string()).or_insert_with(open))
+    }
+
+    /// The account: as the environment says, or else as STS does.
+    ///
+    /// # Errors
+    /// When STS is needed and does not answer.
+    pub async fn account(&self, region: &str) -> Result<String, Error> {
+        match &self.settings.account {
+            Some(account) => Ok(account.clone()),
+            None => Ok(self.caller(region).await?.account.clone()),
+        }
+    }
+
+    /// The partition, such as `aws-cn`: as the environment says, or else as STS does.
+    ///
+    /// # Errors
+    /// When STS is needed and does not answer.
+    pub async fn partition(&self, region: &str) -> Result<String, Error> {
+        match &self.settings.partition {
+            Some(partition) => Ok(partition.clone()),
+            None => Ok(self.caller(region).await?.partition.clone()),
+        }
+    }
+
+    async fn caller(&self, region: &str) -> Result<&Caller, Error> {
+        let ask = || async {
+            let client = aws_sdk_sts::Client::new(&self.config(region).await);
+            let answer = client.get_caller_identity().send().await;
+            let answer = answer.map_err(|error| Error::new("sts:GetCallerIdentity", "", error))?;
+            let arn = answer.arn().unwrap_or_default();
+            let partition = arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws");
+            let account = answer.account().unwrap_or_default();
+            Ok(Caller { account: account.to_owned(), partition: partition.to_owned() })
+        };
+        self.caller.get_or_try_init(ask).await
+    }
+
+    /// The host of an account's private registry in a region, of whatever partition that is.
+    ///
+    /// # Errors
+    /// When the SDK knows no partition for the region.
+    pub async fn ecr_host(&self, region: &str) -> Result<EcrHost, Error> {
+        let account = self.account(region).await?;
+        let suffix = dns_suffix(region).await?;
+        Ok(EcrHost { account, region: region.to_owned(), suffix })
+    }
+
+    /// The bucket of a name in a region.
+    pub async fn bucket(&self, name: &str, region: &str, account: &str) -> Bucket {
+        let config = self.config(region).await;
+        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(self.settings.custom_s3_endpoint).build();
+        Bucket::new(aws_sdk_s3::Client::from_conf(config), name, region, account)
+    }
+}
+
+/// The DNS suffix of a region's partition, out of the SDK's own partition data: what follows the
+/// region in the host of its ECR API.
+async fn dns_suffix(region: &str) -> Result<String, Error> {
+    let unknown = |why: String| Error::region(region, why);
+    let params = Params::builder().region(region).build().map_err(|error| unknown(error.to_string()))?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
+    let endpoint = endpoint.map_err(|error| unknown(error.to_string()))?;
+    let suffix = endpoint.url().split_once(&format!(".{region}.")).map(|(_, suffix)| suffix);
+    let suffix = suffix.map(|suffix| suffix.trim_end_matches('/')).filter(|suffix| !suffix.is_empty());
+    suffix.map(str::to_owned).ok_or_else(|| unknown(format!("its ECR endpoint is {}", endpoint.url())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_partition_has_its_own_suffix() {
+        for (region, suffix) in [
+            ("us-east-1", "amazonaws.com"),
+            ("eu-central-1", "amazonaws.com"),
+            ("cn-northwest-1", "amazonaws.com.cn"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+        ] {
+            assert_eq!(dns_suffix(region).await.unwrap(), suffix, "{region}");
+        }
+        assert!(dns_suffix("not a region").await.is_err());
+    }
+}

@@ -1,0 +1,144 @@
+//! The bucket for the result document.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration,
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule, Tag, Tagging,
+};
+
+use super::Error;
+
+/// The one region whose buckets are created without naming it (S3's `CreateBucket`).
+const NAMELESS_REGION: &str = "us-east-1";
+
+/// A bucket.
+pub struct Bucket {
+    client: Client,
+    name: String,
+    region: String,
+    account: String,
+}
+
+impl Bucket {
+    pub(super) fn new(client: Client, name: &str, region: &str, account: &str) -> Self {
+        Self { client, name: name.to_owned(), region: region.to_owned(), account: account.to_owned() }
+    }
+
+    /// Makes sure that the bucket exists and is ours. A new one is encrypted, closed to the public and
+    /// to unencrypted connections, and tagged.
+    ///
+    /// # Errors
+    /// When it belongs to somebody else, or cannot be made.
+    pub async fn ensure(&self, partition: &str, tags: &[(String, String)]) -> Result<(), Error> {
+        let head = self.client.head_bucket().bucket(&self.name).expected_bucket_owner(&self.account);
+        match head.send().await {
+            // Without a policy it was left half made by an interrupted run, or is the predecessor's.
+            Ok(_) if self.has_policy().await? => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => self.create().await?,
+            Err(error) => {
+                let status = error.raw_response().map(|response| response.status().as_u16());
+                if status == Some(403) {
+                    let what = "the bucket exists, but it is not this account's or this role may not use it";
+                    return Err(Error::answer("s3:HeadBucket", &self.name, what));
+                }
+                return Err(Error::new("s3:HeadBucket", &self.name, error));
+            }
+        }
+        self.close(partition).await?;
+        self.tag(tags).await
+    }
+
+    async fn has_policy(&self) -> Result<bool, Error> {
+        match self.client.get_bucket_policy().bucket(&self.name).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match Error::new("s3:GetBucketPolicy", &self.name, error) {
+                error if error.code() == Some("NoSuchBucketPolicy") => Ok(false),
+                error => Err(error),
+            },
+        }
+    }
+
+    async fn create(&self) -> Result<(), Error> {
+        let location = (self.region != NAMELESS_REGION).then(|| {
+            let region = BucketLocationConstraint::from(self.region.as_str());
+            CreateBucketConfiguration::builder().location_constraint(region).build()
+        });
+        let request = self.client.create_bucket().bucket(&self.name).set_create_bucket_configuration(location);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            // A build of the same module at the same time was faster.
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_bucket_already_owned_by_you()) => Ok(()),
+            Err(error) => Err(Error::new("s3:CreateBucket", &self.name, error)),
+        }
+    }
+
+    async fn close(&self, partition: &str) -> Result<(), Error> {
+        let block = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(true)
+            .ignore_public_acls(true)
+            .block_public_policy(true)
+            .restrict_public_buckets(true)
+            .build();
+        let request = self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(block);
+        request.send().await.map_err(|error| Error::new("s3:PutBucketPublicAccessBlock", &self.name, error))?;
+
+        let by_default = ServerSideEncryptionByDefault::builder()
+            .sse_algorithm(ServerSideEncryption::Aes256)
+            .build()
+            .expect("the algorithm is set");
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
+        let encryption = ServerSideEncryptionConfiguration::builder().rules(rule).build().expect("there is a rule");
+        let request = self.client.put_bucket_encryption().bucket(&self.name).server_side_encryption_configuration(encryption);
+        request.send().await.map_err(|error| Error::new("s3:PutEncryptionConfiguration", &self.name, error))?;
+
+        let arn = format!("arn:{partition}:s3:::{}", self.name);
+        let policy = serde_json::json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Sid": "DenyUnencryptedConnections",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, format!("{arn}/*")],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }],
+        });
+        let request = self.client.put_bucket_policy().bucket(&self.name).policy(policy.to_string());
+        request.send().await.map_err(|error| Error::new("s3:PutBucketPolicy", &self.name, error))?;
+        Ok(())
+    }
+
+    async fn tag(&self, tags: &[(String, String)]) -> Result<(), Error> {
+        let set: Vec<Tag> = tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build().expect("key and value are set"))
+            .collect();
+        if set.is_empty() {
+            return Ok(());
+        }
+        let tagging = Tagging::builder().set_tag_set(Some(set)).build().expect("there are tags");
+        let request = self.client.put_bucket_tagging().bucket(&self.name).tagging(tagging);
+        request.send().await.map_err(|error| Error::new("s3:PutBucketTagging", &self.name, error))?;
+        Ok(())
+    }
+
+    /// Writes a JSON object; S3 shows the old one or the new one, whole.
+    ///
+    /// # Errors
+    /// When S3 does not take it.
+    pub async fn put_json(&self, key: &str, text: &str) -> Result<(), Error> {
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .expected_bucket_owner(&self.account)
+            .content_type("application/json")
+            .body(ByteStream::from(text.as_bytes().to_vec()));
+        let resource = format!("{}/{key}", self.name);
+        request.send().await.map_err(|error| Error::new("s3:PutObject", &resource, error)).map(drop)
+    }
+}

@@ -1,0 +1,149 @@
+//! Inventory -> [`Charts`]: every chart's archive, byte for byte, with what Chart.yaml and
+//! values.yaml say. No helm program.
+
+pub mod archive;
+mod artifact;
+mod chart;
+pub mod index;
+mod oci;
+mod path;
+mod repository;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use crate::inventory::{ChartRepository, ChartSpec, Inventory};
+use crate::problem::{Problem, Problems};
+use crate::reference::Location;
+use crate::store::Stores;
+
+pub use artifact::Artifact;
+pub use chart::{Chart, Sub};
+
+/// How many charts are fetched at once.
+const AT_ONCE: usize = 16;
+
+/// The fetched charts by their key in the data files.
+pub type Charts = BTreeMap<String, Arc<Fetched>>;
+
+/// A chart as it was published, and what it says of itself.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// What it says of itself.
+    pub chart: Chart,
+    /// Where its bytes come from when it is copied.
+    pub content: Content,
+}
+
+/// Where a chart's bytes come from when it is copied.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// An archive, to become an artifact.
+    Archive {
+        /// The archive.
+        archive: Bytes,
+        /// The provenance file that was published beside it.
+        provenance: Option<Bytes>,
+    },
+    /// It is an artifact of a registry already, and is copied as it is.
+    Artifact(Location),
+}
+
+/// Fetches all charts of an inventory, side by side, each once.
+///
+/// # Errors
+/// Every chart that cannot be had, with what was tried.
+pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Problems> {
+    let repositories = repository::Repositories::new(inventory);
+    // Two keys can name one chart.
+    let mut wanted: Vec<Vec<&ChartSpec>> = Vec::new();
+    for spec in &inventory.charts {
+        let same = |group: &&mut Vec<&ChartSpec>| {
+            let first = group[0];
+            (&first.repository, &first.name, &first.version) == (&spec.repository, &spec.name, &spec.version)
+        };
+        match wanted.iter_mut().find(same) {
+            Some(group) => group.push(spec),
+            None => wanted.push(vec![spec]),
+        }
+    }
+    let fetched: Vec<(Vec<&ChartSpec>, Result<Fetched, Problem>)> = stream::iter(wanted)
+        .map(|group| async {
+            let fetched = fetch_one(group[0], &repositories, stores).await;
+            (group, fetched)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let (mut charts, mut problems) = (Charts::new(), Vec::new());
+    for (group, fetched) in fetched {
+        match fetched {
+            Ok(fetched) => {
+                let fetched = Arc::new(fetched);
+                charts.extend(group.iter().map(|spec| (spec.key.clone(), Arc::clone(&fetched))));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Problems::check(problems)?;
+    Ok(charts)
+}
+
+async fn fetch_one(
+    spec: &ChartSpec,
+    repositories: &repository::Repositories,
+    stores: &Stores,
+) -> Result<Fetched, Problem> {
+    let download = match &spec.repository {
+        ChartRepository::Http(url) => repositories.fetch(url, spec, stores.http()).await?,
+        ChartRepository::Oci(repository) => oci::fetch(repository, spec, stores).await?,
+        ChartRepository::Path(path) => path::fetch(path, spec).await?,
+    };
+    let read = {
+        let archive = download.archive.clone();
+        tokio::task::spawn_blocking(move || Chart::read(&archive)).await
+    };
+    let chart = match read {
+        Ok(Ok(chart)) => chart,
+        Ok(Err(error)) => {
+            let what = format!("its archive from {} is not usable: {error:#}", spec.repository_text);
+            return Err(Problem::input(place(spec), what));
+        }
+        Err(panic) => {
+            let error = anyhow::Error::new(panic).context("reading the archive broke off");
+            return Err(Problem::outside(place(spec), &error));
+        }
+    };
+    // The EKS module unpacks the chart and looks for a folder with the name that the data file gives.
+    if chart.name != spec.name {
+        let what = format!("the archive from {} holds the chart `{}`", spec.repository_text, chart.name);
+        return Err(Problem::input(place(spec), what).remedy("`name` must be the chart's own name"));
+    }
+    let content = match download.artifact {
+        Some(location) => Content::Artifact(location),
+        None => Content::Archive { archive: download.archive, provenance: download.provenance },
+    };
+    Ok(Fetched { chart, content })
+}
+
+/// A chart's bytes as they were published.
+struct Download {
+    archive: Bytes,
+    provenance: Option<Bytes>,
+    /// The artifact of a registry that the archive was read from.
+    artifact: Option<Location>,
+}
+
+/// What a message about a chart starts with.
+fn place(spec: &ChartSpec) -> String {
+    format!("{}: chart {} {}", spec.place, spec.name, spec.version)
+}
+
+/// Whether two texts name one version: as Helm does, with or without a `v` in front.
+fn same_version(a: &str, b: &str) -> bool {
+    a.strip_prefix('v').unwrap_or(a) == b.strip_prefix('v').unwrap_or(b)
+}

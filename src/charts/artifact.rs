@@ -1,0 +1,99 @@
+//! A chart's archive as the OCI artifact that `helm push` would make of it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::oci::{Descriptor, Manifest, media_type};
+
+use super::Chart;
+
+/// The moment that every artifact gives as its creation. Helm writes the archive's time on the
+/// local disk, so that no two pushes are equal; a fixed one makes a second run find the first one's
+/// digest.
+const CREATED: &str = "1970-01-01T00:00:00Z";
+
+/// A manifest with the contents that it refers to.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The contents, config first.
+    pub blobs: Vec<(Descriptor, Bytes)>,
+}
+
+impl Artifact {
+    /// Makes the artifact of a chart (helm: `Push` in `pkg/registry/client.go`). The same chart gives
+    /// the same digest.
+    ///
+    /// # Panics
+    /// Never: a value can always be written as JSON.
+    #[must_use]
+    pub fn of(chart: &Chart, archive: &Bytes, provenance: Option<&Bytes>) -> Self {
+        let config = Bytes::from(escaped_json(&chart.metadata));
+        let config = (Descriptor::of(media_type::HELM_CONFIG, &config), config);
+        let mut layers = vec![(Descriptor::of(media_type::HELM_CHART, archive), archive.clone())];
+        if let Some(provenance) = provenance {
+            layers.push((Descriptor::of(media_type::HELM_PROVENANCE, provenance), provenance.clone()));
+        }
+        layers.sort_by(|(a, _), (b, _)| a.digest.cmp(&b.digest));
+        let brief = |descriptor: &Descriptor| json!({"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size});
+        let manifest = json!({
+            "schemaVersion": 2,
+            "config": brief(&config.0),
+            "layers": layers.iter().map(|(layer, _)| brief(layer)).collect::<Vec<Value>>(),
+            "annotations": annotations(chart),
+        });
+        let bytes = Bytes::from(escaped_json(&manifest));
+        let manifest = Manifest::parse(Some(media_type::OCI_MANIFEST), bytes).expect("it is built as one");
+        let blobs = std::iter::once(config).chain(layers).collect();
+        Self { manifest, blobs }
+    }
+}
+
+/// The annotations that Helm gives (helm: `pkg/registry/chart.go`): the chart's own ones cannot
+/// replace title and version.
+fn annotations(chart: &Chart) -> BTreeMap<String, String> {
+    const NAMESPACE: &str = "org.opencontainers.image";
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let metadata = &chart.metadata;
+    let authors: Vec<String> = metadata
+        .get("maintainers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|maintainer| {
+            let name = text(maintainer, "name")?;
+            Some(text(maintainer, "email").map_or_else(|| name.clone(), |email| format!("{name} ({email})")))
+        })
+        .collect();
+    let source = metadata.get("sources").and_then(|sources| sources.get(0)).and_then(Value::as_str);
+    let generated = [
+        ("description", text(metadata, "description")),
+        ("title", Some(chart.name.clone())),
+        ("version", Some(chart.version.clone())),
+        ("url", text(metadata, "home")),
+        ("created", Some(CREATED.to_owned())),
+        ("source", source.map(str::to_owned)),
+        ("authors", (!authors.is_empty()).then(|| authors.join(", "))),
+    ];
+    let mut annotations: BTreeMap<String, String> = generated
+        .into_iter()
+        .filter_map(|(key, text)| Some((format!("{NAMESPACE}.{key}"), text.filter(|text| !text.trim().is_empty())?)))
+        .collect();
+    let own = metadata.get("annotations").and_then(Value::as_object);
+    for (key, value) in own.into_iter().flatten() {
+        let is_fixed = ["title", "version"].iter().any(|fixed| *key == format!("{NAMESPACE}.{fixed}"));
+        if let (false, Some(text)) = (is_fixed, value.as_str()) {
+            annotations.insert(key.clone(), text.to_owned());
+        }
+    }
+    annotations
+}
+
+/// JSON as Go writes it: `<`, `>` and `&` within texts are escaped.
+fn escaped_json(value: &Value) -> Vec<u8> {
+    let text = value.to_string();
+    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").into_bytes()
+}

@@ -1,0 +1,375 @@
+//! The `index.yaml` of a Helm chart repository.
+//!
+//! Indexes reach 20 MB and more, of which a few charts are wanted. The file that `helm repo index`
+//! writes is cut by its indentation ([`plain`]) and only the wanted charts are parsed; any other
+//! file is read event by event, and what is not wanted is passed over without being built.
+//!
+//! Read as helm v4.3 `pkg/repo/v1/index.go` does: as JSON if it is JSON, else as YAML, where
+//! a chart that is listed twice is an error; entries that are null or lack a version are left out.
+//! Unknown keys, and versions that are unquoted numbers, with which Helm refuses a whole index, are
+//! taken.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use granit_parser::Event;
+
+use crate::yaml::{self, Item, Kind, Limits, Node, Reader};
+
+mod json;
+mod plain;
+#[cfg(test)]
+mod tests;
+
+/// What of an index was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Index {
+    /// The entries of the wanted charts in file order. A chart that the index does not list is not
+    /// here.
+    pub entries: BTreeMap<String, Vec<Entry>>,
+    /// The names of all charts in the index, in file order, wanted or not.
+    pub names: Vec<String>,
+}
+
+/// One version of a chart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// The version as a Go string field receives it (an unquoted `1.10` is `1.1`); never empty.
+    pub version: String,
+    /// Where the archive is: absolute, or relative to the index.
+    pub urls: Vec<String>,
+    /// SHA-256 of the archive in hex, as the index says.
+    pub digest: Option<String>,
+    /// When the entry was made, as written.
+    pub created: Option<String>,
+    /// The version of the packaged application.
+    pub app_version: Option<String>,
+}
+
+/// Why an index could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It exceeds [`MAX_BYTES`].
+    #[error("the index has {bytes} bytes, more than {MAX_BYTES}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// It is not UTF-8: an archive, an image, another encoding.
+    #[error("the index is not text, it is no UTF-8 from byte {position} on")]
+    NotText {
+        /// The first byte that does not fit, from 0.
+        position: usize,
+    },
+    /// It is JSON with values that do not belong there.
+    #[error("the index is JSON of another shape")]
+    Json(#[source] serde_json::Error),
+    /// It is no YAML, or has values that do not belong there.
+    #[error("the index cannot be read")]
+    Yaml(#[from] yaml::Error),
+    /// It can be read and is something else, such as an error page.
+    #[error("this is no index of charts: {0}")]
+    NotAnIndex(&'static str),
+}
+
+/// No index is read that is larger. The largest public ones have about 30 MB.
+pub const MAX_BYTES: usize = 128 << 20;
+
+const LIMITS: Limits = Limits {
+    nodes: 1_000_000,
+    depth: 128,
+    bytes: MAX_BYTES,
+};
+
+/// Reads an index, and of it the entries of the wanted charts.
+///
+/// # Errors
+/// What is too large or no index; with a line number, what is no YAML, names a chart twice, or has
+/// an entry of a wanted chart whose parts have the wrong shape. Errors inside of other charts can
+/// go unnoticed.
+pub fn read(index: impl AsRef<[u8]>, wanted: &BTreeSet<String>) -> Result<Index, Error> {
+    let bytes = index.as_ref();
+    if bytes.len() > MAX_BYTES {
+        return Err(Error::TooLarge { bytes: bytes.len() });
+    }
+    let text = str::from_utf8(bytes).map_err(|error| Error::NotText {
+        position: error.valid_up_to(),
+    })?;
+    if text.trim_start().starts_with('{') {
+        match json::read(text, wanted) {
+            // Then it may still be YAML in flow style.
+            Err(Error::Json(error)) if !error.is_data() => {}
+            result => return result,
+        }
+    }
+    plain::read(text, wanted).map_or_else(|| read_events(text, wanted), Ok)
+}
+
+fn read_events(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error> {
+    let mut reader = Reader::new(text, &LIMITS)?;
+    let root = reader.document()?.ok_or(Error::NotAnIndex("it is empty"))?;
+    if !matches!(root.0, Event::MappingStart(..)) {
+        return Err(Error::NotAnIndex("its top level is no mapping"));
+    }
+    let mut index = Index::default();
+    let mut has_api_version = false;
+    let mut seen = HashSet::new();
+    while let Some(key) = key(&mut reader, &mut seen)? {
+        let value = reader.next()?;
+        match key.as_str() {
+            "apiVersion" => has_api_version = !reader.node(value)?.is_null(),
+            "entries" => read_charts(&mut reader, value, wanted, &mut index)?,
+            _ => reader.skip(value)?,
+        }
+    }
+    if !has_api_version {
+        return Err(Error::NotAnIndex(NO_API_VERSION));
+    }
+    Ok(index)
+}
+
+const NO_API_VERSION: &str = "it has no apiVersion";
+
+fn read_charts<'a>(
+    reader: &mut Reader<'a>,
+    value: Item<'a>,
+    wanted: &BTreeSet<String>,
+    index: &mut Index,
+) -> Result<(), Error> {
+    if !matches!(value.0, Event::MappingStart(..)) {
+        let node = reader.node(value)?;
+        return if node.is_null() {
+            Ok(())
+        } else {
+            Err(node.error("entries must be a mapping").into())
+        };
+    }
+    let mut seen = HashSet::new();
+    while let Some(name) = key(reader, &mut seen)? {
+        let value = reader.next()?;
+        if wanted.contains(&name) {
+            let versions = entries(&reader.node(value)?)?;
+            index.entries.insert(name.clone(), versions);
+        } else {
+            reader.skip(value)?;
+        }
+        index.names.push(name);
+    }
+    Ok(())
+}
+
+/// The next key of a mapping, None at its end.
+fn key(reader: &mut Reader<'_>, seen: &mut HashSet<String>) -> Result<Option<String>, yaml::Error> {
+    let item = reader.next()?;
+    if matches!(item.0, Event::MappingEnd) {
+        return Ok(None);
+    }
+    let node = reader.node(item)?;
+    let key = node.helm_key()?;
+    if key == "<<" {
+        return Err(node.error("a merge key is not expected here"));
+    }
+    if !seen.insert(key.clone()) {
+        return Err(node.error(format!("`{key}` is here for the second time")));
+    }
+    Ok(Some(key))
+}
+
+/// The entries of one chart.
+fn entries(versions: &Node) -> Result<Vec<Entry>, yaml::Error> {
+    if let Some(key) = versions.duplicates().first() {
+        return Err(key.error("the entry has this key twice"));
+    }
+    let mut entries = Vec::new();
+    for node in list(versions, "the versions of a chart")? {
+        if node.is_null() {
+            continue;
+        }
+        if !matches!(node.kind, Kind::Mapping(_)) {
+            return Err(node.error(format!(
+                "an entry must be a mapping, this is a {}",
+                node.kind_name()
+            )));
+        }
+        let text = |key| node.get(key).map_or(Ok(None), go_string);
+        let Some(version) = text("version")?.filter(|version| !version.is_empty()) else {
+            continue;
+        };
+        let urls = node
+            .get("urls")
+            .map_or(Ok(&[][..]), |urls| list(urls, "urls"))?;
+        entries.push(Entry {
+            version,
+            urls: urls
+                .iter()
+                .map(go_string)
+                .filter_map(Result::transpose)
+                .collect::<Result<_, _>>()?,
+            digest: text("digest")?,
+            created: text("created")?,
+            app_version: text("appVersion")?,
+        });
+    }
+    Ok(entries)
+}
+
+fn list<'a>(node: &'a Node, what: &str) -> Result<&'a [Node], yaml::Error> {
+    match &node.kind {
+        Kind::Sequence(items) => Ok(items),
+        _ if node.is_null() => Ok(&[]),
+        _ => Err(node.error(format!(
+            "{what} must be a list, this is a {}",
+            node.kind_name()
+        ))),
+    }
+}
+
+fn go_string(node: &Node) -> Result<Option<String>, yaml::Error> {
+    let scalar = node
+        .as_scalar()
+        .ok_or_else(|| node.error(format!("this must be text, it is a {}", node.kind_name())))?;
+    Ok(scalar.go_string())
+}
+
+impl Index {
+    /// The entry of a version of a wanted chart: the one with exactly this text, else the one that
+    /// differs by a leading `v`.
+    ///
+    /// # Errors
+    /// What comes closest.
+    pub fn find(&self, chart: &str, version: &str) -> Result<&Entry, Missing> {
+        let Some(entries) = self.entries.get(chart) else {
+            return Err(Missing::Chart {
+                chart: chart.to_owned(),
+                similar: self.similar(chart),
+            });
+        };
+        let with = |text: &str| entries.iter().find(|entry| entry.version == text);
+        let other = version
+            .strip_prefix('v')
+            .map_or_else(|| format!("v{version}"), str::to_owned);
+        with(version)
+            .or_else(|| with(&other))
+            .ok_or_else(|| Missing::Version {
+                chart: chart.to_owned(),
+                version: version.to_owned(),
+                closest: closest(version, entries.iter().map(|entry| entry.version.as_str())),
+            })
+    }
+
+    /// The names that look most like this one, at most three.
+    fn similar(&self, chart: &str) -> Vec<String> {
+        let mut names: Vec<_> = self
+            .names
+            .iter()
+            .map(|name| (strsim::jaro_winkler(chart, name), name))
+            .filter(|(similarity, name)| *similarity > 0.8 && *name != chart)
+            .collect();
+        names.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        names
+            .into_iter()
+            .take(3)
+            .map(|(_, name)| name.clone())
+            .collect()
+    }
+}
+
+/// What an index lacks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// The chart.
+    #[error("the index has no chart `{chart}`")]
+    Chart {
+        /// Its name.
+        chart: String,
+        /// At most three names in the index that look like it, the most similar first.
+        similar: Vec<String>,
+    },
+    /// The version.
+    #[error("the index has no version `{version}` of the chart `{chart}`")]
+    Version {
+        /// The chart, which the index has.
+        chart: String,
+        /// The version that it has not.
+        version: String,
+        /// The versions that it has.
+        closest: Closest,
+    },
+}
+
+impl Missing {
+    /// What the index has that comes close, as a sentence for a person; None if there is nothing.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Chart { similar, .. } if similar.is_empty() => None,
+            Self::Chart { similar, .. } => Some(format!("similar names: {}", similar.join(", "))),
+            Self::Version { closest, .. } => closest.remedy(),
+        }
+    }
+}
+
+/// The known versions around one that is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closest {
+    /// At most two versions before it, the closest first.
+    pub below: Vec<String>,
+    /// At most two versions after it, the closest first.
+    pub above: Vec<String>,
+    /// The newest version that is no prerelease, if there is one, else the newest.
+    pub newest: Option<String>,
+}
+
+/// The versions closest to one, which need not be one itself. What is no semantic version is left
+/// out of the known ones.
+pub fn closest<'a>(version: &str, known: impl IntoIterator<Item = &'a str>) -> Closest {
+    let mut known: Vec<_> = known
+        .into_iter()
+        .filter_map(|text| Some((parse_version(text)?, text)))
+        .collect();
+    known.sort();
+    let newest = known
+        .iter()
+        .rfind(|(parsed, _)| parsed.pre.is_empty())
+        .or(known.last());
+    let (below, above) = match parse_version(version) {
+        Some(asked) => known.split_at(known.partition_point(|(parsed, _)| *parsed <= asked)),
+        None => Default::default(),
+    };
+    let text = |(_, text): &(semver::Version, &str)| (*text).to_owned();
+    Closest {
+        below: below.iter().rev().take(2).map(text).collect(),
+        above: above.iter().take(2).map(text).collect(),
+        newest: newest.map(text),
+    }
+}
+
+impl Closest {
+    /// These versions as a sentence for a person; None if there are none.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        let newest = self.newest.as_ref()?;
+        let around: Vec<_> = self
+            .below
+            .iter()
+            .rev()
+            .chain(&self.above)
+            .map(String::as_str)
+            .collect();
+        Some(if around.is_empty() {
+            format!("the newest version is {newest}")
+        } else {
+            format!(
+                "the closest versions are {}; the newest is {newest}",
+                around.join(", ")
+            )
+        })
+    }
+}
+
+/// A version as people write it: with or without a leading `v`, and with one to three numbers.
+fn parse_version(text: &str) -> Option<semver::Version> {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let padding = ".0".repeat(2_usize.saturating_sub(numbers.matches('.').count()));
+    semver::Version::parse(&format!("{numbers}{padding}{rest}")).ok()
+}

@@ -1,0 +1,151 @@
+//! Charts from the local disk: a folder, an archive, or a folder that holds such.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use bytes::Bytes;
+
+use crate::inventory::ChartSpec;
+use crate::problem::Problem;
+
+use super::{Download, archive, place, same_version};
+
+/// Reads a chart from the local disk.
+pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Problem> {
+    let (path, name, version) = (path.to_owned(), spec.name.clone(), spec.version.clone());
+    let place = place(spec);
+    let read = tokio::task::spawn_blocking(move || {
+        let found = find(&path, &name, &version)?;
+        if found.is_dir() {
+            let archive = archive::pack(&found, &name)?;
+            return anyhow::Ok((Bytes::from(archive), None));
+        }
+        let archive = std::fs::read(&found).with_context(|| format!("cannot read {}", found.display()))?;
+        let beside = PathBuf::from(format!("{}.prov", found.display()));
+        let provenance = match std::fs::read(&beside) {
+            Ok(content) => Some(Bytes::from(content)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", beside.display())),
+        };
+        Ok((Bytes::from(archive), provenance))
+    });
+    let read = read.await.map_err(anyhow::Error::new).and_then(|read| read);
+    let (archive, provenance) = read.map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
+    let chart = super::Chart::read(&archive).map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
+    if !same_version(&chart.version, &spec.version) {
+        let what = format!("{} holds version {}", spec.repository_text, chart.version);
+        return Err(Problem::input(place, what).remedy("pin that version in the data file, or bring the wanted one"));
+    }
+    Ok(Download { archive, provenance, artifact: None })
+}
+
+/// The chart's folder or archive: the path itself, or what has its name in it.
+fn find(path: &Path, name: &str, version: &str) -> anyhow::Result<PathBuf> {
+    if path.is_file() || path.join("Chart.yaml").is_file() {
+        return Ok(path.to_owned());
+    }
+    let bare = version.strip_prefix('v').unwrap_or(version);
+    let candidates = [format!("{name}-{version}.tgz"), format!("{name}-{bare}.tgz"), format!("{name}-v{bare}.tgz"), name.to_owned()];
+    let found = candidates.iter().map(|candidate| path.join(candidate)).find(|candidate| {
+        candidate.is_file() || candidate.join("Chart.yaml").is_file()
+    });
+    found.with_context(|| {
+        let tried: Vec<String> = ["Chart.yaml".to_owned()].into_iter().chain(candidates).collect();
+        format!("there is no chart at {}: looked for {}", path.display(), tried.join(", "))
+    })
+}
+
+/// The rules of `.helmignore`: one glob a line, `!` takes back, a `/` at the end means folders, one
+/// elsewhere binds to the chart's folder.
+pub(super) struct Ignore(Vec<Rule>);
+
+struct Rule {
+    pattern: Vec<char>,
+    takes_back: bool,
+    folders_only: bool,
+    whole_path: bool,
+}
+
+impl Ignore {
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let file = folder.join(".helmignore");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Ok(Self::parse(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::parse("")),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        // Helm itself always leaves this one out.
+        let lines = std::iter::once("templates/.?*").chain(text.lines()).map(str::trim);
+        Self(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(Rule::parse).collect())
+    }
+
+    pub(super) fn matches(&self, path: &str, is_dir: bool) -> bool {
+        let mut ignored = false;
+        for rule in &self.0 {
+            if rule.matches(path, is_dir) {
+                ignored = !rule.takes_back;
+            }
+        }
+        ignored
+    }
+}
+
+impl Rule {
+    fn parse(line: &str) -> Self {
+        let (takes_back, line) = line.strip_prefix('!').map_or((false, line), |line| (true, line));
+        let (folders_only, line) = line.strip_suffix('/').map_or((false, line), |line| (true, line));
+        Self {
+            takes_back,
+            folders_only,
+            whole_path: line.contains('/'),
+            pattern: line.strip_prefix('/').unwrap_or(line).chars().collect(),
+        }
+    }
+
+    fn matches(&self, path: &str, is_dir: bool) -> bool {
+        if self.folders_only && !is_dir {
+            return false;
+        }
+        let subject = if self.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
+        glob(&self.pattern, &subject.chars().collect::<Vec<char>>())
+    }
+}
+
+/// `*` and `?` within one folder's name, as Go's `filepath.Match`.
+fn glob(pattern: &[char], text: &[char]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some(('*', rest)), _) => {
+            glob(rest, text) || text.split_first().is_some_and(|(first, text)| *first != '/' && glob(pattern, text))
+        }
+        (Some(('?', rest)), Some((first, text))) => *first != '/' && glob(rest, text),
+        (Some((letter, rest)), Some((first, text))) => letter == first && glob(rest, text),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helmignore_leaves_out_what_helm_leaves_out() {
+        let ignore = Ignore::parse("# comment\n*.bak\n.git/\n/ci\n!keep.bak\n");
+        for (path, is_dir, ignored) in [
+            ("a.bak", false, true),
+            ("sub/a.bak", false, true),
+            ("keep.bak", false, false),
+            (".git", true, true),
+            (".git", false, false),
+            ("ci", true, true),
+            ("templates/ci", true, false),
+            ("templates/.swp", false, true),
+            ("values.yaml", false, false),
+        ] {
+            assert_eq!(ignore.matches(path, is_dir), ignored, "{path}");
+        }
+    }
+}

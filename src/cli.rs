@@ -1,0 +1,239 @@
+//! The commands.
+
+mod copy;
+mod deploy;
+mod log;
+mod plan;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::aws::Aws;
+use crate::http::{Credentials, Http};
+use crate::inventory::Inventory;
+use crate::problem::Problems;
+use crate::progress::Screen;
+use crate::reference::Prefix;
+use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target};
+use crate::store::Stores;
+
+/// Done.
+const DONE: u8 = 0;
+/// An artifact failed, or something outside did not do its part; nothing was published.
+const FAILED: u8 = 1;
+/// Bad input or settings; nothing was started.
+const BAD_INPUT: u8 = 2;
+
+/// Copies Helm charts and the images they use into a private registry, and writes the Helm values
+/// that make the charts use the copies.
+#[derive(Debug, Parser)]
+#[command(name = "replicator", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: Log,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  replicator plan --eks-version 1.34 --registry-prefix oci:mirror
+      show what would be copied, and how big it is
+  replicator deploy --eks-version 1.34 --registry-prefix oci:mirror
+      copy everything into the folder `mirror` (an OCI image layout); no AWS, no server
+  replicator deploy
+      in a Seed-Farmer build: all settings come from the environment
+  replicator copy quay.io/prometheus/prometheus:v3.5.0 localhost:5000/prometheus:v3.5.0
+      copy one image
+
+Exit codes: 0 done; 1 something failed, nothing was published; 2 bad input, nothing was started.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Deploy(deploy::Deploy),
+    Plan(plan::Plan),
+    Copy(copy::Copy),
+}
+
+/// How the program speaks.
+#[derive(Debug, Args)]
+struct Log {
+    /// How to log: lines for a person, or JSON objects for a machine
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Output")]
+    log_format: LogFormat,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What every command that talks to registries can be told.
+#[derive(Debug, Args)]
+struct NetworkFlags {
+    /// Platforms to copy, such as linux/amd64,linux/arm64 [default: all, the index untouched]
+    #[arg(long, value_name = "LIST", help_heading = "Copying")]
+    platforms: Option<String>,
+    /// Blobs in transfer at once, 1 to 256 [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Copying")]
+    jobs: Option<usize>,
+    /// How often a request is tried in all [default: 4]
+    #[arg(long, value_name = "N", help_heading = "Copying")]
+    tries: Option<u32>,
+    /// Speak plain HTTP to this host; loopback hosts need no mention (repeatable)
+    #[arg(long, value_name = "HOST", help_heading = "Network")]
+    plain_http: Vec<String>,
+    /// Talk to URL when HOST is meant, be it a registry or a chart repository (repeatable)
+    #[arg(long = "endpoint", value_name = "HOST=URL", help_heading = "Network")]
+    endpoints: Vec<String>,
+}
+
+/// What the commands that work on data files can be told.
+#[derive(Debug, Args)]
+struct DataFlags {
+    /// The EKS version, such as 1.34: names the data file [env: SEEDFARMER_PARAMETER_EKS_VERSION]
+    #[arg(long, value_name = "V")]
+    eks_version: Option<String>,
+    /// The folder of the data files [default: data/eks_dockerimage-replication/versions]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// What stands in front of every name at the target: an ECR registry, host[:port]/prefix of any
+    /// other registry, or oci:DIR [default: <account>.dkr.ecr.<region>.<suffix>/<project>-]
+    #[arg(long, value_name = "PREFIX")]
+    registry_prefix: Option<String>,
+    /// Where result files are written [default: .]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The Seed-Farmer project [env: SEEDFARMER_PROJECT_NAME]
+    #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
+    project: Option<String>,
+    /// The Seed-Farmer deployment [env: SEEDFARMER_DEPLOYMENT_NAME]
+    #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
+    deployment: Option<String>,
+    /// The Seed-Farmer module as <group>-<module> [env: SEEDFARMER_MODULE_NAME]
+    #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
+    module: Option<String>,
+}
+
+impl DataFlags {
+    fn flags(&self, network: &NetworkFlags) -> Flags {
+        Flags {
+            eks_version: self.eks_version.clone(),
+            data_dir: self.data_dir.clone(),
+            registry_prefix: self.registry_prefix.clone(),
+            out: self.out.clone(),
+            project: self.project.clone(),
+            deployment: self.deployment.clone(),
+            module: self.module.clone(),
+            ..network.flags()
+        }
+    }
+}
+
+impl NetworkFlags {
+    fn flags(&self) -> Flags {
+        Flags {
+            platforms: self.platforms.clone(),
+            jobs: self.jobs,
+            tries: self.tries,
+            plain_http: self.plain_http.clone(),
+            endpoints: self.endpoints.clone(),
+            ..Flags::default()
+        }
+    }
+}
+
+/// Runs the program: parses the command line, runs the command, says what went wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::read();
+    let screen = Screen::new(cli.log.log_format == LogFormat::Text);
+    log::start(&cli.log, &screen, environment.color);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(&cli.command, &environment, &screen));
+            // A thread may still hang in a name look-up; nobody waits for it.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    ExitCode::from(match result {
+        Ok(()) => DONE,
+        Err(error) => {
+            let code = exit_code(&error);
+            log::failure(&error);
+            code
+        }
+    })
+}
+
+async fn run(command: &Command, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
+    match command {
+        Command::Deploy(args) => args.run(environment, screen).await,
+        Command::Plan(args) => args.run(environment).await,
+        Command::Copy(args) => args.run(environment, screen).await,
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let problems = error.chain().find_map(|cause| cause.downcast_ref::<Problems>());
+    if problems.is_some_and(Problems::is_input) { BAD_INPUT } else { FAILED }
+}
+
+/// What every run begins with.
+struct Session {
+    settings: Settings,
+    aws: Arc<Aws>,
+    stores: Arc<Stores>,
+}
+
+impl Session {
+    fn open(settings: Settings) -> anyhow::Result<Self> {
+        let aws = Aws::new(settings.aws.clone(), &settings.module);
+        let stores = open_stores(&settings, &settings.network, &aws)?;
+        Ok(Self { settings, aws, stores })
+    }
+
+    /// The target prefix, once account and partition are known.
+    async fn prefix(&self) -> anyhow::Result<Prefix> {
+        match &self.settings.target {
+            Target::Given(prefix) => Ok(prefix.clone()),
+            Target::Named => anyhow::bail!("this command has no target prefix (please report this)"),
+            Target::Module { project, region } => {
+                let host = self.aws.ecr_host(region).await.map_err(|error| anyhow::Error::new(error).context("cannot find out the default target"))?;
+                Ok(Prefix::Ecr { host, path: format!("{project}-") })
+            }
+        }
+    }
+}
+
+fn open_stores(settings: &Settings, network: &Network, aws: &Arc<Aws>) -> anyhow::Result<Arc<Stores>> {
+    let credentials = match &settings.docker_config {
+        Some(path) => Credentials::from_docker_config(path)?,
+        None => Credentials::default(),
+    };
+    let http = Http::new(network, credentials)?;
+    Ok(Arc::new(Stores::new(Arc::new(http), Arc::clone(aws))))
+}
+
+/// Settings and inventory, with the problems of both at once.
+fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory), Problems> {
+    let settings = Settings::new(flags, environment);
+    let inventory = DataFiles::new(flags, environment).and_then(|files| Inventory::read(&files));
+    let (settings, inventory) = Problems::both(settings, inventory)?;
+    for warning in &inventory.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok((settings, inventory))
+}

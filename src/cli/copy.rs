@@ -1,0 +1,101 @@
+//! `replicator copy`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::plan::{self, Kind, Source};
+use crate::problem::{Problem, Problems};
+use crate::progress::Screen;
+use crate::reference::Location;
+use crate::settings::{Environment, Settings};
+
+use super::{NetworkFlags, Session};
+
+/// Copy one reference, or the pairs of an updated_images.json
+///
+/// A reference is host[:port]/repository[:tag][@digest], or oci:DIR:NAME in an image layout folder. All
+/// platforms are copied, digests stay as they are. A repository of ECR is created when it is missing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  replicator copy busybox:1.36 localhost:5000/busybox:1.36
+  replicator copy quay.io/prometheus/prometheus:v3.5.0 oci:mirror:prometheus:v3.5.0
+  replicator copy --list updated_images.json")]
+pub(super) struct Copy {
+    /// What to copy
+    #[arg(value_name = "SRC", required_unless_present = "list", requires = "target")]
+    source: Option<String>,
+    /// Where to
+    #[arg(value_name = "DST")]
+    target: Option<String>,
+    /// A JSON file with the pairs to copy: [{"src": …, "target": …}, …]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
+    list: Option<PathBuf>,
+    /// Where to write replication_report.json [default: nowhere]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    network: NetworkFlags,
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    src: String,
+    target: String,
+}
+
+impl Copy {
+    pub(super) async fn run(&self, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
+        let settings = Settings::without_target(&self.network.flags(), environment);
+        let pairs = self.pairs().map_err(Problems::from);
+        let (settings, pairs) = Problems::both(settings, pairs)?;
+        let copies = copies(&pairs)?;
+        let session = Session::open(settings)?;
+        super::deploy::copy_all(&session, screen, &copies, self.out.as_deref()).await.map(drop)
+    }
+
+    fn pairs(&self) -> Result<Vec<Pair>, Problem> {
+        match (&self.list, &self.source, &self.target) {
+            (Some(list), _, _) => {
+                read_list(list).map_err(|error| Problem::input(format!("--list {}", list.display()), format!("{error:#}")))
+            }
+            (None, Some(src), Some(target)) => Ok(vec![Pair { src: src.clone(), target: target.clone() }]),
+            (None, _, _) => Err(Problem::input("copy", "it needs SRC and DST, or --list FILE")),
+        }
+    }
+}
+
+fn read_list(path: &Path) -> anyhow::Result<Vec<Pair>> {
+    let text = std::fs::read(path).context("cannot read the file")?;
+    serde_json::from_slice(&text).context("it is not a JSON list of {\"src\", \"target\"}")
+}
+
+/// Each pair once; two sources for one target are a conflict.
+fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
+    let (mut copies, mut problems): (Vec<plan::Copy>, Vec<Problem>) = (Vec::new(), Vec::new());
+    for (index, Pair { src, target }) in pairs.iter().enumerate() {
+        let place = if pairs.len() > 1 { format!("pair {}", index + 1) } else { "copy".to_owned() };
+        let mut locate = |text: &str| {
+            text.parse::<Location>().map_err(|error| problems.push(Problem::input(place.as_str(), error.to_string()))).ok()
+        };
+        let (Some(from), Some(to)) = (locate(src), locate(target)) else { continue };
+        match copies.iter().find(|other| other.target == to) {
+            None => copies.push(plan::Copy {
+                kind: Kind::Image,
+                source: Source::At(from),
+                source_text: src.clone(),
+                target: to,
+                target_text: target.clone(),
+                used_by: Vec::new(),
+            }),
+            Some(other) if matches!(&other.source, Source::At(location) if *location == from) => {}
+            Some(other) => {
+                let what = format!("two sources for one target {target}: {} and {src}", other.source_text);
+                problems.push(Problem::input(place, what));
+            }
+        }
+    }
+    Problems::check(problems)?;
+    Ok(copies)
+}

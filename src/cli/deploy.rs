@@ -1,0 +1,131 @@
+//! `replicator deploy`
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::bail;
+
+use crate::charts;
+use crate::copy::{Engine, Outcome};
+use crate::plan::{Copy, Plan};
+use crate::progress::{self, Progress, Screen};
+use crate::publish::{self, Publication, Report};
+use crate::reference::Prefix;
+use crate::settings::{Environment, Settings, Target};
+
+use super::log::chain;
+use super::{DataFlags, NetworkFlags, Session};
+
+/// Copy all charts and images of an EKS version, and publish the result
+///
+/// Fetches the charts that the data files name, finds the images they use, copies charts and images
+/// to the target, and writes `replication_result.json` (the Helm values that make the charts use the
+/// copies), `updated_images.json` and `replication_report.json`. With ECR as target, the result goes to
+/// the module's bucket too, and its place into SEEDFARMER_MODULE_METADATA. If anything fails, everything
+/// else is still copied, but nothing is published.
+#[derive(Debug, clap::Args)]
+pub(super) struct Deploy {
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    network: NetworkFlags,
+}
+
+impl Deploy {
+    pub(super) async fn run(&self, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let (settings, inventory) = super::read(&self.data.flags(&self.network), environment)?;
+        let publication = publication(&settings)?;
+        let session = Session::open(settings)?;
+        let prefix = session.prefix().await?;
+        let (settings, stores) = (&session.settings, &session.stores);
+
+        let charts = charts::fetch(&inventory, stores).await?;
+        let plan = Plan::new(&inventory, &charts, &prefix)?;
+        publish::write_pairs(&plan, &settings.out)?;
+        tracing::info!("EKS {}: {} artifacts to {prefix}", inventory.eks_version, plan.copies.len());
+
+        let outcomes = copy_all(&session, screen, &plan.copies, Some(&settings.out)).await?;
+
+        let result = publish::write_result(&plan, &outcomes, &settings.out)?;
+        if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &prefix) {
+            let published = publication.publish(&result, host, &settings.module, &session.aws).await?;
+            tracing::info!("published s3://{}/{}", published.bucket, published.object);
+        }
+        tracing::info!(
+            "done in {}: {}",
+            progress::duration(started.elapsed()),
+            settings.out.join(publish::RESULT_FILE).display()
+        );
+        Ok(())
+    }
+}
+
+/// Only what goes to ECR is published to a bucket.
+fn publication(settings: &Settings) -> anyhow::Result<Option<Publication>> {
+    match &settings.target {
+        Target::Module { .. } | Target::Given(Prefix::Ecr { .. }) => Ok(Some(Publication::new(&settings.module)?)),
+        Target::Named | Target::Given(Prefix::Registry { .. } | Prefix::Layout { .. }) => Ok(None),
+    }
+}
+
+/// Copies with progress and report; an error when one of the copies failed.
+pub(super) async fn copy_all(
+    session: &Session,
+    screen: &Screen,
+    copies: &[Copy],
+    report_to: Option<&std::path::Path>,
+) -> anyhow::Result<Vec<Outcome>> {
+    let (settings, started) = (&session.settings, Instant::now());
+    let progress = Progress::start(screen, copies.len());
+    let heartbeat = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
+    let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
+    let engine = Engine::new(Arc::clone(&session.stores), settings.platforms.clone(), settings.network.jobs, events);
+    let outcomes = engine.run(copies, stopped()).await;
+    drop(heartbeat);
+    progress.end();
+
+    let report = Report::new(copies, &outcomes, started.elapsed());
+    if let Some(out) = report_to {
+        publish::write_report(&report, out)?;
+    }
+    let totals = report.totals;
+    tracing::info!(
+        "{} copied ({}), {} already there, {} failed, in {}",
+        totals.copied,
+        progress::bytes(totals.bytes),
+        totals.already_there,
+        totals.failed,
+        progress::duration(started.elapsed())
+    );
+    if totals.failed == 0 {
+        return Ok(outcomes);
+    }
+    for (copy, outcome) in copies.iter().zip(outcomes) {
+        if let crate::copy::Done::Failed(error) = outcome.done {
+            let hint = error.remedy().map(|hint| format!("\n    hint: {hint}")).unwrap_or_default();
+            let used_by = if copy.used_by.is_empty() { String::new() } else { format!(" (for {})", copy.used_by.join(", ")) };
+            let chain = chain(&anyhow::Error::new(error));
+            tracing::error!("{}{used_by}\n    {chain}{hint}", copy.target_text);
+        }
+    }
+    bail!("{} of {} artifacts failed, nothing was published", totals.failed, totals.artifacts);
+}
+
+/// Comes when the process is asked to stop: SIGINT, or SIGTERM as CodeBuild sends it.
+async fn stopped() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

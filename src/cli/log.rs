@@ -1,0 +1,108 @@
+//! How the program speaks: to standard error, a line at a time.
+
+use std::fmt;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::copy::CopyError;
+use crate::progress::Screen;
+
+use super::{Log, LogFormat};
+
+/// Starts the log.
+pub(super) fn start(log: &Log, screen: &Screen, color: bool) {
+    let filter = match log.verbose {
+        0 => "warn,replication=info",
+        1 => "warn,replication=debug",
+        _ => "debug,replication=trace",
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(screen.clone());
+    match log.log_format {
+        LogFormat::Json => subscriber.json().flatten_event(true).with_target(false).init(),
+        LogFormat::Text => {
+            let color = color && screen.is_terminal();
+            subscriber.with_ansi(color).fmt_fields(MessageOnly).event_format(Lines { color }).init();
+        }
+    }
+}
+
+/// Says what went wrong: the chain, and what to do.
+pub(super) fn failure(error: &anyhow::Error) {
+    let hint = error.chain().find_map(|cause| {
+        cause
+            .downcast_ref::<CopyError>()
+            .and_then(CopyError::remedy)
+            .or_else(|| cause.downcast_ref::<crate::http::Error>()?.remedy())
+            .or_else(|| cause.downcast_ref::<crate::store::Error>()?.remedy())
+            .or_else(|| cause.downcast_ref::<crate::aws::Error>()?.remedy())
+    });
+    tracing::error!("{}", chain(error));
+    if let Some(hint) = hint {
+        tracing::error!(hint = true, "hint: {hint}");
+    }
+}
+
+/// An error's levels in one text, none of them twice in a row.
+pub(super) fn chain(error: &anyhow::Error) -> String {
+    let mut levels: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let level = cause.to_string();
+        // A transparent level shows what the one below it shows.
+        if !levels.last().is_some_and(|last| last.ends_with(&level)) {
+            levels.push(level);
+        }
+    }
+    levels.join(": ")
+}
+
+/// Lines for a person: the message, with its level in front where it is no news.
+struct Lines {
+    color: bool,
+}
+
+/// A message without its fields: the message says it all.
+struct MessageOnly;
+
+impl<'writer> FormatFields<'writer> for MessageOnly {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        struct Message<'w>(Writer<'w>, fmt::Result);
+        impl tracing::field::Visit for Message<'_> {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+                if field.name() == "message" {
+                    self.1 = write!(self.0, "{value:?}");
+                }
+            }
+        }
+        let mut message = Message(writer, Ok(()));
+        fields.record(&mut message);
+        message.1
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let (word, color) = match *event.metadata().level() {
+            _ if event.fields().any(|field| field.name() == "hint") => ("", ""),
+            Level::ERROR => ("error: ", "\x1b[1;31m"),
+            Level::WARN => ("warning: ", "\x1b[1;33m"),
+            Level::INFO => ("", ""),
+            Level::DEBUG | Level::TRACE => ("debug: ", "\x1b[2m"),
+        };
+        if self.color && !word.is_empty() {
+            write!(writer, "{color}{word}\x1b[0m")?;
+        } else {
+            write!(writer, "{word}")?;
+        }
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}

@@ -1,0 +1,63 @@
+//! A plan as a table for a person.
+
+use std::fmt::Write;
+
+use crate::observe::{Seen, State};
+use crate::plan::{Kind, Plan};
+use crate::progress;
+
+const HEAD: [&str; 6] = ["ARTIFACT", "SOURCE", "TARGET", "PLATFORMS", "SIZE", "STATE"];
+
+/// The plan's artifacts with what is known of each, and sums. The target's common prefix stands once
+/// above them.
+pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
+    let prefix = plan.prefix.to_string();
+    let rows: Vec<[String; 6]> = plan
+        .copies
+        .iter()
+        .zip(seen)
+        .map(|(copy, seen)| {
+            let kind = match copy.kind {
+                Kind::Image => "image",
+                Kind::Chart => "chart",
+            };
+            let platforms = if seen.platforms.is_empty() { "-".to_owned() } else { seen.platforms.join(",") };
+            [
+                format!("{kind} {}", copy.used_by.join(",")),
+                copy.source_text.clone(),
+                copy.target_text.strip_prefix(&prefix).unwrap_or(&copy.target_text).to_owned(),
+                platforms,
+                seen.bytes.map_or_else(|| "unknown".to_owned(), progress::bytes),
+                seen.state.word().to_owned(),
+            ]
+        })
+        .collect();
+    let mut widths = HEAD.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = format!("target prefix: {prefix}\n\n");
+    for row in std::iter::once(&HEAD.map(str::to_owned)).chain(&rows) {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    let known: u64 = seen.iter().filter_map(|seen| seen.bytes).sum();
+    let count = |state: State| seen.iter().filter(|seen| seen.state == state).count();
+    writeln!(text, "\n{} artifacts, {}", rows.len(), sum(known, seen)).expect("writing to a String cannot fail");
+    let states = [State::Present, State::Missing, State::Differs, State::NoSource, State::Unknown];
+    let states = states.map(|state| (state, count(state)));
+    let states: Vec<String> = states.iter().filter(|(_, n)| *n > 0).map(|(state, n)| format!("{n} {}", state.word())).collect();
+    writeln!(text, "at the target: {}", states.join(", ")).expect("writing to a String cannot fail");
+    text
+}
+
+fn sum(known: u64, seen: &[Seen]) -> String {
+    match seen.iter().filter(|seen| seen.bytes.is_none()).count() {
+        0 => progress::bytes(known),
+        unknown if unknown == seen.len() => "size unknown".to_owned(),
+        unknown => format!("{} and {unknown} of unknown size", progress::bytes(known)),
+    }
+}

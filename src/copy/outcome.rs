@@ -1,0 +1,157 @@
+//! How a copy ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::reference::Digest;
+use crate::store;
+
+/// How a copy ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The digest at the target, where it came that far.
+    pub digest: Option<Digest>,
+    /// The platforms at the target; empty for a single image or a chart.
+    pub platforms: Vec<String>,
+    /// The bytes that were sent to the target.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// What is worth knowing although it went well.
+    pub notes: Vec<String>,
+    /// What was done.
+    pub done: Done,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub enum Done {
+    /// It is at the target now.
+    Copied,
+    /// It was there already.
+    AlreadyThere,
+    /// It is not there.
+    Failed(CopyError),
+}
+
+/// Which of the two registries went wrong: with two of them, "unauthorized" alone is useless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Where it is read from.
+    Source,
+    /// Where it is written to.
+    Target,
+}
+
+/// Why a copy failed.
+#[derive(Debug)]
+pub enum CopyError {
+    /// A step at one side.
+    Step {
+        /// The side.
+        side: Side,
+        /// What was tried, as a verb with its object: "read the manifest".
+        step: &'static str,
+        /// The reference there.
+        reference: String,
+        /// What went wrong.
+        source: store::Error,
+    },
+    /// The source has no such artifact.
+    Missing {
+        /// The reference there.
+        reference: String,
+    },
+    /// None of the wanted platforms exists.
+    Platforms {
+        /// The reference at the source.
+        reference: String,
+        /// The platforms that there are.
+        available: Vec<String>,
+    },
+    /// The reference at the target pins another digest than the one that was copied.
+    Pinned {
+        /// The reference there.
+        reference: String,
+        /// What was copied.
+        found: Digest,
+    },
+    /// The content is nested without end, or nearly.
+    Depth {
+        /// The reference at the source.
+        reference: String,
+    },
+    /// The run was stopped before.
+    Stopped,
+}
+
+impl Outcome {
+    pub(super) fn stopped() -> Self {
+        Self {
+            digest: None,
+            platforms: Vec::new(),
+            bytes: 0,
+            took: Duration::ZERO,
+            notes: Vec::new(),
+            done: Done::Failed(CopyError::Stopped),
+        }
+    }
+
+    /// The error, where it failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&CopyError> {
+        match &self.done {
+            Done::Failed(error) => Some(error),
+            Done::Copied | Done::AlreadyThere => None,
+        }
+    }
+}
+
+impl CopyError {
+    /// What a user can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Step { source, .. } => source.remedy(),
+            Self::Missing { .. } => Some("check name and tag; some registries also say this when credentials are missing"),
+            Self::Platforms { .. } => Some("name one of these in Platforms, or leave Platforms out"),
+            Self::Pinned { .. } => Some("leave Platforms out: a selection changes the digest, and the chart asks for this one"),
+            Self::Depth { .. } | Self::Stopped => None,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        })
+    }
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step { side, step, reference, .. } => write!(f, "{side}: cannot {step} of {reference}"),
+            Self::Missing { reference } => write!(f, "source: there is no {reference}"),
+            Self::Platforms { reference, available } => {
+                write!(f, "source: {reference} has none of the wanted platforms, only {}", available.join(", "))
+            }
+            Self::Pinned { reference, found } => {
+                write!(f, "target: {reference} pins a digest, and what would be copied has {found}")
+            }
+            Self::Depth { reference } => write!(f, "source: {reference} is an index of indexes without end"),
+            Self::Stopped => f.write_str("the run was stopped before it was finished"),
+        }
+    }
+}
+
+impl std::error::Error for CopyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Step { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The one door to HTTP: which URL a host means, how long to wait, how often to try, and whose
+//! credentials go where.
+
+mod credentials;
+mod error;
+mod retry;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::{Client, RequestBuilder, Response};
+use url::Url;
+
+use crate::settings::Network;
+
+pub use credentials::{Basic, Credentials, Secret};
+pub use error::{Class, Error};
+pub use retry::{Classed, Policy};
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Longest wait for an answer to a request with a small body, and between two pieces of a body.
+pub const QUIET: Duration = Duration::from_secs(60);
+
+/// Requests to the outside.
+#[derive(Debug)]
+pub struct Http {
+    client: Client,
+    plain_http: BTreeSet<String>,
+    endpoints: BTreeMap<String, Url>,
+    credentials: Credentials,
+    policy: Policy,
+}
+
+impl Http {
+    /// Opens the door.
+    ///
+    /// # Errors
+    /// When the machine has no usable TLS set-up.
+    pub fn new(network: &Network, credentials: Credentials) -> Result<Self, reqwest::Error> {
+        let mut headers = HeaderMap::new();
+        // A blob's digest is that of the bytes as they are stored; nothing may unpack them on the way.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let client = Client::builder()
+            .user_agent(concat!("replicator/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self {
+            client,
+            plain_http: network.plain_http.clone(),
+            endpoints: network.endpoints.clone(),
+            credentials,
+            policy: Policy { tries: network.tries, ..Policy::default() },
+        })
+    }
+
+    /// Where a registry's host is reached, without a slash at the end.
+    #[must_use]
+    pub fn base(&self, host: &str) -> String {
+        if let Some(endpoint) = self.endpoints.get(host) {
+            return endpoint.as_str().trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.is_plain(host) { "http" } else { "https" };
+        // Docker Hub's registry is at another host than its name says; docker.io itself only redirects
+        // to a web page.
+        let host = if matches!(host, "docker.io" | "index.docker.io") { "registry-1.docker.io" } else { host };
+        format!("{scheme}://{host}")
+    }
+
+    /// Whether `--endpoint` says where a host is reached.
+    #[must_use]
+    pub fn has_endpoint(&self, host: &str) -> bool {
+        self.endpoints.contains_key(host)
+    }
+
+    fn is_plain(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let name = name.map_or(host, |(name, _)| name);
+        let is_loopback = name == "localhost"
+            || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        is_loopback || self.plain_http.contains(host) || self.plain_http.contains(name)
+    }
+
+    /// A URL as it is really asked for: at its host's endpoint, where there is one.
+    #[must_use]
+    pub fn rewrite(&self, url: &Url) -> Url {
+        let endpoint = authority(url).and_then(|host| self.endpoints.get(&host));
+        let Some(endpoint) = endpoint else { return url.clone() };
+        let base = endpoint.as_str().trim_end_matches('/');
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Url::parse(&format!("{base}{}{query}", url.path())).unwrap_or_else(|_| url.clone())
+    }
+
+    /// Reads a whole small body, `limit` bytes at most. The credentials for the URL's own host go
+    /// along; a redirect to another host loses them.
+    ///
+    /// # Errors
+    /// When it cannot be had, after the tries that the error is worth.
+    pub async fn get(&self, url: &Url, limit: u64) -> Result<Bytes, Error> {
+        let asked = self.rewrite(url);
+        let basic = authority(url).and_then(|host| self.credentials.get(&host));
+        self.policy
+            .run(|| async {
+                let mut request = self.client.get(asked.clone());
+                if let Some(Basic { username, password }) = basic {
+                    request = request.basic_auth(username, Some(password.expose()));
+                }
+                let response = self.send(request).await?;
+                self.body(response, limit).await
+            })
+            .await
+    }
+
+    /// The credentials for a host, where the user gave some.
+    #[must_use]
+    pub fn credentials(&self, host: &str) -> Option<&Basic> {
+        self.credentials.get(host)
+    }
+
+    /// The policy for tries.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The client itself, to build requests for [`Http::send`].
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request without or with a small body, once; an answer that is no success is an error.
+    ///
+    /// # Errors
+    /// When there is no answer in time, or it is no success.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let request = request.build().map_err(Error::unbuilt)?;
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let answer = tokio::time::timeout(QUIET, self.client.execute(request)).await;
+        let response = answer
+            .map_err(|_| Error::quiet(&method, &url, QUIET))?
+            .map_err(|error| Error::transport(&method, &url, error))?;
+        if response.status().is_success() { Ok(response) } else { Err(Error::status(&method, response).await) }
+    }
+
+    /// Reads a body to its end, `limit` bytes at most.
+    ///
+    /// # Errors
+    /// When it breaks off, stands still or is too long.
+    pub async fn body(&self, mut response: Response, limit: u64) -> Result<Bytes, Error> {
+        let (method, url) = (reqwest::Method::GET, response.url().clone());
+        let too_large = || Error::too_large(&method, &url, limit);
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        loop {
+            let piece = tokio::time::timeout(QUIET, response.chunk()).await;
+            let piece = piece
+                .map_err(|_| Error::quiet(&method, &url, QUIET))?
+                .map_err(|error| Error::transport(&method, &url, error))?;
+            let Some(piece) = piece else { return Ok(body.freeze()) };
+            if body.len() as u64 + piece.len() as u64 > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&piece);
+        }
+    }
+}
+
+/// `host[:port]` of a URL.
+fn authority(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http() -> Http {
+        let network = Network {
+            jobs: 1,
+            tries: 1,
+            plain_http: BTreeSet::from(["plain.corp".to_owned()]),
+            endpoints: BTreeMap::from([("quay.io".to_owned(), Url::parse("http://127.0.0.1:1/quay.io/").unwrap())]),
+        };
+        Http::new(&network, Credentials::default()).unwrap()
+    }
+
+    #[test]
+    fn a_host_is_reached_where_the_user_says_and_else_by_https_unless_it_is_loopback() {
+        let http = http();
+        for (host, base) in [
+            ("quay.io", "http://127.0.0.1:1/quay.io"),
+            ("ghcr.io", "https://ghcr.io"),
+            ("docker.io", "https://registry-1.docker.io"),
+            ("localhost:5000", "http://localhost:5000"),
+            ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+            ("127.evil.com", "https://127.evil.com"),
+            ("[::1]:5000", "http://[::1]:5000"),
+            ("plain.corp:8080", "http://plain.corp:8080"),
+        ] {
+            assert_eq!(http.base(host), base);
+        }
+    }
+
+    #[test]
+    fn a_url_keeps_path_and_query_at_its_endpoint() {
+        let url = Url::parse("https://quay.io/charts/index.yaml?x=1").unwrap();
+        assert_eq!(http().rewrite(&url).as_str(), "http://127.0.0.1:1/quay.io/charts/index.yaml?x=1");
+        let other = Url::parse("https://quay.io:8443/x").unwrap();
+        assert_eq!(http().rewrite(&other), other);
+    }
+}

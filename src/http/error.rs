@@ -1,0 +1,219 @@
+//! What goes wrong with a request, and whether another try is worth it.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+/// How much of an error answer is read: some registries answer with whole web pages.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// A request that failed.
+#[derive(Debug)]
+pub struct Error {
+    request: String,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Status { status: StatusCode, codes: Vec<Code>, headers: HeaderMap },
+    Transport(reqwest::Error),
+    Quiet(Duration),
+    TooLarge(u64),
+    Unbuilt(reqwest::Error),
+    Refused(String),
+}
+
+/// One entry of a registry's error list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Code {
+    code: String,
+    message: String,
+}
+
+/// Whether the same request can succeed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It cannot.
+    Permanent,
+    /// It can, not before the given time if there is one.
+    Transient(Option<Duration>),
+}
+
+impl Error {
+    pub(crate) fn quiet(method: &Method, url: &Url, waited: Duration) -> Self {
+        Self { request: shown(method, url), reason: Reason::Quiet(waited) }
+    }
+
+    pub(crate) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> Self {
+        Self { request: shown(method, url), reason: Reason::Transport(error.without_url()) }
+    }
+
+    pub(super) fn too_large(method: &Method, url: &Url, limit: u64) -> Self {
+        Self { request: shown(method, url), reason: Reason::TooLarge(limit) }
+    }
+
+    pub(crate) fn unbuilt(error: reqwest::Error) -> Self {
+        Self { request: "request".to_owned(), reason: Reason::Unbuilt(error.without_url()) }
+    }
+
+    /// An answer of success that breaks the protocol.
+    pub(crate) fn refused(method: &Method, url: &Url, why: impl Into<String>) -> Self {
+        Self { request: shown(method, url), reason: Reason::Refused(why.into()) }
+    }
+
+    /// Reads the error list of an answer that is no success.
+    pub(crate) async fn status(method: &Method, mut response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let request = shown(method, response.url());
+        let mut body = Vec::new();
+        while body.len() < MAX_ERROR_BODY {
+            let piece = tokio::time::timeout(Duration::from_secs(5), response.chunk()).await;
+            let Ok(Ok(Some(piece))) = piece else { break };
+            body.extend_from_slice(&piece);
+        }
+        Self { request, reason: Reason::Status { status, codes: codes(&body), headers } }
+    }
+
+    /// The status of the answer, where there was one.
+    #[must_use]
+    pub fn status_code(&self) -> Option<u16> {
+        match &self.reason {
+            Reason::Status { status, .. } => Some(status.as_u16()),
+            _ => None,
+        }
+    }
+
+    /// Whether the error list holds a code.
+    #[must_use]
+    pub fn has_code(&self, wanted: &str) -> bool {
+        matches!(&self.reason, Reason::Status { codes, .. } if codes.iter().any(|code| code.code == wanted))
+    }
+
+    /// The headers of the answer, where there was one.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        match &self.reason {
+            Reason::Status { headers, .. } => Some(headers),
+            _ => None,
+        }
+    }
+
+    /// Whether no connection came about: nobody has to be asked again who cannot be reached.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(&self.reason, Reason::Transport(error) if error.is_connect())
+    }
+
+    /// Whether another try is worth it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match &self.reason {
+            Reason::Status { status, headers, .. } => {
+                let is_throttled = status.as_u16() == 400
+                    && (self.has_code("ThrottlingException") || self.has_code("TOOMANYREQUESTS"));
+                match status.as_u16() {
+                    408 | 425 | 429 | 500..=599 => Class::Transient(retry_after(headers)),
+                    _ if is_throttled => Class::Transient(retry_after(headers)),
+                    _ => Class::Permanent,
+                }
+            }
+            Reason::Transport(error) if error.is_builder() || error.is_redirect() => Class::Permanent,
+            Reason::Transport(_) | Reason::Quiet(_) => Class::Transient(None),
+            Reason::TooLarge(_) | Reason::Unbuilt(_) | Reason::Refused(_) => Class::Permanent,
+        }
+    }
+
+    /// What a user can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match &self.reason {
+            Reason::Status { status, .. } => match status.as_u16() {
+                401 | 403 => Some("check the credentials for this host (~/.docker/config.json) and what they may read or write"),
+                429 => Some("the host limits requests: log in to it (Docker Hub allows more to users who log in), or run again later"),
+                _ => None,
+            },
+            Reason::Transport(error) if error.is_connect() => {
+                Some("check that this machine can reach the host (DNS, route, proxy, certificate); --endpoint HOST=URL names a mirror")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.request)?;
+        match &self.reason {
+            Reason::Status { status, codes, .. } => {
+                write!(f, "{status}")?;
+                for code in codes {
+                    write!(f, ": {}", code.code)?;
+                    if !code.message.is_empty() {
+                        write!(f, ": {}", code.message)?;
+                    }
+                }
+                Ok(())
+            }
+            Reason::Transport(error) if error.is_connect() => f.write_str("no connection"),
+            Reason::Transport(_) => f.write_str("the connection broke"),
+            Reason::Quiet(waited) => write!(f, "nothing came for {} s", waited.as_secs()),
+            Reason::TooLarge(limit) => write!(f, "the answer has more than {limit} bytes"),
+            Reason::Unbuilt(_) => f.write_str("it cannot be made"),
+            Reason::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.reason {
+            // One level down: what the client says first is only "error sending request".
+            Reason::Transport(error) => std::error::Error::source(error),
+            Reason::Unbuilt(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A request in words. The query is left out: it can hold a signature, an upload's state or a token.
+fn shown(method: &Method, url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{method} {}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// `Retry-After` in seconds; the form with a date is rare and ignored.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The distribution specification's `{"errors":[{"code","message"}]}`, or AWS's `{"__type"}`, or
+/// the `{"details"}` of token services.
+fn codes(body: &[u8]) -> Vec<Code> {
+    let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else { return Vec::new() };
+    let text = |value: &serde_json::Value, key: &str| {
+        let text = value.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        // Nobody's terminal is for a registry to write on.
+        text.chars().filter(|c| !c.is_control()).take(500).collect::<String>()
+    };
+    if let Some(list) = body.get("errors").and_then(serde_json::Value::as_array) {
+        let code = |entry| Code { code: text(entry, "code"), message: text(entry, "message") };
+        return list.iter().take(5).map(code).collect();
+    }
+    let code = [text(&body, "__type"), text(&body, "code")].into_iter().find(|code| !code.is_empty());
+    let message = ["message", "Message", "details"].map(|key| text(&body, key)).into_iter().find(|m| !m.is_empty());
+    match (code, message) {
+        (None, None) => Vec::new(),
+        (code, message) => {
+            let message = message.unwrap_or_default();
+            vec![code.map_or_else(
+                || Code { code: message.clone(), message: String::new() },
+                |code| Code { code, message: message.clone() },
+            )]
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! A data file as a tree whose every place can be named.
+
+use std::path::{Path, PathBuf};
+
+use crate::problem::{Problem, did_you_mean};
+use crate::settings::DataFiles;
+use crate::yaml::{self, Kind, Limits, Node};
+
+/// Where a reader says what it found wrong.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A data file.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    path: PathBuf,
+    root: Node,
+}
+
+/// A value in a data file with the way to it.
+#[derive(Debug, Clone)]
+pub(super) struct Entry<'a> {
+    file: &'a DataFile,
+    node: &'a Node,
+    line: usize,
+    keys: Vec<String>,
+}
+
+impl DataFile {
+    pub(super) fn root(&self) -> Entry<'_> {
+        Entry { file: self, node: &self.root, line: self.root.line, keys: Vec::new() }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// `file:line: a.b.c`
+    pub(super) fn place(&self) -> String {
+        let place = format!("{}:{}", self.file.path.display(), self.line);
+        if self.keys.is_empty() { place } else { format!("{place}: {}", self.keys.join(".")) }
+    }
+
+    /// The file's folder, against which paths in it are meant.
+    pub(super) fn folder(&self) -> &'a Path {
+        self.file.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The last key on the way here.
+    pub(super) fn name(&self) -> &str {
+        self.keys.last().map_or("", String::as_str)
+    }
+
+    pub(super) fn node(&self) -> &'a Node {
+        self.node
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.node.kind, Kind::Scalar(scalar) if scalar.text().is_none())
+    }
+
+    /// What a mapping holds, in order; of a repeated key the last.
+    pub(super) fn entries(&self) -> Vec<Entry<'a>> {
+        let mut entries: Vec<Entry<'a>> = Vec::new();
+        for (key, node) in self.node.entries() {
+            let Some(name) = key.as_scalar().map(|key| key.text().unwrap_or("null").to_owned()) else { continue };
+            entries.retain(|entry| entry.name() != name);
+            let mut keys = self.keys.clone();
+            keys.push(name);
+            entries.push(Entry { file: self.file, node, line: key.line, keys });
+        }
+        entries
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Entry<'a>> {
+        self.entries().into_iter().find(|entry| entry.name() == key)
+    }
+
+    /// The elements of a list.
+    pub(super) fn items(&self) -> Vec<Entry<'a>> {
+        let item = |(index, node): (usize, &'a Node)| {
+            let mut keys = self.keys.clone();
+            keys.push(index.to_string());
+            Entry { file: self.file, node, line: node.line, keys }
+        };
+        self.node.items().iter().enumerate().map(item).collect()
+    }
+}
+
+impl Reader {
+    /// Opens `default.yaml` and the file of a version, and says which version that is.
+    pub(super) fn open(&mut self, files: &DataFiles) -> Option<(String, DataFile, DataFile)> {
+        let dir = &files.dir;
+        let versions = match versions(dir) {
+            Ok(versions) => versions,
+            Err(error) => {
+                let what = format!("cannot read the folder of the data files: {error}");
+                self.problems.push(Problem::input(dir.display().to_string(), what).remedy(
+                    "in a manifest: name default.yaml and the version's file under dataFiles, with their path\n\
+                     data/eks_dockerimage-replication/versions/…; by hand: --data-dir DIR",
+                ));
+                return None;
+            }
+        };
+        let version = self.choose_version(&files.eks_version, &versions, dir);
+        let default = self.read_file(&dir.join("default.yaml"));
+        let version = version?;
+        let file = self.read_file(&dir.join(format!("{version}.yaml")));
+        Some((version, default?, file?))
+    }
+
+    fn choose_version(&mut self, wanted: &str, versions: &[String], dir: &Path) -> Option<String> {
+        if versions.iter().any(|version| version == wanted) {
+            return Some(wanted.to_owned());
+        }
+        // A manifest's unquoted 1.30 is a number to YAML and arrives as 1.3. Nothing else can be meant
+        // where there is a 1.30.yaml and no 1.3.yaml.
+        let padded = format!("{wanted}0");
+        let is_cut = wanted.split('.').nth(1).is_some_and(|minor| minor.len() == 1);
+        if is_cut && versions.contains(&padded) {
+            self.warnings.push(format!(
+                "eks-version `{wanted}` has no data file; an unquoted {padded} in a manifest arrives like this, \
+                 so {padded} is used. Write the value in quotes: \"{padded}\""
+            ));
+            return Some(padded);
+        }
+        let known = if versions.is_empty() { "none".to_owned() } else { versions.join(", ") };
+        let what = format!("there is no data file for EKS version `{wanted}` in {}", dir.display());
+        self.problems.push(Problem::input("eks-version", what).remedy(format!(
+            "known versions: {known}\nfor another one write {} (see README, Data files)",
+            dir.join(format!("{wanted}.yaml")).display()
+        )));
+        None
+    }
+
+    fn read_file(&mut self, path: &Path) -> Option<DataFile> {
+        let problem = |what: String| Problem::input(path.display().to_string(), what);
+        let text = match std::fs::read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(_) => {
+                    self.problems.push(problem("the file is not UTF-8 text".to_owned()));
+                    return None;
+                }
+            },
+            Err(error) => {
+                let remedy = "in a manifest: name it under dataFiles; default.yaml and the version's file are both needed";
+                self.problems.push(problem(format!("cannot read the data file: {error}")).remedy(remedy));
+                return None;
+            }
+        };
+        let mut documents = match yaml::parse(&text, &Limits::default()) {
+            Ok(documents) => documents,
+            Err(error) => {
+                let place = format!("{}:{}", path.display(), error.line);
+                self.problems.push(Problem::input(place, format!("the YAML is broken: {error}")));
+                return None;
+            }
+        };
+        if documents.len() > 1 {
+            self.problems.push(problem(format!("it holds {} YAML documents, one is expected", documents.len())));
+            return None;
+        }
+        let Some(root) = documents.pop().filter(|root| matches!(root.kind, Kind::Mapping(_))) else {
+            self.problems.push(problem("it holds no mapping with `charts`".to_owned()));
+            return None;
+        };
+        for key in root.duplicates() {
+            let place = format!("{}:{}", path.display(), key.line);
+            let what = format!("the key `{}` stands here a second time", key.as_text().unwrap_or_default());
+            self.problems.push(Problem::input(place, what));
+        }
+        Some(DataFile { path: path.to_owned(), root })
+    }
+
+    /// The entry itself where it is a mapping; null counts as an empty one.
+    pub(super) fn mapping<'a>(&mut self, entry: &Entry<'a>) -> Option<Entry<'a>> {
+        match &entry.node.kind {
+            Kind::Mapping(_) => Some(entry.clone()),
+            _ if entry.is_null() => None,
+            _ => {
+                self.wrong_kind(entry, "a mapping");
+                None
+            }
+        }
+    }
+
+    /// What stands below a key that should hold a mapping.
+    pub(super) fn entries<'a>(&mut self, parent: &Entry<'a>, key: &str) -> Vec<Entry<'a>> {
+        let mapping = parent.get(key).and_then(|entry| self.mapping(&entry));
+        mapping.map(|mapping| mapping.entries()).unwrap_or_default()
+    }
+
+    /// A scalar's text as written; null and anything else than a scalar give `None`, the latter with
+    /// a problem.
+    pub(super) fn text_or_null(&mut self, entry: &Entry<'_>) -> Option<String> {
+        let Kind::Scalar(scalar) = &entry.node.kind else {
+            self.wrong_kind(entry, "a text");
+            return None;
+        };
+        scalar.text().map(str::to_owned)
+    }
+
+    /// The text below a key, `None` where key or text is missing.
+    pub(super) fn optional_text(&mut self, parent: &Entry<'_>, key: &str) -> Option<String> {
+        let entry = parent.get(key)?;
+        self.text_or_null(&entry).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn wrong_kind(&mut self, entry: &Entry<'_>, expected: &str) {
+        let what = format!("{expected} is expected here, this is a {}", entry.node.kind_name());
+        self.problems.push(Problem::input(entry.place(), what));
+    }
+
+    /// Says which keys nobody reads: a slip of the pen would otherwise go unseen.
+    pub(super) fn note_unknown(&mut self, parents: &[Entry<'_>], known: &[&str]) {
+        for entry in parents.iter().flat_map(Entry::entries) {
+            if !known.contains(&entry.name()) {
+                let near = did_you_mean(entry.name(), known.iter().copied());
+                let near = near.map(|near| format!(" ({near})")).unwrap_or_default();
+                self.warnings.push(format!("{}: this key is not known and is ignored{near}", entry.place()));
+            }
+        }
+    }
+}
+
+/// The versions that a folder has data files for, in the order of their numbers.
+fn versions(dir: &Path) -> std::io::Result<Vec<String>> {
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) else { continue };
+        if stem != "default" {
+            versions.push(stem.to_owned());
+        }
+    }
+    versions.sort_by_key(|version| {
+        let numbers: Vec<u32> = version.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect();
+        (numbers, version.clone())
+    });
+    Ok(versions)
+}

@@ -1,0 +1,49 @@
+//! Copies Helm charts and the images they use into a private registry, and publishes the values that
+//! make the charts use the copies.
+//!
+//! Data flows one way, and each arrow has one type:
+//!
+//! ```text
+//! environment + flags -> Settings -> Inventory -> Charts --+
+//!                                                          +-> Plan -> Outcomes -> Published
+//!                    registries, ECR ------> Observed -----+
+//! ```
+//!
+//! The rooms, in the order in which data passes through them:
+//!
+//! | room | makes | never |
+//! |---|---|---|
+//! | [`settings`] | environment and flags into [`settings::Settings`] | touches the network |
+//! | [`inventory`] | data files into an [`inventory::Inventory`] | touches the network |
+//! | [`charts`] | an inventory into fetched [`charts::Charts`] | needs a helm program |
+//! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
+//! | [`observe`] | what of a plan is at the target already | writes |
+//! | [`copy`] | a plan into outcomes | holds a layer in memory; tags before content |
+//! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
+//!
+//! Around them: [`reference`](mod@reference) (names, digests), [`values`] and [`yaml`] (what charts hold), [`oci`]
+//! (manifests), [`store`] (the two homes of content), [`http`] and [`aws`] (the only doors to the
+//! outside), [`progress`] and [`problem`] (what a person sees), [`cli`] (the commands).
+//!
+//! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `http`
+//! builds HTTP clients; each stage reports all its problems at once.
+
+#![forbid(unsafe_code)]
+
+pub mod aws;
+pub mod charts;
+pub mod cli;
+pub mod copy;
+pub mod http;
+pub mod inventory;
+pub mod observe;
+pub mod oci;
+pub mod plan;
+pub mod problem;
+pub mod progress;
+pub mod publish;
+pub mod reference;
+pub mod settings;
+pub mod store;
+pub mod values;
+pub mod yaml;

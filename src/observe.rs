@@ -1,0 +1,191 @@
+//! What of a plan is there already, and how big it is: asked of the registries for `plan`, which
+//! writes nothing. Whoever does not answer leaves "unknown" and one warning.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::{StreamExt, stream};
+
+use crate::oci::{Manifest, Refers};
+use crate::plan::{Copy, Source};
+use crate::reference::{Digest, Location};
+use crate::settings::Platform;
+use crate::store::{self, ChartSource, Error, Stores, Which, which};
+
+/// What is known of one copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The digest that the target will have.
+    pub digest: Option<Digest>,
+    /// The platforms that the target will have; empty for a single image or a chart.
+    pub platforms: Vec<String>,
+    /// The bytes of all distinct content.
+    pub bytes: Option<u64>,
+    /// How it is at the target.
+    pub state: State,
+}
+
+/// How an artifact is at the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nobody could say.
+    #[default]
+    Unknown,
+    /// The source has no such artifact: a deployment would fail.
+    NoSource,
+    /// It is not there.
+    Missing,
+    /// Its name is there with other content.
+    Differs,
+    /// It is there.
+    Present,
+}
+
+impl State {
+    /// One word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::NoSource => "no source",
+            Self::Missing => "missing",
+            Self::Differs => "differs",
+            Self::Present => "present",
+        }
+    }
+}
+
+/// Who did not answer: by host the first error, and how often.
+type Silent = Mutex<BTreeMap<String, (String, usize, bool)>>;
+
+/// Asks about all copies, `jobs` at once; the answers are in their order. The warnings name each host
+/// once.
+pub async fn observe(copies: &[Copy], stores: &Stores, platforms: &[Platform], jobs: usize) -> (Vec<Seen>, Vec<String>) {
+    let silent = Silent::default();
+    let seen = stream::iter(copies)
+        .map(|copy| {
+            let observer = Observer { copy, stores, platforms, silent: &silent };
+            async move { observer.look().await }
+        })
+        .buffered(jobs)
+        .collect()
+        .await;
+    let silent = silent.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let warnings = silent.into_iter().map(|(host, (error, count, _))| {
+        let more = if count > 1 { format!(" (and {} more times)", count - 1) } else { String::new() };
+        format!("{host} cannot be asked, what it would say is shown as unknown: {error}{more}")
+    });
+    (seen, warnings.collect())
+}
+
+struct Observer<'a> {
+    copy: &'a Copy,
+    stores: &'a Stores,
+    platforms: &'a [Platform],
+    silent: &'a Silent,
+}
+
+impl Observer<'_> {
+    async fn look(&self) -> Seen {
+        let root = async {
+            match &self.copy.source {
+                Source::Chart(artifact) => {
+                    let source = ChartSource::new((**artifact).clone());
+                    Some(Some(self.describe(&source, &artifact.manifest).await))
+                }
+                Source::At(location) => self.ask(location, self.source(location)).await,
+            }
+        };
+        let (described, present) = tokio::join!(root, self.ask(&self.copy.target, self.target()));
+        let (digest, platforms, bytes) = match described {
+            Some(Some(described)) => described,
+            Some(None) => return Seen { state: State::NoSource, ..Seen::default() },
+            None if present == Some(None) => return Seen { state: State::Missing, ..Seen::default() },
+            None => return Seen::default(),
+        };
+        let state = match present {
+            None => State::Unknown,
+            Some(None) => State::Missing,
+            Some(Some(other)) if other == digest => State::Present,
+            Some(Some(_)) => State::Differs,
+        };
+        Seen { digest: Some(digest), platforms, bytes, state }
+    }
+
+    /// Asks a host, unless it is known to be out of reach; a failure is noted.
+    async fn ask<T>(&self, location: &Location, question: impl Future<Output = Result<T, Error>>) -> Option<T> {
+        let host = location.host().map_or_else(|| location.to_string(), str::to_owned);
+        let is_out_of_reach = {
+            let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+            silent.get(&host).is_some_and(|(_, _, out_of_reach)| *out_of_reach)
+        };
+        if is_out_of_reach {
+            return None;
+        }
+        match question.await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                let out_of_reach = error.is_unreachable();
+                let text = format!("{:#}", anyhow::Error::new(error).context(location.to_string()));
+                let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+                let entry = silent.entry(host).or_insert((text, 0, false));
+                entry.1 += 1;
+                entry.2 |= out_of_reach;
+                None
+            }
+        }
+    }
+
+    async fn target(&self) -> Result<Option<Digest>, Error> {
+        let name = match self.copy.target.tag() {
+            Some(tag) => Which::Tag(tag.to_owned()),
+            None => which(&self.copy.target),
+        };
+        // Not `Stores::target`: that one may make a folder.
+        self.stores.source(&self.copy.target)?.resolve(&name).await
+    }
+
+    async fn source(&self, location: &Location) -> Result<Option<(Digest, Vec<String>, Option<u64>)>, Error> {
+        let source = self.stores.source(location)?;
+        let Some(root) = source.manifest(&which(location)).await? else { return Ok(None) };
+        Ok(Some(self.describe(source.as_ref(), &root).await))
+    }
+
+    async fn describe(&self, source: &dyn store::Source, root: &Manifest) -> (Digest, Vec<String>, Option<u64>) {
+        let selected = root.select(self.platforms).ok().flatten();
+        let root = selected.as_ref().unwrap_or(root);
+        let bytes = size(source, root).await.ok().flatten();
+        (root.digest.clone(), root.platforms(), bytes)
+    }
+}
+
+/// The bytes of all distinct content below a manifest; `None` where a part of it cannot be read.
+async fn size(source: &dyn store::Source, root: &Manifest) -> Result<Option<u64>, Error> {
+    let (mut counted, mut bytes) = (HashSet::new(), root.bytes.len() as u64);
+    let mut open: Vec<Manifest> = vec![root.clone()];
+    while let Some(manifest) = open.pop() {
+        match &manifest.refers {
+            Refers::Blobs { config, layers } => {
+                for blob in layers.iter().chain([config]) {
+                    if counted.insert(blob.digest.clone()) {
+                        bytes += blob.size;
+                    }
+                }
+            }
+            Refers::Manifests(children) => {
+                let new: Vec<_> = children.iter().filter(|child| counted.insert(child.digest.clone())).collect();
+                let children: Vec<_> = stream::iter(new)
+                    .map(|child| async move { source.manifest(&Which::Digest(child.digest.clone())).await })
+                    .buffered(4)
+                    .collect()
+                    .await;
+                for child in children {
+                    let Some(child) = child? else { return Ok(None) };
+                    bytes += child.bytes.len() as u64;
+                    open.push(child);
+                }
+            }
+        }
+    }
+    Ok(Some(bytes))
+}

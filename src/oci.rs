@@ -1,0 +1,342 @@
+//! Content as the OCI image specification describes it: descriptors and manifests. Pure.
+//! <https://github.com/opencontainers/image-spec>
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::reference::Digest;
+use crate::settings::Platform;
+
+/// Media types of manifests, configs and charts.
+pub mod media_type {
+    /// An OCI index.
+    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// An OCI manifest.
+    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// Docker's manifest list.
+    pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// Docker's manifest, schema 2.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Everything that can be copied, for `Accept`. ECR converts a manifest whose type is not named
+    /// here (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-manifest-formats.html>), so
+    /// all are, always.
+    pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+        application/vnd.oci.image.manifest.v1+json, \
+        application/vnd.docker.distribution.manifest.list.v2+json, \
+        application/vnd.docker.distribution.manifest.v2+json";
+    /// Chart.yaml as JSON (helm: `pkg/registry/constants.go`).
+    pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+    /// A chart's archive.
+    pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+    /// A chart's provenance.
+    pub const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
+}
+
+/// The annotation that names an artifact in a layout's index.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// `BuildKit`'s annotation of an attestation: which manifest it is about.
+const ATTESTATION_OF: &str = "vnd.docker.reference.digest";
+
+/// The largest manifest that is taken, in bytes: what ECR takes and the distribution specification
+/// asks registries to take.
+pub const MAX_MANIFEST: u64 = 4_194_304;
+
+/// What content is and how to find it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// Its media type.
+    #[serde(default)]
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What it runs on, in an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<DescribedPlatform>,
+    /// Annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Where else it can be had: foreign layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+}
+
+/// The platform in an index's descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DescribedPlatform {
+    /// Operating system.
+    #[serde(default)]
+    pub os: String,
+    /// Architecture.
+    #[serde(default)]
+    pub architecture: String,
+    /// Variant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+impl DescribedPlatform {
+    /// `BuildKit` gives its attestations the platform unknown/unknown.
+    fn is_known(&self) -> bool {
+        self.os != "unknown" && !self.os.is_empty()
+    }
+}
+
+impl std::fmt::Display for DescribedPlatform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}
+
+impl Descriptor {
+    /// Describes some bytes.
+    #[must_use]
+    pub fn of(media_type: &str, content: &[u8]) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest: Digest::of(content),
+            size: content.len() as u64,
+            platform: None,
+            annotations: BTreeMap::new(),
+            urls: Vec::new(),
+        }
+    }
+}
+
+/// A manifest or index: its exact bytes, and what they refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// The bytes, never re-serialised.
+    pub bytes: Bytes,
+    /// What it refers to.
+    pub refers: Refers,
+}
+
+/// What a manifest refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refers {
+    /// An image or artifact: config first, then layers.
+    Blobs {
+        /// The config.
+        config: Descriptor,
+        /// The layers, foreign ones included.
+        layers: Vec<Descriptor>,
+    },
+    /// An index: further manifests.
+    Manifests(Vec<Descriptor>),
+}
+
+/// Why bytes are no manifest that can be copied.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidManifest {
+    /// The long deprecated format of Docker.
+    #[error("it is a Docker schema 1 manifest, a format that registries no longer take; its publisher must push it again")]
+    Schema1,
+    /// Some other media type.
+    #[error("its media type `{0}` is no image manifest and no index")]
+    MediaType(String),
+    /// Bytes that do not fit the media type.
+    #[error("it does not hold what a `{media_type}` must hold")]
+    Content {
+        /// The media type that was promised.
+        media_type: String,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Probe {
+    media_type: Option<String>,
+    schema_version: Option<u32>,
+    config: Option<serde::de::IgnoredAny>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct ImageContent {
+    config: Descriptor,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct IndexContent {
+    manifests: Vec<Descriptor>,
+}
+
+impl Manifest {
+    /// Reads a manifest. `content_type` is what the registry says it is; where that is no manifest
+    /// type (some answer `application/json`), the bytes themselves decide.
+    ///
+    /// # Errors
+    /// When it is nothing that can be copied.
+    pub fn parse(content_type: Option<&str>, bytes: Bytes) -> Result<Self, InvalidManifest> {
+        let broken = |media_type: &str| {
+            let media_type = media_type.to_owned();
+            move |source| InvalidManifest::Content { media_type, source }
+        };
+        let announced = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
+        let announced = announced.filter(|text| text.contains("manifest") || text.contains("index"));
+        let media_type = match announced {
+            Some(media_type) => media_type.to_owned(),
+            None => Self::guess(serde_json::from_slice(&bytes).map_err(broken("manifest"))?)?,
+        };
+        let refers = match media_type.as_str() {
+            media_type::OCI_INDEX | media_type::DOCKER_LIST => {
+                let index: IndexContent = serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
+                Refers::Manifests(index.manifests)
+            }
+            media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => {
+                let image: ImageContent = serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
+                Refers::Blobs { config: image.config, layers: image.layers }
+            }
+            other if other.starts_with("application/vnd.docker.distribution.manifest.v1") => {
+                return Err(InvalidManifest::Schema1);
+            }
+            other => return Err(InvalidManifest::MediaType(other.to_owned())),
+        };
+        Ok(Self { digest: Digest::of(&bytes), media_type, bytes, refers })
+    }
+
+    fn guess(probe: Probe) -> Result<String, InvalidManifest> {
+        match probe {
+            Probe { media_type: Some(media_type), .. } => Ok(media_type),
+            Probe { schema_version: Some(1), .. } => Err(InvalidManifest::Schema1),
+            Probe { manifests: Some(_), .. } => Ok(media_type::OCI_INDEX.to_owned()),
+            Probe { config: Some(_), .. } => Ok(media_type::OCI_MANIFEST.to_owned()),
+            Probe { .. } => Err(InvalidManifest::MediaType(String::new())),
+        }
+    }
+
+    /// A descriptor of the manifest itself.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor { digest: self.digest.clone(), ..Descriptor::of(&self.media_type, &self.bytes) }
+    }
+
+    /// The platforms that an index names, in its order, attestations left out; empty for an image.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<String> {
+        let Refers::Manifests(children) = &self.refers else { return Vec::new() };
+        let known = children.iter().filter_map(|child| child.platform.as_ref()).filter(|p| p.is_known());
+        let mut platforms: Vec<String> = Vec::new();
+        for platform in known.map(ToString::to_string) {
+            if !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        platforms
+    }
+
+    /// The index with only some platforms, and with the attestations of what it keeps; children that
+    /// name no platform stay. The rest of the index keeps its text. `None` where nothing changes: for
+    /// an image, for no wish, and where every child is wanted.
+    ///
+    /// # Errors
+    /// The platforms that the index does have, when none of them is wanted.
+    pub fn select(&self, wanted: &[Platform]) -> Result<Option<Self>, Vec<String>> {
+        let Refers::Manifests(children) = &self.refers else { return Ok(None) };
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let is_wanted = |platform: &DescribedPlatform| {
+            let variant = platform.variant.as_deref();
+            wanted.iter().any(|wanted| wanted.matches(&platform.os, &platform.architecture, variant))
+        };
+        let known = |child: &Descriptor| child.platform.clone().filter(DescribedPlatform::is_known);
+        let dropped: Vec<&Digest> = children
+            .iter()
+            .filter(|child| known(child).is_some_and(|platform| !is_wanted(&platform)))
+            .map(|child| &child.digest)
+            .collect();
+        if dropped.is_empty() {
+            return Ok(None);
+        }
+        if !children.iter().filter_map(known).any(|platform| is_wanted(&platform)) {
+            return Err(self.platforms());
+        }
+        let subject = |child: &Descriptor| child.annotations.get(ATTESTATION_OF).and_then(|text| text.parse().ok());
+        let keep: Vec<bool> = children
+            .iter()
+            .map(|child| {
+                let about = subject(child);
+                !dropped.contains(&&child.digest) && !about.is_some_and(|about: Digest| dropped.contains(&&about))
+            })
+            .collect();
+        let mut index: serde_json::Value = serde_json::from_slice(&self.bytes).expect("it was parsed before");
+        let manifests = index.get_mut("manifests").and_then(serde_json::Value::as_array_mut).expect("it was there before");
+        let mut kept = keep.iter();
+        manifests.retain(|_| *kept.next().expect("one answer for each child"));
+        let bytes = Bytes::from(serde_json::to_vec(&index).expect("a value can be written"));
+        let selected = Self::parse(Some(&self.media_type), bytes).expect("what is kept was valid before");
+        Ok(Some(selected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn index() -> Manifest {
+        let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+        let child = |letter: &str, architecture: &str| {
+            json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest(letter), "size": 10,
+                   "platform": {"os": "linux", "architecture": architecture}})
+        };
+        let attestation = |letter: &str, about: &str| {
+            json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest(letter), "size": 10,
+                   "platform": {"os": "unknown", "architecture": "unknown"},
+                   "annotations": {"vnd.docker.reference.digest": digest(about), "vnd.docker.reference.type": "attestation-manifest"}})
+        };
+        let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "z": 1,
+            "manifests": [child("a", "amd64"), child("b", "arm64"), attestation("c", "a"), attestation("d", "b")], "annotations": {"k": "v"}});
+        Manifest::parse(None, Bytes::from(serde_json::to_vec(&index).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_selection_keeps_the_attestations_of_what_it_keeps() {
+        let index = index();
+        assert_eq!(index.platforms(), ["linux/amd64", "linux/arm64"]);
+        let wanted = Platform::parse_list("linux/arm64").unwrap();
+        let selected = index.select(&wanted).unwrap().expect("the index changes");
+        let Refers::Manifests(children) = &selected.refers else { panic!("not an index") };
+        let letters: Vec<&str> = children.iter().map(|child| &child.digest.hex()[..1]).collect();
+        assert_eq!(letters, ["b", "d"]);
+        let text = String::from_utf8(selected.bytes.to_vec()).unwrap();
+        assert!(text.starts_with(r#"{"schemaVersion":2,"mediaType""#) && text.contains(r#""z":1"#) && text.ends_with(r#""annotations":{"k":"v"}}"#), "{text}");
+        assert_ne!(selected.digest, index.digest);
+    }
+
+    #[test]
+    fn a_selection_of_everything_changes_nothing_and_one_of_nothing_is_refused() {
+        let index = index();
+        assert_eq!(index.select(&Platform::parse_list("linux/arm64,linux/amd64").unwrap()), Ok(None));
+        assert_eq!(index.select(&[]), Ok(None));
+        let none = index.select(&Platform::parse_list("linux/s390x").unwrap());
+        assert_eq!(none, Err(vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_no_manifest_gets_a_verdict() {
+        let parse = |content_type: Option<&str>, text: &str| Manifest::parse(content_type, Bytes::copy_from_slice(text.as_bytes()));
+        assert!(matches!(parse(None, r#"{"schemaVersion":1}"#), Err(InvalidManifest::Schema1)));
+        assert!(matches!(parse(Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "{}"), Err(InvalidManifest::Schema1)));
+        assert!(matches!(parse(Some("text/html"), "<html>"), Err(InvalidManifest::Content { .. })));
+        assert!(matches!(parse(Some(media_type::OCI_INDEX), "{}"), Err(InvalidManifest::Content { .. })));
+        let helm = r#"{"schemaVersion":2,"config":{"mediaType":"x","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
+        assert_eq!(parse(Some("application/json"), helm).unwrap().media_type, media_type::OCI_MANIFEST);
+    }
+}

@@ -1,0 +1,283 @@
+//! Inventory and charts -> [`Plan`]: every copy, and every value that makes a chart use its copies.
+//! Pure: no I/O, no clock, no log.
+
+mod image;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::charts::{Artifact, Charts, Content};
+use crate::inventory::{ChartSpec, Inventory};
+use crate::problem::{Problem, Problems};
+use crate::reference::{ImageName, Location, Prefix, check_tag, repository_path};
+use crate::values::Overrides;
+
+/// What a deployment does.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The target prefix.
+    pub prefix: Prefix,
+    /// Every artifact once, in order of first appearance: images first, then charts.
+    pub copies: Vec<Copy>,
+    /// The document that the EKS module reads.
+    pub result: Result,
+}
+
+/// One artifact to copy.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is read from.
+    pub source: Source,
+    /// The source as it is shown and reported.
+    pub source_text: String,
+    /// Where it is written to.
+    pub target: Location,
+    /// The target as values and reports name it.
+    pub target_text: String,
+    /// The keys of the charts and additional images that need it.
+    pub used_by: Vec<String>,
+}
+
+/// What an artifact is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A container image.
+    Image,
+    /// A Helm chart.
+    Chart,
+}
+
+/// Where an artifact is read from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A registry or folder.
+    At(Location),
+    /// Memory: a chart's archive that was fetched from elsewhere.
+    Chart(Box<Artifact>),
+}
+
+/// The result document: `{"ami", "charts", "additional_images"}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Result(Map<String, Value>);
+
+/// The largest result document, in bytes: the EKS module exports it in one environment variable, and
+/// one byte more makes every command after that fail with "Argument list too long".
+pub const MAX_RESULT: usize = 131_019;
+
+impl Plan {
+    /// Plans a deployment.
+    ///
+    /// # Errors
+    /// Every problem at once: missing values paths, names that are none, two sources for one target.
+    pub fn new(inventory: &Inventory, charts: &Charts, prefix: &Prefix) -> std::result::Result<Self, Problems> {
+        let mut planner = Planner { prefix, inventory, copies: Vec::new(), problems: Vec::new() };
+        let additional = planner.additional_images();
+        let mut documents = Map::new();
+        for spec in &inventory.charts {
+            if let Some(document) = planner.chart(spec, charts) {
+                documents.insert(spec.key.clone(), document);
+            }
+        }
+        for spec in &inventory.charts {
+            planner.chart_copy(spec, charts);
+        }
+        let Planner { copies, problems, .. } = planner;
+        Problems::check(problems)?;
+        let result = Result(Map::from_iter([
+            ("ami".to_owned(), json!({"version": inventory.ami_version})),
+            ("charts".to_owned(), Value::Object(documents)),
+            ("additional_images".to_owned(), Value::Object(additional)),
+        ]));
+        let plan = Self { prefix: prefix.clone(), copies, result };
+        plan.result.check_size()?;
+        Ok(plan)
+    }
+
+    /// The repositories that the copies need, where they must exist beforehand: in ECR.
+    #[must_use]
+    pub fn repositories(&self) -> BTreeSet<&str> {
+        match self.prefix {
+            Prefix::Ecr { .. } => self.copies.iter().filter_map(|copy| copy.target.repository()).collect(),
+            Prefix::Registry { .. } | Prefix::Layout { .. } => BTreeSet::new(),
+        }
+    }
+
+    /// The pairs of `updated_images.json`: images, each pair once.
+    #[must_use]
+    pub fn updated_images(&self) -> Value {
+        let images = self.copies.iter().filter(|copy| copy.kind == Kind::Image);
+        images.map(|copy| json!({"src": copy.source_text, "target": copy.target_text})).collect()
+    }
+}
+
+impl Result {
+    /// The document as compact JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        Value::Object(self.0.clone()).to_string()
+    }
+
+    /// The document with the digests of what was copied, as an extra key that the EKS module ignores.
+    /// Where they do not fit any more, the document stays as it is.
+    #[must_use]
+    pub fn with_digests(&self, digests: &BTreeMap<String, String>) -> Self {
+        let mut document = self.0.clone();
+        document.insert("digests".to_owned(), json!(digests));
+        let with = Self(document);
+        if with.to_json().len() > MAX_RESULT { self.clone() } else { with }
+    }
+
+    fn check_size(&self) -> std::result::Result<(), Problems> {
+        let size = self.to_json().len();
+        if size <= MAX_RESULT {
+            return Ok(());
+        }
+        let what = format!(
+            "it has {size} bytes; the EKS module can take {MAX_RESULT}, because it exports it in one environment variable"
+        );
+        Err(Problem::input("result document", what).remedy("skip charts that are not needed, or split them over two modules").into())
+    }
+}
+
+/// A plan in the making.
+struct Planner<'a> {
+    prefix: &'a Prefix,
+    inventory: &'a Inventory,
+    copies: Vec<Copy>,
+    problems: Vec<Problem>,
+}
+
+impl Planner<'_> {
+    fn additional_images(&mut self) -> Map<String, Value> {
+        let inventory = self.inventory;
+        let mut images = Map::new();
+        for image in &inventory.additional_images {
+            let target = self.prefix.join(&image.name.target());
+            images.insert(image.key.clone(), Value::String(target));
+            self.image_copy(&image.name, &image.key, &image.place);
+        }
+        images
+    }
+
+    /// A chart's entry in the result document; its images become copies.
+    fn chart(&mut self, spec: &ChartSpec, charts: &Charts) -> Option<Value> {
+        let fetched = charts.get(&spec.key)?;
+        let mut overrides = Overrides::default();
+        for image in &spec.images {
+            let planned = image::plan(spec, image, &fetched.chart, self.prefix, &mut overrides);
+            match planned {
+                Ok(name) => self.image_copy(&name, &spec.key, &image.place),
+                Err(problems) => self.problems.extend(problems),
+            }
+        }
+        Some(json!({
+            "helm": {
+                "name": spec.name,
+                "repository": self.prefix.chart_repository(&chart_repository(spec)),
+                // What `helm pull --version` must be told: the chart's own text is the tag.
+                "version": fetched.chart.version,
+                "srcRepository": spec.repository_text,
+            },
+            "values": overrides.into_values(),
+        }))
+    }
+
+    fn image_copy(&mut self, name: &ImageName, user: &str, place: &str) {
+        let source = self.inventory.mappings.apply(name);
+        let target_text = self.prefix.join(&name.target());
+        let located = source.to_string().parse::<Location>();
+        match (located, self.prefix.locate(&name.target())) {
+            (Ok(from), Ok(target)) => self.copy(Copy {
+                kind: Kind::Image,
+                source: Source::At(from),
+                source_text: source.to_string(),
+                target,
+                target_text,
+                used_by: vec![user.to_owned()],
+            }),
+            (Err(error), _) | (_, Err(error)) => self.problems.push(Problem::input(place, error.to_string())),
+        }
+    }
+
+    fn chart_copy(&mut self, spec: &ChartSpec, charts: &Charts) {
+        let Some(fetched) = charts.get(&spec.key) else { return };
+        // A tag cannot hold `+`; Helm reads and writes `_` instead.
+        let tag = fetched.chart.version.replace('+', "_");
+        if let Err(why) = check_tag(&tag) {
+            self.problems.push(Problem::input(spec.place.as_str(), format!("the chart's version cannot be a tag: {why}")));
+            return;
+        }
+        let name = format!("{}:{tag}", chart_repository(spec));
+        let source = match &fetched.content {
+            Content::Artifact(location) => Source::At(location.clone()),
+            Content::Archive { archive, provenance } => {
+                Source::Chart(Box::new(Artifact::of(&fetched.chart, archive, provenance.as_ref())))
+            }
+        };
+        match self.prefix.locate(&name) {
+            Ok(target) => self.copy(Copy {
+                kind: Kind::Chart,
+                source,
+                source_text: format!("{}/{}:{}", spec.repository_text.trim_end_matches('/'), spec.name, fetched.chart.version),
+                target,
+                target_text: self.prefix.join(&name),
+                used_by: vec![spec.key.clone()],
+            }),
+            Err(error) => self.problems.push(Problem::input(spec.place.as_str(), error.to_string())),
+        }
+    }
+
+    /// Adds a copy, once; two sources for one target are a conflict.
+    fn copy(&mut self, copy: Copy) {
+        match self.copies.iter_mut().find(|other| other.target == copy.target) {
+            None => self.copies.push(copy),
+            Some(same) if same.is_same_source(&copy) => {
+                for user in copy.used_by {
+                    if !same.used_by.contains(&user) {
+                        same.used_by.push(user);
+                    }
+                }
+            }
+            Some(other) => {
+                let what = format!(
+                    "two sources for one target: {} (for {}) and {} (for {})",
+                    other.source_text,
+                    other.used_by.join(", "),
+                    copy.source_text,
+                    copy.used_by.join(", ")
+                );
+                let problem = Problem::input(copy.target_text, what);
+                self.problems.push(problem.remedy("rename one of them, or make both the same with `replication` or `docker_mappings`"));
+            }
+        }
+    }
+}
+
+impl Copy {
+    /// Whether another copy would bring the same content.
+    fn is_same_source(&self, other: &Self) -> bool {
+        match (&self.source, &other.source) {
+            (Source::At(a), Source::At(b)) => a == b,
+            (Source::Chart(a), Source::Chart(b)) => a.manifest.digest == b.manifest.digest,
+            _ => false,
+        }
+    }
+}
+
+/// A chart's repository below the prefix: `<last segment of its source repository>/<chart>`.
+fn chart_repository(spec: &ChartSpec) -> String {
+    let text = spec.repository_text.trim_end_matches('/');
+    // The query can hold a token, and no name can hold a question mark.
+    let text = text.split(['?', '#']).next().unwrap_or(text).trim_end_matches('/');
+    let last = text.rsplit('/').next().unwrap_or(text);
+    let last = match last {
+        // A path to an archive itself: its folder names the repository.
+        archive if archive.ends_with(".tgz") => text.rsplit('/').nth(1).unwrap_or("charts"),
+        "." | ".." | "" => "charts",
+        last => last,
+    };
+    format!("{}/{}", repository_path(last), spec.name.to_lowercase())
+}

@@ -1,0 +1,158 @@
+//! What is wrong with an input, as values: a stage collects all its problems and reports them
+//! together, so that a user mends a file once and not once per line.
+
+use std::fmt;
+
+/// Something that keeps a run from starting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it is: a file and line, a flag, a chart.
+    pub place: String,
+    /// What is wrong there.
+    pub what: String,
+    /// What to do about it, as further lines.
+    pub remedy: Option<String>,
+    /// Who can mend it.
+    pub cause: Cause,
+}
+
+/// Who can mend a problem; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The input: exit code 2.
+    Input,
+    /// Something outside did not do its part, such as a chart repository that does not answer: exit
+    /// code 1.
+    Outside,
+}
+
+impl Problem {
+    /// A problem of the input.
+    pub fn input(place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { place: place.into(), what: what.into(), remedy: None, cause: Cause::Input }
+    }
+
+    /// A problem of something outside; `error`'s whole chain becomes the text.
+    pub fn outside(place: impl Into<String>, error: &anyhow::Error) -> Self {
+        Self { place: place.into(), what: format!("{error:#}"), remedy: None, cause: Cause::Outside }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)?;
+        for line in self.remedy.iter().flat_map(|remedy| remedy.lines()) {
+            write!(f, "\n      {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All problems of one stage; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// `Ok` where there are none.
+    ///
+    /// # Errors
+    /// All of them, where there are any.
+    pub fn check(list: Vec<Problem>) -> Result<(), Self> {
+        if list.is_empty() { Ok(()) } else { Err(Self(list)) }
+    }
+
+    /// Two results together, or the problems of both.
+    ///
+    /// # Errors
+    /// All problems of the two.
+    pub fn both<A, B>(a: Result<A, Self>, b: Result<B, Self>) -> Result<(A, B), Self> {
+        match (a, b) {
+            (Ok(a), Ok(b)) => Ok((a, b)),
+            (Err(Self(mut a)), Err(Self(b))) => {
+                a.extend(b);
+                Err(Self(a))
+            }
+            (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
+        }
+    }
+
+    /// The problems, in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// Whether the input alone is to blame.
+    #[must_use]
+    pub fn is_input(&self) -> bool {
+        self.0.iter().all(|problem| problem.cause == Cause::Input)
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [one] => one.fmt(f),
+            many => {
+                write!(f, "{} problems, nothing was started", many.len())?;
+                many.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The candidates that look most like `wanted`, best first, at most `most`, and only those that
+/// could be a slip of the pen.
+pub fn nearest<'a>(
+    wanted: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    most: usize,
+) -> Vec<&'a str> {
+    let mut scored: Vec<(f64, &str)> = candidates
+        .into_iter()
+        .map(|candidate| (likeness(wanted, candidate), candidate))
+        .filter(|(score, _)| *score > 0.6)
+        .collect();
+    scored.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.cmp(y)));
+    scored.dedup_by(|a, b| a.1 == b.1);
+    scored.into_iter().take(most).map(|(_, candidate)| candidate).collect()
+}
+
+/// How alike two dotted paths or names are, 0 to 1. A path that moved keeps its end
+/// (`initImage.tag` became `admissionController.initContainer.image.tag`), so the last part and the
+/// parts in common count beside the letters.
+fn likeness(a: &str, b: &str) -> f64 {
+    let letters = strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase());
+    if !a.contains('.') {
+        return letters;
+    }
+    let (a, b): (Vec<&str>, Vec<&str>) = (a.split('.').collect(), b.split('.').collect());
+    let last = if a.last() == b.last() { 1.0 } else { 0.0 };
+    let best = |part: &str| b.iter().map(|other| strsim::jaro_winkler(part, other)).fold(0.0, f64::max);
+    #[expect(clippy::cast_precision_loss, reason = "a path has a handful of parts")]
+    let shared = a.iter().map(|part| best(part)).sum::<f64>() / a.len() as f64;
+    0.3 * letters + 0.3 * last + 0.4 * shared
+}
+
+/// "did you mean" as a remedy, `None` where nothing is near.
+pub fn did_you_mean<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let near = nearest(wanted, candidates, 3);
+    (!near.is_empty()).then(|| {
+        let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+        format!("nearest: {}", names.join(", "))
+    })
+}

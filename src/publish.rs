@@ -1,0 +1,161 @@
+//! Outcomes -> what others read: files, the result document in its bucket, the module's metadata.
+
+mod metadata;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::aws::Aws;
+use crate::copy::{Done, Outcome};
+use crate::plan::Plan;
+use crate::problem::{Problem, Problems};
+use crate::reference::{Digest, EcrHost};
+use crate::settings::Module;
+use crate::store::write_whole;
+
+pub use metadata::MODULE_METADATA;
+pub use report::{Report, write_report};
+
+/// The result document's file.
+pub const RESULT_FILE: &str = "replication_result.json";
+/// The pairs of images.
+pub const PAIRS_FILE: &str = "updated_images.json";
+/// What was done with each artifact.
+pub const REPORT_FILE: &str = "replication_report.json";
+
+/// The longest name of a bucket (S3's rules for general purpose buckets).
+const MAX_BUCKET: usize = 63;
+
+/// Where the result document goes, besides the local folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    project: String,
+    object: String,
+}
+
+/// A published result document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub object: String,
+}
+
+impl Publication {
+    /// What a module needs to be told to publish: all of it, or every missing name at once.
+    ///
+    /// # Errors
+    /// The names that are missing.
+    pub fn new(module: &Module) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let mut need = |value: &Option<String>, variable: &str, flag: &str| {
+            if value.is_none() {
+                let problem = Problem::input(variable, "it is not set, and the result document's name is made of it");
+                problems.push(problem.remedy(format!("outside Seed-Farmer give {flag}")));
+            }
+            value.clone().unwrap_or_default()
+        };
+        let project = need(&module.project, "SEEDFARMER_PROJECT_NAME", "--project");
+        let deployment = need(&module.deployment, "SEEDFARMER_DEPLOYMENT_NAME", "--deployment");
+        let name = need(&module.name, "SEEDFARMER_MODULE_NAME", "--module (it is <group>-<module>)");
+        Problems::check(problems)?;
+        Ok(Self { project, object: format!("{deployment}-{name}-metadata.json") })
+    }
+
+    /// Uploads the result document and writes the module's metadata into the working directory, where
+    /// Seed-Farmer looks for it.
+    ///
+    /// # Errors
+    /// When a step fails, naming object or file.
+    pub async fn publish(&self, result: &str, host: &EcrHost, module: &Module, aws: &Aws) -> anyhow::Result<Published> {
+        let bucket = bucket_name(&self.project, &host.region, &host.account);
+        let published = Published { bucket, object: self.object.clone() };
+        let place = || format!("cannot publish the result document s3://{}/{}", published.bucket, published.object);
+        let partition = aws.partition(&host.region).await.with_context(place)?;
+        let bucket = aws.bucket(&published.bucket, &host.region, &host.account).await;
+        bucket.ensure(&partition, aws.tags()).await.with_context(place)?;
+        bucket.put_json(&published.object, result).await.with_context(place)?;
+        metadata::write(Path::new(MODULE_METADATA), module.metadata.as_deref(), &published)?;
+        Ok(published)
+    }
+}
+
+/// The bucket for an account's result documents. A name that would be too long gives up the end of
+/// the project for a checksum of it. The EKS module's role may read `*-d*-rep*-*`, so the rest stays.
+fn bucket_name(project: &str, region: &str, account: &str) -> String {
+    let rest = format!("-dkr-img-rep-md-{region}-{account}");
+    if project.len() + rest.len() <= MAX_BUCKET {
+        return format!("{project}{rest}");
+    }
+    let digest = Digest::of(project.as_bytes());
+    let mark = &digest.hex()[..6];
+    let left = MAX_BUCKET.saturating_sub(rest.len() + mark.len() + 1);
+    let start: String = project.chars().take(left).collect();
+    let start = start.trim_end_matches(['-', '.']);
+    if start.is_empty() { format!("p{mark}{rest}") } else { format!("{start}-{mark}{rest}") }
+}
+
+/// Writes what a plan says into the output folder, before anything is copied.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_plan(plan: &Plan, out: &Path) -> anyhow::Result<()> {
+    write(out, PAIRS_FILE, &plan.updated_images().to_string())?;
+    write(out, RESULT_FILE, &plan.result.to_json())
+}
+
+/// Writes only the pairs of images.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_pairs(plan: &Plan, out: &Path) -> anyhow::Result<()> {
+    write(out, PAIRS_FILE, &plan.updated_images().to_string())
+}
+
+/// Writes the result document of a deployment in which every artifact arrived.
+///
+/// # Errors
+/// When an artifact did not, or the file cannot be written.
+pub fn write_result(plan: &Plan, outcomes: &[Outcome], out: &Path) -> anyhow::Result<String> {
+    let mut digests = BTreeMap::new();
+    for (copy, outcome) in plan.copies.iter().zip(outcomes) {
+        anyhow::ensure!(!matches!(outcome.done, Done::Failed(_)), "{} is not at the target", copy.target_text);
+        if let Some(digest) = &outcome.digest {
+            digests.insert(copy.target_text.clone(), digest.to_string());
+        }
+    }
+    let text = plan.result.with_digests(&digests).to_json();
+    write(out, RESULT_FILE, &text)?;
+    Ok(text)
+}
+
+fn write(out: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create the output folder {}", out.display()))?;
+    let path = out.join(name);
+    write_whole(&path, text.as_bytes()).map_err(anyhow::Error::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_s_name_fits_and_stays_readable_for_the_eks_module() {
+        let name = |project: &str, region: &str| bucket_name(project, region, "123456789012");
+        assert_eq!(name("idf", "us-east-1"), "idf-dkr-img-rep-md-us-east-1-123456789012");
+        let long = "a".repeat(35);
+        for region in ["us-east-1", "ap-southeast-1", "us-isob-east-1"] {
+            for length in 1..=35 {
+                let name = name(&long[..length], region);
+                assert!(name.len() <= 63, "{name}");
+                assert!(name.contains("-dkr-img-rep-md-") && !name.contains("--"), "{name}");
+            }
+        }
+        assert_ne!(name(&long, "us-east-1"), name(&long[..34], "us-east-1"));
+        assert_eq!(name(&long, "us-east-1"), name(&long, "us-east-1"));
+    }
+}

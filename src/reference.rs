@@ -1,0 +1,277 @@
+//! Names of artifacts: image names as charts write them, digests, mappings, locations and
+//! the target prefix. Pure: text in, values out.
+
+mod digest;
+mod location;
+mod prefix;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use oci_client::Reference;
+
+pub use digest::{Digest, Hasher};
+pub use location::{Location, Which};
+pub use prefix::{EcrHost, Prefix};
+
+/// The tag that is meant where a name gives neither tag nor digest.
+pub const DEFAULT_TAG: &str = "latest";
+
+/// Why a text is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {what}: {why}")]
+pub struct InvalidName {
+    /// The text as it was given.
+    pub text: String,
+    /// What it should have been, with its article: "an image reference".
+    pub what: &'static str,
+    /// The rule that it breaks.
+    pub why: String,
+}
+
+impl InvalidName {
+    fn new(text: &str, what: &'static str, why: impl Into<String>) -> Self {
+        Self { text: text.to_owned(), what, why: why.into() }
+    }
+}
+
+/// An image's name as a chart or a data file writes it:
+/// `[registry[:port]/]repository[:tag][@digest]`, nothing added and nothing normalised.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageName {
+    /// The registry's host, with its port. `None` where the name starts with the repository, which
+    /// clients read as Docker Hub.
+    pub registry: Option<String>,
+    /// The repository without its registry.
+    pub repository: String,
+    /// The tag after the last `:`.
+    pub tag: Option<String>,
+    /// The digest after `@`.
+    pub digest: Option<Digest>,
+}
+
+impl FromStr for ImageName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = |why: String| InvalidName::new(text, "an image reference", why);
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => {
+                (name, Some(digest.parse::<Digest>().map_err(|error| invalid(error.why))?))
+            }
+            None => (text, None),
+        };
+        let (registry, rest) = match name.split_once('/') {
+            Some((host, rest)) if is_registry_host(host) => (Some(host), rest),
+            _ => (None, name),
+        };
+        let (repository, tag) = match rest.split_once(':') {
+            Some((repository, tag)) => (repository, Some(tag)),
+            None => (rest, None),
+        };
+        if repository.is_empty() {
+            return Err(invalid("it names no repository".to_owned()));
+        }
+        if let Some(tag) = tag {
+            check_tag(tag).map_err(invalid)?;
+        }
+        let parsed = Self {
+            registry: registry.map(str::to_owned),
+            repository: repository.to_owned(),
+            tag: tag.map(str::to_owned),
+            digest,
+        };
+        // The grammar itself is the distribution specification's, as `oci-client` knows it. Upper case
+        // is looked at apart: a chart may write it, and the target gets it in lower case.
+        let lower = ImageName { repository: repository.to_lowercase(), ..parsed.clone() };
+        Reference::try_from(lower.to_string().as_str()).map_err(|error| invalid(error.to_string()))?;
+        Ok(parsed)
+    }
+}
+
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(registry) = &self.registry {
+            write!(f, "{registry}/")?;
+        }
+        f.write_str(&self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ImageName {
+    /// The name below a target prefix: host and repository as a repository's path, tag and digest as
+    /// they are. A port's `:` becomes `-` and upper case becomes lower case, because a repository's
+    /// name can hold neither.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let name = Self {
+            registry: self.registry.as_deref().map(repository_path),
+            repository: self.repository.to_lowercase(),
+            ..self.clone()
+        };
+        name.to_string()
+    }
+}
+
+/// Text as part of a repository's path: without the `:` of a port, and in lower case.
+#[must_use]
+pub fn repository_path(text: &str) -> String {
+    text.replace(':', "-").to_lowercase()
+}
+
+/// Whether the first component of a name is a host, by the rule that every container client
+/// follows: it has a dot or a port, or is `localhost`.
+#[must_use]
+pub fn is_registry_host(component: &str) -> bool {
+    component == "localhost" || component.contains(['.', ':'])
+}
+
+/// Checks a tag against the distribution specification: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_tag(tag: &str) -> Result<(), String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if tag.is_empty() {
+        return Err("the tag after `:` is empty".to_owned());
+    }
+    if tag.len() > 128 {
+        return Err(format!("its tag has {} characters, 128 is the most", tag.len()));
+    }
+    if !tag.starts_with(word) || !tag.chars().all(|c| word(c) || c == '.' || c == '-') {
+        return Err(format!(
+            "`{tag}` is not a tag: only letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
+        ));
+    }
+    Ok(())
+}
+
+/// `docker_mappings` of the data files: which registry an image is read from instead of the one
+/// that its name says. The name, and so the target, stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mappings {
+    by_registry: BTreeMap<String, String>,
+    default: Option<String>,
+}
+
+impl Mappings {
+    /// The key for names that say no registry.
+    pub const DEFAULT: &str = "default";
+
+    /// Adds what a key of `docker_mappings` says: a registry's host (with its port), or `default`.
+    /// `to` is a host with an optional path.
+    ///
+    /// # Errors
+    /// When `to` cannot stand in front of a repository.
+    pub fn insert(&mut self, from: &str, to: &str) -> Result<(), InvalidName> {
+        let to = to.trim_end_matches('/');
+        let probe = format!("{to}/repository");
+        let parsed = probe.parse::<ImageName>().map_err(|error| {
+            InvalidName::new(to, "a registry with an optional path", error.why)
+        })?;
+        if parsed.registry.is_none() {
+            let why = "it does not start with a registry's host (a name with a dot or a port)";
+            return Err(InvalidName::new(to, "a registry with an optional path", why));
+        }
+        if from == Self::DEFAULT {
+            self.default = Some(to.to_owned());
+        } else {
+            self.by_registry.insert(from.to_owned(), to.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Where an image is read from: its own name, or the mapped one.
+    #[must_use]
+    pub fn apply(&self, name: &ImageName) -> ImageName {
+        let to = match &name.registry {
+            Some(registry) => self.by_registry.get(registry),
+            None => self.default.as_ref(),
+        };
+        let Some(to) = to else { return name.clone() };
+        let (host, path) = to.split_once('/').unwrap_or((to, ""));
+        let slash = if path.is_empty() { "" } else { "/" };
+        ImageName {
+            registry: Some(host.to_owned()),
+            repository: format!("{path}{slash}{}", name.repository),
+            ..name.clone()
+        }
+    }
+
+    /// The hosts that images are read from because a mapping says so.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.by_registry
+            .values()
+            .chain(&self.default)
+            .map(|to| to.split_once('/').map_or(to.as_str(), |(host, _)| host))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ImageName {
+        text.parse().expect("a valid name")
+    }
+
+    #[test]
+    fn a_name_is_split_as_container_clients_split_it() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        for (text, registry, repository, tag) in [
+            ("busybox", None, "busybox", None),
+            ("bitnami/kubectl:latest", None, "bitnami/kubectl", Some("latest")),
+            ("reg.io:5000/a/b:1", Some("reg.io:5000"), "a/b", Some("1")),
+            ("localhost/a", Some("localhost"), "a", None),
+            ("a/foo.bar:2", None, "a/foo.bar", Some("2")),
+            ("docker.io/calico/ctl:v3", Some("docker.io"), "calico/ctl", Some("v3")),
+        ] {
+            let parsed = name(text);
+            assert_eq!(parsed.registry.as_deref(), registry, "{text}");
+            assert_eq!(parsed.repository, repository, "{text}");
+            assert_eq!(parsed.tag.as_deref(), tag, "{text}");
+            assert_eq!(parsed.to_string(), text);
+        }
+        let both = name(&format!("quay.io/x/y:1@{digest}"));
+        assert_eq!(both.tag.as_deref(), Some("1"));
+        assert_eq!(both.digest.map(|d| d.to_string()), Some(digest));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_with_the_rule() {
+        for text in ["", "a b", "a:", "a@sha256:12", "/a", "a//b", "a:b:c", "a:-x", "-a", "http://a/b", "a:1\n"] {
+            assert!(text.parse::<ImageName>().is_err(), "{text:?} was taken for a name");
+        }
+    }
+
+    #[test]
+    fn a_target_has_no_port_colon_and_no_upper_case() {
+        assert_eq!(name("Reg.io:5000/Team/App:V1").target(), "reg.io-5000/team/app:V1");
+        assert_eq!(name("amazon/aws-efs-csi-driver:v1").target(), "amazon/aws-efs-csi-driver:v1");
+    }
+
+    #[test]
+    fn a_mapping_changes_where_a_name_is_read_from() {
+        let mut mappings = Mappings::default();
+        mappings.insert("quay.io", "mirror.corp:8443/quay/").unwrap();
+        mappings.insert("default", "mirror.corp/hub").unwrap();
+        mappings.insert("reg.io:5000", "plain.corp").unwrap();
+        let apply = |text: &str| mappings.apply(&name(text)).to_string();
+        let digest = format!("sha256:{}", "0".repeat(64));
+        assert_eq!(apply("quay.io/a/b:1"), "mirror.corp:8443/quay/a/b:1");
+        assert_eq!(apply(&format!("quay.io/a/b:1@{digest}")), format!("mirror.corp:8443/quay/a/b:1@{digest}"));
+        assert_eq!(apply("a/foo.bar:2"), "mirror.corp/hub/a/foo.bar:2");
+        assert_eq!(apply("busybox"), "mirror.corp/hub/busybox");
+        assert_eq!(apply("reg.io:5000/x:1"), "plain.corp/x:1");
+        assert_eq!(apply("ghcr.io/x:1"), "ghcr.io/x:1");
+        assert!(mappings.insert("ghcr.io", "no-host/path").is_err());
+    }
+}

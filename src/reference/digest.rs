@@ -1,0 +1,163 @@
+//! Content digests.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest::{Context, SHA256, SHA384, SHA512};
+
+use super::InvalidName;
+
+/// A content digest, `<algorithm>:<hex>`, of an algorithm that the image specification registers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(into = "String")]
+pub struct Digest {
+    algorithm: Algorithm,
+    hex: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Algorithm {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Algorithm {
+    const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// Length of the digest as hexadecimal text.
+    fn hex_len(self) -> usize {
+        match self {
+            Self::Sha256 => 64,
+            Self::Sha384 => 96,
+            Self::Sha512 => 128,
+        }
+    }
+}
+
+impl Digest {
+    /// The SHA-256 of some content.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        let mut hasher = Hasher(Context::new(&SHA256), Algorithm::Sha256);
+        hasher.update(content);
+        hasher.finish()
+    }
+
+    /// A hasher of this digest's algorithm.
+    #[must_use]
+    pub fn hasher(&self) -> Hasher {
+        let algorithm = match self.algorithm {
+            Algorithm::Sha256 => &SHA256,
+            Algorithm::Sha384 => &SHA384,
+            Algorithm::Sha512 => &SHA512,
+        };
+        Hasher(Context::new(algorithm), self.algorithm)
+    }
+
+    /// The algorithm's registered name, such as `sha256`.
+    #[must_use]
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm.name()
+    }
+
+    /// The digest in lower-case hexadecimal, without the algorithm.
+    #[must_use]
+    pub fn hex(&self) -> &str {
+        &self.hex
+    }
+}
+
+/// A digest in the making.
+#[derive(Clone)]
+pub struct Hasher(Context, Algorithm);
+
+impl Hasher {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was taken in.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        use std::fmt::Write;
+        let digest = self.0.finish();
+        let mut hex = String::with_capacity(self.1.hex_len());
+        for byte in digest.as_ref() {
+            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        Digest { algorithm: self.1, hex }
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = |why: String| InvalidName::new(text, "a digest", why);
+        let (name, hex) = text
+            .split_once(':')
+            .ok_or_else(|| invalid("a digest is `<algorithm>:<hex>`, such as `sha256:4f5e…`".to_owned()))?;
+        let algorithm = Algorithm::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
+            .ok_or_else(|| invalid(format!("`{name}` is none of the algorithms sha256, sha384, sha512")))?;
+        if hex.len() != algorithm.hex_len() || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(invalid(format!(
+                "{name} has {} lower-case hexadecimal digits",
+                algorithm.hex_len()
+            )));
+        }
+        Ok(Self { algorithm, hex: hex.to_owned() })
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm.name(), self.hex)
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_nothing_is_the_well_known_one() {
+        assert_eq!(
+            Digest::of(b"").to_string(),
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn a_digest_keeps_to_its_algorithm() {
+        let sha512: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
+        assert_eq!(sha512.hasher().finish().to_string().len(), "sha512:".len() + 128);
+        for text in ["sha256", "sha256:", "md5:00", &format!("sha256:{}", "A".repeat(64)), &format!("sha256:{}", "a".repeat(63))] {
+            assert!(text.parse::<Digest>().is_err(), "{text} was taken for a digest");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The target prefix: what stands in front of every name at the target.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::{InvalidName, Location, is_registry_host};
+
+/// What stands in front of every name at the target, and which kind of home the target is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prefix {
+    /// A private ECR registry: `<account>.dkr.ecr.<region>.<suffix>/<path>`.
+    Ecr {
+        /// The registry's host, taken apart.
+        host: EcrHost,
+        /// What stands between the host and a name, such as `idf-`.
+        path: String,
+    },
+    /// Any other OCI registry: `host[:port]/<path>`.
+    Registry {
+        /// Host with port.
+        host: String,
+        /// What stands between the host and a name; may be empty.
+        path: String,
+    },
+    /// An OCI image layout folder, `oci:DIR`.
+    Layout {
+        /// The folder; created when missing.
+        dir: PathBuf,
+    },
+}
+
+/// The host of a private ECR registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EcrHost {
+    /// Twelve digits.
+    pub account: String,
+    /// Such as `eu-central-1`.
+    pub region: String,
+    /// The partition's DNS suffix, such as `amazonaws.com`.
+    pub suffix: String,
+}
+
+impl EcrHost {
+    /// Takes a host apart, `None` when it is not a private ECR registry.
+    #[must_use]
+    pub fn parse(host: &str) -> Option<Self> {
+        let mut parts = host.splitn(5, '.');
+        let account = parts.next().filter(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))?;
+        parts.next().filter(|dkr| *dkr == "dkr")?;
+        parts.next().filter(|ecr| *ecr == "ecr")?;
+        let region = parts.next().filter(|region| !region.is_empty())?;
+        let suffix = parts.next().filter(|suffix| !suffix.is_empty() && !suffix.contains(':'))?;
+        Some(Self { account: account.to_owned(), region: region.to_owned(), suffix: suffix.to_owned() })
+    }
+}
+
+impl fmt::Display for EcrHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.dkr.ecr.{}.{}", self.account, self.region, self.suffix)
+    }
+}
+
+impl Prefix {
+    /// A name below this prefix, as it stands in values and in `updated_images.json`.
+    #[must_use]
+    pub fn join(&self, name: &str) -> String {
+        format!("{self}{name}")
+    }
+
+    /// A chart repository below this prefix, as Helm is told it.
+    #[must_use]
+    pub fn chart_repository(&self, name: &str) -> String {
+        match self {
+            Self::Layout { .. } => self.join(name),
+            Self::Ecr { .. } | Self::Registry { .. } => format!("oci://{}", self.join(name)),
+        }
+    }
+
+    /// Where a name below this prefix is.
+    ///
+    /// # Errors
+    /// When prefix and name together are no reference, or break the rule of ECR for repository
+    /// names: 2 to 256 characters, lower case, of the distribution grammar.
+    pub fn locate(&self, name: &str) -> Result<Location, InvalidName> {
+        let location: Location = self.join(name).parse()?;
+        if let (Self::Ecr { .. }, Some(repository)) = (self, location.repository())
+            && !(2..=256).contains(&repository.len())
+        {
+            let why = format!("it has {} characters, 2 to 256 are allowed", repository.len());
+            return Err(InvalidName::new(repository, "a name of an ECR repository", why));
+        }
+        Ok(location)
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = |why: &str| Err(InvalidName::new(text, "a target prefix", why));
+        if let Some(dir) = text.strip_prefix("oci:").filter(|rest| !rest.starts_with("//")) {
+            return match dir {
+                "" => invalid("a folder is written `oci:DIR`"),
+                dir if dir.contains(':') => invalid("the folder's name must not hold `:`"),
+                dir => Ok(Self::Layout { dir: PathBuf::from(dir) }),
+            };
+        }
+        if text.contains("://") {
+            return invalid("it has no scheme: write `host/prefix`, and `--plain-http HOST` for plain HTTP");
+        }
+        let Some((host, path)) = text.split_once('/') else {
+            return invalid("a registry is written `host[:port]/prefix`, a folder `oci:DIR`");
+        };
+        if !is_registry_host(host) {
+            return invalid("it does not start with a registry's host (a name with a dot or a port, or localhost)");
+        }
+        // What follows the prefix starts with a letter or a digit: any one will do for the check.
+        if let Err(error) = format!("{host}/{path}x").parse::<Location>() {
+            return Err(InvalidName { text: text.to_owned(), what: "a target prefix", why: error.why });
+        }
+        if path.contains([':', '@']) {
+            return invalid("it must not hold a tag or a digest");
+        }
+        Ok(match EcrHost::parse(host) {
+            Some(host) => Self::Ecr { host, path: path.to_owned() },
+            None => Self::Registry { host: host.to_owned(), path: path.to_owned() },
+        })
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ecr { host, path } => write!(f, "{host}/{path}"),
+            Self::Registry { host, path } => write!(f, "{host}/{path}"),
+            Self::Layout { dir } => write!(f, "oci:{}:", dir.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_says_which_kind_of_home_it_is() {
+        let ecr: Prefix = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/idf-".parse().unwrap();
+        let Prefix::Ecr { host, path } = &ecr else { panic!("not ECR: {ecr:?}") };
+        assert_eq!((host.region.as_str(), host.suffix.as_str()), ("cn-north-1", "amazonaws.com.cn"));
+        assert_eq!(path, "idf-");
+        assert_eq!(ecr.chart_repository("charts/x"), format!("oci://{ecr}charts/x"));
+        assert!(matches!("localhost:5000/".parse(), Ok(Prefix::Registry { .. })));
+        assert!(matches!("oci:mirror".parse(), Ok(Prefix::Layout { .. })));
+        assert_eq!("oci:mirror".parse::<Prefix>().unwrap().join("quay.io/a:1"), "oci:mirror:quay.io/a:1");
+    }
+
+    #[test]
+    fn a_malformed_prefix_is_refused() {
+        for text in ["", "registry", "host.example", "https://h.io/x", "h.io/Up-", "mirror/idf-", "oci:", "h.io/a:1-", "h.io//", "h.io/-", "oci://x"] {
+            assert!(text.parse::<Prefix>().is_err(), "{text} was taken for a prefix");
+        }
+    }
+
+    #[test]
+    fn a_name_that_ecr_cannot_hold_is_refused() {
+        let ecr: Prefix = "123456789012.dkr.ecr.us-east-1.amazonaws.com/idf-".parse().unwrap();
+        assert!(ecr.locate("quay.io/a:1").is_ok());
+        assert!(ecr.locate(&format!("{}:1", "a".repeat(260))).is_err());
+    }
+}

@@ -1,0 +1,297 @@
+//! Environment and flags -> [`Settings`]. The only reader of the environment; a flag wins over its
+//! variable. Touches no network.
+
+mod environment;
+mod platform;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::problem::{Problem, Problems};
+use crate::reference::Prefix;
+
+pub use environment::Environment;
+pub use platform::Platform;
+
+/// Where the data files are, below the module's folder: where Seed-Farmer lays `dataFiles`.
+pub const DEFAULT_DATA_DIR: &str = "data/eks_dockerimage-replication/versions";
+
+/// How many blobs are transferred at once when nothing else is said. ECR takes about 25 MB/s per
+/// stream (measured by others, see `docs/`), so that a dozen and more are needed to fill a link.
+pub const DEFAULT_JOBS: usize = 16;
+
+/// How often a request is tried in all, when nothing else is said.
+pub const DEFAULT_TRIES: u32 = 4;
+
+/// What the flags of a command say; `None` and empty where they say nothing.
+#[derive(Debug, Default, Clone)]
+pub struct Flags {
+    /// `--eks-version`
+    pub eks_version: Option<String>,
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `--registry-prefix`
+    pub registry_prefix: Option<String>,
+    /// `--out`
+    pub out: Option<PathBuf>,
+    /// `--platforms`
+    pub platforms: Option<String>,
+    /// `--jobs`
+    pub jobs: Option<usize>,
+    /// `--tries`
+    pub tries: Option<u32>,
+    /// `--plain-http`
+    pub plain_http: Vec<String>,
+    /// `--endpoint`
+    pub endpoints: Vec<String>,
+    /// `--project`
+    pub project: Option<String>,
+    /// `--deployment`
+    pub deployment: Option<String>,
+    /// `--module`
+    pub module: Option<String>,
+}
+
+/// Everything that a run needs to know, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where artifacts go.
+    pub target: Target,
+    /// The Seed-Farmer module that this run is.
+    pub module: Module,
+    /// How the network is used.
+    pub network: Network,
+    /// Where result files are written.
+    pub out: PathBuf,
+    /// The platforms to copy; empty means all, the index untouched.
+    pub platforms: Vec<Platform>,
+    /// What AWS is to be asked about.
+    pub aws: Aws,
+    /// The user's Docker configuration file, where one can be.
+    pub docker_config: Option<PathBuf>,
+    /// Whether `NO_COLOR` is unset.
+    pub color: bool,
+}
+
+/// Which data files to read.
+#[derive(Debug, Clone)]
+pub struct DataFiles {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The EKS version as it was given, such as `1.34`.
+    pub eks_version: String,
+}
+
+/// Where artifacts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// As `--registry-prefix` says.
+    Given(Prefix),
+    /// Where the arguments of the command say.
+    Named,
+    /// `<account>.dkr.ecr.<region>.<suffix>/<project>-`, once account and suffix are known.
+    Module {
+        /// The project, in lower case.
+        project: String,
+        /// The region.
+        region: String,
+    },
+}
+
+/// The Seed-Farmer module that this run is, as far as the environment or flags say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Module {
+    /// Project, in lower case as names of repositories and buckets need it.
+    pub project: Option<String>,
+    /// Deployment.
+    pub deployment: Option<String>,
+    /// `<group>-<module>`.
+    pub name: Option<String>,
+    /// `SEEDFARMER_MODULE_METADATA`: what the deployment holds of an earlier run.
+    pub metadata: Option<String>,
+}
+
+/// How the network is used.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Blobs in transfer at once, at least 1.
+    pub jobs: usize,
+    /// How often a request is tried in all, at least 1.
+    pub tries: u32,
+    /// Hosts that speak plain HTTP, besides loopback.
+    pub plain_http: BTreeSet<String>,
+    /// Where to go when a host is meant.
+    pub endpoints: BTreeMap<String, Url>,
+}
+
+/// What the environment says about AWS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aws {
+    /// `AWS_ACCOUNT_ID`
+    pub account: Option<String>,
+    /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`.
+    pub region: Option<String>,
+    /// `AWS_PARTITION`
+    pub partition: Option<String>,
+    /// Whether the environment sends S3 somewhere else (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`);
+    /// such places know no bucket by its host name.
+    pub custom_s3_endpoint: bool,
+}
+
+impl Settings {
+    /// Puts flags and environment together.
+    ///
+    /// # Errors
+    /// Every problem at once, each naming its flag or variable.
+    pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let module = Module::new(flags, environment);
+        let given = flags.registry_prefix.as_deref();
+        let given = environment.parameters.pick("--registry-prefix", given, "registry_prefix");
+        let target = match given {
+            Some(given) => given.parse_with(&mut problems, |text| text.parse::<Prefix>()).map(Target::Given),
+            None => default_target(&module, environment.region.as_deref(), &mut problems),
+        };
+        let settings = Self::collect(flags, environment, target, module, &mut problems);
+        Problems::check(problems)?;
+        Ok(settings.expect("without a problem there are settings"))
+    }
+
+    /// The same for a command whose arguments say where things go.
+    ///
+    /// # Errors
+    /// Every problem at once, each naming its flag or variable.
+    pub fn without_target(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let module = Module::new(flags, environment);
+        let settings = Self::collect(flags, environment, Some(Target::Named), module, &mut problems);
+        Problems::check(problems)?;
+        Ok(settings.expect("without a problem there are settings"))
+    }
+
+    fn collect(
+        flags: &Flags,
+        environment: &Environment,
+        target: Option<Target>,
+        module: Module,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let parameters = &environment.parameters;
+        let region = environment.region.clone();
+        let platforms = parameters
+            .pick("--platforms", flags.platforms.as_deref(), "platforms")
+            .map_or(Some(Vec::new()), |given| given.parse_with(problems, Platform::parse_list));
+        let jobs = flags.jobs.map(|jobs| jobs.to_string());
+        let jobs = parameters
+            .pick("--jobs", jobs.as_deref(), "jobs")
+            .map_or(Some(DEFAULT_JOBS), |given| given.parse_with(problems, |text| whole_number(text, 1, 256)));
+        let plain_http = flags.plain_http.iter().cloned().collect();
+        let endpoints = flags
+            .endpoints
+            .iter()
+            .filter_map(|text| match endpoint(text) {
+                Ok(endpoint) => Some(endpoint),
+                Err(why) => {
+                    problems.push(Problem::input("--endpoint", why));
+                    None
+                }
+            })
+            .collect();
+        Some(Self {
+            target: target?,
+            module,
+            network: Network {
+                jobs: jobs?,
+                tries: flags.tries.unwrap_or(DEFAULT_TRIES).max(1),
+                plain_http,
+                endpoints,
+            },
+            out: flags.out.clone().unwrap_or_else(|| PathBuf::from(".")),
+            platforms: platforms?,
+            aws: Aws {
+                account: environment.account.clone(),
+                region,
+                partition: environment.partition.clone(),
+                custom_s3_endpoint: environment.custom_s3_endpoint,
+            },
+            docker_config: environment.docker_config.clone(),
+            color: environment.color,
+        })
+    }
+}
+
+impl Module {
+    fn new(flags: &Flags, environment: &Environment) -> Self {
+        let project = flags.project.clone().or_else(|| environment.project.clone());
+        Self {
+            project: project.map(|project| project.to_lowercase()),
+            deployment: flags.deployment.clone().or_else(|| environment.deployment.clone()),
+            name: flags.module.clone().or_else(|| environment.module.clone()),
+            metadata: environment.metadata.clone(),
+        }
+    }
+}
+
+impl DataFiles {
+    /// Which data files flags and environment name.
+    ///
+    /// # Errors
+    /// When no EKS version is given.
+    pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
+        let parameters = &environment.parameters;
+        let dir = flags.data_dir.clone().or_else(|| parameters.get("data_dir").map(PathBuf::from));
+        let version = parameters.pick("--eks-version", flags.eks_version.as_deref(), "eks_version");
+        let Some(version) = version else {
+            return Err(Problem::input("eks-version", "no EKS version is given")
+                .remedy(
+                    "in a manifest: parameters: [{name: eks-version, value: \"1.34\"}] (with the quotes)\n\
+                     by hand: --eks-version 1.34",
+                )
+                .into());
+        };
+        Ok(Self {
+            dir: dir.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)),
+            eks_version: version.text.trim().to_owned(),
+        })
+    }
+}
+
+fn default_target(module: &Module, region: Option<&str>, problems: &mut Vec<Problem>) -> Option<Target> {
+    let remedy = "or name the target with --registry-prefix, such as `oci:mirror` for a folder";
+    if module.project.is_none() {
+        problems.push(
+            Problem::input("SEEDFARMER_PROJECT_NAME", "no project is given, so there is no default target")
+                .remedy(format!("outside Seed-Farmer give --project,\n{remedy}")),
+        );
+    }
+    if region.is_none() {
+        problems.push(
+            Problem::input("AWS_REGION", "no region is given, so there is no default target")
+                .remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")),
+        );
+    }
+    let project = module.project.clone()?;
+    Some(Target::Module { project, region: region?.to_owned() })
+}
+
+/// `HOST=URL`
+fn endpoint(text: &str) -> Result<(String, Url), String> {
+    let (host, url) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not HOST=URL, such as quay.io=http://127.0.0.1:5000"))?;
+    let url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!("`{url}` is not http:// or https:// with a host"));
+    }
+    Ok((host.to_owned(), url))
+}
+
+fn whole_number(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
+}

@@ -1,0 +1,170 @@
+//! The environment as Seed-Farmer, CodeBuild and a shell make it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use crate::problem::Problem;
+
+/// The variables that matter, once read.
+#[derive(Debug, Default, Clone)]
+pub struct Environment {
+    /// `SEEDFARMER_PARAMETER_*`
+    pub parameters: Parameters,
+    /// `SEEDFARMER_PROJECT_NAME`
+    pub project: Option<String>,
+    /// `SEEDFARMER_DEPLOYMENT_NAME`
+    pub deployment: Option<String>,
+    /// `SEEDFARMER_MODULE_NAME`, which is `<group>-<module>`.
+    pub module: Option<String>,
+    /// `SEEDFARMER_MODULE_METADATA`
+    pub metadata: Option<String>,
+    /// `AWS_ACCOUNT_ID`
+    pub account: Option<String>,
+    /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`
+    pub region: Option<String>,
+    /// `AWS_PARTITION`
+    pub partition: Option<String>,
+    /// `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` is set.
+    pub custom_s3_endpoint: bool,
+    /// `$DOCKER_CONFIG/config.json`, or else `$HOME/.docker/config.json`
+    pub docker_config: Option<PathBuf>,
+    /// `NO_COLOR` is unset or empty (<https://no-color.org>).
+    pub color: bool,
+}
+
+/// The module parameters: names in lower case without `SEEDFARMER_PARAMETER_`, values as text.
+#[derive(Debug, Default, Clone)]
+pub struct Parameters(BTreeMap<String, String>);
+
+/// A text with the name under which the user gave it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given<'a> {
+    place: &'a str,
+    /// The text itself.
+    pub(super) text: &'a str,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn read() -> Self {
+        Self::from_vars(std::env::vars_os())
+    }
+
+    /// Takes the variables that matter; blank ones count as unset, and so does what is not UTF-8,
+    /// because none of ours can be.
+    #[must_use]
+    pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let vars: BTreeMap<String, String> = vars
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(_, value)| !value.trim().is_empty())
+            .collect();
+        let get = |name: &str| vars.get(name).cloned();
+        let parameters = envy::prefixed("SEEDFARMER_PARAMETER_")
+            .from_iter::<_, BTreeMap<String, String>>(vars.clone())
+            .expect("text goes into a map of text");
+        let docker_config = get("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".docker")));
+        Self {
+            parameters: Parameters(parameters),
+            project: get("SEEDFARMER_PROJECT_NAME"),
+            deployment: get("SEEDFARMER_DEPLOYMENT_NAME"),
+            module: get("SEEDFARMER_MODULE_NAME"),
+            metadata: get("SEEDFARMER_MODULE_METADATA"),
+            account: get("AWS_ACCOUNT_ID"),
+            region: get("AWS_REGION").or_else(|| get("AWS_DEFAULT_REGION")),
+            partition: get("AWS_PARTITION"),
+            custom_s3_endpoint: get("AWS_ENDPOINT_URL").or_else(|| get("AWS_ENDPOINT_URL_S3")).is_some(),
+            docker_config: docker_config.map(|dir| dir.join("config.json")),
+            color: get("NO_COLOR").is_none(),
+        }
+    }
+}
+
+impl Parameters {
+    /// A parameter's value; `None` when it is not given or is the JSON `null` that Seed-Farmer makes
+    /// of an empty value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| *value != "null")
+    }
+
+    /// The flag where it is given, or else the parameter, with the name to blame.
+    pub(super) fn pick<'a>(
+        &'a self,
+        flag_name: &'a str,
+        flag: Option<&'a str>,
+        parameter: &'a str,
+    ) -> Option<Given<'a>> {
+        match flag {
+            Some(text) if !text.trim().is_empty() => Some(Given { place: flag_name, text }),
+            _ => self.get(parameter).map(|text| Given { place: manifest_name(parameter), text }),
+        }
+    }
+}
+
+/// A parameter as manifests and README spell it.
+fn manifest_name(parameter: &str) -> &str {
+    match parameter {
+        "eks_version" => "parameter eks-version",
+        "registry_prefix" => "parameter RegistryPrefix",
+        "platforms" => "parameter Platforms",
+        "jobs" => "parameter Jobs",
+        other => other,
+    }
+}
+
+impl Given<'_> {
+    /// Parses the text; what is wrong with it becomes a problem that names where it was given.
+    pub(super) fn parse_with<T, E: Display>(
+        self,
+        problems: &mut Vec<Problem>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(self.text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                problems.push(Problem::input(self.place, error.to_string()));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(vars: &[(&str, &str)]) -> Environment {
+        Environment::from_vars(vars.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    #[test]
+    fn parameters_lose_their_prefix_and_blank_ones_count_as_unset() {
+        let read = environment(&[
+            ("SEEDFARMER_PARAMETER_EKS_VERSION", "1.34"),
+            ("SEEDFARMER_PARAMETER_PLATFORMS", " "),
+            ("SEEDFARMER_PARAMETER_JOBS", "null"),
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("HOME", "/home/me"),
+            ("NO_COLOR", "1"),
+        ]);
+        assert_eq!(read.parameters.get("eks_version"), Some("1.34"));
+        assert_eq!(read.parameters.get("platforms"), None);
+        assert_eq!(read.parameters.get("jobs"), None);
+        assert_eq!(read.region.as_deref(), Some("eu-west-1"));
+        assert_eq!(read.docker_config, Some(PathBuf::from("/home/me/.docker/config.json")));
+        assert!(!read.color);
+    }
+
+    #[test]
+    fn the_nearer_region_variable_wins() {
+        let read = environment(&[("AWS_DEFAULT_REGION", "eu-west-1"), ("AWS_REGION", "eu-west-3")]);
+        assert_eq!(read.region.as_deref(), Some("eu-west-3"));
+    }
+}

@@ -1,0 +1,109 @@
+//! What goes wrong at one home of content.
+
+use std::path::{Path, PathBuf};
+
+use crate::http::{self, Class};
+use crate::oci::InvalidManifest;
+use crate::reference::Digest;
+
+/// What goes wrong at one home of content.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The registry.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// The disk.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file of a layout that is not what it should be.
+    #[error("{} is not {expected}", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// What it should be, with its article.
+        expected: &'static str,
+    },
+    /// Bytes that are no manifest.
+    #[error("the manifest {digest} cannot be copied")]
+    Manifest {
+        /// Of what came.
+        digest: Digest,
+        /// Why.
+        source: InvalidManifest,
+    },
+    /// Bytes of another digest than was promised.
+    #[error("the content that came for {wanted} has the digest {found}: it was damaged on the way or is damaged at its home")]
+    Digest {
+        /// What was asked for.
+        wanted: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// Another number of bytes than was promised.
+    #[error("{digest} should have {wanted} bytes, {} came", if *found > *wanted { "more" } else { "fewer" })]
+    Length {
+        /// What was asked for.
+        digest: Digest,
+        /// The promised number of bytes.
+        wanted: u64,
+        /// The number that had come when this was noticed.
+        found: u64,
+    },
+    /// A blob that the other side stopped giving; what is wrong is told there.
+    #[error("the blob broke off at its source")]
+    BrokenOff,
+    /// An AWS call.
+    #[error(transparent)]
+    Aws(#[from] crate::aws::Error),
+}
+
+impl Error {
+    pub(super) fn file(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::File { action, path: path.to_owned(), source }
+    }
+
+    /// Whether another try is worth it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Http(error) => error.class(),
+            // What was damaged on the way may come whole the next time.
+            Self::Digest { .. } | Self::Length { .. } | Self::BrokenOff => Class::Transient(None),
+            Self::File { .. } | Self::Layout { .. } | Self::Manifest { .. } | Self::Aws(_) => Class::Permanent,
+        }
+    }
+
+    /// Whether the home could not be reached at all.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Http(error) => error.is_unreachable(),
+            Self::Aws(_) => true,
+            _ => false,
+        }
+    }
+
+    /// What a user can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Http(error) => error.remedy(),
+            Self::Aws(error) => error.remedy(),
+            _ => None,
+        }
+    }
+}
+
+impl http::Classed for Error {
+    fn class(&self) -> Class {
+        Error::class(self)
+    }
+}

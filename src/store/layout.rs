@@ -1,0 +1,216 @@
+//! An OCI image layout folder: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
+//! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::oci::{Descriptor, Manifest, REF_NAME, media_type};
+use crate::reference::Digest;
+
+use super::{Answer, Blob, Error, Source, Target, Which};
+
+/// How much of a file is read at once, in bytes.
+const PIECE: usize = 256 * 1024;
+
+/// An image layout folder.
+#[derive(Debug)]
+pub struct Layout {
+    dir: PathBuf,
+    /// One change of the index at a time; a file lock keeps other processes apart.
+    index: Mutex<()>,
+}
+
+impl Layout {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), index: Mutex::new(()) }
+    }
+
+    /// Makes the folder a layout, if it is none yet.
+    pub(super) fn create(&self) -> Result<(), Error> {
+        let blobs = self.dir.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).map_err(|error| Error::file("create", &blobs, error))?;
+        let mark = self.dir.join("oci-layout");
+        if !mark.exists() {
+            write_whole(&mark, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        }
+        Ok(())
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.dir.join("blobs").join(digest.algorithm()).join(digest.hex())
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.dir.join("index.json")
+    }
+
+    /// The descriptors of `index.json`, as they stand there.
+    fn entries(&self) -> Result<Vec<Value>, Error> {
+        let path = self.index_path();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file("read", &path, error)),
+        };
+        let index: Option<Value> = serde_json::from_slice(&bytes).ok();
+        let manifests = index.and_then(|index| index.get("manifests")?.as_array().cloned());
+        manifests.ok_or(Error::Layout { path, expected: "the index of an image layout" })
+    }
+
+    fn find(&self, which: &Which) -> Result<Option<Digest>, Error> {
+        match which {
+            Which::Digest(digest) => Ok(self.blob_path(digest).is_file().then(|| digest.clone())),
+            Which::Tag(name) => {
+                let entries = self.entries()?;
+                let entry = entries.iter().find(|entry| name_of(entry) == Some(name));
+                let digest = entry.and_then(|entry| entry.get("digest")?.as_str()?.parse().ok());
+                Ok(digest)
+            }
+        }
+    }
+
+    fn read_manifest(&self, which: &Which) -> Result<Option<Manifest>, Error> {
+        let Some(digest) = self.find(which)? else { return Ok(None) };
+        let path = self.blob_path(&digest);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::file("read", &path, error)),
+        };
+        let found = Digest::of(&bytes);
+        if digest.algorithm() == found.algorithm() && found != digest {
+            return Err(Error::Digest { wanted: digest, found });
+        }
+        let manifest = Manifest::parse(None, bytes).map_err(|source| Error::Manifest { digest: found, source })?;
+        Ok(Some(manifest))
+    }
+
+    /// Writes a manifest's bytes and, for a name, its entry in the index. The entry comes last and
+    /// replaces an older one of the same name.
+    fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<(), Error> {
+        let path = self.blob_path(&manifest.digest);
+        if !path.is_file() {
+            write_whole(&path, &manifest.bytes)?;
+        }
+        let Which::Tag(name) = which else { return Ok(()) };
+        let _one_at_a_time = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = self.lock()?;
+        let mut entries = self.entries()?;
+        entries.retain(|entry| name_of(entry) != Some(name));
+        entries.push(json!({
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.bytes.len(),
+            "annotations": {REF_NAME: name},
+        }));
+        let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
+        let written = write_whole(&self.index_path(), index.to_string().as_bytes());
+        drop(lock);
+        written
+    }
+
+    /// Keeps other processes from changing the index at the same time.
+    fn lock(&self) -> Result<std::fs::File, Error> {
+        let path = self.dir.join("oci-layout");
+        let file = std::fs::File::open(&path).map_err(|error| Error::file("open", &path, error))?;
+        file.lock().map_err(|error| Error::file("lock", &path, error))?;
+        Ok(file)
+    }
+
+    async fn write_blob(&self, descriptor: &Descriptor, mut blob: Blob) -> Result<(), Error> {
+        let path = self.blob_path(&descriptor.digest);
+        let folder = path.parent().unwrap_or(&self.dir).to_owned();
+        tokio::fs::create_dir_all(&folder).await.map_err(|error| Error::file("create", &folder, error))?;
+        let aside = tempfile::Builder::new().prefix(".partial-").tempfile_in(&folder);
+        let (file, aside) = aside.map_err(|error| Error::file("write in", &folder, error))?.into_parts();
+        let mut file = tokio::fs::File::from_std(file);
+        while let Some(piece) = blob.next().await {
+            file.write_all(&piece?).await.map_err(|error| Error::file("write", &aside, error))?;
+        }
+        file.flush().await.map_err(|error| Error::file("write", &aside, error))?;
+        file.sync_data().await.map_err(|error| Error::file("write", &aside, error))?;
+        aside.persist(&path).map_err(|error| Error::file("write", &path, error.error))
+    }
+}
+
+fn name_of(entry: &Value) -> Option<&str> {
+    entry.get("annotations")?.get(REF_NAME)?.as_str()
+}
+
+/// Writes a file so that a reader sees the old one or the new one, whole.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::file("write", path, error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut aside = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(failed)?;
+    aside.write_all(content).map_err(failed)?;
+    aside.as_file().sync_data().map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = std::fs::Permissions::from_mode(0o644);
+        aside.as_file().set_permissions(permissions).map_err(failed)?;
+    }
+    aside.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+impl Source for Layout {
+    fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>> {
+        async move { self.find(which) }.boxed()
+    }
+
+    fn manifest<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Manifest>> {
+        async move { self.read_manifest(which) }.boxed()
+    }
+
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
+        async move {
+            let path = self.blob_path(&descriptor.digest);
+            let file = tokio::fs::File::open(&path).await.map_err(|error| Error::file("open", &path, error))?;
+            let pieces = stream::try_unfold((file, path), |(mut file, path)| async move {
+                let mut piece = BytesMut::with_capacity(PIECE);
+                let read = file.read_buf(&mut piece).await.map_err(|error| Error::file("read", &path, error))?;
+                Ok((read > 0).then(|| (piece.freeze(), (file, path))))
+            });
+            Ok(pieces.boxed())
+        }
+        .boxed()
+    }
+}
+
+impl Target for Layout {
+    fn pool(&self) -> String {
+        format!("oci:{}", self.dir.display())
+    }
+
+    fn prepare(&self) -> Answer<'_, ()> {
+        async move { self.create() }.boxed()
+    }
+
+    fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>> {
+        Source::resolve(self, which)
+    }
+
+    fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
+        async move {
+            let path = self.blob_path(&descriptor.digest);
+            // Blobs are renamed into place when they are whole: their length is proof enough.
+            Ok(tokio::fs::metadata(&path).await.is_ok_and(|file| file.is_file() && file.len() == descriptor.size))
+        }
+        .boxed()
+    }
+
+    fn put_blob<'a>(&'a self, descriptor: &'a Descriptor, blob: Blob) -> Answer<'a, ()> {
+        self.write_blob(descriptor, blob).boxed()
+    }
+
+    fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, ()> {
+        async move { self.write_manifest(which, manifest) }.boxed()
+    }
+}

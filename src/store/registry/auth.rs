@@ -1,0 +1,232 @@
+//! Who we are to a registry: nothing at first; then what its challenge asks for. One token for all
+//! that wait, renewed once when it runs out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use serde::Deserialize;
+use url::Url;
+
+use crate::aws::Ecr;
+use crate::http::{self, Basic, Http};
+use crate::store::Error;
+
+mod challenge;
+
+use challenge::Challenge;
+
+/// The life of a token that does not say (docker's token specification).
+const DEFAULT_LIFE: u64 = 60;
+
+/// The largest answer of a token service, in bytes.
+const MAX_TOKEN: u64 = 1024 * 1024;
+
+/// What a token is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scope {
+    pub(super) repository: String,
+    pub(super) access: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Access {
+    Pull,
+    Push,
+}
+
+impl Scope {
+    fn text(&self) -> String {
+        let actions = match self.access {
+            Access::Pull => "pull",
+            Access::Push => "pull,push",
+        };
+        format!("repository:{}:{actions}", self.repository)
+    }
+}
+
+/// What one registry wants to see.
+pub(super) struct Auth {
+    host: String,
+    credentials: Option<Basic>,
+    ecr: Option<Arc<Ecr>>,
+    /// What the registry asked for last.
+    challenge: RwLock<Option<Challenge>>,
+    tokens: Mutex<HashMap<Scope, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+}
+
+#[derive(Clone)]
+struct Token {
+    header: HeaderValue,
+    expires: Instant,
+}
+
+impl Auth {
+    pub(super) fn new(host: &str, credentials: Option<Basic>, ecr: Option<Arc<Ecr>>) -> Self {
+        Self { host: host.to_owned(), credentials, ecr, challenge: RwLock::default(), tokens: Mutex::default() }
+    }
+
+    /// Whether an answer means that authorization is missing or has run out.
+    pub(super) fn is_refusal(&self, error: &http::Error) -> bool {
+        match error.status_code() {
+            Some(401) => true,
+            // ECR says so to a token that has expired.
+            Some(403) => self.ecr.is_some(),
+            _ => false,
+        }
+    }
+
+    /// What to send, as far as it is known what the registry wants.
+    pub(super) async fn header(&self, http: &Http, scope: &Scope) -> Result<Option<HeaderValue>, Error> {
+        if let Some(ecr) = &self.ecr {
+            return Ok(Some(secret_header(&format!("Basic {}", ecr.token().await?.basic.expose()))));
+        }
+        let challenge = self.challenge.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match challenge {
+            None => Ok(None),
+            Some(Challenge::Basic) => Ok(self.credentials.as_ref().map(basic_header)),
+            Some(bearer @ Challenge::Bearer { .. }) => self.token(http, scope, &bearer, None).await.map(Some),
+        }
+    }
+
+    /// What to send instead of what was refused; `None` when there is nothing else.
+    pub(super) async fn renew(
+        &self,
+        http: &Http,
+        scope: &Scope,
+        headers: &HeaderMap,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        if let Some(ecr) = &self.ecr {
+            let Some(refused) = refused else { return self.header(http, scope).await };
+            let token = ecr.renew(refused.as_bytes()).await?;
+            return Ok(token.map(|token| secret_header(&format!("Basic {}", token.basic.expose()))));
+        }
+        let texts = headers.get_all(WWW_AUTHENTICATE).into_iter().filter_map(|text| text.to_str().ok());
+        let Some(challenge) = Challenge::choose(texts) else { return Ok(None) };
+        *self.challenge.write().unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
+        match &challenge {
+            Challenge::Basic => {
+                let header = self.credentials.as_ref().map(basic_header);
+                Ok(header.filter(|header| Some(header) != refused))
+            }
+            Challenge::Bearer { .. } => self.token(http, scope, &challenge, refused).await.map(Some),
+        }
+    }
+
+    /// A token for a scope, other than the refused one; all that need it wait for one request.
+    async fn token(
+        &self,
+        http: &Http,
+        scope: &Scope,
+        challenge: &Challenge,
+        refused: Option<&HeaderValue>,
+    ) -> Result<HeaderValue, Error> {
+        let slot = {
+            let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(tokens.entry(scope.clone()).or_default())
+        };
+        let mut slot = slot.lock().await;
+        let usable = |token: &&Token| Some(&token.header) != refused && token.expires > Instant::now();
+        if let Some(token) = slot.as_ref().filter(usable) {
+            return Ok(token.header.clone());
+        }
+        let token = self.request(http, scope, challenge).await?;
+        let header = token.header.clone();
+        *slot = Some(token);
+        Ok(header)
+    }
+
+    async fn request(&self, http: &Http, scope: &Scope, challenge: &Challenge) -> Result<Token, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            token: String,
+            #[serde(default)]
+            access_token: String,
+            expires_in: Option<u64>,
+        }
+        let Challenge::Bearer { realm, service } = challenge else { unreachable!("only a bearer challenge asks for tokens") };
+        let mut url = realm.clone();
+        url.query_pairs_mut()
+            .extend_pairs(service.iter().map(|service| ("service", service.as_str())))
+            .append_pair("scope", &scope.text());
+        let url = http.rewrite(&url);
+        let credentials = self.credentials.as_ref().filter(|_| self.may_send_to(http, &url));
+        let policy = http.policy();
+        let body = policy
+            .run(|| async {
+                let mut request = http.client().get(url.clone());
+                if let Some(Basic { username, password }) = credentials {
+                    request = request.basic_auth(username, Some(password.expose()));
+                }
+                http.body(http.send(request).await?, MAX_TOKEN).await
+            })
+            .await?;
+        let answer = serde_json::from_slice::<Answer>(&body).ok();
+        let answer = answer.map(|answer| {
+            let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
+            (token, answer.expires_in.unwrap_or(DEFAULT_LIFE))
+        });
+        let Some((token, life)) = answer.filter(|(token, _)| !token.is_empty()) else {
+            return Err(http::Error::refused(&Method::GET, &url, "the answer holds no token").into());
+        };
+        // Renewed when a quarter of its life is left: a request takes its time, and clocks differ.
+        let life = Duration::from_secs(life.clamp(4, 86_400)).mul_f64(0.75);
+        Ok(Token { header: secret_header(&format!("Bearer {token}")), expires: Instant::now() + life })
+    }
+
+    /// Whether our credentials are for a token service that the registry names: it must be the
+    /// registry's own host or stand in its domain, and must not be less protected.
+    fn may_send_to(&self, http: &Http, realm: &Url) -> bool {
+        let Ok(base) = Url::parse(&http.base(&self.host)) else { return false };
+        if base.scheme() == "https" && realm.scheme() != "https" {
+            return false;
+        }
+        let (Some(own), Some(other)) = (base.host_str(), realm.host_str()) else { return false };
+        let below = |host: &str, domain: &str| domain.contains('.') && host.ends_with(&format!(".{domain}"));
+        let parent = own.split_once('.').map_or("", |(_, parent)| parent);
+        let is_name = own.parse::<std::net::IpAddr>().is_err();
+        own == other || (is_name && (below(own, other) || below(other, parent) || parent == other && other.contains('.')))
+    }
+}
+
+fn basic_header(basic: &Basic) -> HeaderValue {
+    secret_header(&format!("Basic {}", STANDARD.encode(format!("{}:{}", basic.username, basic.password.expose()))))
+}
+
+/// A header that is left out of every log.
+fn secret_header(text: &str) -> HeaderValue {
+    let mut header = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("Basic"));
+    header.set_sensitive(true);
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Credentials, Secret};
+    use crate::settings::Network;
+
+    #[test]
+    fn credentials_follow_a_challenge_only_within_the_registry_s_own_domain() {
+        let network = Network { jobs: 1, tries: 1, plain_http: std::collections::BTreeSet::new(), endpoints: std::collections::BTreeMap::new() };
+        let http = Http::new(&network, Credentials::default()).unwrap();
+        let basic = Basic { username: "u".into(), password: Secret::new("p".into()) };
+        let may = |host: &str, realm: &str| {
+            Auth::new(host, Some(basic.clone()), None).may_send_to(&http, &Url::parse(realm).unwrap())
+        };
+        assert!(may("docker.io", "https://auth.docker.io/token"));
+        assert!(may("registry.gitlab.com", "https://gitlab.com/jwt/auth"));
+        assert!(may("quay.io", "https://quay.io/v2/auth"));
+        assert!(may("127.0.0.1:5000", "http://127.0.0.1:5001/token"));
+        assert!(!may("quay.io", "https://evil.io/token"));
+        assert!(!may("quay.io", "https://evilquay.io/token"));
+        assert!(!may("quay.io", "http://quay.io/token"));
+        assert!(!may("127.0.0.1:5000", "http://9.0.0.1/token"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Bytes that are checked while they flow.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+
+use crate::oci::Descriptor;
+use crate::reference::{Digest, Hasher};
+
+use super::{Blob, Error};
+
+/// A blob whose length and digest are checked while it flows. The last bytes come out only when the
+/// whole is right, so that whoever counts the promised length never takes damaged content for whole.
+pub struct Verified {
+    blob: Blob,
+    digest: Digest,
+    wanted: u64,
+    seen: u64,
+    hasher: Option<Hasher>,
+}
+
+impl Verified {
+    /// Checks a blob against its descriptor.
+    #[must_use]
+    pub fn new(blob: Blob, descriptor: &Descriptor) -> Self {
+        let hasher = Some(descriptor.digest.hasher());
+        Self { blob, digest: descriptor.digest.clone(), wanted: descriptor.size, seen: 0, hasher }
+    }
+
+    fn length(&self) -> Error {
+        Error::Length { digest: self.digest.clone(), wanted: self.wanted, found: self.seen }
+    }
+
+    /// Takes in a piece; at the promised length it must have been the right one.
+    fn check(&mut self, piece: &Bytes) -> Result<(), Error> {
+        self.seen += piece.len() as u64;
+        if self.seen > self.wanted {
+            return Err(self.length());
+        }
+        let Some(hasher) = &mut self.hasher else { return Ok(()) };
+        hasher.update(piece);
+        if self.seen == self.wanted { self.check_digest() } else { Ok(()) }
+    }
+
+    fn check_digest(&mut self) -> Result<(), Error> {
+        let Some(hasher) = self.hasher.take() else { return Ok(()) };
+        let found = hasher.finish();
+        if found == self.digest { Ok(()) } else { Err(Error::Digest { wanted: self.digest.clone(), found }) }
+    }
+}
+
+impl Stream for Verified {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = std::task::ready!(self.blob.poll_next_unpin(context));
+        Poll::Ready(match next {
+            Some(Ok(piece)) => Some(self.check(&piece).map(|()| piece)),
+            Some(Err(error)) => Some(Err(error)),
+            None if self.seen < self.wanted => Some(Err(self.length())),
+            // Content without bytes is checked here.
+            None => self.check_digest().err().map(Err),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{TryStreamExt, stream};
+
+    async fn read(pieces: &[&'static [u8]], promised: &[u8]) -> Result<Vec<Bytes>, Error> {
+        let pieces: Vec<Result<Bytes, Error>> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece))).collect();
+        Verified::new(stream::iter(pieces).boxed(), &Descriptor::of("x", promised)).try_collect().await
+    }
+
+    #[tokio::test]
+    async fn only_what_was_promised_comes_out_whole() {
+        assert_eq!(read(&[b"ab", b"cd"], b"abcd").await.unwrap().concat(), b"abcd");
+        assert!(read(&[], b"").await.unwrap().is_empty());
+        assert!(matches!(read(&[b"ab", b"cX"], b"abcd").await, Err(Error::Digest { .. })));
+        assert!(matches!(read(&[b"ab"], b"abcd").await, Err(Error::Length { .. })));
+        assert!(matches!(read(&[b"abcd", b"e"], b"abcd").await, Err(Error::Length { .. })));
+    }
+
+    #[tokio::test]
+    async fn damaged_content_never_reaches_its_promised_length() {
+        let pieces: Vec<Result<Bytes, Error>> = vec![Ok(Bytes::from_static(b"ab")), Ok(Bytes::from_static(b"cX"))];
+        let mut verified = Verified::new(stream::iter(pieces).boxed(), &Descriptor::of("x", b"abcd"));
+        assert_eq!(verified.next().await.unwrap().unwrap(), "ab");
+        assert!(verified.next().await.unwrap().is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Paths into a chart's values, and the overrides that are written along them. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+/// A path into values: keys and list indices between dots; `\.` is a dot within a key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(Vec<String>);
+
+impl FromStr for Path {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = vec![String::new()];
+        let mut letters = text.chars();
+        while let Some(letter) = letters.next() {
+            let last = parts.last_mut().expect("there is always a part");
+            match letter {
+                '.' => parts.push(String::new()),
+                '\\' => match letters.next() {
+                    Some(escaped @ ('.' | '\\')) => last.push(escaped),
+                    other => {
+                        last.push('\\');
+                        last.extend(other);
+                    }
+                },
+                letter => last.push(letter),
+            }
+        }
+        if parts.iter().any(String::is_empty) {
+            return Err(format!("`{text}` is not a path of values: a part of it is empty"));
+        }
+        Ok(Self(parts))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let escaped: Vec<String> = self.0.iter().map(|part| escape(part)).collect();
+        f.write_str(&escaped.join("."))
+    }
+}
+
+fn escape(part: &str) -> String {
+    part.replace('\\', "\\\\").replace('.', "\\.")
+}
+
+impl Path {
+    /// The same path below a key, as a subchart's values are below its name.
+    #[must_use]
+    pub fn below(&self, key: &str) -> Self {
+        let mut parts = vec![key.to_owned()];
+        parts.extend(self.0.iter().cloned());
+        Self(parts)
+    }
+
+    /// What stands at the path; `None` when there is nothing, `Some(Null)` when there is a null.
+    #[must_use]
+    pub fn get<'v>(&self, values: &'v Value) -> Option<&'v Value> {
+        self.0.iter().try_fold(values, |value, part| match value {
+            Value::Object(map) => map.get(part),
+            Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
+    /// Every path that exists in some values, inner ones included.
+    #[must_use]
+    pub fn all(values: &Value) -> Vec<String> {
+        fn walk(value: &Value, path: &str, all: &mut Vec<String>) {
+            let mut visit = |part: &str, value: &Value| {
+                let path = if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
+                walk(value, &path, all);
+                all.push(path);
+            };
+            match value {
+                Value::Object(map) => map.iter().for_each(|(key, value)| visit(&escape(key), value)),
+                Value::Array(list) => {
+                    list.iter().enumerate().for_each(|(index, value)| visit(&index.to_string(), value));
+                }
+                _ => {}
+            }
+        }
+        let mut all = Vec::new();
+        walk(values, "", &mut all);
+        all
+    }
+}
+
+/// Lays one set of values over another, as Helm coalesces a parent's values over a subchart's: maps
+/// merge, everything else is replaced, and a null removes.
+pub fn overlay(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                if value.is_null() {
+                    base.shift_remove(key);
+                } else if let Some(below) = base.get_mut(key) {
+                    overlay(below, value);
+                } else {
+                    base.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+/// The values that make a chart use other images: only texts, only what differs from nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    values: Map<String, Value>,
+    written: BTreeMap<Path, String>,
+}
+
+/// Two images want different texts at one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The path that is already written.
+    pub path: Path,
+    /// What is written there.
+    pub text: String,
+}
+
+impl Overrides {
+    /// Writes a text at a path. `chart` are the chart's own values: a path that goes through a list
+    /// takes the list along, because Helm and the EKS module know no override of a single element.
+    ///
+    /// # Errors
+    /// When another text is already written there, or above or below it.
+    pub fn write(&mut self, path: &Path, text: &str, chart: &Value) -> Result<(), Conflict> {
+        let clash = self.written.iter().find(|(other, written)| {
+            let related = other.0.starts_with(&path.0) || path.0.starts_with(&other.0);
+            related && !(*other == path && written.as_str() == text)
+        });
+        if let Some((other, written)) = clash {
+            return Err(Conflict { path: other.clone(), text: written.clone() });
+        }
+        let mut root = Value::Object(std::mem::take(&mut self.values));
+        place(&mut root, Some(chart), &path.0, text);
+        if let Value::Object(values) = root {
+            self.values = values;
+        }
+        self.written.insert(path.clone(), text.to_owned());
+        Ok(())
+    }
+
+    /// The overrides as Helm values.
+    #[must_use]
+    pub fn into_values(self) -> Map<String, Value> {
+        self.values
+    }
+}
+
+fn place(target: &mut Value, chart: Option<&Value>, path: &[String], text: &str) {
+    let Some((part, rest)) = path.split_first() else {
+        *target = Value::String(text.to_owned());
+        return;
+    };
+    if let (Value::Null, Some(Value::Array(list))) = (&target, chart) {
+        *target = Value::Array(list.iter().map(without_nulls).collect());
+    }
+    if let Value::Array(list) = target {
+        let index = part.parse::<usize>().unwrap_or(usize::MAX);
+        if let Some(element) = list.get_mut(index) {
+            let chart = chart.and_then(|chart| chart.get(index));
+            place(element, chart, rest, text);
+        }
+        return;
+    }
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    if let Value::Object(map) = target {
+        let below = map.entry(part.clone()).or_insert(Value::Null);
+        place(below, chart.and_then(|chart| chart.get(part)), rest, text);
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key.clone(), without_nulls(value)))
+                .collect(),
+        ),
+        Value::Array(list) => Value::Array(list.iter().map(without_nulls).collect()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn path(text: &str) -> Path {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_path_goes_through_maps_lists_and_dotted_keys() {
+        let values = json!({"a": {"b.c": [{"tag": "x"}, null]}});
+        assert_eq!(path(r"a.b\.c.0.tag").get(&values), Some(&json!("x")));
+        assert_eq!(path(r"a.b\.c.1").get(&values), Some(&Value::Null));
+        assert_eq!(path("a.b").get(&values), None);
+        assert_eq!(path(r"a.b\.c").to_string(), r"a.b\.c");
+        assert!(Path::all(&values).contains(&r"a.b\.c.0.tag".to_owned()));
+        assert!("a..b".parse::<Path>().is_err());
+    }
+
+    #[test]
+    fn an_override_through_a_list_takes_the_list_along() {
+        let chart = json!({"list": [{"image": "a", "keep": 1, "none": null}, {"image": "b"}]});
+        let mut overrides = Overrides::default();
+        overrides.write(&path("list.0.image"), "x", &chart).unwrap();
+        overrides.write(&path("other.deep"), "y", &chart).unwrap();
+        let values = Value::Object(overrides.into_values());
+        assert_eq!(
+            values,
+            json!({"list": [{"image": "x", "keep": 1}, {"image": "b"}], "other": {"deep": "y"}})
+        );
+    }
+
+    #[test]
+    fn two_texts_for_one_path_are_a_conflict() {
+        let mut overrides = Overrides::default();
+        let chart = json!({});
+        overrides.write(&path("image.registry"), "a", &chart).unwrap();
+        overrides.write(&path("image.registry"), "a", &chart).unwrap();
+        assert!(overrides.write(&path("image.registry"), "b", &chart).is_err());
+        assert!(overrides.write(&path("image"), "b", &chart).is_err());
+        assert!(overrides.write(&path("image.registry.x"), "b", &chart).is_err());
+    }
+
+    #[test]
+    fn a_parent_lays_its_values_over_a_subchart_s() {
+        let mut base = json!({"image": {"tag": "1", "registry": "a"}, "gone": 1});
+        overlay(&mut base, &json!({"image": {"tag": "2"}, "gone": null, "new": [1]}));
+        assert_eq!(base, json!({"image": {"tag": "2", "registry": "a"}, "new": [1]}));
+    }
+}

@@ -1,0 +1,362 @@
+//! YAML with positions, and with the two readings that this program needs of it.
+//!
+//! A chart's own files are read as Helm reads them ([`Node::to_helm_json`], [`values`],
+//! [`Scalar::go_string`]), because that is what the chart's templates will see. Data files keep the
+//! text of their scalars ([`Scalar::text`]), so that `version: 1.10` stays `1.10`.
+//!
+//! The parser is one of YAML 1.2, goyaml v2 is one of 1.1. Where they disagree, one of them refuses
+//! the text, with a few exceptions that nobody writes: in `[?x]` and `{a: b, ?x}` goyaml sees
+//! a key, in `[x:,]` it sees the text `x:`. goyaml alone takes `[-]`, `"x"#c` and tabs that indent
+//! flow collections; it alone refuses `\/` in quotes, `%YAML 1.2`, and tabs after `-`.
+//!
+//! Facts about Helm are from the source of helm v3.17 to v4.3, sigs.k8s.io/yaml 1.6 and its decoder
+//! go.yaml.in/yaml/v2 2.4; the readings were compared with theirs on some 300,000 scalars.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+mod reader;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use reader::{Item, Reader};
+pub use scalar::{Scalar, Undecodable, template_text};
+
+/// One value of a document, with aliases resolved.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What the value is.
+    pub kind: Kind,
+    /// Line where it starts, from 1. An alias counts where it stands, the content of what it stands
+    /// for where that was written.
+    pub line: usize,
+    /// Column where it starts, in characters, from 1.
+    pub column: usize,
+}
+
+/// The three shapes of a value.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Text, a number, a boolean or null: [`Scalar`] has the readings.
+    Scalar(Scalar),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys and values in source order, as written: with merge keys (`<<`) and with duplicates.
+    Mapping(Vec<(Node, Node)>),
+}
+
+/// Why a text could not be read, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct Error {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// What a text may cost. Aliases count as often as they are used ("billion laughs").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Values, keys included, of all documents together.
+    pub nodes: usize,
+    /// Levels of lists and mappings.
+    pub depth: usize,
+    /// Bytes of the text, and of all scalars together.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    /// Half a million values, 16 MiB, 128 levels: Helm refuses a chart with a file of more than 5
+    /// MiB, and `serde_json` reads no more than 128 levels back.
+    fn default() -> Self {
+        Self {
+            nodes: 500_000,
+            depth: 128,
+            bytes: 16 << 20,
+        }
+    }
+}
+
+/// Reads all documents. A text without any has none, an empty document between two `---` is null.
+///
+/// # Errors
+/// What is no YAML, has a merge key whose value is no mapping, or exceeds a limit.
+pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
+    let mut reader = Reader::new(text, limits)?;
+    let mut documents = Vec::new();
+    while let Some(root) = reader.document()? {
+        documents.push(reader.node(root)?);
+    }
+    Ok(documents)
+}
+
+/// Reads the first document only, and does not look at what follows, as Helm reads `Chart.yaml`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn first(text: &str, limits: &Limits) -> Result<Option<Node>, Error> {
+    let mut reader = Reader::new(text, limits)?;
+    reader.document()?.map(|root| reader.node(root)).transpose()
+}
+
+/// Reads a `values.yaml` as Helm 4 does: the documents are merged, mappings key by key, and of
+/// anything else the last one wins. Without any content it is an empty object. (Helm 3 reads the
+/// first document and ignores the others.) Nulls are kept: what they remove is decided when values
+/// are coalesced.
+///
+/// # Errors
+/// As [`parse`] and [`Node::to_helm_json`]; a document that is no mapping; and a line that starts
+/// with `---` and goes on with anything but a comment.
+pub fn values(text: &str) -> Result<Value, Error> {
+    let mut merged = Map::new();
+    for (lines_before, document) in documents(text)? {
+        let moved = |mut error: Error| {
+            error.line += lines_before;
+            error
+        };
+        let Some(root) = first(&document, &Limits::default()).map_err(moved)? else {
+            continue;
+        };
+        match root.to_helm_json().map_err(moved)? {
+            Value::Null => {}
+            Value::Object(map) => merge(&mut merged, map),
+            _ => {
+                return Err(moved(root.error(format!(
+                    "values must be a mapping, this is a {}",
+                    root.kind_name()
+                ))));
+            }
+        }
+    }
+    Ok(Value::Object(merged))
+}
+
+/// Cuts a text where Helm 4 does, which is by line (k8s.io/apimachinery `YAMLReader`), and gives
+/// each piece with the number of lines before it. A final line feed is added where it lacks.
+fn documents(text: &str) -> Result<Vec<(usize, String)>, Error> {
+    let mut documents = vec![(0, String::new())];
+    for (number, line) in text.lines().enumerate() {
+        let (_, document) = documents.last_mut().expect("there is always one");
+        if let Some(rest) = line.strip_prefix("---") {
+            if !matches!(rest.trim_start().chars().next(), None | Some('#')) {
+                let message = "a document separator may only be followed by a comment".to_owned();
+                return Err(Error {
+                    line: number + 1,
+                    column: 4,
+                    message,
+                });
+            }
+            if !document.is_empty() {
+                documents.push((number + 1, String::new()));
+                continue;
+            }
+        }
+        document.push_str(line);
+        document.push('\n');
+    }
+    Ok(documents)
+}
+
+/// Helm's `MergeMaps`.
+fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+impl Node {
+    /// The value of a key, compared with the key's text as written; with merge keys, and of
+    /// duplicates the one that goyaml v2 would keep. None if there is no such key, or this is no
+    /// mapping.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.assignments()
+            .into_iter()
+            .rfind(|(k, _)| k.text() == Some(key))
+            .map(|(_, value)| value)
+    }
+
+    /// Keys and values as [`Node::get`] sees them, each key once, in order of first appearance.
+    /// Empty if this is no mapping.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(&Node, &Node)> {
+        let mut places = HashMap::new();
+        let mut entries: Vec<(&Node, &Node)> = Vec::new();
+        for (key, value) in self.assignments() {
+            let place = key.text().map_or(entries.len(), |text| {
+                *places.entry(text).or_insert(entries.len())
+            });
+            match entries.get_mut(place) {
+                Some(entry) => entry.1 = value,
+                None => entries.push((key, value)),
+            }
+        }
+        entries
+    }
+
+    /// The items of a list; empty if this is none.
+    #[must_use]
+    pub fn items(&self) -> &[Node] {
+        match &self.kind {
+            Kind::Sequence(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Keys and values as written, None if this is no mapping.
+    pub(crate) fn pairs(&self) -> Option<&[(Node, Node)]> {
+        match &self.kind {
+            Kind::Mapping(pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
+    /// The scalar, if this is one.
+    #[must_use]
+    pub fn as_scalar(&self) -> Option<&Scalar> {
+        match &self.kind {
+            Kind::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// Text as written, if this is a scalar and not null: short for [`Scalar::text`].
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        self.as_scalar().and_then(Scalar::text)
+    }
+
+    /// Whether this is a null.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.as_scalar()
+            .is_some_and(|scalar| scalar.text().is_none())
+    }
+
+    /// What to call this value in a message: `mapping`, `list`, `null` or `text`.
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Mapping(_) => "mapping",
+            Kind::Sequence(_) => "list",
+            Kind::Scalar(scalar) if scalar.text().is_none() => "null",
+            Kind::Scalar(_) => "text",
+        }
+    }
+
+    /// Keys that repeat an earlier key of the same mapping, here and in everything below, in source
+    /// order. Helm keeps the last; a person who wrote one twice wants to know.
+    #[must_use]
+    pub fn duplicates(&self) -> Vec<&Node> {
+        let mut found = Vec::new();
+        self.find_duplicates(&mut found);
+        found
+    }
+
+    fn find_duplicates<'a>(&'a self, found: &mut Vec<&'a Node>) {
+        match &self.kind {
+            Kind::Scalar(_) => {}
+            Kind::Sequence(items) => items.iter().for_each(|item| item.find_duplicates(found)),
+            Kind::Mapping(pairs) => {
+                let mut seen = HashSet::new();
+                for (key, value) in pairs {
+                    if !key.is_merge() && key.text().is_some_and(|text| !seen.insert(text)) {
+                        found.push(key);
+                    }
+                    value.find_duplicates(found);
+                }
+            }
+        }
+    }
+
+    /// This value as it reaches a template: goyaml v2, then sigs.k8s.io/yaml to JSON. Keys become
+    /// text (`true`, `8` for `010`, `1.1` for `1.10`).
+    ///
+    /// # Errors
+    /// What Helm refuses too: `.inf` and `.nan` as values; null, lists and mappings as keys; a
+    /// scalar that its tag does not fit.
+    pub fn to_helm_json(&self) -> Result<Value, Error> {
+        Ok(match &self.kind {
+            Kind::Scalar(scalar) => scalar
+                .helm()
+                .map_err(|error| self.error(error.to_string()))?,
+            Kind::Sequence(items) => Value::Array(
+                items
+                    .iter()
+                    .map(Self::to_helm_json)
+                    .collect::<Result<_, _>>()?,
+            ),
+            Kind::Mapping(_) => {
+                let mut map = Map::new();
+                for (key, value) in self.assignments() {
+                    map.insert(key.helm_key()?, value.to_helm_json()?);
+                }
+                Value::Object(map)
+            }
+        })
+    }
+
+    /// An error at this place.
+    #[must_use]
+    pub fn error(&self, message: impl Into<String>) -> Error {
+        Error {
+            line: self.line,
+            column: self.column,
+            message: message.into(),
+        }
+    }
+
+    /// The pairs of a mapping in the order in which goyaml v2 assigns them. It treats `<<: X` as if
+    /// X's pairs stood there, so it replaces what was written before it and yields to what comes
+    /// after; of a list of mappings the first wins.
+    fn assignments(&self) -> Vec<(&Node, &Node)> {
+        let mut pairs = Vec::new();
+        self.collect_assignments(&mut pairs);
+        pairs
+    }
+
+    fn collect_assignments<'a>(&'a self, into: &mut Vec<(&'a Node, &'a Node)>) {
+        let Kind::Mapping(pairs) = &self.kind else {
+            return;
+        };
+        for (key, value) in pairs {
+            if !key.is_merge() {
+                into.push((key, value));
+            } else if let Kind::Sequence(mappings) = &value.kind {
+                mappings
+                    .iter()
+                    .rev()
+                    .for_each(|mapping| mapping.collect_assignments(into));
+            } else {
+                value.collect_assignments(into);
+            }
+        }
+    }
+
+    /// The text of a scalar, null or not: what a key is compared by.
+    fn text(&self) -> Option<&str> {
+        self.as_scalar().map(|scalar| scalar.text.as_str())
+    }
+
+    /// As a key of a mapping that becomes JSON.
+    pub(crate) fn helm_key(&self) -> Result<String, Error> {
+        let scalar = self
+            .as_scalar()
+            .ok_or_else(|| self.error(format!("a {} cannot be a key", self.kind_name())))?;
+        scalar
+            .helm_key()
+            .map_err(|error| self.error(error.to_string()))
+    }
+
+    fn is_merge(&self) -> bool {
+        self.as_scalar().is_some_and(Scalar::is_merge)
+    }
+}
