@@ -45,7 +45,10 @@ impl Aws {
             ("SeedFarmerDeploymentName", &module.deployment),
             ("SeedFarmerModuleName", &module.name),
         ];
-        let tags = tags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
+        let tags = tags
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)))
+            .collect();
         Arc::new(Self {
             settings,
             tags,
@@ -62,14 +65,23 @@ impl Aws {
     }
 
     async fn config(&self, region: &str) -> SdkConfig {
-        let config = self.config.get_or_init(|| aws_config::defaults(BehaviorVersion::latest()).load()).await;
-        config.to_builder().region(Region::new(region.to_owned())).build()
+        let config = self
+            .config
+            .get_or_init(|| aws_config::defaults(BehaviorVersion::latest()).load())
+            .await;
+        config
+            .to_builder()
+            .region(Region::new(region.to_owned()))
+            .build()
     }
 
     /// The private registry of a host.
     #[must_use]
     pub fn ecr(self: &Arc<Self>, host: &EcrHost) -> Arc<Ecr> {
-        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registries = self
+            .registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let open = || Arc::new(Ecr::new(Arc::clone(self), host.clone()));
         Arc::clone(registries.entry(host.to_string()).or_insert_with(open))
     }
@@ -102,9 +114,16 @@ impl Aws {
             let answer = client.get_caller_identity().send().await;
             let answer = answer.map_err(|error| Error::new("sts:GetCallerIdentity", "", error))?;
             let arn = answer.arn().unwrap_or_default();
-            let partition = arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws");
+            let partition = arn
+                .split(':')
+                .nth(1)
+                .filter(|partition| !partition.is_empty())
+                .unwrap_or("aws");
             let account = answer.account().unwrap_or_default();
-            Ok(Caller { account: account.to_owned(), partition: partition.to_owned() })
+            Ok(Caller {
+                account: account.to_owned(),
+                partition: partition.to_owned(),
+            })
         };
         self.caller.get_or_try_init(ask).await
     }
@@ -116,13 +135,19 @@ impl Aws {
     pub async fn ecr_host(&self, region: &str) -> Result<EcrHost, Error> {
         let account = self.account(region).await?;
         let suffix = dns_suffix(region).await?;
-        Ok(EcrHost { account, region: region.to_owned(), suffix })
+        Ok(EcrHost {
+            account,
+            region: region.to_owned(),
+            suffix,
+        })
     }
 
     /// The bucket of a name in a region.
     pub async fn bucket(&self, name: &str, region: &str, account: &str) -> Bucket {
         let config = self.config(region).await;
-        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(self.settings.custom_s3_endpoint).build();
+        let config = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(self.settings.custom_s3_endpoint)
+            .build();
         Bucket::new(aws_sdk_s3::Client::from_conf(config), name, region, account)
     }
 }
@@ -131,12 +156,22 @@ impl Aws {
 /// region in the host of its ECR API.
 async fn dns_suffix(region: &str) -> Result<String, Error> {
     let unknown = |why: String| Error::region(region, why);
-    let params = Params::builder().region(region).build().map_err(|error| unknown(error.to_string()))?;
+    let params = Params::builder()
+        .region(region)
+        .build()
+        .map_err(|error| unknown(error.to_string()))?;
     let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
     let endpoint = endpoint.map_err(|error| unknown(error.to_string()))?;
-    let suffix = endpoint.url().split_once(&format!(".{region}.")).map(|(_, suffix)| suffix);
-    let suffix = suffix.map(|suffix| suffix.trim_end_matches('/')).filter(|suffix| !suffix.is_empty());
-    suffix.map(str::to_owned).ok_or_else(|| unknown(format!("its ECR endpoint is {}", endpoint.url())))
+    let suffix = endpoint
+        .url()
+        .split_once(&format!(".{region}."))
+        .map(|(_, suffix)| suffix);
+    let suffix = suffix
+        .map(|suffix| suffix.trim_end_matches('/'))
+        .filter(|suffix| !suffix.is_empty());
+    suffix
+        .map(str::to_owned)
+        .ok_or_else(|| unknown(format!("its ECR endpoint is {}", endpoint.url())))
 }
 
 #[cfg(test)]

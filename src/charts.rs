@@ -64,7 +64,8 @@ pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Pro
     for spec in &inventory.charts {
         let same = |group: &&mut Vec<&ChartSpec>| {
             let first = group[0];
-            (&first.repository, &first.name, &first.version) == (&spec.repository, &spec.name, &spec.version)
+            (&first.repository, &first.name, &first.version)
+                == (&spec.repository, &spec.name, &spec.version)
         };
         match wanted.iter_mut().find(same) {
             Some(group) => group.push(spec),
@@ -84,7 +85,11 @@ pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Pro
         match fetched {
             Ok(fetched) => {
                 let fetched = Arc::new(fetched);
-                charts.extend(group.iter().map(|spec| (spec.key.clone(), Arc::clone(&fetched))));
+                charts.extend(
+                    group
+                        .iter()
+                        .map(|spec| (spec.key.clone(), Arc::clone(&fetched))),
+                );
             }
             Err(problem) => problems.push(problem),
         }
@@ -110,7 +115,10 @@ async fn fetch_one(
     let chart = match read {
         Ok(Ok(chart)) => chart,
         Ok(Err(error)) => {
-            let what = format!("its archive from {} is not usable: {error:#}", spec.repository_text);
+            let what = format!(
+                "its archive from {} is not usable: {error:#}",
+                spec.repository_text
+            );
             return Err(Problem::input(place(spec), what));
         }
         Err(panic) => {
@@ -120,12 +128,18 @@ async fn fetch_one(
     };
     // The EKS module unpacks the chart and looks for a folder with the name that the data file gives.
     if chart.name != spec.name {
-        let what = format!("the archive from {} holds the chart `{}`", spec.repository_text, chart.name);
+        let what = format!(
+            "the archive from {} holds the chart `{}`",
+            spec.repository_text, chart.name
+        );
         return Err(Problem::input(place(spec), what).remedy("`name` must be the chart's own name"));
     }
     let content = match download.artifact {
         Some(location) => Content::Artifact(location),
-        None => Content::Archive { archive: download.archive, provenance: download.provenance },
+        None => Content::Archive {
+            archive: download.archive,
+            provenance: download.provenance,
+        },
     };
     Ok(Fetched { chart, content })
 }

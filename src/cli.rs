@@ -158,7 +158,9 @@ pub fn main() -> ExitCode {
     let environment = Environment::read();
     let screen = Screen::new(cli.log.log_format == LogFormat::Text);
     log::start(&cli.log, &screen, environment.color);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(run(&cli.command, &environment, &screen));
@@ -187,8 +189,14 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
-    let problems = error.chain().find_map(|cause| cause.downcast_ref::<Problems>());
-    if problems.is_some_and(Problems::is_input) { BAD_INPUT } else { FAILED }
+    let problems = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Problems>());
+    if problems.is_some_and(Problems::is_input) {
+        BAD_INPUT
+    } else {
+        FAILED
+    }
 }
 
 /// What every run begins with.
@@ -202,23 +210,38 @@ impl Session {
     fn open(settings: Settings) -> anyhow::Result<Self> {
         let aws = Aws::new(settings.aws.clone(), &settings.module);
         let stores = open_stores(&settings, &settings.network, &aws)?;
-        Ok(Self { settings, aws, stores })
+        Ok(Self {
+            settings,
+            aws,
+            stores,
+        })
     }
 
     /// The target prefix, once account and partition are known.
     async fn prefix(&self) -> anyhow::Result<Prefix> {
         match &self.settings.target {
             Target::Given(prefix) => Ok(prefix.clone()),
-            Target::Named => anyhow::bail!("this command has no target prefix (please report this)"),
+            Target::Named => {
+                anyhow::bail!("this command has no target prefix (please report this)")
+            }
             Target::Module { project, region } => {
-                let host = self.aws.ecr_host(region).await.map_err(|error| anyhow::Error::new(error).context("cannot find out the default target"))?;
-                Ok(Prefix::Ecr { host, path: format!("{project}-") })
+                let host = self.aws.ecr_host(region).await.map_err(|error| {
+                    anyhow::Error::new(error).context("cannot find out the default target")
+                })?;
+                Ok(Prefix::Ecr {
+                    host,
+                    path: format!("{project}-"),
+                })
             }
         }
     }
 }
 
-fn open_stores(settings: &Settings, network: &Network, aws: &Arc<Aws>) -> anyhow::Result<Arc<Stores>> {
+fn open_stores(
+    settings: &Settings,
+    network: &Network,
+    aws: &Arc<Aws>,
+) -> anyhow::Result<Arc<Stores>> {
     let credentials = match &settings.docker_config {
         Some(path) => Credentials::from_docker_config(path)?,
         None => Credentials::default(),

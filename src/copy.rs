@@ -46,14 +46,30 @@ pub struct Engine {
 impl Engine {
     /// `jobs` blobs are in transfer at once.
     #[must_use]
-    pub fn new(stores: Arc<Stores>, platforms: Vec<Platform>, jobs: usize, events: Arc<dyn Events>) -> Arc<Self> {
+    pub fn new(
+        stores: Arc<Stores>,
+        platforms: Vec<Platform>,
+        jobs: usize,
+        events: Arc<dyn Events>,
+    ) -> Arc<Self> {
         let policy = stores.http().policy().clone();
-        Arc::new(Self { stores, platforms, policy, artifacts: jobs, blobs: Blobs::new(jobs), events })
+        Arc::new(Self {
+            stores,
+            platforms,
+            policy,
+            artifacts: jobs,
+            blobs: Blobs::new(jobs),
+            events,
+        })
     }
 
     /// Copies everything. One failure stops nothing else; each copy ends in an outcome, in the order
     /// of the copies. When `stop` comes first, what is not finished is given up.
-    pub async fn run(self: &Arc<Self>, copies: &[Copy], stop: impl Future<Output = ()>) -> Vec<Outcome> {
+    pub async fn run(
+        self: &Arc<Self>,
+        copies: &[Copy],
+        stop: impl Future<Output = ()>,
+    ) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = copies.iter().map(|_| None).collect();
         let places = Arc::new(Semaphore::new(self.artifacts));
         // Dropping the set ends what is still in work.
@@ -76,11 +92,16 @@ impl Engine {
             match finished {
                 Some(Ok((index, outcome))) => outcomes[index] = Some(outcome),
                 // A task that broke off leaves no outcome behind and is counted below.
-                Some(Err(error)) => tracing::error!("a task of the copy engine broke off (please report this): {error}"),
+                Some(Err(error)) => tracing::error!(
+                    "a task of the copy engine broke off (please report this): {error}"
+                ),
                 None => break,
             }
         }
         tasks.shutdown().await;
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::stopped)).collect()
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(Outcome::stopped))
+            .collect()
     }
 }

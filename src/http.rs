@@ -55,7 +55,10 @@ impl Http {
             plain_http: network.plain_http.clone(),
             endpoints: network.endpoints.clone(),
             credentials,
-            policy: Policy { tries: network.tries, ..Policy::default() },
+            policy: Policy {
+                tries: network.tries,
+                ..Policy::default()
+            },
         })
     }
 
@@ -68,7 +71,11 @@ impl Http {
         let scheme = if self.is_plain(host) { "http" } else { "https" };
         // Docker Hub's registry is at another host than its name says; docker.io itself only redirects
         // to a web page.
-        let host = if matches!(host, "docker.io" | "index.docker.io") { "registry-1.docker.io" } else { host };
+        let host = if matches!(host, "docker.io" | "index.docker.io") {
+            "registry-1.docker.io"
+        } else {
+            host
+        };
         format!("{scheme}://{host}")
     }
 
@@ -79,10 +86,15 @@ impl Http {
     }
 
     fn is_plain(&self, host: &str) -> bool {
-        let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let name = host
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let name = name.map_or(host, |(name, _)| name);
         let is_loopback = name == "localhost"
-            || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+            || name
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback());
         is_loopback || self.plain_http.contains(host) || self.plain_http.contains(name)
     }
 
@@ -90,9 +102,14 @@ impl Http {
     #[must_use]
     pub fn rewrite(&self, url: &Url) -> Url {
         let endpoint = authority(url).and_then(|host| self.endpoints.get(&host));
-        let Some(endpoint) = endpoint else { return url.clone() };
+        let Some(endpoint) = endpoint else {
+            return url.clone();
+        };
         let base = endpoint.as_str().trim_end_matches('/');
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let query = url
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
         Url::parse(&format!("{base}{}{query}", url.path())).unwrap_or_else(|_| url.clone())
     }
 
@@ -145,7 +162,11 @@ impl Http {
         let response = answer
             .map_err(|_| Error::quiet(&method, &url, QUIET))?
             .map_err(|error| Error::transport(&method, &url, error))?;
-        if response.status().is_success() { Ok(response) } else { Err(Error::status(&method, response).await) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(Error::status(&method, response).await)
+        }
     }
 
     /// Reads a body to its end, `limit` bytes at most.
@@ -155,7 +176,10 @@ impl Http {
     pub async fn body(&self, mut response: Response, limit: u64) -> Result<Bytes, Error> {
         let (method, url) = (reqwest::Method::GET, response.url().clone());
         let too_large = || Error::too_large(&method, &url, limit);
-        if response.content_length().is_some_and(|length| length > limit) {
+        if response
+            .content_length()
+            .is_some_and(|length| length > limit)
+        {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
@@ -164,7 +188,9 @@ impl Http {
             let piece = piece
                 .map_err(|_| Error::quiet(&method, &url, QUIET))?
                 .map_err(|error| Error::transport(&method, &url, error))?;
-            let Some(piece) = piece else { return Ok(body.freeze()) };
+            let Some(piece) = piece else {
+                return Ok(body.freeze());
+            };
             if body.len() as u64 + piece.len() as u64 > limit {
                 return Err(too_large());
             }
@@ -176,7 +202,10 @@ impl Http {
 /// `host[:port]` of a URL.
 fn authority(url: &Url) -> Option<String> {
     let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    Some(
+        url.port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+    )
 }
 
 #[cfg(test)]
@@ -188,7 +217,10 @@ mod tests {
             jobs: 1,
             tries: 1,
             plain_http: BTreeSet::from(["plain.corp".to_owned()]),
-            endpoints: BTreeMap::from([("quay.io".to_owned(), Url::parse("http://127.0.0.1:1/quay.io/").unwrap())]),
+            endpoints: BTreeMap::from([(
+                "quay.io".to_owned(),
+                Url::parse("http://127.0.0.1:1/quay.io/").unwrap(),
+            )]),
         };
         Http::new(&network, Credentials::default()).unwrap()
     }
@@ -213,7 +245,10 @@ mod tests {
     #[test]
     fn a_url_keeps_path_and_query_at_its_endpoint() {
         let url = Url::parse("https://quay.io/charts/index.yaml?x=1").unwrap();
-        assert_eq!(http().rewrite(&url).as_str(), "http://127.0.0.1:1/quay.io/charts/index.yaml?x=1");
+        assert_eq!(
+            http().rewrite(&url).as_str(),
+            "http://127.0.0.1:1/quay.io/charts/index.yaml?x=1"
+        );
         let other = Url::parse("https://quay.io:8443/x").unwrap();
         assert_eq!(http().rewrite(&other), other);
     }

@@ -158,7 +158,10 @@ impl Inventory {
         let read = reader.open(files);
         let inventory = read.map(|(eks_version, default, version)| {
             let roots = [default.root(), version.root()];
-            reader.note_unknown(&roots, &["ami", "charts", "additional_images", "docker_mappings"]);
+            reader.note_unknown(
+                &roots,
+                &["ami", "charts", "additional_images", "docker_mappings"],
+            );
             Self {
                 eks_version,
                 ami_version: reader.ami_version(&roots),
@@ -171,7 +174,10 @@ impl Inventory {
         let Reader { problems, warnings } = reader;
         Problems::check(problems)?;
         let inventory = inventory.expect("without a problem both files were read");
-        Ok(Self { warnings, ..inventory })
+        Ok(Self {
+            warnings,
+            ..inventory
+        })
     }
 }
 
@@ -180,7 +186,10 @@ impl Reader {
         let mut version = String::new();
         for root in roots {
             let Some(ami) = root.get("ami") else { continue };
-            if let Some(text) = self.mapping(&ami).and_then(|ami| self.optional_text(&ami, "version")) {
+            if let Some(text) = self
+                .mapping(&ami)
+                .and_then(|ami| self.optional_text(&ami, "version"))
+            {
                 version = text;
             }
         }
@@ -193,14 +202,18 @@ impl Reader {
             for entry in self.entries(root, "additional_images") {
                 images.retain(|image| image.key != entry.name());
                 // An image that is set to null in the version file is dropped.
-                let Some(text) = self.text_or_null(&entry) else { continue };
+                let Some(text) = self.text_or_null(&entry) else {
+                    continue;
+                };
                 match text.parse() {
                     Ok(name) => images.push(AdditionalImage {
                         key: entry.name().to_owned(),
                         name,
                         place: entry.place(),
                     }),
-                    Err(error) => self.problems.push(Problem::input(entry.place(), error_text(&error))),
+                    Err(error) => self
+                        .problems
+                        .push(Problem::input(entry.place(), error_text(&error))),
                 }
             }
         }
@@ -211,9 +224,12 @@ impl Reader {
         let mut mappings = Mappings::default();
         for root in roots {
             for entry in self.entries(root, "docker_mappings") {
-                let Some(to) = self.text_or_null(&entry) else { continue };
+                let Some(to) = self.text_or_null(&entry) else {
+                    continue;
+                };
                 if let Err(error) = mappings.insert(entry.name(), &to) {
-                    self.problems.push(Problem::input(entry.place(), error_text(&error)));
+                    self.problems
+                        .push(Problem::input(entry.place(), error_text(&error)));
                 }
             }
         }

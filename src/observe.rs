@@ -60,11 +60,21 @@ type Silent = Mutex<BTreeMap<String, (String, usize, bool)>>;
 
 /// Asks about all copies, `jobs` at once; the answers are in their order. The warnings name each host
 /// once.
-pub async fn observe(copies: &[Copy], stores: &Stores, platforms: &[Platform], jobs: usize) -> (Vec<Seen>, Vec<String>) {
+pub async fn observe(
+    copies: &[Copy],
+    stores: &Stores,
+    platforms: &[Platform],
+    jobs: usize,
+) -> (Vec<Seen>, Vec<String>) {
     let silent = Silent::default();
     let seen = stream::iter(copies)
         .map(|copy| {
-            let observer = Observer { copy, stores, platforms, silent: &silent };
+            let observer = Observer {
+                copy,
+                stores,
+                platforms,
+                silent: &silent,
+            };
             async move { observer.look().await }
         })
         .buffered(jobs)
@@ -72,7 +82,11 @@ pub async fn observe(copies: &[Copy], stores: &Stores, platforms: &[Platform], j
         .await;
     let silent = silent.into_inner().unwrap_or_else(PoisonError::into_inner);
     let warnings = silent.into_iter().map(|(host, (error, count, _))| {
-        let more = if count > 1 { format!(" (and {} more times)", count - 1) } else { String::new() };
+        let more = if count > 1 {
+            format!(" (and {} more times)", count - 1)
+        } else {
+            String::new()
+        };
         format!("{host} cannot be asked, what it would say is shown as unknown: {error}{more}")
     });
     (seen, warnings.collect())
@@ -99,8 +113,18 @@ impl Observer<'_> {
         let (described, present) = tokio::join!(root, self.ask(&self.copy.target, self.target()));
         let (digest, platforms, bytes) = match described {
             Some(Some(described)) => described,
-            Some(None) => return Seen { state: State::NoSource, ..Seen::default() },
-            None if present == Some(None) => return Seen { state: State::Missing, ..Seen::default() },
+            Some(None) => {
+                return Seen {
+                    state: State::NoSource,
+                    ..Seen::default()
+                };
+            }
+            None if present == Some(None) => {
+                return Seen {
+                    state: State::Missing,
+                    ..Seen::default()
+                };
+            }
             None => return Seen::default(),
         };
         let state = match present {
@@ -109,15 +133,28 @@ impl Observer<'_> {
             Some(Some(other)) if other == digest => State::Present,
             Some(Some(_)) => State::Differs,
         };
-        Seen { digest: Some(digest), platforms, bytes, state }
+        Seen {
+            digest: Some(digest),
+            platforms,
+            bytes,
+            state,
+        }
     }
 
     /// Asks a host, unless it is known to be out of reach; a failure is noted.
-    async fn ask<T>(&self, location: &Location, question: impl Future<Output = Result<T, Error>>) -> Option<T> {
-        let host = location.host().map_or_else(|| location.to_string(), str::to_owned);
+    async fn ask<T>(
+        &self,
+        location: &Location,
+        question: impl Future<Output = Result<T, Error>>,
+    ) -> Option<T> {
+        let host = location
+            .host()
+            .map_or_else(|| location.to_string(), str::to_owned);
         let is_out_of_reach = {
             let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-            silent.get(&host).is_some_and(|(_, _, out_of_reach)| *out_of_reach)
+            silent
+                .get(&host)
+                .is_some_and(|(_, _, out_of_reach)| *out_of_reach)
         };
         if is_out_of_reach {
             return None;
@@ -126,7 +163,10 @@ impl Observer<'_> {
             Ok(answer) => Some(answer),
             Err(error) => {
                 let out_of_reach = error.is_unreachable();
-                let text = format!("{:#}", anyhow::Error::new(error).context(location.to_string()));
+                let text = format!(
+                    "{:#}",
+                    anyhow::Error::new(error).context(location.to_string())
+                );
                 let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
                 let entry = silent.entry(host).or_insert((text, 0, false));
                 entry.1 += 1;
@@ -145,13 +185,22 @@ impl Observer<'_> {
         self.stores.source(&self.copy.target)?.resolve(&name).await
     }
 
-    async fn source(&self, location: &Location) -> Result<Option<(Digest, Vec<String>, Option<u64>)>, Error> {
+    async fn source(
+        &self,
+        location: &Location,
+    ) -> Result<Option<(Digest, Vec<String>, Option<u64>)>, Error> {
         let source = self.stores.source(location)?;
-        let Some(root) = source.manifest(&which(location)).await? else { return Ok(None) };
+        let Some(root) = source.manifest(&which(location)).await? else {
+            return Ok(None);
+        };
         Ok(Some(self.describe(source.as_ref(), &root).await))
     }
 
-    async fn describe(&self, source: &dyn store::Source, root: &Manifest) -> (Digest, Vec<String>, Option<u64>) {
+    async fn describe(
+        &self,
+        source: &dyn store::Source,
+        root: &Manifest,
+    ) -> (Digest, Vec<String>, Option<u64>) {
         let selected = root.select(self.platforms).ok().flatten();
         let root = selected.as_ref().unwrap_or(root);
         let bytes = size(source, root).await.ok().flatten();
@@ -173,9 +222,14 @@ async fn size(source: &dyn store::Source, root: &Manifest) -> Result<Option<u64>
                 }
             }
             Refers::Manifests(children) => {
-                let new: Vec<_> = children.iter().filter(|child| counted.insert(child.digest.clone())).collect();
+                let new: Vec<_> = children
+                    .iter()
+                    .filter(|child| counted.insert(child.digest.clone()))
+                    .collect();
                 let children: Vec<_> = stream::iter(new)
-                    .map(|child| async move { source.manifest(&Which::Digest(child.digest.clone())).await })
+                    .map(|child| async move {
+                        source.manifest(&Which::Digest(child.digest.clone())).await
+                    })
                     .buffered(4)
                     .collect()
                     .await;

@@ -90,7 +90,9 @@ impl DescribedPlatform {
 impl std::fmt::Display for DescribedPlatform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+        self.variant
+            .iter()
+            .try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 
@@ -140,7 +142,9 @@ pub enum Refers {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidManifest {
     /// The long deprecated format of Docker.
-    #[error("it is a Docker schema 1 manifest, a format that registries no longer take; its publisher must push it again")]
+    #[error(
+        "it is a Docker schema 1 manifest, a format that registries no longer take; its publisher must push it again"
+    )]
     Schema1,
     /// Some other media type.
     #[error("its media type `{0}` is no image manifest and no index")]
@@ -188,34 +192,55 @@ impl Manifest {
             move |source| InvalidManifest::Content { media_type, source }
         };
         let announced = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
-        let announced = announced.filter(|text| text.contains("manifest") || text.contains("index"));
+        let announced =
+            announced.filter(|text| text.contains("manifest") || text.contains("index"));
         let media_type = match announced {
             Some(media_type) => media_type.to_owned(),
             None => Self::guess(serde_json::from_slice(&bytes).map_err(broken("manifest"))?)?,
         };
         let refers = match media_type.as_str() {
             media_type::OCI_INDEX | media_type::DOCKER_LIST => {
-                let index: IndexContent = serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
+                let index: IndexContent =
+                    serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
                 Refers::Manifests(index.manifests)
             }
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => {
-                let image: ImageContent = serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
-                Refers::Blobs { config: image.config, layers: image.layers }
+                let image: ImageContent =
+                    serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
+                Refers::Blobs {
+                    config: image.config,
+                    layers: image.layers,
+                }
             }
             other if other.starts_with("application/vnd.docker.distribution.manifest.v1") => {
                 return Err(InvalidManifest::Schema1);
             }
             other => return Err(InvalidManifest::MediaType(other.to_owned())),
         };
-        Ok(Self { digest: Digest::of(&bytes), media_type, bytes, refers })
+        Ok(Self {
+            digest: Digest::of(&bytes),
+            media_type,
+            bytes,
+            refers,
+        })
     }
 
     fn guess(probe: Probe) -> Result<String, InvalidManifest> {
         match probe {
-            Probe { media_type: Some(media_type), .. } => Ok(media_type),
-            Probe { schema_version: Some(1), .. } => Err(InvalidManifest::Schema1),
-            Probe { manifests: Some(_), .. } => Ok(media_type::OCI_INDEX.to_owned()),
-            Probe { config: Some(_), .. } => Ok(media_type::OCI_MANIFEST.to_owned()),
+            Probe {
+                media_type: Some(media_type),
+                ..
+            } => Ok(media_type),
+            Probe {
+                schema_version: Some(1),
+                ..
+            } => Err(InvalidManifest::Schema1),
+            Probe {
+                manifests: Some(_), ..
+            } => Ok(media_type::OCI_INDEX.to_owned()),
+            Probe {
+                config: Some(_), ..
+            } => Ok(media_type::OCI_MANIFEST.to_owned()),
             Probe { .. } => Err(InvalidManifest::MediaType(String::new())),
         }
     }
@@ -223,14 +248,22 @@ impl Manifest {
     /// A descriptor of the manifest itself.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
-        Descriptor { digest: self.digest.clone(), ..Descriptor::of(&self.media_type, &self.bytes) }
+        Descriptor {
+            digest: self.digest.clone(),
+            ..Descriptor::of(&self.media_type, &self.bytes)
+        }
     }
 
     /// The platforms that an index names, in its order, attestations left out; empty for an image.
     #[must_use]
     pub fn platforms(&self) -> Vec<String> {
-        let Refers::Manifests(children) = &self.refers else { return Vec::new() };
-        let known = children.iter().filter_map(|child| child.platform.as_ref()).filter(|p| p.is_known());
+        let Refers::Manifests(children) = &self.refers else {
+            return Vec::new();
+        };
+        let known = children
+            .iter()
+            .filter_map(|child| child.platform.as_ref())
+            .filter(|p| p.is_known());
         let mut platforms: Vec<String> = Vec::new();
         for platform in known.map(ToString::to_string) {
             if !platforms.contains(&platform) {
@@ -247,13 +280,17 @@ impl Manifest {
     /// # Errors
     /// The platforms that the index does have, when none of them is wanted.
     pub fn select(&self, wanted: &[Platform]) -> Result<Option<Self>, Vec<String>> {
-        let Refers::Manifests(children) = &self.refers else { return Ok(None) };
+        let Refers::Manifests(children) = &self.refers else {
+            return Ok(None);
+        };
         if wanted.is_empty() {
             return Ok(None);
         }
         let is_wanted = |platform: &DescribedPlatform| {
             let variant = platform.variant.as_deref();
-            wanted.iter().any(|wanted| wanted.matches(&platform.os, &platform.architecture, variant))
+            wanted
+                .iter()
+                .any(|wanted| wanted.matches(&platform.os, &platform.architecture, variant))
         };
         let known = |child: &Descriptor| child.platform.clone().filter(DescribedPlatform::is_known);
         let dropped: Vec<&Digest> = children
@@ -264,23 +301,38 @@ impl Manifest {
         if dropped.is_empty() {
             return Ok(None);
         }
-        if !children.iter().filter_map(known).any(|platform| is_wanted(&platform)) {
+        if !children
+            .iter()
+            .filter_map(known)
+            .any(|platform| is_wanted(&platform))
+        {
             return Err(self.platforms());
         }
-        let subject = |child: &Descriptor| child.annotations.get(ATTESTATION_OF).and_then(|text| text.parse().ok());
+        let subject = |child: &Descriptor| {
+            child
+                .annotations
+                .get(ATTESTATION_OF)
+                .and_then(|text| text.parse().ok())
+        };
         let keep: Vec<bool> = children
             .iter()
             .map(|child| {
                 let about = subject(child);
-                !dropped.contains(&&child.digest) && !about.is_some_and(|about: Digest| dropped.contains(&&about))
+                !dropped.contains(&&child.digest)
+                    && !about.is_some_and(|about: Digest| dropped.contains(&&about))
             })
             .collect();
-        let mut index: serde_json::Value = serde_json::from_slice(&self.bytes).expect("it was parsed before");
-        let manifests = index.get_mut("manifests").and_then(serde_json::Value::as_array_mut).expect("it was there before");
+        let mut index: serde_json::Value =
+            serde_json::from_slice(&self.bytes).expect("it was parsed before");
+        let manifests = index
+            .get_mut("manifests")
+            .and_then(serde_json::Value::as_array_mut)
+            .expect("it was there before");
         let mut kept = keep.iter();
         manifests.retain(|_| *kept.next().expect("one answer for each child"));
         let bytes = Bytes::from(serde_json::to_vec(&index).expect("a value can be written"));
-        let selected = Self::parse(Some(&self.media_type), bytes).expect("what is kept was valid before");
+        let selected =
+            Self::parse(Some(&self.media_type), bytes).expect("what is kept was valid before");
         Ok(Some(selected))
     }
 }
@@ -312,31 +364,67 @@ mod tests {
         assert_eq!(index.platforms(), ["linux/amd64", "linux/arm64"]);
         let wanted = Platform::parse_list("linux/arm64").unwrap();
         let selected = index.select(&wanted).unwrap().expect("the index changes");
-        let Refers::Manifests(children) = &selected.refers else { panic!("not an index") };
-        let letters: Vec<&str> = children.iter().map(|child| &child.digest.hex()[..1]).collect();
+        let Refers::Manifests(children) = &selected.refers else {
+            panic!("not an index")
+        };
+        let letters: Vec<&str> = children
+            .iter()
+            .map(|child| &child.digest.hex()[..1])
+            .collect();
         assert_eq!(letters, ["b", "d"]);
         let text = String::from_utf8(selected.bytes.to_vec()).unwrap();
-        assert!(text.starts_with(r#"{"schemaVersion":2,"mediaType""#) && text.contains(r#""z":1"#) && text.ends_with(r#""annotations":{"k":"v"}}"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"schemaVersion":2,"mediaType""#)
+                && text.contains(r#""z":1"#)
+                && text.ends_with(r#""annotations":{"k":"v"}}"#),
+            "{text}"
+        );
         assert_ne!(selected.digest, index.digest);
     }
 
     #[test]
     fn a_selection_of_everything_changes_nothing_and_one_of_nothing_is_refused() {
         let index = index();
-        assert_eq!(index.select(&Platform::parse_list("linux/arm64,linux/amd64").unwrap()), Ok(None));
+        assert_eq!(
+            index.select(&Platform::parse_list("linux/arm64,linux/amd64").unwrap()),
+            Ok(None)
+        );
         assert_eq!(index.select(&[]), Ok(None));
         let none = index.select(&Platform::parse_list("linux/s390x").unwrap());
-        assert_eq!(none, Err(vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()]));
+        assert_eq!(
+            none,
+            Err(vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()])
+        );
     }
 
     #[test]
     fn what_is_no_manifest_gets_a_verdict() {
-        let parse = |content_type: Option<&str>, text: &str| Manifest::parse(content_type, Bytes::copy_from_slice(text.as_bytes()));
-        assert!(matches!(parse(None, r#"{"schemaVersion":1}"#), Err(InvalidManifest::Schema1)));
-        assert!(matches!(parse(Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "{}"), Err(InvalidManifest::Schema1)));
-        assert!(matches!(parse(Some("text/html"), "<html>"), Err(InvalidManifest::Content { .. })));
-        assert!(matches!(parse(Some(media_type::OCI_INDEX), "{}"), Err(InvalidManifest::Content { .. })));
+        let parse = |content_type: Option<&str>, text: &str| {
+            Manifest::parse(content_type, Bytes::copy_from_slice(text.as_bytes()))
+        };
+        assert!(matches!(
+            parse(None, r#"{"schemaVersion":1}"#),
+            Err(InvalidManifest::Schema1)
+        ));
+        assert!(matches!(
+            parse(
+                Some("application/vnd.docker.distribution.manifest.v1+prettyjws"),
+                "{}"
+            ),
+            Err(InvalidManifest::Schema1)
+        ));
+        assert!(matches!(
+            parse(Some("text/html"), "<html>"),
+            Err(InvalidManifest::Content { .. })
+        ));
+        assert!(matches!(
+            parse(Some(media_type::OCI_INDEX), "{}"),
+            Err(InvalidManifest::Content { .. })
+        ));
         let helm = r#"{"schemaVersion":2,"config":{"mediaType":"x","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
-        assert_eq!(parse(Some("application/json"), helm).unwrap().media_type, media_type::OCI_MANIFEST);
+        assert_eq!(
+            parse(Some("application/json"), helm).unwrap().media_type,
+            media_type::OCI_MANIFEST
+        );
     }
 }

@@ -72,8 +72,17 @@ impl Plan {
     ///
     /// # Errors
     /// Every problem at once: missing values paths, names that are none, two sources for one target.
-    pub fn new(inventory: &Inventory, charts: &Charts, prefix: &Prefix) -> std::result::Result<Self, Problems> {
-        let mut planner = Planner { prefix, inventory, copies: Vec::new(), problems: Vec::new() };
+    pub fn new(
+        inventory: &Inventory,
+        charts: &Charts,
+        prefix: &Prefix,
+    ) -> std::result::Result<Self, Problems> {
+        let mut planner = Planner {
+            prefix,
+            inventory,
+            copies: Vec::new(),
+            problems: Vec::new(),
+        };
         let additional = planner.additional_images();
         let mut documents = Map::new();
         for spec in &inventory.charts {
@@ -84,14 +93,20 @@ impl Plan {
         for spec in &inventory.charts {
             planner.chart_copy(spec, charts);
         }
-        let Planner { copies, problems, .. } = planner;
+        let Planner {
+            copies, problems, ..
+        } = planner;
         Problems::check(problems)?;
         let result = Result(Map::from_iter([
             ("ami".to_owned(), json!({"version": inventory.ami_version})),
             ("charts".to_owned(), Value::Object(documents)),
             ("additional_images".to_owned(), Value::Object(additional)),
         ]));
-        let plan = Self { prefix: prefix.clone(), copies, result };
+        let plan = Self {
+            prefix: prefix.clone(),
+            copies,
+            result,
+        };
         plan.result.check_size()?;
         Ok(plan)
     }
@@ -100,7 +115,11 @@ impl Plan {
     #[must_use]
     pub fn repositories(&self) -> BTreeSet<&str> {
         match self.prefix {
-            Prefix::Ecr { .. } => self.copies.iter().filter_map(|copy| copy.target.repository()).collect(),
+            Prefix::Ecr { .. } => self
+                .copies
+                .iter()
+                .filter_map(|copy| copy.target.repository())
+                .collect(),
             Prefix::Registry { .. } | Prefix::Layout { .. } => BTreeSet::new(),
         }
     }
@@ -109,7 +128,9 @@ impl Plan {
     #[must_use]
     pub fn updated_images(&self) -> Value {
         let images = self.copies.iter().filter(|copy| copy.kind == Kind::Image);
-        images.map(|copy| json!({"src": copy.source_text, "target": copy.target_text})).collect()
+        images
+            .map(|copy| json!({"src": copy.source_text, "target": copy.target_text}))
+            .collect()
     }
 }
 
@@ -127,7 +148,11 @@ impl Result {
         let mut document = self.0.clone();
         document.insert("digests".to_owned(), json!(digests));
         let with = Self(document);
-        if with.to_json().len() > MAX_RESULT { self.clone() } else { with }
+        if with.to_json().len() > MAX_RESULT {
+            self.clone()
+        } else {
+            with
+        }
     }
 
     fn check_size(&self) -> std::result::Result<(), Problems> {
@@ -138,7 +163,9 @@ impl Result {
         let what = format!(
             "it has {size} bytes; the EKS module can take {MAX_RESULT}, because it exports it in one environment variable"
         );
-        Err(Problem::input("result document", what).remedy("skip charts that are not needed, or split them over two modules").into())
+        Err(Problem::input("result document", what)
+            .remedy("skip charts that are not needed, or split them over two modules")
+            .into())
     }
 }
 
@@ -198,41 +225,64 @@ impl Planner<'_> {
                 target_text,
                 used_by: vec![user.to_owned()],
             }),
-            (Err(error), _) | (_, Err(error)) => self.problems.push(Problem::input(place, error.to_string())),
+            (Err(error), _) | (_, Err(error)) => {
+                self.problems.push(Problem::input(place, error.to_string()))
+            }
         }
     }
 
     fn chart_copy(&mut self, spec: &ChartSpec, charts: &Charts) {
-        let Some(fetched) = charts.get(&spec.key) else { return };
+        let Some(fetched) = charts.get(&spec.key) else {
+            return;
+        };
         // A tag cannot hold `+`; Helm reads and writes `_` instead.
         let tag = fetched.chart.version.replace('+', "_");
         if let Err(why) = check_tag(&tag) {
-            self.problems.push(Problem::input(spec.place.as_str(), format!("the chart's version cannot be a tag: {why}")));
+            self.problems.push(Problem::input(
+                spec.place.as_str(),
+                format!("the chart's version cannot be a tag: {why}"),
+            ));
             return;
         }
         let name = format!("{}:{tag}", chart_repository(spec));
         let source = match &fetched.content {
             Content::Artifact(location) => Source::At(location.clone()),
-            Content::Archive { archive, provenance } => {
-                Source::Chart(Box::new(Artifact::of(&fetched.chart, archive, provenance.as_ref())))
-            }
+            Content::Archive {
+                archive,
+                provenance,
+            } => Source::Chart(Box::new(Artifact::of(
+                &fetched.chart,
+                archive,
+                provenance.as_ref(),
+            ))),
         };
         match self.prefix.locate(&name) {
             Ok(target) => self.copy(Copy {
                 kind: Kind::Chart,
                 source,
-                source_text: format!("{}/{}:{}", spec.repository_text.trim_end_matches('/'), spec.name, fetched.chart.version),
+                source_text: format!(
+                    "{}/{}:{}",
+                    spec.repository_text.trim_end_matches('/'),
+                    spec.name,
+                    fetched.chart.version
+                ),
                 target,
                 target_text: self.prefix.join(&name),
                 used_by: vec![spec.key.clone()],
             }),
-            Err(error) => self.problems.push(Problem::input(spec.place.as_str(), error.to_string())),
+            Err(error) => self
+                .problems
+                .push(Problem::input(spec.place.as_str(), error.to_string())),
         }
     }
 
     /// Adds a copy, once; two sources for one target are a conflict.
     fn copy(&mut self, copy: Copy) {
-        match self.copies.iter_mut().find(|other| other.target == copy.target) {
+        match self
+            .copies
+            .iter_mut()
+            .find(|other| other.target == copy.target)
+        {
             None => self.copies.push(copy),
             Some(same) if same.is_same_source(&copy) => {
                 for user in copy.used_by {
@@ -271,7 +321,11 @@ impl Copy {
 fn chart_repository(spec: &ChartSpec) -> String {
     let text = spec.repository_text.trim_end_matches('/');
     // The query can hold a token, and no name can hold a question mark.
-    let text = text.split(['?', '#']).next().unwrap_or(text).trim_end_matches('/');
+    let text = text
+        .split(['?', '#'])
+        .next()
+        .unwrap_or(text)
+        .trim_end_matches('/');
     let last = text.rsplit('/').next().unwrap_or(text);
     let last = match last {
         // A path to an archive itself: its folder names the repository.

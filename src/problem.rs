@@ -29,12 +29,22 @@ pub enum Cause {
 impl Problem {
     /// A problem of the input.
     pub fn input(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { place: place.into(), what: what.into(), remedy: None, cause: Cause::Input }
+        Self {
+            place: place.into(),
+            what: what.into(),
+            remedy: None,
+            cause: Cause::Input,
+        }
     }
 
     /// A problem of something outside; `error`'s whole chain becomes the text.
     pub fn outside(place: impl Into<String>, error: &anyhow::Error) -> Self {
-        Self { place: place.into(), what: format!("{error:#}"), remedy: None, cause: Cause::Outside }
+        Self {
+            place: place.into(),
+            what: format!("{error:#}"),
+            remedy: None,
+            cause: Cause::Outside,
+        }
     }
 
     /// The same with what to do about it.
@@ -65,7 +75,11 @@ impl Problems {
     /// # Errors
     /// All of them, where there are any.
     pub fn check(list: Vec<Problem>) -> Result<(), Self> {
-        if list.is_empty() { Ok(()) } else { Err(Self(list)) }
+        if list.is_empty() {
+            Ok(())
+        } else {
+            Err(Self(list))
+        }
     }
 
     /// Two results together, or the problems of both.
@@ -107,7 +121,8 @@ impl fmt::Display for Problems {
             [one] => one.fmt(f),
             many => {
                 write!(f, "{} problems, nothing was started", many.len())?;
-                many.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+                many.iter()
+                    .try_for_each(|problem| write!(f, "\n  - {problem}"))
             }
         }
     }
@@ -129,7 +144,11 @@ pub fn nearest<'a>(
         .collect();
     scored.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.cmp(y)));
     scored.dedup_by(|a, b| a.1 == b.1);
-    scored.into_iter().take(most).map(|(_, candidate)| candidate).collect()
+    scored
+        .into_iter()
+        .take(most)
+        .map(|(_, candidate)| candidate)
+        .collect()
 }
 
 /// How alike two dotted paths or names are, 0 to 1. A path that moved keeps its end
@@ -142,14 +161,21 @@ fn likeness(a: &str, b: &str) -> f64 {
     }
     let (a, b): (Vec<&str>, Vec<&str>) = (a.split('.').collect(), b.split('.').collect());
     let last = if a.last() == b.last() { 1.0 } else { 0.0 };
-    let best = |part: &str| b.iter().map(|other| strsim::jaro_winkler(part, other)).fold(0.0, f64::max);
+    let best = |part: &str| {
+        b.iter()
+            .map(|other| strsim::jaro_winkler(part, other))
+            .fold(0.0, f64::max)
+    };
     #[expect(clippy::cast_precision_loss, reason = "a path has a handful of parts")]
     let shared = a.iter().map(|part| best(part)).sum::<f64>() / a.len() as f64;
     0.3 * letters + 0.3 * last + 0.4 * shared
 }
 
 /// "did you mean" as a remedy, `None` where nothing is near.
-pub fn did_you_mean<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn did_you_mean<'a>(
+    wanted: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
     let near = nearest(wanted, candidates, 3);
     (!near.is_empty()).then(|| {
         let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::copy::{Done, Events, Outcome};
@@ -27,8 +29,15 @@ impl Screen {
     #[must_use]
     pub fn new(bars: bool) -> Self {
         let is_terminal = bars && io::stderr().is_terminal();
-        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bars: MultiProgress::with_draw_target(target), is_terminal }
+        let target = if is_terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            is_terminal,
+        }
     }
 
     /// Whether standard error is a terminal.
@@ -78,7 +87,9 @@ impl Progress {
     #[must_use]
     pub fn start(screen: &Screen, artifacts: usize) -> Arc<Self> {
         let style = "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
-        let style = ProgressStyle::with_template(style).expect("a valid template").progress_chars("=> ");
+        let style = ProgressStyle::with_template(style)
+            .expect("a valid template")
+            .progress_chars("=> ");
         let bar = screen.bars.add(ProgressBar::new(0).with_style(style));
         if screen.is_terminal {
             bar.enable_steady_tick(Duration::from_millis(200));
@@ -97,7 +108,11 @@ impl Progress {
     }
 
     fn show(&self) {
-        self.bar.set_message(format!("{}/{} artifacts", self.finished.load(Ordering::Relaxed), self.artifacts));
+        self.bar.set_message(format!(
+            "{}/{} artifacts",
+            self.finished.load(Ordering::Relaxed),
+            self.artifacts
+        ));
     }
 
     /// Gives a build log its signs of life, for ever.
@@ -105,8 +120,14 @@ impl Progress {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             if !self.is_terminal {
-                let (finished, moved) = (self.finished.load(Ordering::Relaxed), self.moved.load(Ordering::Relaxed));
-                let (expected, seconds) = (self.expected.load(Ordering::Relaxed), self.started.elapsed().as_secs().max(1));
+                let (finished, moved) = (
+                    self.finished.load(Ordering::Relaxed),
+                    self.moved.load(Ordering::Relaxed),
+                );
+                let (expected, seconds) = (
+                    self.expected.load(Ordering::Relaxed),
+                    self.started.elapsed().as_secs().max(1),
+                );
                 tracing::info!(
                     finished,
                     artifacts = self.artifacts,
@@ -142,19 +163,37 @@ impl Events for Progress {
         let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
         self.show();
         let (source, target, artifacts) = (&copy.source_text, &copy.target_text, self.artifacts);
-        let digest = outcome.digest.as_ref().map(ToString::to_string).unwrap_or_default();
+        let digest = outcome
+            .digest
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let (bytes, seconds) = (outcome.bytes, outcome.took.as_secs_f64());
         match &outcome.done {
             Done::Copied => tracing::info!(
-                source, target, digest, bytes, seconds,
-                "[{finished}/{artifacts}] copied {source} -> {target} ({}, {seconds:.1} s)", HumanBytes(bytes)
+                source,
+                target,
+                digest,
+                bytes,
+                seconds,
+                "[{finished}/{artifacts}] copied {source} -> {target} ({}, {seconds:.1} s)",
+                HumanBytes(bytes)
             ),
             Done::AlreadyThere => {
-                tracing::info!(source, target, digest, "[{finished}/{artifacts}] already there: {target}");
+                tracing::info!(
+                    source,
+                    target,
+                    digest,
+                    "[{finished}/{artifacts}] already there: {target}"
+                );
             }
             // The whole story comes at the end, with the remedy.
             Done::Failed(error) => {
-                tracing::error!(source, target, "[{finished}/{artifacts}] failed: {target}: {error}");
+                tracing::error!(
+                    source,
+                    target,
+                    "[{finished}/{artifacts}] failed: {target}: {error}"
+                );
             }
         }
         for note in &outcome.notes {

@@ -54,16 +54,30 @@ impl Publication {
         let mut problems = Vec::new();
         let mut need = |value: &Option<String>, variable: &str, flag: &str| {
             if value.is_none() {
-                let problem = Problem::input(variable, "it is not set, and the result document's name is made of it");
+                let problem = Problem::input(
+                    variable,
+                    "it is not set, and the result document's name is made of it",
+                );
                 problems.push(problem.remedy(format!("outside Seed-Farmer give {flag}")));
             }
             value.clone().unwrap_or_default()
         };
         let project = need(&module.project, "SEEDFARMER_PROJECT_NAME", "--project");
-        let deployment = need(&module.deployment, "SEEDFARMER_DEPLOYMENT_NAME", "--deployment");
-        let name = need(&module.name, "SEEDFARMER_MODULE_NAME", "--module (it is <group>-<module>)");
+        let deployment = need(
+            &module.deployment,
+            "SEEDFARMER_DEPLOYMENT_NAME",
+            "--deployment",
+        );
+        let name = need(
+            &module.name,
+            "SEEDFARMER_MODULE_NAME",
+            "--module (it is <group>-<module>)",
+        );
         Problems::check(problems)?;
-        Ok(Self { project, object: format!("{deployment}-{name}-metadata.json") })
+        Ok(Self {
+            project,
+            object: format!("{deployment}-{name}-metadata.json"),
+        })
     }
 
     /// Uploads the result document and writes the module's metadata into the working directory, where
@@ -71,15 +85,41 @@ impl Publication {
     ///
     /// # Errors
     /// When a step fails, naming object or file.
-    pub async fn publish(&self, result: &str, host: &EcrHost, module: &Module, aws: &Aws) -> anyhow::Result<Published> {
+    pub async fn publish(
+        &self,
+        result: &str,
+        host: &EcrHost,
+        module: &Module,
+        aws: &Aws,
+    ) -> anyhow::Result<Published> {
         let bucket = bucket_name(&self.project, &host.region, &host.account);
-        let published = Published { bucket, object: self.object.clone() };
-        let place = || format!("cannot publish the result document s3://{}/{}", published.bucket, published.object);
+        let published = Published {
+            bucket,
+            object: self.object.clone(),
+        };
+        let place = || {
+            format!(
+                "cannot publish the result document s3://{}/{}",
+                published.bucket, published.object
+            )
+        };
         let partition = aws.partition(&host.region).await.with_context(place)?;
-        let bucket = aws.bucket(&published.bucket, &host.region, &host.account).await;
-        bucket.ensure(&partition, aws.tags()).await.with_context(place)?;
-        bucket.put_json(&published.object, result).await.with_context(place)?;
-        metadata::write(Path::new(MODULE_METADATA), module.metadata.as_deref(), &published)?;
+        let bucket = aws
+            .bucket(&published.bucket, &host.region, &host.account)
+            .await;
+        bucket
+            .ensure(&partition, aws.tags())
+            .await
+            .with_context(place)?;
+        bucket
+            .put_json(&published.object, result)
+            .await
+            .with_context(place)?;
+        metadata::write(
+            Path::new(MODULE_METADATA),
+            module.metadata.as_deref(),
+            &published,
+        )?;
         Ok(published)
     }
 }
@@ -96,7 +136,11 @@ fn bucket_name(project: &str, region: &str, account: &str) -> String {
     let left = MAX_BUCKET.saturating_sub(rest.len() + mark.len() + 1);
     let start: String = project.chars().take(left).collect();
     let start = start.trim_end_matches(['-', '.']);
-    if start.is_empty() { format!("p{mark}{rest}") } else { format!("{start}-{mark}{rest}") }
+    if start.is_empty() {
+        format!("p{mark}{rest}")
+    } else {
+        format!("{start}-{mark}{rest}")
+    }
 }
 
 /// Writes what a plan says into the output folder, before anything is copied.
@@ -123,7 +167,11 @@ pub fn write_pairs(plan: &Plan, out: &Path) -> anyhow::Result<()> {
 pub fn write_result(plan: &Plan, outcomes: &[Outcome], out: &Path) -> anyhow::Result<String> {
     let mut digests = BTreeMap::new();
     for (copy, outcome) in plan.copies.iter().zip(outcomes) {
-        anyhow::ensure!(!matches!(outcome.done, Done::Failed(_)), "{} is not at the target", copy.target_text);
+        anyhow::ensure!(
+            !matches!(outcome.done, Done::Failed(_)),
+            "{} is not at the target",
+            copy.target_text
+        );
         if let Some(digest) = &outcome.digest {
             digests.insert(copy.target_text.clone(), digest.to_string());
         }
@@ -134,7 +182,8 @@ pub fn write_result(plan: &Plan, outcomes: &[Outcome], out: &Path) -> anyhow::Re
 }
 
 fn write(out: &Path, name: &str, text: &str) -> anyhow::Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create the output folder {}", out.display()))?;
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("cannot create the output folder {}", out.display()))?;
     let path = out.join(name);
     write_whole(&path, text.as_bytes()).map_err(anyhow::Error::new)
 }
@@ -146,13 +195,19 @@ mod tests {
     #[test]
     fn a_bucket_s_name_fits_and_stays_readable_for_the_eks_module() {
         let name = |project: &str, region: &str| bucket_name(project, region, "123456789012");
-        assert_eq!(name("idf", "us-east-1"), "idf-dkr-img-rep-md-us-east-1-123456789012");
+        assert_eq!(
+            name("idf", "us-east-1"),
+            "idf-dkr-img-rep-md-us-east-1-123456789012"
+        );
         let long = "a".repeat(35);
         for region in ["us-east-1", "ap-southeast-1", "us-isob-east-1"] {
             for length in 1..=35 {
                 let name = name(&long[..length], region);
                 assert!(name.len() <= 63, "{name}");
-                assert!(name.contains("-dkr-img-rep-md-") && !name.contains("--"), "{name}");
+                assert!(
+                    name.contains("-dkr-img-rep-md-") && !name.contains("--"),
+                    "{name}"
+                );
             }
         }
         assert_ne!(name(&long, "us-east-1"), name(&long[..34], "us-east-1"));

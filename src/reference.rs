@@ -32,7 +32,11 @@ pub struct InvalidName {
 
 impl InvalidName {
     fn new(text: &str, what: &'static str, why: impl Into<String>) -> Self {
-        Self { text: text.to_owned(), what, why: why.into() }
+        Self {
+            text: text.to_owned(),
+            what,
+            why: why.into(),
+        }
     }
 }
 
@@ -57,9 +61,14 @@ impl FromStr for ImageName {
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let invalid = |why: String| InvalidName::new(text, "an image reference", why);
         let (name, digest) = match text.split_once('@') {
-            Some((name, digest)) => {
-                (name, Some(digest.parse::<Digest>().map_err(|error| invalid(error.why))?))
-            }
+            Some((name, digest)) => (
+                name,
+                Some(
+                    digest
+                        .parse::<Digest>()
+                        .map_err(|error| invalid(error.why))?,
+                ),
+            ),
             None => (text, None),
         };
         let (registry, rest) = match name.split_once('/') {
@@ -84,8 +93,12 @@ impl FromStr for ImageName {
         };
         // The grammar itself is the distribution specification's, as `oci-client` knows it. Upper case
         // is looked at apart: a chart may write it, and the target gets it in lower case.
-        let lower = ImageName { repository: repository.to_lowercase(), ..parsed.clone() };
-        Reference::try_from(lower.to_string().as_str()).map_err(|error| invalid(error.to_string()))?;
+        let lower = ImageName {
+            repository: repository.to_lowercase(),
+            ..parsed.clone()
+        };
+        Reference::try_from(lower.to_string().as_str())
+            .map_err(|error| invalid(error.to_string()))?;
         Ok(parsed)
     }
 }
@@ -144,7 +157,10 @@ pub fn check_tag(tag: &str) -> Result<(), String> {
         return Err("the tag after `:` is empty".to_owned());
     }
     if tag.len() > 128 {
-        return Err(format!("its tag has {} characters, 128 is the most", tag.len()));
+        return Err(format!(
+            "its tag has {} characters, 128 is the most",
+            tag.len()
+        ));
     }
     if !tag.starts_with(word) || !tag.chars().all(|c| word(c) || c == '.' || c == '-') {
         return Err(format!(
@@ -174,12 +190,16 @@ impl Mappings {
     pub fn insert(&mut self, from: &str, to: &str) -> Result<(), InvalidName> {
         let to = to.trim_end_matches('/');
         let probe = format!("{to}/repository");
-        let parsed = probe.parse::<ImageName>().map_err(|error| {
-            InvalidName::new(to, "a registry with an optional path", error.why)
-        })?;
+        let parsed = probe
+            .parse::<ImageName>()
+            .map_err(|error| InvalidName::new(to, "a registry with an optional path", error.why))?;
         if parsed.registry.is_none() {
             let why = "it does not start with a registry's host (a name with a dot or a port)";
-            return Err(InvalidName::new(to, "a registry with an optional path", why));
+            return Err(InvalidName::new(
+                to,
+                "a registry with an optional path",
+                why,
+            ));
         }
         if from == Self::DEFAULT {
             self.default = Some(to.to_owned());
@@ -228,11 +248,21 @@ mod tests {
         let digest = format!("sha256:{}", "ab".repeat(32));
         for (text, registry, repository, tag) in [
             ("busybox", None, "busybox", None),
-            ("bitnami/kubectl:latest", None, "bitnami/kubectl", Some("latest")),
+            (
+                "bitnami/kubectl:latest",
+                None,
+                "bitnami/kubectl",
+                Some("latest"),
+            ),
             ("reg.io:5000/a/b:1", Some("reg.io:5000"), "a/b", Some("1")),
             ("localhost/a", Some("localhost"), "a", None),
             ("a/foo.bar:2", None, "a/foo.bar", Some("2")),
-            ("docker.io/calico/ctl:v3", Some("docker.io"), "calico/ctl", Some("v3")),
+            (
+                "docker.io/calico/ctl:v3",
+                Some("docker.io"),
+                "calico/ctl",
+                Some("v3"),
+            ),
         ] {
             let parsed = name(text);
             assert_eq!(parsed.registry.as_deref(), registry, "{text}");
@@ -247,27 +277,53 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused_with_the_rule() {
-        for text in ["", "a b", "a:", "a@sha256:12", "/a", "a//b", "a:b:c", "a:-x", "-a", "http://a/b", "a:1\n"] {
-            assert!(text.parse::<ImageName>().is_err(), "{text:?} was taken for a name");
+        for text in [
+            "",
+            "a b",
+            "a:",
+            "a@sha256:12",
+            "/a",
+            "a//b",
+            "a:b:c",
+            "a:-x",
+            "-a",
+            "http://a/b",
+            "a:1\n",
+        ] {
+            assert!(
+                text.parse::<ImageName>().is_err(),
+                "{text:?} was taken for a name"
+            );
         }
     }
 
     #[test]
     fn a_target_has_no_port_colon_and_no_upper_case() {
-        assert_eq!(name("Reg.io:5000/Team/App:V1").target(), "reg.io-5000/team/app:V1");
-        assert_eq!(name("amazon/aws-efs-csi-driver:v1").target(), "amazon/aws-efs-csi-driver:v1");
+        assert_eq!(
+            name("Reg.io:5000/Team/App:V1").target(),
+            "reg.io-5000/team/app:V1"
+        );
+        assert_eq!(
+            name("amazon/aws-efs-csi-driver:v1").target(),
+            "amazon/aws-efs-csi-driver:v1"
+        );
     }
 
     #[test]
     fn a_mapping_changes_where_a_name_is_read_from() {
         let mut mappings = Mappings::default();
-        mappings.insert("quay.io", "mirror.corp:8443/quay/").unwrap();
+        mappings
+            .insert("quay.io", "mirror.corp:8443/quay/")
+            .unwrap();
         mappings.insert("default", "mirror.corp/hub").unwrap();
         mappings.insert("reg.io:5000", "plain.corp").unwrap();
         let apply = |text: &str| mappings.apply(&name(text)).to_string();
         let digest = format!("sha256:{}", "0".repeat(64));
         assert_eq!(apply("quay.io/a/b:1"), "mirror.corp:8443/quay/a/b:1");
-        assert_eq!(apply(&format!("quay.io/a/b:1@{digest}")), format!("mirror.corp:8443/quay/a/b:1@{digest}"));
+        assert_eq!(
+            apply(&format!("quay.io/a/b:1@{digest}")),
+            format!("mirror.corp:8443/quay/a/b:1@{digest}")
+        );
         assert_eq!(apply("a/foo.bar:2"), "mirror.corp/hub/a/foo.bar:2");
         assert_eq!(apply("busybox"), "mirror.corp/hub/busybox");
         assert_eq!(apply("reg.io:5000/x:1"), "plain.corp/x:1");

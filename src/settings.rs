@@ -149,9 +149,13 @@ impl Settings {
         let mut problems = Vec::new();
         let module = Module::new(flags, environment);
         let given = flags.registry_prefix.as_deref();
-        let given = environment.parameters.pick("--registry-prefix", given, "registry_prefix");
+        let given = environment
+            .parameters
+            .pick("--registry-prefix", given, "registry_prefix");
         let target = match given {
-            Some(given) => given.parse_with(&mut problems, |text| text.parse::<Prefix>()).map(Target::Given),
+            Some(given) => given
+                .parse_with(&mut problems, |text| text.parse::<Prefix>())
+                .map(Target::Given),
             None => default_target(&module, environment.region.as_deref(), &mut problems),
         };
         let settings = Self::collect(flags, environment, target, module, &mut problems);
@@ -166,7 +170,13 @@ impl Settings {
     pub fn without_target(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let module = Module::new(flags, environment);
-        let settings = Self::collect(flags, environment, Some(Target::Named), module, &mut problems);
+        let settings = Self::collect(
+            flags,
+            environment,
+            Some(Target::Named),
+            module,
+            &mut problems,
+        );
         Problems::check(problems)?;
         Ok(settings.expect("without a problem there are settings"))
     }
@@ -182,11 +192,15 @@ impl Settings {
         let region = environment.region.clone();
         let platforms = parameters
             .pick("--platforms", flags.platforms.as_deref(), "platforms")
-            .map_or(Some(Vec::new()), |given| given.parse_with(problems, Platform::parse_list));
+            .map_or(Some(Vec::new()), |given| {
+                given.parse_with(problems, Platform::parse_list)
+            });
         let jobs = flags.jobs.map(|jobs| jobs.to_string());
         let jobs = parameters
             .pick("--jobs", jobs.as_deref(), "jobs")
-            .map_or(Some(DEFAULT_JOBS), |given| given.parse_with(problems, |text| whole_number(text, 1, 256)));
+            .map_or(Some(DEFAULT_JOBS), |given| {
+                given.parse_with(problems, |text| whole_number(text, 1, 256))
+            });
         let plain_http = flags.plain_http.iter().cloned().collect();
         let endpoints = flags
             .endpoints
@@ -224,10 +238,16 @@ impl Settings {
 
 impl Module {
     fn new(flags: &Flags, environment: &Environment) -> Self {
-        let project = flags.project.clone().or_else(|| environment.project.clone());
+        let project = flags
+            .project
+            .clone()
+            .or_else(|| environment.project.clone());
         Self {
             project: project.map(|project| project.to_lowercase()),
-            deployment: flags.deployment.clone().or_else(|| environment.deployment.clone()),
+            deployment: flags
+                .deployment
+                .clone()
+                .or_else(|| environment.deployment.clone()),
             name: flags.module.clone().or_else(|| environment.module.clone()),
             metadata: environment.metadata.clone(),
         }
@@ -241,7 +261,10 @@ impl DataFiles {
     /// When no EKS version is given.
     pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
         let parameters = &environment.parameters;
-        let dir = flags.data_dir.clone().or_else(|| parameters.get("data_dir").map(PathBuf::from));
+        let dir = flags
+            .data_dir
+            .clone()
+            .or_else(|| parameters.get("data_dir").map(PathBuf::from));
         let version = parameters.pick("--eks-version", flags.eks_version.as_deref(), "eks_version");
         let Some(version) = version else {
             return Err(Problem::input("eks-version", "no EKS version is given")
@@ -258,29 +281,42 @@ impl DataFiles {
     }
 }
 
-fn default_target(module: &Module, region: Option<&str>, problems: &mut Vec<Problem>) -> Option<Target> {
+fn default_target(
+    module: &Module,
+    region: Option<&str>,
+    problems: &mut Vec<Problem>,
+) -> Option<Target> {
     let remedy = "or name the target with --registry-prefix, such as `oci:mirror` for a folder";
     if module.project.is_none() {
         problems.push(
-            Problem::input("SEEDFARMER_PROJECT_NAME", "no project is given, so there is no default target")
-                .remedy(format!("outside Seed-Farmer give --project,\n{remedy}")),
+            Problem::input(
+                "SEEDFARMER_PROJECT_NAME",
+                "no project is given, so there is no default target",
+            )
+            .remedy(format!("outside Seed-Farmer give --project,\n{remedy}")),
         );
     }
     if region.is_none() {
         problems.push(
-            Problem::input("AWS_REGION", "no region is given, so there is no default target")
-                .remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")),
+            Problem::input(
+                "AWS_REGION",
+                "no region is given, so there is no default target",
+            )
+            .remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")),
         );
     }
     let project = module.project.clone()?;
-    Some(Target::Module { project, region: region?.to_owned() })
+    Some(Target::Module {
+        project,
+        region: region?.to_owned(),
+    })
 }
 
 /// `HOST=URL`
 fn endpoint(text: &str) -> Result<(String, Url), String> {
-    let (host, url) = text
-        .split_once('=')
-        .ok_or_else(|| format!("`{text}` is not HOST=URL, such as quay.io=http://127.0.0.1:5000"))?;
+    let (host, url) = text.split_once('=').ok_or_else(|| {
+        format!("`{text}` is not HOST=URL, such as quay.io=http://127.0.0.1:5000")
+    })?;
     let url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(format!("`{url}` is not http:// or https:// with a host"));

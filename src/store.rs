@@ -80,7 +80,12 @@ impl Stores {
     /// No home is opened yet.
     #[must_use]
     pub fn new(http: Arc<Http>, aws: Arc<Aws>) -> Self {
-        Self { http, aws, registries: Mutex::default(), layouts: Mutex::default() }
+        Self {
+            http,
+            aws,
+            registries: Mutex::default(),
+            layouts: Mutex::default(),
+        }
     }
 
     /// The door to HTTP.
@@ -95,9 +100,10 @@ impl Stores {
     /// When a layout folder is none.
     pub fn source(&self, location: &Location) -> Result<Arc<dyn Source>, Error> {
         Ok(match location {
-            Location::Registry(reference) => {
-                Arc::new(self.registry(reference.registry()).repository(reference.repository()))
-            }
+            Location::Registry(reference) => Arc::new(
+                self.registry(reference.registry())
+                    .repository(reference.repository()),
+            ),
             Location::Layout { dir, .. } => Arc::clone(&self.layout(dir)) as Arc<dyn Source>,
         })
     }
@@ -108,9 +114,10 @@ impl Stores {
     /// When a layout folder cannot be made.
     pub fn target(&self, location: &Location) -> Result<Arc<dyn Target>, Error> {
         Ok(match location {
-            Location::Registry(reference) => {
-                Arc::new(self.registry(reference.registry()).repository(reference.repository()))
-            }
+            Location::Registry(reference) => Arc::new(
+                self.registry(reference.registry())
+                    .repository(reference.repository()),
+            ),
             Location::Layout { dir, .. } => {
                 let layout = self.layout(dir);
                 layout.create()?;
@@ -126,14 +133,20 @@ impl Stores {
     pub async fn tags(&self, location: &Location) -> Result<Vec<String>, Error> {
         match location {
             Location::Registry(reference) => {
-                self.registry(reference.registry()).repository(reference.repository()).tags().await
+                self.registry(reference.registry())
+                    .repository(reference.repository())
+                    .tags()
+                    .await
             }
             Location::Layout { .. } => Ok(Vec::new()),
         }
     }
 
     fn registry(&self, host: &str) -> Arc<Registry> {
-        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registries = self
+            .registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let open = || {
             let ecr = EcrHost::parse(host).filter(|_| self.http.credentials(host).is_none());
             let ecr = ecr.map(|host| self.aws.ecr(&host));
@@ -144,7 +157,11 @@ impl Stores {
 
     fn layout(&self, dir: &std::path::Path) -> Arc<Layout> {
         let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(layouts.entry(dir.to_owned()).or_insert_with(|| Arc::new(Layout::new(dir))))
+        Arc::clone(
+            layouts
+                .entry(dir.to_owned())
+                .or_insert_with(|| Arc::new(Layout::new(dir))),
+        )
     }
 }
 
@@ -153,9 +170,12 @@ impl Stores {
 pub fn which(location: &Location) -> Which {
     match (location.digest(), location) {
         (Some(digest), Location::Registry(_)) => Which::Digest(digest),
-        (_, Location::Registry(reference)) => {
-            Which::Tag(reference.tag().unwrap_or(crate::reference::DEFAULT_TAG).to_owned())
-        }
+        (_, Location::Registry(reference)) => Which::Tag(
+            reference
+                .tag()
+                .unwrap_or(crate::reference::DEFAULT_TAG)
+                .to_owned(),
+        ),
         (_, Location::Layout { name, .. }) => Which::Tag(name.clone()),
     }
 }

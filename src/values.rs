@@ -31,7 +31,9 @@ impl FromStr for Path {
             }
         }
         if parts.iter().any(String::is_empty) {
-            return Err(format!("`{text}` is not a path of values: a part of it is empty"));
+            return Err(format!(
+                "`{text}` is not a path of values: a part of it is empty"
+            ));
         }
         Ok(Self(parts))
     }
@@ -72,14 +74,22 @@ impl Path {
     pub fn all(values: &Value) -> Vec<String> {
         fn walk(value: &Value, path: &str, all: &mut Vec<String>) {
             let mut visit = |part: &str, value: &Value| {
-                let path = if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
+                let path = if path.is_empty() {
+                    part.to_owned()
+                } else {
+                    format!("{path}.{part}")
+                };
                 walk(value, &path, all);
                 all.push(path);
             };
             match value {
-                Value::Object(map) => map.iter().for_each(|(key, value)| visit(&escape(key), value)),
+                Value::Object(map) => map
+                    .iter()
+                    .for_each(|(key, value)| visit(&escape(key), value)),
                 Value::Array(list) => {
-                    list.iter().enumerate().for_each(|(index, value)| visit(&index.to_string(), value));
+                    list.iter()
+                        .enumerate()
+                        .for_each(|(index, value)| visit(&index.to_string(), value));
                 }
                 _ => {}
             }
@@ -137,7 +147,10 @@ impl Overrides {
             related && !(*other == path && written.as_str() == text)
         });
         if let Some((other, written)) = clash {
-            return Err(Conflict { path: other.clone(), text: written.clone() });
+            return Err(Conflict {
+                path: other.clone(),
+                text: written.clone(),
+            });
         }
         let mut root = Value::Object(std::mem::take(&mut self.values));
         place(&mut root, Some(chart), &path.0, text);
@@ -230,17 +243,35 @@ mod tests {
     fn two_texts_for_one_path_are_a_conflict() {
         let mut overrides = Overrides::default();
         let chart = json!({});
-        overrides.write(&path("image.registry"), "a", &chart).unwrap();
-        overrides.write(&path("image.registry"), "a", &chart).unwrap();
-        assert!(overrides.write(&path("image.registry"), "b", &chart).is_err());
+        overrides
+            .write(&path("image.registry"), "a", &chart)
+            .unwrap();
+        overrides
+            .write(&path("image.registry"), "a", &chart)
+            .unwrap();
+        assert!(
+            overrides
+                .write(&path("image.registry"), "b", &chart)
+                .is_err()
+        );
         assert!(overrides.write(&path("image"), "b", &chart).is_err());
-        assert!(overrides.write(&path("image.registry.x"), "b", &chart).is_err());
+        assert!(
+            overrides
+                .write(&path("image.registry.x"), "b", &chart)
+                .is_err()
+        );
     }
 
     #[test]
     fn a_parent_lays_its_values_over_a_subchart_s() {
         let mut base = json!({"image": {"tag": "1", "registry": "a"}, "gone": 1});
-        overlay(&mut base, &json!({"image": {"tag": "2"}, "gone": null, "new": [1]}));
-        assert_eq!(base, json!({"image": {"tag": "2", "registry": "a"}, "new": [1]}));
+        overlay(
+            &mut base,
+            &json!({"image": {"tag": "2"}, "gone": null, "new": [1]}),
+        );
+        assert_eq!(
+            base,
+            json!({"image": {"tag": "2", "registry": "a"}, "new": [1]})
+        );
     }
 }

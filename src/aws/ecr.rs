@@ -69,7 +69,10 @@ impl Ecr {
     /// When ECR does not give one.
     pub async fn token(&self) -> Result<Token, Error> {
         let mut slot = self.token.lock().await;
-        if let Some(token) = slot.as_ref().filter(|token| token.renew_at > SystemTime::now()) {
+        if let Some(token) = slot
+            .as_ref()
+            .filter(|token| token.renew_at > SystemTime::now())
+        {
             return Ok(token.clone());
         }
         let token = self.request_token().await?;
@@ -82,7 +85,9 @@ impl Ecr {
     /// # Errors
     /// When ECR does not give one.
     pub async fn renew(&self, refused: &[u8]) -> Result<Option<Token>, Error> {
-        let is_refused = |token: &Token| refused.strip_prefix(b"Basic ") == Some(token.basic.expose().as_bytes());
+        let is_refused = |token: &Token| {
+            refused.strip_prefix(b"Basic ") == Some(token.basic.expose().as_bytes())
+        };
         let mut slot = self.token.lock().await;
         if let Some(token) = slot.as_ref().filter(|token| !is_refused(token)) {
             return Ok(Some(token.clone()));
@@ -99,11 +104,15 @@ impl Ecr {
         let data = answer.authorization_data().first();
         let token = data.and_then(|data| data.authorization_token());
         let token = token.ok_or_else(|| Error::answer(ACTION, "", "the answer holds no token"))?;
-        let is_basic = STANDARD.decode(token).is_ok_and(|text| text.starts_with(b"AWS:"));
+        let is_basic = STANDARD
+            .decode(token)
+            .is_ok_and(|text| text.starts_with(b"AWS:"));
         if !is_basic {
             return Err(Error::answer(ACTION, "", "the token is not what ECR gives"));
         }
-        let endpoint = data.and_then(|data| data.proxy_endpoint()).map(|url| url.trim_end_matches('/').to_owned());
+        let endpoint = data
+            .and_then(|data| data.proxy_endpoint())
+            .map(|url| url.trim_end_matches('/').to_owned());
         let own = format!("https://{}", self.host);
         // The token opens other accounts' registries too, but the endpoint is always our own one's.
         let endpoint = match endpoint {
@@ -111,10 +120,18 @@ impl Ecr {
             _ => own,
         };
         let now = SystemTime::now();
-        let expires = data.and_then(|data| data.expires_at()).and_then(|time| SystemTime::try_from(*time).ok());
-        let life = expires.and_then(|expires| expires.duration_since(now).ok()).unwrap_or_default();
+        let expires = data
+            .and_then(|data| data.expires_at())
+            .and_then(|time| SystemTime::try_from(*time).ok());
+        let life = expires
+            .and_then(|expires| expires.duration_since(now).ok())
+            .unwrap_or_default();
         let renew_at = now + life.saturating_sub(RENEW_BEFORE).max(SHORTEST_LIFE);
-        Ok(Token { basic: Secret::new(token.to_owned()), endpoint, renew_at })
+        Ok(Token {
+            basic: Secret::new(token.to_owned()),
+            endpoint,
+            renew_at,
+        })
     }
 
     /// The names of all repositories.
@@ -123,12 +140,21 @@ impl Ecr {
     /// When ECR does not list them.
     pub async fn repositories(&self) -> Result<&HashSet<String>, Error> {
         let list = || async {
-            let pages = self.client().await.describe_repositories().registry_id(&self.host.account);
+            let pages = self
+                .client()
+                .await
+                .describe_repositories()
+                .registry_id(&self.host.account);
             let mut pages = pages.max_results(1000).into_paginator().send();
             let mut names = HashSet::new();
             while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| Error::new("ecr:DescribeRepositories", "", error))?;
-                names.extend(page.repositories().iter().filter_map(|repository| repository.repository_name().map(str::to_owned)));
+                let page =
+                    page.map_err(|error| Error::new("ecr:DescribeRepositories", "", error))?;
+                names.extend(
+                    page.repositories()
+                        .iter()
+                        .filter_map(|repository| repository.repository_name().map(str::to_owned)),
+                );
             }
             Ok(names)
         };
@@ -153,13 +179,24 @@ impl Ecr {
             return Ok(());
         }
         let tags = self.aws.tags().iter().map(|(key, value)| {
-            Tag::builder().key(key).value(value).build().expect("key and value are set")
+            Tag::builder()
+                .key(key)
+                .value(value)
+                .build()
+                .expect("key and value are set")
         });
-        let request = self.client().await.create_repository().registry_id(&self.host.account);
+        let request = self
+            .client()
+            .await
+            .create_repository()
+            .registry_id(&self.host.account);
         let request = request.repository_name(name).set_tags(Some(tags.collect()));
         match request.send().await {
             Ok(_) => tracing::debug!(repository = name, "created the repository {name}"),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_repository_already_exists_exception()) => {}
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_repository_already_exists_exception()) => {}
             Err(error) => return Err(Error::new("ecr:CreateRepository", name, error)),
         }
         self.wait_until_visible(name).await
@@ -170,15 +207,26 @@ impl Ecr {
         let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(100);
         loop {
-            let request = self.client().await.describe_repositories().registry_id(&self.host.account);
+            let request = self
+                .client()
+                .await
+                .describe_repositories()
+                .registry_id(&self.host.account);
             match request.repository_names(name).send().await {
                 Ok(_) => return Ok(()),
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_repository_not_found_exception()) => {}
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(|error| error.is_repository_not_found_exception()) => {}
                 Err(error) => return Err(Error::new(ACTION, name, error)),
             }
             if started.elapsed() > VISIBLE_WITHIN {
                 let seconds = VISIBLE_WITHIN.as_secs();
-                return Err(Error::answer(ACTION, name, format!("the new repository is not there after {seconds} s")));
+                return Err(Error::answer(
+                    ACTION,
+                    name,
+                    format!("the new repository is not there after {seconds} s"),
+                ));
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));

@@ -23,16 +23,31 @@ impl Error {
         let code = metadata.and_then(|metadata| metadata.code().map(str::to_owned));
         let message = metadata.and_then(|metadata| metadata.message().map(str::to_owned));
         let message = message.unwrap_or_else(|| chain(&error));
-        Self { action, resource: resource.to_owned(), code, message }
+        Self {
+            action,
+            resource: resource.to_owned(),
+            code,
+            message,
+        }
     }
 
     /// An answer that lacks what it must have.
     pub(super) fn answer(action: &'static str, resource: &str, message: impl Into<String>) -> Self {
-        Self { action, resource: resource.to_owned(), code: None, message: message.into() }
+        Self {
+            action,
+            resource: resource.to_owned(),
+            code: None,
+            message: message.into(),
+        }
     }
 
     pub(super) fn region(region: &str, why: String) -> Self {
-        Self { action: "region", resource: region.to_owned(), code: None, message: why }
+        Self {
+            action: "region",
+            resource: region.to_owned(),
+            code: None,
+            message: why,
+        }
     }
 
     /// AWS's word for what is wrong, such as `AccessDeniedException`.
@@ -46,14 +61,19 @@ impl Error {
     pub fn remedy(&self) -> Option<&'static str> {
         match self.code() {
             Some(code) if code.starts_with("AccessDenied") || code == "UnauthorizedOperation" => {
-                Some("the role lacks this permission on this resource; modulestack.yaml lists what the module needs")
+                Some(
+                    "the role lacks this permission on this resource; modulestack.yaml lists what the module needs",
+                )
             }
-            Some("ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" | "InvalidClientTokenId") => {
-                Some("the AWS credentials are not valid (any more); renew them")
-            }
-            None if self.message.contains("credential") => {
-                Some("no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-            }
+            Some(
+                "ExpiredTokenException"
+                | "ExpiredToken"
+                | "UnrecognizedClientException"
+                | "InvalidClientTokenId",
+            ) => Some("the AWS credentials are not valid (any more); renew them"),
+            None if self.message.contains("credential") => Some(
+                "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ),
             _ => None,
         }
     }

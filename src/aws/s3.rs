@@ -23,7 +23,12 @@ pub struct Bucket {
 
 impl Bucket {
     pub(super) fn new(client: Client, name: &str, region: &str, account: &str) -> Self {
-        Self { client, name: name.to_owned(), region: region.to_owned(), account: account.to_owned() }
+        Self {
+            client,
+            name: name.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+        }
     }
 
     /// Makes sure that the bucket exists and is ours. A new one is encrypted, closed to the public and
@@ -32,14 +37,26 @@ impl Bucket {
     /// # Errors
     /// When it belongs to somebody else, or cannot be made.
     pub async fn ensure(&self, partition: &str, tags: &[(String, String)]) -> Result<(), Error> {
-        let head = self.client.head_bucket().bucket(&self.name).expected_bucket_owner(&self.account);
+        let head = self
+            .client
+            .head_bucket()
+            .bucket(&self.name)
+            .expected_bucket_owner(&self.account);
         match head.send().await {
             // Without a policy it was left half made by an interrupted run, or is the predecessor's.
             Ok(_) if self.has_policy().await? => return Ok(()),
             Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => self.create().await?,
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_not_found()) =>
+            {
+                self.create().await?
+            }
             Err(error) => {
-                let status = error.raw_response().map(|response| response.status().as_u16());
+                let status = error
+                    .raw_response()
+                    .map(|response| response.status().as_u16());
                 if status == Some(403) {
                     let what = "the bucket exists, but it is not this account's or this role may not use it";
                     return Err(Error::answer("s3:HeadBucket", &self.name, what));
@@ -52,7 +69,13 @@ impl Bucket {
     }
 
     async fn has_policy(&self) -> Result<bool, Error> {
-        match self.client.get_bucket_policy().bucket(&self.name).send().await {
+        match self
+            .client
+            .get_bucket_policy()
+            .bucket(&self.name)
+            .send()
+            .await
+        {
             Ok(_) => Ok(true),
             Err(error) => match Error::new("s3:GetBucketPolicy", &self.name, error) {
                 error if error.code() == Some("NoSuchBucketPolicy") => Ok(false),
@@ -64,13 +87,25 @@ impl Bucket {
     async fn create(&self) -> Result<(), Error> {
         let location = (self.region != NAMELESS_REGION).then(|| {
             let region = BucketLocationConstraint::from(self.region.as_str());
-            CreateBucketConfiguration::builder().location_constraint(region).build()
+            CreateBucketConfiguration::builder()
+                .location_constraint(region)
+                .build()
         });
-        let request = self.client.create_bucket().bucket(&self.name).set_create_bucket_configuration(location);
+        let request = self
+            .client
+            .create_bucket()
+            .bucket(&self.name)
+            .set_create_bucket_configuration(location);
         match request.send().await {
             Ok(_) => Ok(()),
             // A build of the same module at the same time was faster.
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_bucket_already_owned_by_you()) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_bucket_already_owned_by_you()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(Error::new("s3:CreateBucket", &self.name, error)),
         }
     }
@@ -82,17 +117,36 @@ impl Bucket {
             .block_public_policy(true)
             .restrict_public_buckets(true)
             .build();
-        let request = self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(block);
-        request.send().await.map_err(|error| Error::new("s3:PutBucketPublicAccessBlock", &self.name, error))?;
+        let request = self
+            .client
+            .put_public_access_block()
+            .bucket(&self.name)
+            .public_access_block_configuration(block);
+        request
+            .send()
+            .await
+            .map_err(|error| Error::new("s3:PutBucketPublicAccessBlock", &self.name, error))?;
 
         let by_default = ServerSideEncryptionByDefault::builder()
             .sse_algorithm(ServerSideEncryption::Aes256)
             .build()
             .expect("the algorithm is set");
-        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
-        let encryption = ServerSideEncryptionConfiguration::builder().rules(rule).build().expect("there is a rule");
-        let request = self.client.put_bucket_encryption().bucket(&self.name).server_side_encryption_configuration(encryption);
-        request.send().await.map_err(|error| Error::new("s3:PutEncryptionConfiguration", &self.name, error))?;
+        let rule = ServerSideEncryptionRule::builder()
+            .apply_server_side_encryption_by_default(by_default)
+            .build();
+        let encryption = ServerSideEncryptionConfiguration::builder()
+            .rules(rule)
+            .build()
+            .expect("there is a rule");
+        let request = self
+            .client
+            .put_bucket_encryption()
+            .bucket(&self.name)
+            .server_side_encryption_configuration(encryption);
+        request
+            .send()
+            .await
+            .map_err(|error| Error::new("s3:PutEncryptionConfiguration", &self.name, error))?;
 
         let arn = format!("arn:{partition}:s3:::{}", self.name);
         let policy = serde_json::json!({
@@ -106,22 +160,45 @@ impl Bucket {
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             }],
         });
-        let request = self.client.put_bucket_policy().bucket(&self.name).policy(policy.to_string());
-        request.send().await.map_err(|error| Error::new("s3:PutBucketPolicy", &self.name, error))?;
+        let request = self
+            .client
+            .put_bucket_policy()
+            .bucket(&self.name)
+            .policy(policy.to_string());
+        request
+            .send()
+            .await
+            .map_err(|error| Error::new("s3:PutBucketPolicy", &self.name, error))?;
         Ok(())
     }
 
     async fn tag(&self, tags: &[(String, String)]) -> Result<(), Error> {
         let set: Vec<Tag> = tags
             .iter()
-            .map(|(key, value)| Tag::builder().key(key).value(value).build().expect("key and value are set"))
+            .map(|(key, value)| {
+                Tag::builder()
+                    .key(key)
+                    .value(value)
+                    .build()
+                    .expect("key and value are set")
+            })
             .collect();
         if set.is_empty() {
             return Ok(());
         }
-        let tagging = Tagging::builder().set_tag_set(Some(set)).build().expect("there are tags");
-        let request = self.client.put_bucket_tagging().bucket(&self.name).tagging(tagging);
-        request.send().await.map_err(|error| Error::new("s3:PutBucketTagging", &self.name, error))?;
+        let tagging = Tagging::builder()
+            .set_tag_set(Some(set))
+            .build()
+            .expect("there are tags");
+        let request = self
+            .client
+            .put_bucket_tagging()
+            .bucket(&self.name)
+            .tagging(tagging);
+        request
+            .send()
+            .await
+            .map_err(|error| Error::new("s3:PutBucketTagging", &self.name, error))?;
         Ok(())
     }
 
@@ -139,6 +216,10 @@ impl Bucket {
             .content_type("application/json")
             .body(ByteStream::from(text.as_bytes().to_vec()));
         let resource = format!("{}/{key}", self.name);
-        request.send().await.map_err(|error| Error::new("s3:PutObject", &resource, error)).map(drop)
+        request
+            .send()
+            .await
+            .map_err(|error| Error::new("s3:PutObject", &resource, error))
+            .map(drop)
     }
 }

@@ -42,14 +42,26 @@ struct Budget {
 /// When it is no gzipped tar, holds what Helm refuses too (absolute paths, `..`, oversized files), or
 /// is over the limits.
 pub fn read(archive: &[u8]) -> anyhow::Result<Files> {
-    let mut budget = Budget { content: MAX_CONTENT, entries: MAX_ENTRIES };
+    let mut budget = Budget {
+        content: MAX_CONTENT,
+        entries: MAX_ENTRIES,
+    };
     let mut files = Files::new();
     unpack(archive, "", MAX_DEPTH, &mut budget, &mut files)?;
     Ok(files)
 }
 
-fn unpack(archive: &[u8], below: &str, depth: usize, budget: &mut Budget, files: &mut Files) -> anyhow::Result<()> {
-    ensure!(depth > 0, "its subcharts are nested more than {MAX_DEPTH} deep");
+fn unpack(
+    archive: &[u8],
+    below: &str,
+    depth: usize,
+    budget: &mut Budget,
+    files: &mut Files,
+) -> anyhow::Result<()> {
+    ensure!(
+        depth > 0,
+        "its subcharts are nested more than {MAX_DEPTH} deep"
+    );
     let limit = budget.content;
     // One byte more than allowed, so that the limit is seen as such and not as a torn archive.
     let mut tar = tar::Archive::new(MultiGzDecoder::new(Cursor::new(archive)).take(limit + 1));
@@ -59,9 +71,15 @@ fn unpack(archive: &[u8], below: &str, depth: usize, budget: &mut Budget, files:
         ensure!(budget.entries > 0, "it has more than {MAX_ENTRIES} entries");
         budget.entries -= 1;
         read += 512 + entry.size();
-        ensure!(read <= limit, "its content has more than {} MiB", MAX_CONTENT >> 20);
+        ensure!(
+            read <= limit,
+            "its content has more than {} MiB",
+            MAX_CONTENT >> 20
+        );
         let raw = entry.path_bytes();
-        let raw = std::str::from_utf8(&raw).context("the name of one of its files is not UTF-8")?.replace('\\', "/");
+        let raw = std::str::from_utf8(&raw)
+            .context("the name of one of its files is not UTF-8")?
+            .replace('\\', "/");
         let path = inner_path(&raw)?;
         if !entry.header().entry_type().is_file() {
             continue;
@@ -71,15 +89,28 @@ fn unpack(archive: &[u8], below: &str, depth: usize, budget: &mut Budget, files:
         if !is_subchart && !is_read(&path) {
             continue;
         }
-        ensure!(entry.size() <= MAX_FILE || is_subchart, "its file {raw} has more than {} MiB", MAX_FILE >> 20);
+        ensure!(
+            entry.size() <= MAX_FILE || is_subchart,
+            "its file {raw} has more than {} MiB",
+            MAX_FILE >> 20
+        );
         let mut content = Vec::new();
-        entry.read_to_end(&mut content).with_context(|| format!("its file {raw} is torn"))?;
+        entry
+            .read_to_end(&mut content)
+            .with_context(|| format!("its file {raw} is torn"))?;
         if is_subchart {
-            let name = subchart_folder(&path, &content).with_context(|| format!("in its subchart {raw}"))?;
+            let name = subchart_folder(&path, &content)
+                .with_context(|| format!("in its subchart {raw}"))?;
             budget.content -= read.min(budget.content);
             read = 0;
-            unpack(&content, &format!("{below}{name}/"), depth - 1, budget, files)
-                .with_context(|| format!("in its subchart {raw}"))?;
+            unpack(
+                &content,
+                &format!("{below}{name}/"),
+                depth - 1,
+                budget,
+                files,
+            )
+            .with_context(|| format!("in its subchart {raw}"))?;
         } else {
             files.insert(format!("{below}{path}"), content);
         }
@@ -106,7 +137,10 @@ fn inner_path(raw: &str) -> anyhow::Result<Option<String>> {
 /// `charts/<name>/` in front, any number of times.
 fn chart_folder(path: &str) -> (usize, &str) {
     let (mut depth, mut rest) = (0, path);
-    while let Some((_, below)) = rest.strip_prefix("charts/").and_then(|below| below.split_once('/')) {
+    while let Some((_, below)) = rest
+        .strip_prefix("charts/")
+        .and_then(|below| below.split_once('/'))
+    {
         (depth, rest) = (depth + 1, below);
     }
     (depth, rest)
@@ -119,7 +153,8 @@ fn is_read(path: &str) -> bool {
 
 fn is_subchart_archive(path: &str) -> bool {
     let (_, file) = chart_folder(path);
-    file.strip_prefix("charts/").is_some_and(|name| !name.contains('/') && name.ends_with(".tgz"))
+    file.strip_prefix("charts/")
+        .is_some_and(|name| !name.contains('/') && name.ends_with(".tgz"))
 }
 
 /// Where a packed subchart's files belong: `charts/<its own folder's name>`, as if it were unpacked.
@@ -127,7 +162,12 @@ fn subchart_folder(path: &str, archive: &[u8]) -> anyhow::Result<String> {
     let mut tar = tar::Archive::new(MultiGzDecoder::new(Cursor::new(archive)).take(MAX_CONTENT));
     let first = tar.entries()?.next().context("it is empty")??;
     let raw = String::from_utf8_lossy(&first.path_bytes()).replace('\\', "/");
-    let top = raw.trim_start_matches("./").split('/').next().unwrap_or_default().to_owned();
+    let top = raw
+        .trim_start_matches("./")
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     ensure!(!top.is_empty() && top != "..", "it has no top folder");
     let (folder, _) = path.rsplit_once('/').unwrap_or((path, ""));
     Ok(format!("{folder}/{top}"))
@@ -142,7 +182,9 @@ pub fn pack(folder: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     let ignore = super::path::Ignore::read(folder)?;
     let mut files = BTreeMap::new();
     collect(folder, "", &ignore, &mut files)?;
-    let gzip = flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::default());
+    let gzip = flate2::GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), flate2::Compression::default());
     let mut tar = tar::Builder::new(gzip);
     // Helm's own order: what describes the chart first, so that a reader finds it soon.
     let mut order: Vec<&String> = files.keys().collect();
@@ -168,7 +210,11 @@ fn collect(
     for entry in std::fs::read_dir(folder).with_context(reading)? {
         let entry = entry.with_context(reading)?;
         let name = entry.file_name();
-        let path = format!("{below}{}", name.to_str().with_context(|| format!("{} is not UTF-8", entry.path().display()))?);
+        let path = format!(
+            "{below}{}",
+            name.to_str()
+                .with_context(|| format!("{} is not UTF-8", entry.path().display()))?
+        );
         let is_dir = entry.path().is_dir();
         if ignore.matches(&path, is_dir) {
             continue;
@@ -176,8 +222,13 @@ fn collect(
         if is_dir {
             collect(&entry.path(), &format!("{path}/"), ignore, files)?;
         } else {
-            let content = std::fs::read(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
-            ensure!(files.len() < MAX_ENTRIES, "{} holds more than {MAX_ENTRIES} files", folder.display());
+            let content = std::fs::read(entry.path())
+                .with_context(|| format!("cannot read {}", entry.path().display()))?;
+            ensure!(
+                files.len() < MAX_ENTRIES,
+                "{} holds more than {MAX_ENTRIES} files",
+                folder.display()
+            );
             files.insert(path, content);
         }
     }
@@ -205,7 +256,10 @@ mod tests {
 
     #[test]
     fn only_what_describes_charts_is_read_and_packed_subcharts_are_unpacked() {
-        let sub = tgz(&[("sub/Chart.yaml", b"name: sub"), ("sub/values.yaml", b"a: 1")]);
+        let sub = tgz(&[
+            ("sub/Chart.yaml", b"name: sub"),
+            ("sub/values.yaml", b"a: 1"),
+        ]);
         let archive = tgz(&[
             ("top/Chart.yaml", b"name: top"),
             ("top/templates/values.yaml", b"no"),
@@ -214,12 +268,25 @@ mod tests {
         ]);
         let files = read(&archive).unwrap();
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
-        assert_eq!(names, ["Chart.yaml", "charts/other/values.yaml", "charts/sub/Chart.yaml", "charts/sub/values.yaml"]);
+        assert_eq!(
+            names,
+            [
+                "Chart.yaml",
+                "charts/other/values.yaml",
+                "charts/sub/Chart.yaml",
+                "charts/sub/values.yaml"
+            ]
+        );
     }
 
     #[test]
     fn a_path_that_leads_out_is_refused() {
-        for path in ["../Chart.yaml", "/Chart.yaml", "top/../../x", "top\\..\\..\\x"] {
+        for path in [
+            "../Chart.yaml",
+            "/Chart.yaml",
+            "top/../../x",
+            "top\\..\\..\\x",
+        ] {
             let error = read(&tgz(&[(path, b"x")])).unwrap_err();
             assert!(error.to_string().contains("leads out"), "{path}: {error:#}");
         }
@@ -241,7 +308,14 @@ mod tests {
     #[test]
     fn junk_is_no_archive() {
         for junk in [&b""[..], b"not an archive", &[0x1f, 0x8b, 8, 0, 0]] {
-            assert!(read(junk).and_then(|files| { ensure!(!files.is_empty()); Ok(files) }).is_err());
+            assert!(
+                read(junk)
+                    .and_then(|files| {
+                        ensure!(!files.is_empty());
+                        Ok(files)
+                    })
+                    .is_err()
+            );
         }
     }
 }

@@ -33,9 +33,15 @@ impl Artifact {
     pub fn of(chart: &Chart, archive: &Bytes, provenance: Option<&Bytes>) -> Self {
         let config = Bytes::from(escaped_json(&chart.metadata));
         let config = (Descriptor::of(media_type::HELM_CONFIG, &config), config);
-        let mut layers = vec![(Descriptor::of(media_type::HELM_CHART, archive), archive.clone())];
+        let mut layers = vec![(
+            Descriptor::of(media_type::HELM_CHART, archive),
+            archive.clone(),
+        )];
         if let Some(provenance) = provenance {
-            layers.push((Descriptor::of(media_type::HELM_PROVENANCE, provenance), provenance.clone()));
+            layers.push((
+                Descriptor::of(media_type::HELM_PROVENANCE, provenance),
+                provenance.clone(),
+            ));
         }
         layers.sort_by(|(a, _), (b, _)| a.digest.cmp(&b.digest));
         let brief = |descriptor: &Descriptor| json!({"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size});
@@ -46,7 +52,8 @@ impl Artifact {
             "annotations": annotations(chart),
         });
         let bytes = Bytes::from(escaped_json(&manifest));
-        let manifest = Manifest::parse(Some(media_type::OCI_MANIFEST), bytes).expect("it is built as one");
+        let manifest =
+            Manifest::parse(Some(media_type::OCI_MANIFEST), bytes).expect("it is built as one");
         let blobs = std::iter::once(config).chain(layers).collect();
         Self { manifest, blobs }
     }
@@ -65,10 +72,16 @@ fn annotations(chart: &Chart) -> BTreeMap<String, String> {
         .flatten()
         .filter_map(|maintainer| {
             let name = text(maintainer, "name")?;
-            Some(text(maintainer, "email").map_or_else(|| name.clone(), |email| format!("{name} ({email})")))
+            Some(
+                text(maintainer, "email")
+                    .map_or_else(|| name.clone(), |email| format!("{name} ({email})")),
+            )
         })
         .collect();
-    let source = metadata.get("sources").and_then(|sources| sources.get(0)).and_then(Value::as_str);
+    let source = metadata
+        .get("sources")
+        .and_then(|sources| sources.get(0))
+        .and_then(Value::as_str);
     let generated = [
         ("description", text(metadata, "description")),
         ("title", Some(chart.name.clone())),
@@ -80,11 +93,18 @@ fn annotations(chart: &Chart) -> BTreeMap<String, String> {
     ];
     let mut annotations: BTreeMap<String, String> = generated
         .into_iter()
-        .filter_map(|(key, text)| Some((format!("{NAMESPACE}.{key}"), text.filter(|text| !text.trim().is_empty())?)))
+        .filter_map(|(key, text)| {
+            Some((
+                format!("{NAMESPACE}.{key}"),
+                text.filter(|text| !text.trim().is_empty())?,
+            ))
+        })
         .collect();
     let own = metadata.get("annotations").and_then(Value::as_object);
     for (key, value) in own.into_iter().flatten() {
-        let is_fixed = ["title", "version"].iter().any(|fixed| *key == format!("{NAMESPACE}.{fixed}"));
+        let is_fixed = ["title", "version"]
+            .iter()
+            .any(|fixed| *key == format!("{NAMESPACE}.{fixed}"));
         if let (false, Some(text)) = (is_fixed, value.as_str()) {
             annotations.insert(key.clone(), text.to_owned());
         }
@@ -95,5 +115,8 @@ fn annotations(chart: &Chart) -> BTreeMap<String, String> {
 /// JSON as Go writes it: `<`, `>` and `&` within texts are escaped.
 fn escaped_json(value: &Value) -> Vec<u8> {
     let text = value.to_string();
-    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").into_bytes()
+    text.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .into_bytes()
 }

@@ -46,7 +46,14 @@ const FIELDS: [(&str, Field); 17] = [
     ("version", Field::Text),
     ("description", Field::Text),
     ("keywords", Field::Texts),
-    ("maintainers", Field::Items(&[("name", Field::Text), ("email", Field::Text), ("url", Field::Text)])),
+    (
+        "maintainers",
+        Field::Items(&[
+            ("name", Field::Text),
+            ("email", Field::Text),
+            ("url", Field::Text),
+        ]),
+    ),
     ("icon", Field::Text),
     ("apiVersion", Field::Text),
     ("condition", Field::Text),
@@ -90,21 +97,29 @@ impl Chart {
     }
 
     fn from_files(files: &Files) -> anyhow::Result<Self> {
-        let node = document(files, "Chart.yaml")?.context("it has no Chart.yaml in its top folder")?;
+        let node =
+            document(files, "Chart.yaml")?.context("it has no Chart.yaml in its top folder")?;
         let mut metadata = object(&node, &FIELDS);
         // A chart of the old format keeps its dependencies apart.
         if !metadata.contains_key("dependencies")
             && let Some(requirements) = document(files, "requirements.yaml")?
-            && let Some(dependencies) = requirements.get("dependencies").and_then(|list| value(list, Field::Items(&DEPENDENCY)))
+            && let Some(dependencies) = requirements
+                .get("dependencies")
+                .and_then(|list| value(list, Field::Items(&DEPENDENCY)))
         {
             metadata.insert("dependencies".to_owned(), dependencies);
         }
         let text = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
         let name = text("name").context("its Chart.yaml has no `name`")?;
         let version = text("version").context("its Chart.yaml has no `version`")?;
-        ensure!(!name.contains(['/', '\\']) && name != ".." , "its Chart.yaml has the name `{name}`");
+        ensure!(
+            !name.contains(['/', '\\']) && name != "..",
+            "its Chart.yaml has the name `{name}`"
+        );
         let values = match files.get("values.yaml") {
-            Some(bytes) => yaml::values(utf8(bytes, "values.yaml")?).context("its values.yaml is broken")?,
+            Some(bytes) => {
+                yaml::values(utf8(bytes, "values.yaml")?).context("its values.yaml is broken")?
+            }
             None => Value::Object(Map::new()),
         };
         let mut subcharts = BTreeMap::new();
@@ -112,14 +127,23 @@ impl Chart {
             let prefix = format!("charts/{folder}/");
             let below: Files = files
                 .iter()
-                .filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone())))
+                .filter_map(|(path, bytes)| {
+                    Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone()))
+                })
                 .collect();
             if below.contains_key("Chart.yaml") {
-                let chart = Self::from_files(&below).with_context(|| format!("in its subchart {folder}"))?;
+                let chart = Self::from_files(&below)
+                    .with_context(|| format!("in its subchart {folder}"))?;
                 subcharts.insert(folder, chart);
             }
         }
-        Ok(Self { name, version, metadata: Value::Object(metadata), values, subcharts })
+        Ok(Self {
+            name,
+            version,
+            metadata: Value::Object(metadata),
+            values,
+            subcharts,
+        })
     }
 
     /// The subchart that a data file means, by its folder, its own name, or its alias in Chart.yaml.
@@ -127,16 +151,31 @@ impl Chart {
     pub fn subchart(&self, wanted: &Subchart) -> Option<Sub> {
         let dependencies = self.metadata.get("dependencies").and_then(Value::as_array);
         let dependencies = || dependencies.into_iter().flatten();
-        let text = |dependency: &Value, key: &str| dependency.get(key).and_then(Value::as_str).map(str::to_owned);
-        let by_alias = dependencies().find(|dependency| text(dependency, "alias").as_deref() == Some(&wanted.name));
-        let name = by_alias.and_then(|dependency| text(dependency, "name")).unwrap_or_else(|| wanted.name.clone());
-        let chart = self.subcharts.get(&name).or_else(|| self.subcharts.values().find(|chart| chart.name == name))?;
+        let text = |dependency: &Value, key: &str| {
+            dependency
+                .get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let by_alias = dependencies()
+            .find(|dependency| text(dependency, "alias").as_deref() == Some(&wanted.name));
+        let name = by_alias
+            .and_then(|dependency| text(dependency, "name"))
+            .unwrap_or_else(|| wanted.name.clone());
+        let chart = self
+            .subcharts
+            .get(&name)
+            .or_else(|| self.subcharts.values().find(|chart| chart.name == name))?;
         // Where Chart.yaml gives the subchart another key and the data file does not say so, Chart.yaml
         // is right: Helm looks nowhere else.
         let alias = dependencies()
             .filter(|dependency| text(dependency, "name").as_deref() == Some(&chart.name))
             .find_map(|dependency| text(dependency, "alias"));
-        let key = if wanted.alias == wanted.name { alias.unwrap_or_else(|| wanted.alias.clone()) } else { wanted.alias.clone() };
+        let key = if wanted.alias == wanted.name {
+            alias.unwrap_or_else(|| wanted.alias.clone())
+        } else {
+            wanted.alias.clone()
+        };
         let mut values = chart.values.clone();
         if let Some(global) = self.values.get("global") {
             overlay(&mut values, &serde_json::json!({ "global": global }));
@@ -144,7 +183,11 @@ impl Chart {
         if let Some(over) = self.values.get(&key) {
             overlay(&mut values, over);
         }
-        Some(Sub { key, metadata: chart.metadata.clone(), values })
+        Some(Sub {
+            key,
+            metadata: chart.metadata.clone(),
+            values,
+        })
     }
 
     /// The names of the subcharts' folders.
@@ -169,8 +212,11 @@ fn utf8<'a>(bytes: &'a [u8], name: &str) -> anyhow::Result<&'a str> {
 
 /// The first document of a file.
 fn document(files: &Files, name: &str) -> anyhow::Result<Option<Node>> {
-    let Some(bytes) = files.get(name) else { return Ok(None) };
-    yaml::first(utf8(bytes, name)?, &Limits::default()).with_context(|| format!("its {name} is broken"))
+    let Some(bytes) = files.get(name) else {
+        return Ok(None);
+    };
+    yaml::first(utf8(bytes, name)?, &Limits::default())
+        .with_context(|| format!("its {name} is broken"))
 }
 
 fn object(node: &Node, fields: &[(&str, Field)]) -> Map<String, Value> {
@@ -184,25 +230,45 @@ fn object(node: &Node, fields: &[(&str, Field)]) -> Map<String, Value> {
 fn value(node: &Node, field: Field) -> Option<Value> {
     let text = |node: &Node| node.as_scalar().and_then(yaml::Scalar::go_string);
     match field {
-        Field::Text => text(node).filter(|text| !text.is_empty()).map(Value::String),
+        Field::Text => text(node)
+            .filter(|text| !text.is_empty())
+            .map(Value::String),
         Field::Texts => {
-            let texts: Vec<Value> = node.items().iter().filter_map(text).map(Value::String).collect();
+            let texts: Vec<Value> = node
+                .items()
+                .iter()
+                .filter_map(text)
+                .map(Value::String)
+                .collect();
             (!texts.is_empty()).then_some(Value::Array(texts))
         }
-        Field::Flag => matches!(node.to_helm_json(), Ok(Value::Bool(true))).then_some(Value::Bool(true)),
+        Field::Flag => {
+            matches!(node.to_helm_json(), Ok(Value::Bool(true))).then_some(Value::Bool(true))
+        }
         Field::Map => {
-            let Kind::Mapping(_) = node.kind else { return None };
+            let Kind::Mapping(_) = node.kind else {
+                return None;
+            };
             // Go writes a map's keys in their order.
             let sorted: BTreeMap<String, String> = node
                 .entries()
                 .iter()
                 .filter_map(|(key, value)| Some((text(key)?, text(value)?)))
                 .collect();
-            (!sorted.is_empty()).then(|| sorted.into_iter().map(|(key, text)| (key, Value::String(text))).collect())
+            (!sorted.is_empty()).then(|| {
+                sorted
+                    .into_iter()
+                    .map(|(key, text)| (key, Value::String(text)))
+                    .collect()
+            })
         }
         Field::Any => node.to_helm_json().ok().filter(|value| !value.is_null()),
         Field::Items(fields) => {
-            let items: Vec<Value> = node.items().iter().map(|item| Value::Object(object(item, fields))).collect();
+            let items: Vec<Value> = node
+                .items()
+                .iter()
+                .map(|item| Value::Object(object(item, fields)))
+                .collect();
             (!items.is_empty()).then_some(Value::Array(items))
         }
     }

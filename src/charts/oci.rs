@@ -16,11 +16,21 @@ use super::{Download, archive, place};
 const LEGACY_CHART: &str = "application/tar+gzip";
 
 /// Reads a chart's archive out of a registry; the artifact itself is what will be copied.
-pub(super) async fn fetch(repository: &str, spec: &ChartSpec, stores: &Stores) -> Result<Download, Problem> {
+pub(super) async fn fetch(
+    repository: &str,
+    spec: &ChartSpec,
+    stores: &Stores,
+) -> Result<Download, Problem> {
     let outside = |error: anyhow::Error| {
         let what = format!("it cannot be read from {}: {error:#}", spec.repository_text);
-        let problem = Problem { what, ..Problem::outside(place(spec), &error) };
-        match error.chain().find_map(|cause| cause.downcast_ref::<crate::http::Error>()?.remedy()) {
+        let problem = Problem {
+            what,
+            ..Problem::outside(place(spec), &error)
+        };
+        match error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<crate::http::Error>()?.remedy())
+        {
             Some(remedy) => problem.remedy(remedy),
             None => problem,
         }
@@ -32,17 +42,26 @@ pub(super) async fn fetch(repository: &str, spec: &ChartSpec, stores: &Stores) -
         let tag = version.replace('+', "_");
         let location: Location = format!("{repository}/{}:{tag}", spec.name)
             .parse()
-            .map_err(|error: crate::reference::InvalidName| Problem::input(place(spec), error.to_string()))?;
+            .map_err(|error: crate::reference::InvalidName| {
+                Problem::input(place(spec), error.to_string())
+            })?;
         if let Some(archive) = read(&location, stores).await.map_err(outside)? {
-            return Ok(Download { archive, provenance: None, artifact: Some(location) });
+            return Ok(Download {
+                archive,
+                provenance: None,
+                artifact: Some(location),
+            });
         }
     }
-    let location: Location = format!("{repository}/{}", spec.name)
-        .parse()
-        .map_err(|error: crate::reference::InvalidName| Problem::input(place(spec), error.to_string()))?;
+    let location: Location = format!("{repository}/{}", spec.name).parse().map_err(
+        |error: crate::reference::InvalidName| Problem::input(place(spec), error.to_string()),
+    )?;
     let tags = stores.tags(&location).await.unwrap_or_default();
     let closest = super::index::closest(&spec.version, tags.iter().map(String::as_str));
-    let what = format!("the registry {} does not have this version", spec.repository_text);
+    let what = format!(
+        "the registry {} does not have this version",
+        spec.repository_text
+    );
     let problem = Problem::input(place(spec), what);
     Err(match closest.remedy() {
         Some(remedy) => problem.remedy(remedy),
@@ -53,7 +72,9 @@ pub(super) async fn fetch(repository: &str, spec: &ChartSpec, stores: &Stores) -
 async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<Bytes>> {
     let source = stores.source(location)?;
     let tag = location.tag().context("a chart's location has a tag")?;
-    let Some(manifest) = source.manifest(&Which::Tag(tag.to_owned())).await? else { return Ok(None) };
+    let Some(manifest) = source.manifest(&Which::Tag(tag.to_owned())).await? else {
+        return Ok(None);
+    };
     let Refers::Blobs { layers, .. } = &manifest.refers else {
         anyhow::bail!("{location} is an index and no chart");
     };
@@ -61,13 +82,24 @@ async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<Byt
         .iter()
         .find(|layer| layer.media_type == media_type::HELM_CHART)
         .or_else(|| layers.iter().find(|layer| layer.media_type == LEGACY_CHART))
-        .with_context(|| format!("{location} is an image and no chart: it has no layer of the type {}", media_type::HELM_CHART))?;
-    ensure!(layer.size <= archive::MAX_ARCHIVE, "its archive has {} bytes, more than {} are not taken", layer.size, archive::MAX_ARCHIVE);
+        .with_context(|| {
+            format!(
+                "{location} is an image and no chart: it has no layer of the type {}",
+                media_type::HELM_CHART
+            )
+        })?;
+    ensure!(
+        layer.size <= archive::MAX_ARCHIVE,
+        "its archive has {} bytes, more than {} are not taken",
+        layer.size,
+        archive::MAX_ARCHIVE
+    );
     let stream = Verified::new(source.blob(layer).await?, layer);
-    let archive: BytesMut = stream.try_fold(BytesMut::new(), |mut archive, piece| async move {
-        archive.extend_from_slice(&piece);
-        Ok(archive)
-    })
-    .await?;
+    let archive: BytesMut = stream
+        .try_fold(BytesMut::new(), |mut archive, piece| async move {
+            archive.extend_from_slice(&piece);
+            Ok(archive)
+        })
+        .await?;
     Ok(Some(archive.freeze()))
 }

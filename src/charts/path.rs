@@ -20,23 +20,33 @@ pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Pro
             let archive = archive::pack(&found, &name)?;
             return anyhow::Ok((Bytes::from(archive), None));
         }
-        let archive = std::fs::read(&found).with_context(|| format!("cannot read {}", found.display()))?;
+        let archive =
+            std::fs::read(&found).with_context(|| format!("cannot read {}", found.display()))?;
         let beside = PathBuf::from(format!("{}.prov", found.display()));
         let provenance = match std::fs::read(&beside) {
             Ok(content) => Some(Bytes::from(content)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", beside.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", beside.display()));
+            }
         };
         Ok((Bytes::from(archive), provenance))
     });
     let read = read.await.map_err(anyhow::Error::new).and_then(|read| read);
-    let (archive, provenance) = read.map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
-    let chart = super::Chart::read(&archive).map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
+    let (archive, provenance) =
+        read.map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
+    let chart = super::Chart::read(&archive)
+        .map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
     if !same_version(&chart.version, &spec.version) {
         let what = format!("{} holds version {}", spec.repository_text, chart.version);
-        return Err(Problem::input(place, what).remedy("pin that version in the data file, or bring the wanted one"));
+        return Err(Problem::input(place, what)
+            .remedy("pin that version in the data file, or bring the wanted one"));
     }
-    Ok(Download { archive, provenance, artifact: None })
+    Ok(Download {
+        archive,
+        provenance,
+        artifact: None,
+    })
 }
 
 /// The chart's folder or archive: the path itself, or what has its name in it.
@@ -45,13 +55,26 @@ fn find(path: &Path, name: &str, version: &str) -> anyhow::Result<PathBuf> {
         return Ok(path.to_owned());
     }
     let bare = version.strip_prefix('v').unwrap_or(version);
-    let candidates = [format!("{name}-{version}.tgz"), format!("{name}-{bare}.tgz"), format!("{name}-v{bare}.tgz"), name.to_owned()];
-    let found = candidates.iter().map(|candidate| path.join(candidate)).find(|candidate| {
-        candidate.is_file() || candidate.join("Chart.yaml").is_file()
-    });
+    let candidates = [
+        format!("{name}-{version}.tgz"),
+        format!("{name}-{bare}.tgz"),
+        format!("{name}-v{bare}.tgz"),
+        name.to_owned(),
+    ];
+    let found = candidates
+        .iter()
+        .map(|candidate| path.join(candidate))
+        .find(|candidate| candidate.is_file() || candidate.join("Chart.yaml").is_file());
     found.with_context(|| {
-        let tried: Vec<String> = ["Chart.yaml".to_owned()].into_iter().chain(candidates).collect();
-        format!("there is no chart at {}: looked for {}", path.display(), tried.join(", "))
+        let tried: Vec<String> = ["Chart.yaml".to_owned()]
+            .into_iter()
+            .chain(candidates)
+            .collect();
+        format!(
+            "there is no chart at {}: looked for {}",
+            path.display(),
+            tried.join(", ")
+        )
     })
 }
 
@@ -78,8 +101,15 @@ impl Ignore {
 
     fn parse(text: &str) -> Self {
         // Helm itself always leaves this one out.
-        let lines = std::iter::once("templates/.?*").chain(text.lines()).map(str::trim);
-        Self(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(Rule::parse).collect())
+        let lines = std::iter::once("templates/.?*")
+            .chain(text.lines())
+            .map(str::trim);
+        Self(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(Rule::parse)
+                .collect(),
+        )
     }
 
     pub(super) fn matches(&self, path: &str, is_dir: bool) -> bool {
@@ -95,8 +125,12 @@ impl Ignore {
 
 impl Rule {
     fn parse(line: &str) -> Self {
-        let (takes_back, line) = line.strip_prefix('!').map_or((false, line), |line| (true, line));
-        let (folders_only, line) = line.strip_suffix('/').map_or((false, line), |line| (true, line));
+        let (takes_back, line) = line
+            .strip_prefix('!')
+            .map_or((false, line), |line| (true, line));
+        let (folders_only, line) = line
+            .strip_suffix('/')
+            .map_or((false, line), |line| (true, line));
         Self {
             takes_back,
             folders_only,
@@ -109,7 +143,11 @@ impl Rule {
         if self.folders_only && !is_dir {
             return false;
         }
-        let subject = if self.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
+        let subject = if self.whole_path {
+            path
+        } else {
+            path.rsplit('/').next().unwrap_or(path)
+        };
         glob(&self.pattern, &subject.chars().collect::<Vec<char>>())
     }
 }
@@ -119,7 +157,10 @@ fn glob(pattern: &[char], text: &[char]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
         (Some(('*', rest)), _) => {
-            glob(rest, text) || text.split_first().is_some_and(|(first, text)| *first != '/' && glob(pattern, text))
+            glob(rest, text)
+                || text
+                    .split_first()
+                    .is_some_and(|(first, text)| *first != '/' && glob(pattern, text))
         }
         (Some(('?', rest)), Some((first, text))) => *first != '/' && glob(rest, text),
         (Some((letter, rest)), Some((first, text))) => letter == first && glob(rest, text),

@@ -37,7 +37,10 @@ impl Repositories {
             if let ChartRepository::Http(url) = &spec.repository {
                 let repository = repositories
                     .entry(url.clone())
-                    .or_insert_with(|| Repository { charts: BTreeSet::new(), index: OnceCell::new() });
+                    .or_insert_with(|| Repository {
+                        charts: BTreeSet::new(),
+                        index: OnceCell::new(),
+                    });
                 repository.charts.insert(spec.name.clone());
             }
         }
@@ -45,17 +48,33 @@ impl Repositories {
     }
 
     /// Fetches a chart's archive and checks it against the index.
-    pub(super) async fn fetch(&self, url: &Url, spec: &ChartSpec, http: &Http) -> Result<Download, Problem> {
+    pub(super) async fn fetch(
+        &self,
+        url: &Url,
+        spec: &ChartSpec,
+        http: &Http,
+    ) -> Result<Download, Problem> {
         let repository = &self.0[url];
         let index = repository.index.get_or_init(|| async {
-            read_index(url, &repository.charts, http).await.map_err(Arc::new)
+            read_index(url, &repository.charts, http)
+                .await
+                .map_err(Arc::new)
         });
         let index = index.await.as_ref().map_err(|error| {
-            let what = format!("the chart repository {} cannot be used: {error:#}", spec.repository_text);
-            Problem { what, ..outside(spec, error) }
+            let what = format!(
+                "the chart repository {} cannot be used: {error:#}",
+                spec.repository_text
+            );
+            Problem {
+                what,
+                ..outside(spec, error)
+            }
         })?;
         let entry = index.find(&spec.name, &spec.version).map_err(|missing| {
-            let what = format!("the chart repository {} does not have it: {missing}", spec.repository_text);
+            let what = format!(
+                "the chart repository {} does not have it: {missing}",
+                spec.repository_text
+            );
             let problem = Problem::input(place(spec), what);
             match missing.remedy() {
                 Some(remedy) => problem.remedy(remedy),
@@ -63,15 +82,24 @@ impl Repositories {
             }
         })?;
         fetch_archive(url, entry, http).await.map_err(|error| {
-            let what = format!("its archive cannot be fetched from {}: {error:#}", spec.repository_text);
-            Problem { what, ..outside(spec, &error) }
+            let what = format!(
+                "its archive cannot be fetched from {}: {error:#}",
+                spec.repository_text
+            );
+            Problem {
+                what,
+                ..outside(spec, &error)
+            }
         })
     }
 }
 
 fn outside(spec: &ChartSpec, error: &anyhow::Error) -> Problem {
     let problem = Problem::outside(place(spec), error);
-    match error.chain().find_map(|cause| cause.downcast_ref::<crate::http::Error>()?.remedy()) {
+    match error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<crate::http::Error>()?.remedy())
+    {
         Some(remedy) => problem.remedy(remedy),
         None => problem,
     }
@@ -87,8 +115,12 @@ async fn read_index(url: &Url, charts: &BTreeSet<String>, http: &Http) -> anyhow
 }
 
 async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::Result<Download> {
-    let url = entry.urls.first().context("its entry in the index names no URL")?;
-    let url = resolve(repository, url).with_context(|| format!("its entry in the index names `{url}`, which is no URL"))?;
+    let url = entry
+        .urls
+        .first()
+        .context("its entry in the index names no URL")?;
+    let url = resolve(repository, url)
+        .with_context(|| format!("its entry in the index names `{url}`, which is no URL"))?;
     anyhow::ensure!(
         matches!(url.scheme(), "http" | "https"),
         "its entry in the index names {url}; write that repository (oci://…) into the data file"
@@ -96,7 +128,10 @@ async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::
     let archive = http.get(&url, archive::MAX_ARCHIVE).await?;
     if let Some(promised) = &entry.digest {
         // Helm writes bare SHA-256 in hexadecimal.
-        let promised = promised.strip_prefix("sha256:").unwrap_or(promised).to_lowercase();
+        let promised = promised
+            .strip_prefix("sha256:")
+            .unwrap_or(promised)
+            .to_lowercase();
         let found = Digest::of(&archive);
         anyhow::ensure!(
             promised == found.hex(),
@@ -109,17 +144,34 @@ async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::
     let provenance = match http.get(&beside, MAX_PROVENANCE).await {
         Ok(provenance) => Some(provenance),
         // Most charts have none; some hosts say so with 403 or a redirect to a page.
-        Err(error) if error.status_code().is_some_and(|status| (400..500).contains(&status) && status != 429) => None,
-        Err(error) => return Err(anyhow::Error::new(error).context("whether it has a provenance file cannot be found out")),
+        Err(error)
+            if error
+                .status_code()
+                .is_some_and(|status| (400..500).contains(&status) && status != 429) =>
+        {
+            None
+        }
+        Err(error) => {
+            return Err(anyhow::Error::new(error)
+                .context("whether it has a provenance file cannot be found out"));
+        }
     };
-    let provenance = provenance.filter(|content| content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----"));
-    Ok(Download { archive, provenance, artifact: None })
+    let provenance =
+        provenance.filter(|content| content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----"));
+    Ok(Download {
+        archive,
+        provenance,
+        artifact: None,
+    })
 }
 
 /// A file right below a repository's URL, whose query (a token, in some products) is kept.
 fn below(repository: &Url, file: &str) -> Url {
     let mut url = repository.clone();
-    url.set_path(&format!("{}/{file}", repository.path().trim_end_matches('/')));
+    url.set_path(&format!(
+        "{}/{file}",
+        repository.path().trim_end_matches('/')
+    ));
     url
 }
 
@@ -139,11 +191,30 @@ mod tests {
 
     #[test]
     fn urls_of_an_index_are_absolute_or_below_the_repository() {
-        let resolved = |repository: &str, url: &str| resolve(&Url::parse(repository).unwrap(), url).unwrap().to_string();
-        assert_eq!(resolved("https://h.io/charts", "a-1.tgz"), "https://h.io/charts/a-1.tgz");
-        assert_eq!(resolved("https://h.io/charts/", "sub/a-1.tgz"), "https://h.io/charts/sub/a-1.tgz");
-        assert_eq!(resolved("https://h.io/charts?token=x", "a-1.tgz"), "https://h.io/charts/a-1.tgz?token=x");
-        assert_eq!(resolved("https://h.io/charts?token=x", "https://o.io/a-1.tgz"), "https://o.io/a-1.tgz");
-        assert_eq!(below(&Url::parse("https://h.io").unwrap(), "index.yaml").as_str(), "https://h.io/index.yaml");
+        let resolved = |repository: &str, url: &str| {
+            resolve(&Url::parse(repository).unwrap(), url)
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(
+            resolved("https://h.io/charts", "a-1.tgz"),
+            "https://h.io/charts/a-1.tgz"
+        );
+        assert_eq!(
+            resolved("https://h.io/charts/", "sub/a-1.tgz"),
+            "https://h.io/charts/sub/a-1.tgz"
+        );
+        assert_eq!(
+            resolved("https://h.io/charts?token=x", "a-1.tgz"),
+            "https://h.io/charts/a-1.tgz?token=x"
+        );
+        assert_eq!(
+            resolved("https://h.io/charts?token=x", "https://o.io/a-1.tgz"),
+            "https://o.io/a-1.tgz"
+        );
+        assert_eq!(
+            below(&Url::parse("https://h.io").unwrap(), "index.yaml").as_str(),
+            "https://h.io/index.yaml"
+        );
     }
 }

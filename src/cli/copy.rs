@@ -24,7 +24,11 @@ use super::{NetworkFlags, Session};
   replicator copy --list updated_images.json")]
 pub(super) struct Copy {
     /// What to copy
-    #[arg(value_name = "SRC", required_unless_present = "list", requires = "target")]
+    #[arg(
+        value_name = "SRC",
+        required_unless_present = "list",
+        requires = "target"
+    )]
     source: Option<String>,
     /// Where to
     #[arg(value_name = "DST")]
@@ -46,22 +50,34 @@ struct Pair {
 }
 
 impl Copy {
-    pub(super) async fn run(&self, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        screen: &Screen,
+    ) -> anyhow::Result<()> {
         let settings = Settings::without_target(&self.network.flags(), environment);
         let pairs = self.pairs().map_err(Problems::from);
         let (settings, pairs) = Problems::both(settings, pairs)?;
         let copies = copies(&pairs)?;
         let session = Session::open(settings)?;
-        super::deploy::copy_all(&session, screen, &copies, self.out.as_deref()).await.map(drop)
+        super::deploy::copy_all(&session, screen, &copies, self.out.as_deref())
+            .await
+            .map(drop)
     }
 
     fn pairs(&self) -> Result<Vec<Pair>, Problem> {
         match (&self.list, &self.source, &self.target) {
-            (Some(list), _, _) => {
-                read_list(list).map_err(|error| Problem::input(format!("--list {}", list.display()), format!("{error:#}")))
-            }
-            (None, Some(src), Some(target)) => Ok(vec![Pair { src: src.clone(), target: target.clone() }]),
-            (None, _, _) => Err(Problem::input("copy", "it needs SRC and DST, or --list FILE")),
+            (Some(list), _, _) => read_list(list).map_err(|error| {
+                Problem::input(format!("--list {}", list.display()), format!("{error:#}"))
+            }),
+            (None, Some(src), Some(target)) => Ok(vec![Pair {
+                src: src.clone(),
+                target: target.clone(),
+            }]),
+            (None, _, _) => Err(Problem::input(
+                "copy",
+                "it needs SRC and DST, or --list FILE",
+            )),
         }
     }
 }
@@ -75,11 +91,19 @@ fn read_list(path: &Path) -> anyhow::Result<Vec<Pair>> {
 fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
     let (mut copies, mut problems): (Vec<plan::Copy>, Vec<Problem>) = (Vec::new(), Vec::new());
     for (index, Pair { src, target }) in pairs.iter().enumerate() {
-        let place = if pairs.len() > 1 { format!("pair {}", index + 1) } else { "copy".to_owned() };
-        let mut locate = |text: &str| {
-            text.parse::<Location>().map_err(|error| problems.push(Problem::input(place.as_str(), error.to_string()))).ok()
+        let place = if pairs.len() > 1 {
+            format!("pair {}", index + 1)
+        } else {
+            "copy".to_owned()
         };
-        let (Some(from), Some(to)) = (locate(src), locate(target)) else { continue };
+        let mut locate = |text: &str| {
+            text.parse::<Location>()
+                .map_err(|error| problems.push(Problem::input(place.as_str(), error.to_string())))
+                .ok()
+        };
+        let (Some(from), Some(to)) = (locate(src), locate(target)) else {
+            continue;
+        };
         match copies.iter().find(|other| other.target == to) {
             None => copies.push(plan::Copy {
                 kind: Kind::Image,
@@ -91,7 +115,10 @@ fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
             }),
             Some(other) if matches!(&other.source, Source::At(location) if *location == from) => {}
             Some(other) => {
-                let what = format!("two sources for one target {target}: {} and {src}", other.source_text);
+                let what = format!(
+                    "two sources for one target {target}: {} and {src}",
+                    other.source_text
+                );
                 problems.push(Problem::input(place, what));
             }
         }

@@ -32,7 +32,11 @@ pub(super) struct Deploy {
 }
 
 impl Deploy {
-    pub(super) async fn run(&self, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        screen: &Screen,
+    ) -> anyhow::Result<()> {
         let started = Instant::now();
         let (settings, inventory) = super::read(&self.data.flags(&self.network), environment)?;
         let publication = publication(&settings)?;
@@ -43,13 +47,19 @@ impl Deploy {
         let charts = charts::fetch(&inventory, stores).await?;
         let plan = Plan::new(&inventory, &charts, &prefix)?;
         publish::write_pairs(&plan, &settings.out)?;
-        tracing::info!("EKS {}: {} artifacts to {prefix}", inventory.eks_version, plan.copies.len());
+        tracing::info!(
+            "EKS {}: {} artifacts to {prefix}",
+            inventory.eks_version,
+            plan.copies.len()
+        );
 
         let outcomes = copy_all(&session, screen, &plan.copies, Some(&settings.out)).await?;
 
         let result = publish::write_result(&plan, &outcomes, &settings.out)?;
         if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &prefix) {
-            let published = publication.publish(&result, host, &settings.module, &session.aws).await?;
+            let published = publication
+                .publish(&result, host, &settings.module, &session.aws)
+                .await?;
             tracing::info!("published s3://{}/{}", published.bucket, published.object);
         }
         tracing::info!(
@@ -64,7 +74,9 @@ impl Deploy {
 /// Only what goes to ECR is published to a bucket.
 fn publication(settings: &Settings) -> anyhow::Result<Option<Publication>> {
     match &settings.target {
-        Target::Module { .. } | Target::Given(Prefix::Ecr { .. }) => Ok(Some(Publication::new(&settings.module)?)),
+        Target::Module { .. } | Target::Given(Prefix::Ecr { .. }) => {
+            Ok(Some(Publication::new(&settings.module)?))
+        }
         Target::Named | Target::Given(Prefix::Registry { .. } | Prefix::Layout { .. }) => Ok(None),
     }
 }
@@ -78,9 +90,15 @@ pub(super) async fn copy_all(
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
     let progress = Progress::start(screen, copies.len());
-    let heartbeat = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
+    let heartbeat =
+        tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
     let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
-    let engine = Engine::new(Arc::clone(&session.stores), settings.platforms.clone(), settings.network.jobs, events);
+    let engine = Engine::new(
+        Arc::clone(&session.stores),
+        settings.platforms.clone(),
+        settings.network.jobs,
+        events,
+    );
     let outcomes = engine.run(copies, stopped()).await;
     drop(heartbeat);
     progress.end();
@@ -103,13 +121,24 @@ pub(super) async fn copy_all(
     }
     for (copy, outcome) in copies.iter().zip(outcomes) {
         if let crate::copy::Done::Failed(error) = outcome.done {
-            let hint = error.remedy().map(|hint| format!("\n    hint: {hint}")).unwrap_or_default();
-            let used_by = if copy.used_by.is_empty() { String::new() } else { format!(" (for {})", copy.used_by.join(", ")) };
+            let hint = error
+                .remedy()
+                .map(|hint| format!("\n    hint: {hint}"))
+                .unwrap_or_default();
+            let used_by = if copy.used_by.is_empty() {
+                String::new()
+            } else {
+                format!(" (for {})", copy.used_by.join(", "))
+            };
             let chain = chain(&anyhow::Error::new(error));
             tracing::error!("{}{used_by}\n    {chain}{hint}", copy.target_text);
         }
     }
-    bail!("{} of {} artifacts failed, nothing was published", totals.failed, totals.artifacts);
+    bail!(
+        "{} of {} artifacts failed, nothing was published",
+        totals.failed,
+        totals.artifacts
+    );
 }
 
 /// Comes when the process is asked to stop: SIGINT, or SIGTERM as CodeBuild sends it.
@@ -117,7 +146,10 @@ async fn stopped() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        if let (Ok(mut terminate), Ok(mut interrupt)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}

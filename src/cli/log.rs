@@ -21,12 +21,22 @@ pub(super) fn start(log: &Log, screen: &Screen, color: bool) {
         1 => "warn,replication=debug",
         _ => "debug,replication=trace",
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(screen.clone());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(screen.clone());
     match log.log_format {
-        LogFormat::Json => subscriber.json().flatten_event(true).with_target(false).init(),
+        LogFormat::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .init(),
         LogFormat::Text => {
             let color = color && screen.is_terminal();
-            subscriber.with_ansi(color).fmt_fields(MessageOnly).event_format(Lines { color }).init();
+            subscriber
+                .with_ansi(color)
+                .fmt_fields(MessageOnly)
+                .event_format(Lines { color })
+                .init();
         }
     }
 }
@@ -89,7 +99,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let (word, color) = match *event.metadata().level() {
             _ if event.fields().any(|field| field.name() == "hint") => ("", ""),
             Level::ERROR => ("error: ", "\x1b[1;31m"),

@@ -43,7 +43,10 @@ impl Plan {
         publish::write_plan(&plan, &session.settings.out)?;
 
         let (seen, warnings) = if self.no_observe {
-            (plan.copies.iter().map(|_| Seen::default()).collect(), Vec::new())
+            (
+                plan.copies.iter().map(|_| Seen::default()).collect(),
+                Vec::new(),
+            )
         } else {
             look(&session, &plan).await?
         };
@@ -68,9 +71,18 @@ impl Plan {
 /// Asks source and target; once each, because an answer that does not come is shown as unknown.
 async fn look(session: &Session, plan: &plan::Plan) -> anyhow::Result<(Vec<Seen>, Vec<String>)> {
     let settings = &session.settings;
-    let once = Network { tries: 1, ..settings.network.clone() };
+    let once = Network {
+        tries: 1,
+        ..settings.network.clone()
+    };
     let stores = super::open_stores(settings, &once, &Arc::clone(&session.aws))?;
-    Ok(observe(&plan.copies, &stores, &settings.platforms, settings.network.jobs).await)
+    Ok(observe(
+        &plan.copies,
+        &stores,
+        &settings.platforms,
+        settings.network.jobs,
+    )
+    .await)
 }
 
 fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String]) -> Value {

@@ -21,13 +21,21 @@ pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
                 Kind::Image => "image",
                 Kind::Chart => "chart",
             };
-            let platforms = if seen.platforms.is_empty() { "-".to_owned() } else { seen.platforms.join(",") };
+            let platforms = if seen.platforms.is_empty() {
+                "-".to_owned()
+            } else {
+                seen.platforms.join(",")
+            };
             [
                 format!("{kind} {}", copy.used_by.join(",")),
                 copy.source_text.clone(),
-                copy.target_text.strip_prefix(&prefix).unwrap_or(&copy.target_text).to_owned(),
+                copy.target_text
+                    .strip_prefix(&prefix)
+                    .unwrap_or(&copy.target_text)
+                    .to_owned(),
                 platforms,
-                seen.bytes.map_or_else(|| "unknown".to_owned(), progress::bytes),
+                seen.bytes
+                    .map_or_else(|| "unknown".to_owned(), progress::bytes),
                 seen.state.word().to_owned(),
             ]
         })
@@ -40,17 +48,33 @@ pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
     }
     let mut text = format!("target prefix: {prefix}\n\n");
     for row in std::iter::once(&HEAD.map(str::to_owned)).chain(&rows) {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     let known: u64 = seen.iter().filter_map(|seen| seen.bytes).sum();
     let count = |state: State| seen.iter().filter(|seen| seen.state == state).count();
-    writeln!(text, "\n{} artifacts, {}", rows.len(), sum(known, seen)).expect("writing to a String cannot fail");
-    let states = [State::Present, State::Missing, State::Differs, State::NoSource, State::Unknown];
+    writeln!(text, "\n{} artifacts, {}", rows.len(), sum(known, seen))
+        .expect("writing to a String cannot fail");
+    let states = [
+        State::Present,
+        State::Missing,
+        State::Differs,
+        State::NoSource,
+        State::Unknown,
+    ];
     let states = states.map(|state| (state, count(state)));
-    let states: Vec<String> = states.iter().filter(|(_, n)| *n > 0).map(|(state, n)| format!("{n} {}", state.word())).collect();
-    writeln!(text, "at the target: {}", states.join(", ")).expect("writing to a String cannot fail");
+    let states: Vec<String> = states
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(state, n)| format!("{n} {}", state.word()))
+        .collect();
+    writeln!(text, "at the target: {}", states.join(", "))
+        .expect("writing to a String cannot fail");
     text
 }
 

@@ -13,8 +13,8 @@ use crate::plan::{Copy, Source};
 use crate::reference::Digest;
 use crate::store::{self, ChartSource, Target, Which, which};
 
-use super::outcome::{CopyError, Done, Outcome, Side};
 use super::Engine;
+use super::outcome::{CopyError, Done, Outcome, Side};
 
 /// How many children of one index are in work at once.
 const CHILDREN: usize = 4;
@@ -54,69 +54,150 @@ impl Engine {
         };
         let took = started.elapsed();
         match result {
-            Ok(Arrived { digest, platforms, notes, copied }) => {
-                let done = if copied { Done::Copied } else { Done::AlreadyThere };
-                Outcome { digest: Some(digest), platforms, bytes: sent, took, notes, done }
+            Ok(Arrived {
+                digest,
+                platforms,
+                notes,
+                copied,
+            }) => {
+                let done = if copied {
+                    Done::Copied
+                } else {
+                    Done::AlreadyThere
+                };
+                Outcome {
+                    digest: Some(digest),
+                    platforms,
+                    bytes: sent,
+                    took,
+                    notes,
+                    done,
+                }
             }
-            Err(error) => Outcome { bytes: sent, took, done: Done::Failed(error), ..Outcome::stopped() },
+            Err(error) => Outcome {
+                bytes: sent,
+                took,
+                done: Done::Failed(error),
+                ..Outcome::stopped()
+            },
         }
     }
 
     fn open<'a>(&'a self, copy: &'a Copy) -> Result<Way<'a>, CopyError> {
         let source: Arc<dyn store::Source> = match &copy.source {
             Source::Chart(artifact) => Arc::new(ChartSource::new(artifact.as_ref().clone())),
-            Source::At(location) => {
-                self.stores.source(location).map_err(step(Side::Source, "open the home", &copy.source_text))?
-            }
+            Source::At(location) => self.stores.source(location).map_err(step(
+                Side::Source,
+                "open the home",
+                &copy.source_text,
+            ))?,
         };
-        let target = self.stores.target(&copy.target).map_err(step(Side::Target, "open the home", &copy.target_text))?;
-        Ok(Way { engine: self, copy, source, target, sent: AtomicU64::new(0) })
+        let target = self.stores.target(&copy.target).map_err(step(
+            Side::Target,
+            "open the home",
+            &copy.target_text,
+        ))?;
+        Ok(Way {
+            engine: self,
+            copy,
+            source,
+            target,
+            sent: AtomicU64::new(0),
+        })
     }
 }
 
 /// Makes a store's error one of a step.
-pub(super) fn step<'a>(side: Side, step: &'static str, reference: &'a str) -> impl Fn(store::Error) -> CopyError + 'a {
-    move |source| CopyError::Step { side, step, reference: reference.to_owned(), source }
+pub(super) fn step<'a>(
+    side: Side,
+    step: &'static str,
+    reference: &'a str,
+) -> impl Fn(store::Error) -> CopyError + 'a {
+    move |source| CopyError::Step {
+        side,
+        step,
+        reference: reference.to_owned(),
+        source,
+    }
 }
 
 impl Way<'_> {
-    pub(super) fn source_error(&self, what: &'static str) -> impl Fn(store::Error) -> CopyError + '_ {
+    pub(super) fn source_error(
+        &self,
+        what: &'static str,
+    ) -> impl Fn(store::Error) -> CopyError + '_ {
         step(Side::Source, what, &self.copy.source_text)
     }
 
-    pub(super) fn target_error(&self, what: &'static str) -> impl Fn(store::Error) -> CopyError + '_ {
+    pub(super) fn target_error(
+        &self,
+        what: &'static str,
+    ) -> impl Fn(store::Error) -> CopyError + '_ {
         step(Side::Target, what, &self.copy.target_text)
     }
 
     async fn go(&self) -> Result<Arrived, CopyError> {
-        let missing = || CopyError::Missing { reference: self.copy.source_text.clone() };
+        let missing = || CopyError::Missing {
+            reference: self.copy.source_text.clone(),
+        };
         let wanted = match &self.copy.source {
             Source::At(location) => which(location),
             Source::Chart(artifact) => Which::Digest(artifact.manifest.digest.clone()),
         };
         let place = self.target_name();
-        let (found, present) = tokio::join!(self.source.resolve(&wanted), self.target.resolve(&place));
-        let found = found.map_err(self.source_error("find the manifest"))?.ok_or_else(missing)?;
+        let (found, present) =
+            tokio::join!(self.source.resolve(&wanted), self.target.resolve(&place));
+        let found = found
+            .map_err(self.source_error("find the manifest"))?
+            .ok_or_else(missing)?;
         let present = present.map_err(self.target_error("look for the manifest"))?;
         if present.as_ref() == Some(&found) && self.engine.platforms.is_empty() {
-            return Ok(Arrived { digest: found, platforms: Vec::new(), notes: Vec::new(), copied: false });
+            return Ok(Arrived {
+                digest: found,
+                platforms: Vec::new(),
+                notes: Vec::new(),
+                copied: false,
+            });
         }
         // By digest, so that a tag that moves in this moment cannot mix two contents.
         let root = self.source.manifest(&Which::Digest(found)).await;
-        let root = root.map_err(self.source_error("read the manifest"))?.ok_or_else(missing)?;
+        let root = root
+            .map_err(self.source_error("read the manifest"))?
+            .ok_or_else(missing)?;
         let mut notes = Vec::new();
         let root = self.select(root, &mut notes)?;
         let platforms = root.platforms();
-        if let Some(pinned) = self.copy.target.digest().filter(|pinned| *pinned != root.digest) {
+        if let Some(pinned) = self
+            .copy
+            .target
+            .digest()
+            .filter(|pinned| *pinned != root.digest)
+        {
             tracing::debug!(%pinned, "a pinned digest differs");
-            return Err(CopyError::Pinned { reference: self.copy.target_text.clone(), found: root.digest });
+            return Err(CopyError::Pinned {
+                reference: self.copy.target_text.clone(),
+                found: root.digest,
+            });
         }
         if present.as_ref() == Some(&root.digest) {
-            return Ok(Arrived { digest: root.digest, platforms, notes, copied: false });
+            return Ok(Arrived {
+                digest: root.digest,
+                platforms,
+                notes,
+                copied: false,
+            });
         }
-        self.target.prepare().await.map_err(self.target_error("create the repository"))?;
+        self.target
+            .prepare()
+            .await
+            .map_err(self.target_error("create the repository"))?;
         self.bring(&root, &place, MAX_DEPTH).await?;
-        Ok(Arrived { digest: root.digest.clone(), platforms, notes, copied: true })
+        Ok(Arrived {
+            digest: root.digest.clone(),
+            platforms,
+            notes,
+            copied: true,
+        })
     }
 
     /// What the artifact is called at the target: its tag where it has one, or else its digest.
@@ -130,16 +211,21 @@ impl Way<'_> {
     /// Only the wanted platforms of an index.
     fn select(&self, root: Manifest, notes: &mut Vec<String>) -> Result<Manifest, CopyError> {
         let wanted = &self.engine.platforms;
-        let selected = root.select(wanted).map_err(|available| CopyError::Platforms {
-            reference: self.copy.source_text.clone(),
-            available,
-        })?;
+        let selected = root
+            .select(wanted)
+            .map_err(|available| CopyError::Platforms {
+                reference: self.copy.source_text.clone(),
+                available,
+            })?;
         let there = root.platforms();
         if !wanted.is_empty() && !there.is_empty() {
             let absent = wanted.iter().filter(|platform| {
                 !there.iter().any(|text| {
                     let mut parts = text.split('/');
-                    let (os, architecture) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                    let (os, architecture) = (
+                        parts.next().unwrap_or_default(),
+                        parts.next().unwrap_or_default(),
+                    );
                     platform.matches(os, architecture, parts.next())
                 })
             });
@@ -158,14 +244,22 @@ impl Way<'_> {
     }
 
     /// Brings a manifest to the target, everything that it refers to first.
-    fn bring<'w>(&'w self, manifest: &'w Manifest, name: &'w Which, depth: usize) -> BoxFuture<'w, Result<(), CopyError>> {
+    fn bring<'w>(
+        &'w self,
+        manifest: &'w Manifest,
+        name: &'w Which,
+        depth: usize,
+    ) -> BoxFuture<'w, Result<(), CopyError>> {
         async move {
             match &manifest.refers {
                 Refers::Blobs { config, layers } => {
                     let distinct = layers.iter().enumerate().filter(|(index, layer)| {
-                        !layers[..*index].iter().any(|earlier| earlier.digest == layer.digest)
+                        !layers[..*index]
+                            .iter()
+                            .any(|earlier| earlier.digest == layer.digest)
                     });
-                    let mut layers: FuturesUnordered<_> = distinct.map(|(_, layer)| self.blob(layer)).collect();
+                    let mut layers: FuturesUnordered<_> =
+                        distinct.map(|(_, layer)| self.blob(layer)).collect();
                     while let Some(done) = layers.next().await {
                         done?;
                     }
@@ -173,14 +267,19 @@ impl Way<'_> {
                 }
                 Refers::Manifests(children) => {
                     if depth == 0 {
-                        return Err(CopyError::Depth { reference: self.copy.source_text.clone() });
+                        return Err(CopyError::Depth {
+                            reference: self.copy.source_text.clone(),
+                        });
                     }
                     stream::iter(children.iter().map(Ok))
                         .try_for_each_concurrent(CHILDREN, |child| self.child(child, depth - 1))
                         .await?;
                 }
             }
-            self.target.put_manifest(name, manifest).await.map_err(self.target_error("write the manifest"))
+            self.target
+                .put_manifest(name, manifest)
+                .await
+                .map_err(self.target_error("write the manifest"))
         }
         .boxed()
     }
@@ -189,12 +288,22 @@ impl Way<'_> {
     /// accepted its parts before.
     async fn child(&self, child: &Descriptor, depth: usize) -> Result<(), CopyError> {
         let name = Which::Digest(child.digest.clone());
-        let present = self.target.resolve(&name).await.map_err(self.target_error("look for a child manifest"))?;
+        let present = self
+            .target
+            .resolve(&name)
+            .await
+            .map_err(self.target_error("look for a child manifest"))?;
         if present.is_some() {
             return Ok(());
         }
-        let manifest = self.source.manifest(&name).await.map_err(self.source_error("read a child manifest"))?;
-        let missing = || CopyError::Missing { reference: format!("{} (child {})", self.copy.source_text, child.digest) };
+        let manifest = self
+            .source
+            .manifest(&name)
+            .await
+            .map_err(self.source_error("read a child manifest"))?;
+        let missing = || CopyError::Missing {
+            reference: format!("{} (child {})", self.copy.source_text, child.digest),
+        };
         let manifest = manifest.ok_or_else(missing)?;
         self.bring(&manifest, &name, depth).await
     }

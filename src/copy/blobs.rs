@@ -26,7 +26,10 @@ pub(super) struct Blobs {
 
 impl Blobs {
     pub(super) fn new(jobs: usize) -> Self {
-        Self { transfers: Arc::new(Semaphore::new(jobs)), seen: Mutex::default() }
+        Self {
+            transfers: Arc::new(Semaphore::new(jobs)),
+            seen: Mutex::default(),
+        }
     }
 
     /// The one place where a blob's arrival in a pool is noted.
@@ -61,12 +64,22 @@ impl Way<'_> {
         if is_foreign(descriptor) {
             return Ok(());
         }
-        let cell = self.engine.blobs.cell(self.target.pool(), &descriptor.digest);
-        cell.get_or_try_init(|| self.ensure(descriptor)).await.map(drop)
+        let cell = self
+            .engine
+            .blobs
+            .cell(self.target.pool(), &descriptor.digest);
+        cell.get_or_try_init(|| self.ensure(descriptor))
+            .await
+            .map(drop)
     }
 
     async fn ensure(&self, descriptor: &Descriptor) -> Result<(), CopyError> {
-        if self.target.has_blob(descriptor).await.map_err(self.target_error("look for a blob"))? {
+        if self
+            .target
+            .has_blob(descriptor)
+            .await
+            .map_err(self.target_error("look for a blob"))?
+        {
             return Ok(());
         }
         let events = &self.engine.events;
@@ -105,7 +118,12 @@ struct Transfer {
 
 impl Transfer {
     async fn run(self) -> Result<(), Failure> {
-        let Self { source, target, descriptor, events } = self;
+        let Self {
+            source,
+            target,
+            descriptor,
+            events,
+        } = self;
         let at = |side: Side| move |error: Error| Failure { side, error };
         let blob = source.blob(&descriptor).await.map_err(at(Side::Source))?;
         let moved = Arc::new(AtomicU64::new(0));
@@ -130,14 +148,21 @@ impl Transfer {
         events.expect(moved.load(Ordering::Relaxed));
         let broken = broken.lock().unwrap_or_else(PoisonError::into_inner).take();
         Err(match broken {
-            Some(error) => Failure { side: Side::Source, error },
-            None => Failure { side: Side::Target, error },
+            Some(error) => Failure {
+                side: Side::Source,
+                error,
+            },
+            None => Failure {
+                side: Side::Target,
+                error,
+            },
         })
     }
 }
 
 /// A layer that registries do not keep because its licence forbids it; clients fetch it elsewhere.
 fn is_foreign(descriptor: &Descriptor) -> bool {
-    let is_marked = descriptor.media_type.contains("foreign") || descriptor.media_type.contains("nondistributable");
+    let is_marked = descriptor.media_type.contains("foreign")
+        || descriptor.media_type.contains("nondistributable");
     is_marked && !descriptor.urls.is_empty()
 }

@@ -113,9 +113,15 @@ impl CopyError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Step { source, .. } => source.remedy(),
-            Self::Missing { .. } => Some("check name and tag; some registries also say this when credentials are missing"),
-            Self::Platforms { .. } => Some("name one of these in Platforms, or leave Platforms out"),
-            Self::Pinned { .. } => Some("leave Platforms out: a selection changes the digest, and the chart asks for this one"),
+            Self::Missing { .. } => Some(
+                "check name and tag; some registries also say this when credentials are missing",
+            ),
+            Self::Platforms { .. } => {
+                Some("name one of these in Platforms, or leave Platforms out")
+            }
+            Self::Pinned { .. } => Some(
+                "leave Platforms out: a selection changes the digest, and the chart asks for this one",
+            ),
             Self::Depth { .. } | Self::Stopped => None,
         }
     }
@@ -133,15 +139,32 @@ impl fmt::Display for Side {
 impl fmt::Display for CopyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Step { side, step, reference, .. } => write!(f, "{side}: cannot {step} of {reference}"),
+            Self::Step {
+                side,
+                step,
+                reference,
+                ..
+            } => write!(f, "{side}: cannot {step} of {reference}"),
             Self::Missing { reference } => write!(f, "source: there is no {reference}"),
-            Self::Platforms { reference, available } => {
-                write!(f, "source: {reference} has none of the wanted platforms, only {}", available.join(", "))
+            Self::Platforms {
+                reference,
+                available,
+            } => {
+                write!(
+                    f,
+                    "source: {reference} has none of the wanted platforms, only {}",
+                    available.join(", ")
+                )
             }
             Self::Pinned { reference, found } => {
-                write!(f, "target: {reference} pins a digest, and what would be copied has {found}")
+                write!(
+                    f,
+                    "target: {reference} pins a digest, and what would be copied has {found}"
+                )
             }
-            Self::Depth { reference } => write!(f, "source: {reference} is an index of indexes without end"),
+            Self::Depth { reference } => {
+                write!(f, "source: {reference} is an index of indexes without end")
+            }
             Self::Stopped => f.write_str("the run was stopped before it was finished"),
         }
     }

@@ -69,8 +69,12 @@ impl Credentials {
     pub fn from_docker_config(path: &Path) -> anyhow::Result<Self> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         };
         let broken = || format!("{} is not a Docker configuration file", path.display());
         // Not the parser's own words: they can quote what they stumbled over.
@@ -78,7 +82,9 @@ impl Credentials {
         let mut credentials = BTreeMap::new();
         for (key, auth) in config.auths {
             let host = host_of(&key).to_owned();
-            let basic = auth.basic().with_context(|| format!("the entry `{host}` in {} is broken", path.display()))?;
+            let basic = auth
+                .basic()
+                .with_context(|| format!("the entry `{host}` in {} is broken", path.display()))?;
             if let Some(basic) = basic {
                 credentials.insert(host, basic);
             }
@@ -98,23 +104,38 @@ impl Credentials {
 fn host_of(key: &str) -> &str {
     let host = key.split_once("://").map_or(key, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or(host);
-    if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host }
+    if matches!(host, "index.docker.io" | "registry-1.docker.io") {
+        "docker.io"
+    } else {
+        host
+    }
 }
 
 impl DockerAuth {
     fn basic(self) -> anyhow::Result<Option<Basic>> {
         let (username, password) = match (self.auth, self.username, self.password) {
             (Some(auth), _, _) if !auth.is_empty() => {
-                let text = STANDARD.decode(auth).ok().and_then(|text| String::from_utf8(text).ok());
+                let text = STANDARD
+                    .decode(auth)
+                    .ok()
+                    .and_then(|text| String::from_utf8(text).ok());
                 let text = text.context("its `auth` is not Base64")?;
-                let (username, password) = text.split_once(':').context("its `auth` holds no `user:password`")?;
-                (username.to_owned(), password.trim_end_matches('\0').to_owned())
+                let (username, password) = text
+                    .split_once(':')
+                    .context("its `auth` holds no `user:password`")?;
+                (
+                    username.to_owned(),
+                    password.trim_end_matches('\0').to_owned(),
+                )
             }
             (_, Some(username), Some(password)) => (username, password),
             // A credential helper keeps it.
             _ => return Ok(None),
         };
-        Ok(Some(Basic { username, password: Secret(password) }))
+        Ok(Some(Basic {
+            username,
+            password: Secret(password),
+        }))
     }
 }
 
@@ -130,7 +151,10 @@ mod tests {
         std::fs::write(&file, format!(r#"{{"auths":{{"https://index.docker.io/v1/":{{"auth":"{auth}"}},"reg.corp:8443":{{"username":"u","password":"p"}},"helper.io":{{}}}}}}"#)).unwrap();
         let credentials = Credentials::from_docker_config(&file).unwrap();
         let hub = credentials.get("docker.io").unwrap();
-        assert_eq!((hub.username.as_str(), hub.password.expose()), ("me", "pass:word"));
+        assert_eq!(
+            (hub.username.as_str(), hub.password.expose()),
+            ("me", "pass:word")
+        );
         assert_eq!(credentials.get("registry-1.docker.io"), Some(hub));
         assert!(credentials.get("reg.corp:8443").is_some());
         assert!(credentials.get("reg.corp").is_none() && credentials.get("helper.io").is_none());
@@ -143,7 +167,10 @@ mod tests {
         let file = dir.path().join("config.json");
         std::fs::write(&file, r#"{"auths":{"a.io":{"auth":"hunter2!"}}}"#).unwrap();
         let error = format!("{:#}", Credentials::from_docker_config(&file).unwrap_err());
-        assert!(error.contains("a.io") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains("a.io") && !error.contains("hunter2"),
+            "{error}"
+        );
         assert!(Credentials::from_docker_config(&dir.path().join("none")).is_ok());
     }
 }

@@ -19,7 +19,11 @@ pub struct Error {
 
 #[derive(Debug)]
 enum Reason {
-    Status { status: StatusCode, codes: Vec<Code>, headers: HeaderMap },
+    Status {
+        status: StatusCode,
+        codes: Vec<Code>,
+        headers: HeaderMap,
+    },
     Transport(reqwest::Error),
     Quiet(Duration),
     TooLarge(u64),
@@ -45,24 +49,39 @@ pub enum Class {
 
 impl Error {
     pub(crate) fn quiet(method: &Method, url: &Url, waited: Duration) -> Self {
-        Self { request: shown(method, url), reason: Reason::Quiet(waited) }
+        Self {
+            request: shown(method, url),
+            reason: Reason::Quiet(waited),
+        }
     }
 
     pub(crate) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> Self {
-        Self { request: shown(method, url), reason: Reason::Transport(error.without_url()) }
+        Self {
+            request: shown(method, url),
+            reason: Reason::Transport(error.without_url()),
+        }
     }
 
     pub(super) fn too_large(method: &Method, url: &Url, limit: u64) -> Self {
-        Self { request: shown(method, url), reason: Reason::TooLarge(limit) }
+        Self {
+            request: shown(method, url),
+            reason: Reason::TooLarge(limit),
+        }
     }
 
     pub(crate) fn unbuilt(error: reqwest::Error) -> Self {
-        Self { request: "request".to_owned(), reason: Reason::Unbuilt(error.without_url()) }
+        Self {
+            request: "request".to_owned(),
+            reason: Reason::Unbuilt(error.without_url()),
+        }
     }
 
     /// An answer of success that breaks the protocol.
     pub(crate) fn refused(method: &Method, url: &Url, why: impl Into<String>) -> Self {
-        Self { request: shown(method, url), reason: Reason::Refused(why.into()) }
+        Self {
+            request: shown(method, url),
+            reason: Reason::Refused(why.into()),
+        }
     }
 
     /// Reads the error list of an answer that is no success.
@@ -75,7 +94,14 @@ impl Error {
             let Ok(Ok(Some(piece))) = piece else { break };
             body.extend_from_slice(&piece);
         }
-        Self { request, reason: Reason::Status { status, codes: codes(&body), headers } }
+        Self {
+            request,
+            reason: Reason::Status {
+                status,
+                codes: codes(&body),
+                headers,
+            },
+        }
     }
 
     /// The status of the answer, where there was one.
@@ -112,7 +138,9 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match &self.reason {
-            Reason::Status { status, headers, .. } => {
+            Reason::Status {
+                status, headers, ..
+            } => {
                 let is_throttled = status.as_u16() == 400
                     && (self.has_code("ThrottlingException") || self.has_code("TOOMANYREQUESTS"));
                 match status.as_u16() {
@@ -121,7 +149,9 @@ impl Error {
                     _ => Class::Permanent,
                 }
             }
-            Reason::Transport(error) if error.is_builder() || error.is_redirect() => Class::Permanent,
+            Reason::Transport(error) if error.is_builder() || error.is_redirect() => {
+                Class::Permanent
+            }
             Reason::Transport(_) | Reason::Quiet(_) => Class::Transient(None),
             Reason::TooLarge(_) | Reason::Unbuilt(_) | Reason::Refused(_) => Class::Permanent,
         }
@@ -132,13 +162,17 @@ impl Error {
     pub fn remedy(&self) -> Option<&'static str> {
         match &self.reason {
             Reason::Status { status, .. } => match status.as_u16() {
-                401 | 403 => Some("check the credentials for this host (~/.docker/config.json) and what they may read or write"),
-                429 => Some("the host limits requests: log in to it (Docker Hub allows more to users who log in), or run again later"),
+                401 | 403 => Some(
+                    "check the credentials for this host (~/.docker/config.json) and what they may read or write",
+                ),
+                429 => Some(
+                    "the host limits requests: log in to it (Docker Hub allows more to users who log in), or run again later",
+                ),
                 _ => None,
             },
-            Reason::Transport(error) if error.is_connect() => {
-                Some("check that this machine can reach the host (DNS, route, proxy, certificate); --endpoint HOST=URL names a mirror")
-            }
+            Reason::Transport(error) if error.is_connect() => Some(
+                "check that this machine can reach the host (DNS, route, proxy, certificate); --endpoint HOST=URL names a mirror",
+            ),
             _ => None,
         }
     }
@@ -181,8 +215,16 @@ impl std::error::Error for Error {
 
 /// A request in words. The query is left out: it can hold a signature, an upload's state or a token.
 fn shown(method: &Method, url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{method} {}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    format!(
+        "{method} {}://{}{port}{}",
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        url.path()
+    )
 }
 
 /// `Retry-After` in seconds; the form with a date is rare and ignored.
@@ -194,25 +236,47 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// The distribution specification's `{"errors":[{"code","message"}]}`, or AWS's `{"__type"}`, or
 /// the `{"details"}` of token services.
 fn codes(body: &[u8]) -> Vec<Code> {
-    let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else { return Vec::new() };
+    let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return Vec::new();
+    };
     let text = |value: &serde_json::Value, key: &str| {
-        let text = value.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let text = value
+            .get(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
         // Nobody's terminal is for a registry to write on.
-        text.chars().filter(|c| !c.is_control()).take(500).collect::<String>()
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(500)
+            .collect::<String>()
     };
     if let Some(list) = body.get("errors").and_then(serde_json::Value::as_array) {
-        let code = |entry| Code { code: text(entry, "code"), message: text(entry, "message") };
+        let code = |entry| Code {
+            code: text(entry, "code"),
+            message: text(entry, "message"),
+        };
         return list.iter().take(5).map(code).collect();
     }
-    let code = [text(&body, "__type"), text(&body, "code")].into_iter().find(|code| !code.is_empty());
-    let message = ["message", "Message", "details"].map(|key| text(&body, key)).into_iter().find(|m| !m.is_empty());
+    let code = [text(&body, "__type"), text(&body, "code")]
+        .into_iter()
+        .find(|code| !code.is_empty());
+    let message = ["message", "Message", "details"]
+        .map(|key| text(&body, key))
+        .into_iter()
+        .find(|m| !m.is_empty());
     match (code, message) {
         (None, None) => Vec::new(),
         (code, message) => {
             let message = message.unwrap_or_default();
             vec![code.map_or_else(
-                || Code { code: message.clone(), message: String::new() },
-                |code| Code { code, message: message.clone() },
+                || Code {
+                    code: message.clone(),
+                    message: String::new(),
+                },
+                |code| Code {
+                    code,
+                    message: message.clone(),
+                },
             )]
         }
     }

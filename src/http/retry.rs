@@ -30,13 +30,17 @@ impl Policy {
     /// `jitter` is 0 to 1.
     #[must_use]
     pub fn wait(&self, failures: u32, class: Class, jitter: f64) -> Option<Duration> {
-        let Class::Transient(at_least) = class else { return None };
+        let Class::Transient(at_least) = class else {
+            return None;
+        };
         if failures >= self.tries {
             return None;
         }
         let doubled = self.first_wait.saturating_mul(1 << (failures - 1).min(16));
         // Half of it fixed, half of it at random, so that many waiters do not come back together.
-        let wait = doubled.mul_f64(0.5 + 0.5 * jitter).max(at_least.unwrap_or_default());
+        let wait = doubled
+            .mul_f64(0.5 + 0.5 * jitter)
+            .max(at_least.unwrap_or_default());
         Some(wait.min(self.longest_wait))
     }
 
@@ -44,7 +48,10 @@ impl Policy {
     ///
     /// # Errors
     /// The last try's.
-    pub async fn run<T, E: Classed, F: Future<Output = Result<T, E>>>(&self, mut action: impl FnMut() -> F) -> Result<T, E> {
+    pub async fn run<T, E: Classed, F: Future<Output = Result<T, E>>>(
+        &self,
+        mut action: impl FnMut() -> F,
+    ) -> Result<T, E> {
         let mut failures = 0;
         loop {
             let error = match action().await {
@@ -52,7 +59,9 @@ impl Policy {
                 Err(error) => error,
             };
             failures += 1;
-            let Some(wait) = self.wait(failures, error.class(), fastrand::f64()) else { return Err(error) };
+            let Some(wait) = self.wait(failures, error.class(), fastrand::f64()) else {
+                return Err(error);
+            };
             tracing::debug!(error = %error, wait_ms = wait.as_millis() as u64, "try {failures} failed: {error}");
             tokio::time::sleep(wait).await;
         }
@@ -77,12 +86,25 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_and_honour_the_host_s_wish() {
-        let policy = Policy { tries: 5, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
+        let policy = Policy {
+            tries: 5,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(5),
+        };
         let wait = |failures, class| policy.wait(failures, class, 1.0).map(|wait| wait.as_secs());
         let transient = Class::Transient(None);
-        assert_eq!([1, 2, 3, 4, 5].map(|n| wait(n, transient)), [Some(1), Some(2), Some(4), Some(5), None]);
-        assert_eq!(wait(1, Class::Transient(Some(Duration::from_secs(3)))), Some(3));
-        assert_eq!(wait(1, Class::Transient(Some(Duration::from_secs(900)))), Some(5));
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|n| wait(n, transient)),
+            [Some(1), Some(2), Some(4), Some(5), None]
+        );
+        assert_eq!(
+            wait(1, Class::Transient(Some(Duration::from_secs(3)))),
+            Some(3)
+        );
+        assert_eq!(
+            wait(1, Class::Transient(Some(Duration::from_secs(900)))),
+            Some(5)
+        );
         assert_eq!(wait(1, Class::Permanent), None);
     }
 }

@@ -8,7 +8,15 @@ use crate::values::Path;
 use super::file::{Entry, Reader};
 use super::{ChartRepository, ChartSpec, ImageSpec, Origin, Part, Removal, Subchart};
 
-const CHART_KEYS: [&str; 7] = ["name", "repository", "version", "skip", "subcharts", "images", "replication"];
+const CHART_KEYS: [&str; 7] = [
+    "name",
+    "repository",
+    "version",
+    "skip",
+    "subcharts",
+    "images",
+    "replication",
+];
 const IMAGE_KEYS: [&str; 4] = ["registry", "repository", "tag", "remove"];
 const PART_KEYS: [&str; 6] = ["location", "path", "subchart", "prefix", "name", "set"];
 
@@ -63,43 +71,75 @@ impl Reader {
         }
         keys.iter()
             .filter_map(|key| {
-                let layers: Vec<Entry<'_>> = sections.iter().filter_map(|section| section.get(key)).collect();
-                let layers: Vec<Entry<'_>> = layers.iter().filter_map(|layer| self.mapping(layer)).collect();
+                let layers: Vec<Entry<'_>> = sections
+                    .iter()
+                    .filter_map(|section| section.get(key))
+                    .collect();
+                let layers: Vec<Entry<'_>> = layers
+                    .iter()
+                    .filter_map(|layer| self.mapping(layer))
+                    .collect();
                 self.chart(key, &Layers(layers), roots, &keys)
             })
             .collect()
     }
 
-    fn chart(&mut self, key: &str, layers: &Layers<'_>, roots: &[Entry<'_>], keys: &[String]) -> Option<ChartSpec> {
+    fn chart(
+        &mut self,
+        key: &str,
+        layers: &Layers<'_>,
+        roots: &[Entry<'_>],
+        keys: &[String],
+    ) -> Option<ChartSpec> {
         let top = layers.last()?.clone();
         self.note_unknown(&layers.0, &CHART_KEYS);
         let fields = ["name", "repository", "version"].map(|field| {
             let entry = layers.below(field).last().cloned();
-            entry.and_then(|entry| self.text_or_null(&entry).map(|text| (text.trim().to_owned(), entry)))
+            entry.and_then(|entry| {
+                self.text_or_null(&entry)
+                    .map(|text| (text.trim().to_owned(), entry))
+            })
         });
-        let in_default = roots.first().and_then(|root| root.get("charts")).is_some_and(|charts| charts.get(key).is_some());
+        let in_default = roots
+            .first()
+            .and_then(|root| root.get("charts"))
+            .is_some_and(|charts| charts.get(key).is_some());
         let is_whole = fields.iter().all(Option::is_some);
         if !in_default && !is_whole {
-            let others = keys.iter().filter(|other| *other != key).map(String::as_str);
+            let others = keys
+                .iter()
+                .filter(|other| *other != key)
+                .map(String::as_str);
             let mut remedy = did_you_mean(key, others).unwrap_or_default();
             remedy.push_str("\nor give it name, repository and version here to add a chart");
-            let problem = Problem::input(top.place(), format!("the chart `{key}` is not known: default.yaml has no such key"));
-            self.problems.push(problem.remedy(remedy.trim_start().to_owned()));
+            let problem = Problem::input(
+                top.place(),
+                format!("the chart `{key}` is not known: default.yaml has no such key"),
+            );
+            self.problems
+                .push(problem.remedy(remedy.trim_start().to_owned()));
             return None;
         }
         if self.skip(layers) {
             return None;
         }
         let [name, repository, version] = fields;
-        for (field, what) in [(&name, "name"), (&repository, "repository"), (&version, "version")] {
+        for (field, what) in [
+            (&name, "name"),
+            (&repository, "repository"),
+            (&version, "version"),
+        ] {
             if field.is_none() {
-                self.problems.push(Problem::input(top.place(), format!("the chart has no `{what}`")));
+                self.problems.push(Problem::input(
+                    top.place(),
+                    format!("the chart has no `{what}`"),
+                ));
             }
         }
         let name = name.and_then(|(name, entry)| self.chart_name(name, &entry));
         let version = version.and_then(|(version, entry)| self.pinned_version(version, &entry));
-        let repository = repository
-            .and_then(|(text, entry)| Some((self.repository(&text, &entry)?, text)));
+        let repository =
+            repository.and_then(|(text, entry)| Some((self.repository(&text, &entry)?, text)));
         let subcharts = self.subcharts(layers);
         let images = self.images(layers, &subcharts);
         let (repository, repository_text) = repository?;
@@ -117,8 +157,13 @@ impl Reader {
 
     fn skip(&mut self, layers: &Layers<'_>) -> bool {
         let skip = layers.below("skip");
-        let Some(entry) = skip.last() else { return false };
-        let flag = entry.node().as_scalar().and_then(crate::yaml::Scalar::boolean);
+        let Some(entry) = skip.last() else {
+            return false;
+        };
+        let flag = entry
+            .node()
+            .as_scalar()
+            .and_then(crate::yaml::Scalar::boolean);
         if flag.is_none() {
             self.wrong_kind(entry, "true or false");
         }
@@ -129,9 +174,12 @@ impl Reader {
     /// word of a shell line: Helm's own rule for names keeps all of them whole.
     fn chart_name(&mut self, name: String, entry: &Entry<'_>) -> Option<String> {
         let fits = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if !fits {
-            let what = format!("`{name}` is no chart name: letters, digits, `-`, `_` and `.` are allowed");
+            let what =
+                format!("`{name}` is no chart name: letters, digits, `-`, `_` and `.` are allowed");
             self.problems.push(Problem::input(entry.place(), what));
         }
         fits.then_some(name)
@@ -144,19 +192,23 @@ impl Reader {
         let core = version.strip_prefix('v').unwrap_or(&version);
         let core = core.split(['-', '+']).next().unwrap_or_default();
         let exact = core.split('.').count() >= 2
-            && core.split('.').all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+            && core
+                .split('.')
+                .all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
         if exact && version.chars().all(letters) {
             return Some(version);
         }
         let what = format!("`{version}` does not name one version of the chart");
         let remedy = "a data file pins its charts: write an exact version such as 1.2.3, no range";
-        self.problems.push(Problem::input(entry.place(), what).remedy(remedy));
+        self.problems
+            .push(Problem::input(entry.place(), what).remedy(remedy));
         None
     }
 
     fn repository(&mut self, text: &str, entry: &Entry<'_>) -> Option<ChartRepository> {
         let mut refuse = |what: String, remedy: &str| {
-            self.problems.push(Problem::input(entry.place(), what).remedy(remedy));
+            self.problems
+                .push(Problem::input(entry.place(), what).remedy(remedy));
             None
         };
         match text.split_once("://") {
@@ -166,15 +218,25 @@ impl Reader {
                     "remove them here, and log in with ~/.docker/config.json or a secret",
                 ),
                 Ok(url) => Some(ChartRepository::Http(url)),
-                Err(error) => refuse(format!("`{text}` is no URL: {error}"), "such as https://charts.example.com/stable"),
+                Err(error) => refuse(
+                    format!("`{text}` is no URL: {error}"),
+                    "such as https://charts.example.com/stable",
+                ),
             },
             Some(("oci", rest)) => {
                 let rest = rest.trim_end_matches('/');
                 match format!("{rest}/x").parse::<crate::reference::Location>() {
-                    Ok(_) if crate::reference::is_registry_host(rest.split('/').next().unwrap_or_default()) => {
+                    Ok(_)
+                        if crate::reference::is_registry_host(
+                            rest.split('/').next().unwrap_or_default(),
+                        ) =>
+                    {
                         Some(ChartRepository::Oci(rest.to_owned()))
                     }
-                    _ => refuse(format!("`{text}` is no registry of charts"), "such as oci://ghcr.io/team/charts"),
+                    _ => refuse(
+                        format!("`{text}` is no registry of charts"),
+                        "such as oci://ghcr.io/team/charts",
+                    ),
                 }
             }
             Some((scheme, _)) => refuse(
@@ -184,14 +246,20 @@ impl Reader {
             None => {
                 // Beside the data file, as its author sees it; else as the process sees it.
                 let beside = entry.folder().join(text);
-                Some(ChartRepository::Path(if beside.exists() { beside } else { text.into() }))
+                Some(ChartRepository::Path(if beside.exists() {
+                    beside
+                } else {
+                    text.into()
+                }))
             }
         }
     }
 
     fn subcharts(&mut self, layers: &Layers<'_>) -> Vec<Subchart> {
         let subcharts = layers.below("subcharts");
-        let Some(list) = subcharts.last() else { return Vec::new() };
+        let Some(list) = subcharts.last() else {
+            return Vec::new();
+        };
         if !matches!(list.node().kind, crate::yaml::Kind::Sequence(_)) {
             self.wrong_kind(list, "a list of subcharts");
         }
@@ -201,35 +269,66 @@ impl Reader {
                 if let crate::yaml::Kind::Mapping(_) = item.node().kind {
                     self.note_unknown(std::slice::from_ref(item), &["name", "alias"]);
                     let Some(name) = self.optional_text(item, "name") else {
-                        self.problems.push(Problem::input(item.place(), "the subchart has no `name`"));
+                        self.problems
+                            .push(Problem::input(item.place(), "the subchart has no `name`"));
                         return None;
                     };
-                    let alias = self.optional_text(item, "alias").unwrap_or_else(|| name.clone());
+                    let alias = self
+                        .optional_text(item, "alias")
+                        .unwrap_or_else(|| name.clone());
                     return Some(Subchart { name, alias });
                 }
                 let name = self.text_or_null(item)?;
-                Some(Subchart { alias: name.clone(), name })
+                Some(Subchart {
+                    alias: name.clone(),
+                    name,
+                })
             })
             .collect()
     }
 
     fn images(&mut self, layers: &Layers<'_>, subcharts: &[Subchart]) -> Vec<ImageSpec> {
-        let sections: Vec<Entry<'_>> =
-            layers.below("images").0.iter().filter_map(|section| self.mapping(section)).collect();
+        let sections: Vec<Entry<'_>> = layers
+            .below("images")
+            .0
+            .iter()
+            .filter_map(|section| self.mapping(section))
+            .collect();
         let images = Layers(sections);
-        let sections: Vec<Entry<'_>> =
-            layers.below("replication").0.iter().filter_map(|section| self.mapping(section)).collect();
+        let sections: Vec<Entry<'_>> = layers
+            .below("replication")
+            .0
+            .iter()
+            .filter_map(|section| self.mapping(section))
+            .collect();
         let replication = Layers(sections);
         let names = images.names();
-        for stray in replication.0.iter().flat_map(Entry::entries).filter(|entry| !names.iter().any(|n| n == entry.name())) {
-            let problem = Problem::input(stray.place(), format!("the chart has no image `{}` to override", stray.name()));
+        for stray in replication
+            .0
+            .iter()
+            .flat_map(Entry::entries)
+            .filter(|entry| !names.iter().any(|n| n == entry.name()))
+        {
+            let problem = Problem::input(
+                stray.place(),
+                format!("the chart has no image `{}` to override", stray.name()),
+            );
             let near = did_you_mean(stray.name(), names.iter().map(String::as_str));
-            let known = format!("images: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") });
+            let known = format!(
+                "images: {}",
+                if names.is_empty() {
+                    "none".to_owned()
+                } else {
+                    names.join(", ")
+                }
+            );
             self.problems.push(problem.remedy(near.unwrap_or(known)));
         }
         names
             .iter()
-            .filter_map(|key| self.image(key, &images.below(key), &replication.below(key), subcharts))
+            .filter_map(|key| {
+                self.image(key, &images.below(key), &replication.below(key), subcharts)
+            })
             .collect()
     }
 
@@ -241,36 +340,69 @@ impl Reader {
         subcharts: &[Subchart],
     ) -> Option<ImageSpec> {
         let place = layers.last()?.place();
-        let layers = Layers(layers.0.iter().filter_map(|layer| self.mapping(layer)).collect());
+        let layers = Layers(
+            layers
+                .0
+                .iter()
+                .filter_map(|layer| self.mapping(layer))
+                .collect(),
+        );
         self.note_unknown(&layers.0, &IMAGE_KEYS);
-        let replication = Layers(replication.0.iter().filter_map(|layer| self.mapping(layer)).collect());
+        let replication = Layers(
+            replication
+                .0
+                .iter()
+                .filter_map(|layer| self.mapping(layer))
+                .collect(),
+        );
         for stray in replication.0.iter().flat_map(Entry::entries) {
             if !["registry", "repository", "tag"].contains(&stray.name()) {
                 let what = "only registry, repository and tag of an image can be overridden";
                 self.problems.push(Problem::input(stray.place(), what));
             } else if layers.below(stray.name()).last().is_none() {
-                let what = format!("the image has no `{}` of its own, so it cannot be overridden", stray.name());
+                let what = format!(
+                    "the image has no `{}` of its own, so it cannot be overridden",
+                    stray.name()
+                );
                 self.problems.push(Problem::input(stray.place(), what));
             }
         }
         let mut part = |field: &str| {
             let entry = layers.below(field).last().cloned()?;
             let replacement = replication.below(field).last().cloned();
-            let replacement = replacement.and_then(|entry| Some((self.text_or_null(&entry)?, entry.place())));
+            let replacement =
+                replacement.and_then(|entry| Some((self.text_or_null(&entry)?, entry.place())));
             self.part(&entry, replacement, subcharts)
         };
         let (registry, tag) = (part("registry"), part("tag"));
         let has_repository = layers.below("repository").last().is_some();
         let repository = part("repository");
         if !has_repository {
-            self.problems.push(Problem::input(place.as_str(), "the image has no `repository`"));
+            self.problems.push(Problem::input(
+                place.as_str(),
+                "the image has no `repository`",
+            ));
         }
         let removals = layers.below("remove").last().cloned();
         let remove = removals.map_or_else(Vec::new, |entry| {
-            let entries = if entry.items().is_empty() { vec![entry] } else { entry.items() };
-            entries.iter().filter_map(|entry| self.removal(entry, subcharts)).collect()
+            let entries = if entry.items().is_empty() {
+                vec![entry]
+            } else {
+                entry.items()
+            };
+            entries
+                .iter()
+                .filter_map(|entry| self.removal(entry, subcharts))
+                .collect()
         });
-        Some(ImageSpec { key: key.to_owned(), registry, repository: repository?, tag, remove, place })
+        Some(ImageSpec {
+            key: key.to_owned(),
+            registry,
+            repository: repository?,
+            tag,
+            remove,
+            place,
+        })
     }
 
     fn part(
@@ -286,7 +418,11 @@ impl Reader {
             None => (entry.place(), None),
         };
         if let Some(name) = self.optional_text(entry, "name") {
-            return Some(Part { origin: Origin::Fixed(name), replacement, place });
+            return Some(Part {
+                origin: Origin::Fixed(name),
+                replacement,
+                place,
+            });
         }
         let path = self.path(entry, "path");
         let set = entry.get("set").and_then(|_| self.path(entry, "set"));
@@ -299,36 +435,63 @@ impl Reader {
                 self.problems.push(Problem::input(entry.place(), what));
                 return None;
             }
-            Some("values") => Origin::Values { path: path?, subchart: subchart?, prefix },
-            Some("chart") => Origin::Metadata { path: path?, subchart: subchart?, prefix, set },
+            Some("values") => Origin::Values {
+                path: path?,
+                subchart: subchart?,
+                prefix,
+            },
+            Some("chart") => Origin::Metadata {
+                path: path?,
+                subchart: subchart?,
+                prefix,
+                set,
+            },
             _ => {
-                let what = "`location` must be `values` or `chart`, or there must be a fixed `name`";
+                let what =
+                    "`location` must be `values` or `chart`, or there must be a fixed `name`";
                 self.problems.push(Problem::input(entry.place(), what));
                 return None;
             }
         };
-        Some(Part { origin, replacement, place })
+        Some(Part {
+            origin,
+            replacement,
+            place,
+        })
     }
 
     fn removal(&mut self, entry: &Entry<'_>, subcharts: &[Subchart]) -> Option<Removal> {
         let entry = &self.mapping(entry)?;
-        self.note_unknown(std::slice::from_ref(entry), &["location", "path", "subchart"]);
+        self.note_unknown(
+            std::slice::from_ref(entry),
+            &["location", "path", "subchart"],
+        );
         let path = self.path(entry, "path");
-        Some(Removal { subchart: self.subchart(entry, subcharts)?, path: path? })
+        Some(Removal {
+            subchart: self.subchart(entry, subcharts)?,
+            path: path?,
+        })
     }
 
     fn path(&mut self, parent: &Entry<'_>, key: &str) -> Option<Path> {
         let Some(text) = self.optional_text(parent, key) else {
-            self.problems.push(Problem::input(parent.place(), format!("`{key}` is missing")));
+            self.problems.push(Problem::input(
+                parent.place(),
+                format!("`{key}` is missing"),
+            ));
             return None;
         };
-        text.parse().map_err(|what: String| self.problems.push(Problem::input(parent.place(), what))).ok()
+        text.parse()
+            .map_err(|what: String| self.problems.push(Problem::input(parent.place(), what)))
+            .ok()
     }
 
     /// The alias of the subchart that an entry names; the outer `None` where it names one that the
     /// chart does not list.
     fn subchart(&mut self, entry: &Entry<'_>, subcharts: &[Subchart]) -> Option<Option<String>> {
-        let Some(name) = self.optional_text(entry, "subchart") else { return Some(None) };
+        let Some(name) = self.optional_text(entry, "subchart") else {
+            return Some(None);
+        };
         let known = subcharts
             .iter()
             .find(|subchart| subchart.alias == name)
@@ -336,10 +499,21 @@ impl Reader {
         if let Some(known) = known {
             return Some(Some(known.alias.clone()));
         }
-        let listed: Vec<&str> = subcharts.iter().map(|subchart| subchart.alias.as_str()).collect();
+        let listed: Vec<&str> = subcharts
+            .iter()
+            .map(|subchart| subchart.alias.as_str())
+            .collect();
         let what = format!("the subchart `{name}` is not listed under the chart's `subcharts`");
-        let remedy = format!("listed: {}", if listed.is_empty() { "none".to_owned() } else { listed.join(", ") });
-        self.problems.push(Problem::input(entry.place(), what).remedy(remedy));
+        let remedy = format!(
+            "listed: {}",
+            if listed.is_empty() {
+                "none".to_owned()
+            } else {
+                listed.join(", ")
+            }
+        );
+        self.problems
+            .push(Problem::input(entry.place(), what).remedy(remedy));
         None
     }
 }

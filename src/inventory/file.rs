@@ -31,7 +31,12 @@ pub(super) struct Entry<'a> {
 
 impl DataFile {
     pub(super) fn root(&self) -> Entry<'_> {
-        Entry { file: self, node: &self.root, line: self.root.line, keys: Vec::new() }
+        Entry {
+            file: self,
+            node: &self.root,
+            line: self.root.line,
+            keys: Vec::new(),
+        }
     }
 }
 
@@ -39,7 +44,11 @@ impl<'a> Entry<'a> {
     /// `file:line: a.b.c`
     pub(super) fn place(&self) -> String {
         let place = format!("{}:{}", self.file.path.display(), self.line);
-        if self.keys.is_empty() { place } else { format!("{place}: {}", self.keys.join(".")) }
+        if self.keys.is_empty() {
+            place
+        } else {
+            format!("{place}: {}", self.keys.join("."))
+        }
     }
 
     /// The file's folder, against which paths in it are meant.
@@ -64,11 +73,21 @@ impl<'a> Entry<'a> {
     pub(super) fn entries(&self) -> Vec<Entry<'a>> {
         let mut entries: Vec<Entry<'a>> = Vec::new();
         for (key, node) in self.node.entries() {
-            let Some(name) = key.as_scalar().map(|key| key.text().unwrap_or("null").to_owned()) else { continue };
+            let Some(name) = key
+                .as_scalar()
+                .map(|key| key.text().unwrap_or("null").to_owned())
+            else {
+                continue;
+            };
             entries.retain(|entry| entry.name() != name);
             let mut keys = self.keys.clone();
             keys.push(name);
-            entries.push(Entry { file: self.file, node, line: key.line, keys });
+            entries.push(Entry {
+                file: self.file,
+                node,
+                line: key.line,
+                keys,
+            });
         }
         entries
     }
@@ -82,7 +101,12 @@ impl<'a> Entry<'a> {
         let item = |(index, node): (usize, &'a Node)| {
             let mut keys = self.keys.clone();
             keys.push(index.to_string());
-            Entry { file: self.file, node, line: node.line, keys }
+            Entry {
+                file: self.file,
+                node,
+                line: node.line,
+                keys,
+            }
         };
         self.node.items().iter().enumerate().map(item).collect()
     }
@@ -117,7 +141,10 @@ impl Reader {
         // A manifest's unquoted 1.30 is a number to YAML and arrives as 1.3. Nothing else can be meant
         // where there is a 1.30.yaml and no 1.3.yaml.
         let padded = format!("{wanted}0");
-        let is_cut = wanted.split('.').nth(1).is_some_and(|minor| minor.len() == 1);
+        let is_cut = wanted
+            .split('.')
+            .nth(1)
+            .is_some_and(|minor| minor.len() == 1);
         if is_cut && versions.contains(&padded) {
             self.warnings.push(format!(
                 "eks-version `{wanted}` has no data file; an unquoted {padded} in a manifest arrives like this, \
@@ -125,12 +152,20 @@ impl Reader {
             ));
             return Some(padded);
         }
-        let known = if versions.is_empty() { "none".to_owned() } else { versions.join(", ") };
-        let what = format!("there is no data file for EKS version `{wanted}` in {}", dir.display());
-        self.problems.push(Problem::input("eks-version", what).remedy(format!(
-            "known versions: {known}\nfor another one write {} (see README, Data files)",
-            dir.join(format!("{wanted}.yaml")).display()
-        )));
+        let known = if versions.is_empty() {
+            "none".to_owned()
+        } else {
+            versions.join(", ")
+        };
+        let what = format!(
+            "there is no data file for EKS version `{wanted}` in {}",
+            dir.display()
+        );
+        self.problems
+            .push(Problem::input("eks-version", what).remedy(format!(
+                "known versions: {known}\nfor another one write {} (see README, Data files)",
+                dir.join(format!("{wanted}.yaml")).display()
+            )));
         None
     }
 
@@ -140,13 +175,15 @@ impl Reader {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => text,
                 Err(_) => {
-                    self.problems.push(problem("the file is not UTF-8 text".to_owned()));
+                    self.problems
+                        .push(problem("the file is not UTF-8 text".to_owned()));
                     return None;
                 }
             },
             Err(error) => {
                 let remedy = "in a manifest: name it under dataFiles; default.yaml and the version's file are both needed";
-                self.problems.push(problem(format!("cannot read the data file: {error}")).remedy(remedy));
+                self.problems
+                    .push(problem(format!("cannot read the data file: {error}")).remedy(remedy));
                 return None;
             }
         };
@@ -154,24 +191,40 @@ impl Reader {
             Ok(documents) => documents,
             Err(error) => {
                 let place = format!("{}:{}", path.display(), error.line);
-                self.problems.push(Problem::input(place, format!("the YAML is broken: {error}")));
+                self.problems.push(Problem::input(
+                    place,
+                    format!("the YAML is broken: {error}"),
+                ));
                 return None;
             }
         };
         if documents.len() > 1 {
-            self.problems.push(problem(format!("it holds {} YAML documents, one is expected", documents.len())));
+            self.problems.push(problem(format!(
+                "it holds {} YAML documents, one is expected",
+                documents.len()
+            )));
             return None;
         }
-        let Some(root) = documents.pop().filter(|root| matches!(root.kind, Kind::Mapping(_))) else {
-            self.problems.push(problem("it holds no mapping with `charts`".to_owned()));
+        let Some(root) = documents
+            .pop()
+            .filter(|root| matches!(root.kind, Kind::Mapping(_)))
+        else {
+            self.problems
+                .push(problem("it holds no mapping with `charts`".to_owned()));
             return None;
         };
         for key in root.duplicates() {
             let place = format!("{}:{}", path.display(), key.line);
-            let what = format!("the key `{}` stands here a second time", key.as_text().unwrap_or_default());
+            let what = format!(
+                "the key `{}` stands here a second time",
+                key.as_text().unwrap_or_default()
+            );
             self.problems.push(Problem::input(place, what));
         }
-        Some(DataFile { path: path.to_owned(), root })
+        Some(DataFile {
+            path: path.to_owned(),
+            root,
+        })
     }
 
     /// The entry itself where it is a mapping; null counts as an empty one.
@@ -205,11 +258,16 @@ impl Reader {
     /// The text below a key, `None` where key or text is missing.
     pub(super) fn optional_text(&mut self, parent: &Entry<'_>, key: &str) -> Option<String> {
         let entry = parent.get(key)?;
-        self.text_or_null(&entry).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+        self.text_or_null(&entry)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
     }
 
     pub(super) fn wrong_kind(&mut self, entry: &Entry<'_>, expected: &str) {
-        let what = format!("{expected} is expected here, this is a {}", entry.node.kind_name());
+        let what = format!(
+            "{expected} is expected here, this is a {}",
+            entry.node.kind_name()
+        );
         self.problems.push(Problem::input(entry.place(), what));
     }
 
@@ -219,7 +277,10 @@ impl Reader {
             if !known.contains(&entry.name()) {
                 let near = did_you_mean(entry.name(), known.iter().copied());
                 let near = near.map(|near| format!(" ({near})")).unwrap_or_default();
-                self.warnings.push(format!("{}: this key is not known and is ignored{near}", entry.place()));
+                self.warnings.push(format!(
+                    "{}: this key is not known and is ignored{near}",
+                    entry.place()
+                ));
             }
         }
     }
@@ -230,13 +291,18 @@ fn versions(dir: &Path) -> std::io::Result<Vec<String>> {
     let mut versions = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let name = entry?.file_name();
-        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) else { continue };
+        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) else {
+            continue;
+        };
         if stem != "default" {
             versions.push(stem.to_owned());
         }
     }
     versions.sort_by_key(|version| {
-        let numbers: Vec<u32> = version.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect();
+        let numbers: Vec<u32> = version
+            .split('.')
+            .map(|part| part.parse().unwrap_or(u32::MAX))
+            .collect();
         (numbers, version.clone())
     });
     Ok(versions)

@@ -17,7 +17,11 @@ pub const MODULE_METADATA: &str = "SEEDFARMER_MODULE_METADATA";
 
 /// Merges our outputs over what the file holds, and that over what the deployment holds of an
 /// earlier run, as six calls of the Seed-Farmer CLI would.
-pub(super) fn write(file: &Path, earlier: Option<&str>, published: &Published) -> anyhow::Result<()> {
+pub(super) fn write(
+    file: &Path,
+    earlier: Option<&str>,
+    published: &Published,
+) -> anyhow::Result<()> {
     let mut metadata = earlier.map(from_environment).unwrap_or_default();
     metadata.extend(from_file(file)?);
     let Published { bucket, object } = published;
@@ -43,7 +47,9 @@ fn from_environment(text: &str) -> Map<String, Value> {
         Ok(Value::Object(map)) => Some(map),
         _ => None,
     };
-    parse(text).or_else(|| parse(&text.replace('\'', "\""))).unwrap_or_default()
+    parse(text)
+        .or_else(|| parse(&text.replace('\'', "\"")))
+        .unwrap_or_default()
 }
 
 fn from_file(file: &Path) -> anyhow::Result<Map<String, Value>> {
@@ -64,25 +70,48 @@ fn from_file(file: &Path) -> anyhow::Result<Map<String, Value>> {
 struct Python;
 
 impl Formatter for Python {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
     }
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(b": ")
     }
 
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
         for letter in text.chars() {
             if (' '..='~').contains(&letter) {
                 write!(writer, "{letter}")?;
             } else {
                 let mut units = [0; 2];
-                letter.encode_utf16(&mut units).iter().try_for_each(|unit| write!(writer, "\\u{unit:04x}"))?;
+                letter
+                    .encode_utf16(&mut units)
+                    .iter()
+                    .try_for_each(|unit| write!(writer, "\\u{unit:04x}"))?;
             }
         }
         Ok(())
@@ -91,7 +120,11 @@ impl Formatter for Python {
 
 fn python_json(value: &Value) -> Vec<u8> {
     let mut text = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Python)).expect("a value can be written");
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(
+            &mut text, Python,
+        ))
+        .expect("a value can be written");
     text
 }
 
@@ -105,7 +138,10 @@ mod tests {
         if let Some(text) = file {
             std::fs::write(&path, text).unwrap();
         }
-        let published = Published { bucket: "b".to_owned(), object: "o.json".to_owned() };
+        let published = Published {
+            bucket: "b".to_owned(),
+            object: "o.json".to_owned(),
+        };
         write(&path, earlier, &published)?;
         Ok(std::fs::read_to_string(path).unwrap())
     }
@@ -121,11 +157,19 @@ mod tests {
 
     #[test]
     fn what_was_there_stays_in_its_place() {
-        let text = written(Some(r#"{"old": {"k": [1, 2]}, "S3Bucket": "x"}"#), Some(r#"{"mine": "ü\u007f😀", "old": 1.5}"#)).unwrap();
-        let start = r#"{"old": 1.5, "S3Bucket": "b", "mine": "\u00fc\u007f\ud83d\ude00", "S3Object""#;
+        let text = written(
+            Some(r#"{"old": {"k": [1, 2]}, "S3Bucket": "x"}"#),
+            Some(r#"{"mine": "ü\u007f😀", "old": 1.5}"#),
+        )
+        .unwrap();
+        let start =
+            r#"{"old": 1.5, "S3Bucket": "b", "mine": "\u00fc\u007f\ud83d\ude00", "S3Object""#;
         assert!(text.starts_with(start), "{text}");
         let repaired = written(Some("{'a': 'b'}"), Some("not json")).unwrap();
-        assert!(repaired.starts_with(r#"{"a": "b", "S3Bucket""#), "{repaired}");
+        assert!(
+            repaired.starts_with(r#"{"a": "b", "S3Bucket""#),
+            "{repaired}"
+        );
     }
 
     #[test]

@@ -59,7 +59,11 @@ impl<'a> Report<'a> {
     /// Puts copies and outcomes together.
     #[must_use]
     pub fn new(copies: &'a [Copy], outcomes: &'a [Outcome], took: std::time::Duration) -> Self {
-        let mut totals = Totals { artifacts: copies.len(), seconds: took.as_secs_f64(), ..Totals::default() };
+        let mut totals = Totals {
+            artifacts: copies.len(),
+            seconds: took.as_secs_f64(),
+            ..Totals::default()
+        };
         let artifacts = copies.iter().zip(outcomes).map(|(copy, outcome)| {
             totals.bytes += outcome.bytes;
             let done = match outcome.done {
@@ -102,7 +106,9 @@ impl<'a> Report<'a> {
 /// An error's levels, outermost first.
 fn levels(error: &CopyError) -> Vec<String> {
     let first: &dyn std::error::Error = error;
-    std::iter::successors(Some(first), |error| error.source()).map(ToString::to_string).collect()
+    std::iter::successors(Some(first), |error| error.source())
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Writes the report into the output folder.

@@ -95,7 +95,10 @@ impl Hasher {
         for byte in digest.as_ref() {
             write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
         }
-        Digest { algorithm: self.1, hex }
+        Digest {
+            algorithm: self.1,
+            hex,
+        }
     }
 }
 
@@ -104,20 +107,29 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let invalid = |why: String| InvalidName::new(text, "a digest", why);
-        let (name, hex) = text
-            .split_once(':')
-            .ok_or_else(|| invalid("a digest is `<algorithm>:<hex>`, such as `sha256:4f5e…`".to_owned()))?;
+        let (name, hex) = text.split_once(':').ok_or_else(|| {
+            invalid("a digest is `<algorithm>:<hex>`, such as `sha256:4f5e…`".to_owned())
+        })?;
         let algorithm = Algorithm::ALL
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
-            .ok_or_else(|| invalid(format!("`{name}` is none of the algorithms sha256, sha384, sha512")))?;
-        if hex.len() != algorithm.hex_len() || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            .ok_or_else(|| {
+                invalid(format!(
+                    "`{name}` is none of the algorithms sha256, sha384, sha512"
+                ))
+            })?;
+        if hex.len() != algorithm.hex_len()
+            || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
             return Err(invalid(format!(
                 "{name} has {} lower-case hexadecimal digits",
                 algorithm.hex_len()
             )));
         }
-        Ok(Self { algorithm, hex: hex.to_owned() })
+        Ok(Self {
+            algorithm,
+            hex: hex.to_owned(),
+        })
     }
 }
 
@@ -155,9 +167,21 @@ mod tests {
     #[test]
     fn a_digest_keeps_to_its_algorithm() {
         let sha512: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
-        assert_eq!(sha512.hasher().finish().to_string().len(), "sha512:".len() + 128);
-        for text in ["sha256", "sha256:", "md5:00", &format!("sha256:{}", "A".repeat(64)), &format!("sha256:{}", "a".repeat(63))] {
-            assert!(text.parse::<Digest>().is_err(), "{text} was taken for a digest");
+        assert_eq!(
+            sha512.hasher().finish().to_string().len(),
+            "sha512:".len() + 128
+        );
+        for text in [
+            "sha256",
+            "sha256:",
+            "md5:00",
+            &format!("sha256:{}", "A".repeat(64)),
+            &format!("sha256:{}", "a".repeat(63)),
+        ] {
+            assert!(
+                text.parse::<Digest>().is_err(),
+                "{text} was taken for a digest"
+            );
         }
     }
 }

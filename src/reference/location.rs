@@ -84,14 +84,19 @@ impl FromStr for Location {
     /// Reads `[host[:port]/]repository[:tag][@digest]` (with or without `docker://` or `oci://` in
     /// front, as other tools write it) or `oci:DIR:NAME`.
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let plain = text.strip_prefix("docker://").or_else(|| text.strip_prefix("oci://"));
+        let plain = text
+            .strip_prefix("docker://")
+            .or_else(|| text.strip_prefix("oci://"));
         if let (None, Some(layout)) = (plain, text.strip_prefix("oci:")) {
             let (dir, name) = layout.split_once(':').unwrap_or((layout, ""));
             if dir.is_empty() || name.is_empty() {
                 let why = "an image in a layout folder is written `oci:DIR:NAME`";
                 return Err(InvalidName::new(text, "an image in a folder", why));
             }
-            return Ok(Self::Layout { dir: PathBuf::from(dir), name: name.to_owned() });
+            return Ok(Self::Layout {
+                dir: PathBuf::from(dir),
+                name: name.to_owned(),
+            });
         }
         let reference = plain.unwrap_or(text);
         // The digest is checked by our stricter rule first: lower-case hexadecimal only.
@@ -124,12 +129,25 @@ mod tests {
             ("docker://quay.io/a/b:1", "quay.io/a/b:1"),
             ("oci://ghcr.io/charts/x:1.2.3", "ghcr.io/charts/x:1.2.3"),
             ("oci:mirror:quay.io/a/b:1", "oci:mirror:quay.io/a/b:1"),
-            ("127.0.0.1:5000/idf-quay.io/a:1", "127.0.0.1:5000/idf-quay.io/a:1"),
+            (
+                "127.0.0.1:5000/idf-quay.io/a:1",
+                "127.0.0.1:5000/idf-quay.io/a:1",
+            ),
         ] {
             assert_eq!(text.parse::<Location>().unwrap().to_string(), shown);
         }
-        for text in ["oci:dir", "oci::x", "oci:", "UPPER/case", "a b", &format!("a@sha256:{}", "A".repeat(64))] {
-            assert!(text.parse::<Location>().is_err(), "{text} was taken for a location");
+        for text in [
+            "oci:dir",
+            "oci::x",
+            "oci:",
+            "UPPER/case",
+            "a b",
+            &format!("a@sha256:{}", "A".repeat(64)),
+        ] {
+            assert!(
+                text.parse::<Location>().is_err(),
+                "{text} was taken for a location"
+            );
         }
     }
 }

@@ -46,18 +46,30 @@ impl EcrHost {
     #[must_use]
     pub fn parse(host: &str) -> Option<Self> {
         let mut parts = host.splitn(5, '.');
-        let account = parts.next().filter(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))?;
+        let account = parts
+            .next()
+            .filter(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))?;
         parts.next().filter(|dkr| *dkr == "dkr")?;
         parts.next().filter(|ecr| *ecr == "ecr")?;
         let region = parts.next().filter(|region| !region.is_empty())?;
-        let suffix = parts.next().filter(|suffix| !suffix.is_empty() && !suffix.contains(':'))?;
-        Some(Self { account: account.to_owned(), region: region.to_owned(), suffix: suffix.to_owned() })
+        let suffix = parts
+            .next()
+            .filter(|suffix| !suffix.is_empty() && !suffix.contains(':'))?;
+        Some(Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            suffix: suffix.to_owned(),
+        })
     }
 }
 
 impl fmt::Display for EcrHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.dkr.ecr.{}.{}", self.account, self.region, self.suffix)
+        write!(
+            f,
+            "{}.dkr.ecr.{}.{}",
+            self.account, self.region, self.suffix
+        )
     }
 }
 
@@ -87,8 +99,15 @@ impl Prefix {
         if let (Self::Ecr { .. }, Some(repository)) = (self, location.repository())
             && !(2..=256).contains(&repository.len())
         {
-            let why = format!("it has {} characters, 2 to 256 are allowed", repository.len());
-            return Err(InvalidName::new(repository, "a name of an ECR repository", why));
+            let why = format!(
+                "it has {} characters, 2 to 256 are allowed",
+                repository.len()
+            );
+            return Err(InvalidName::new(
+                repository,
+                "a name of an ECR repository",
+                why,
+            ));
         }
         Ok(location)
     }
@@ -99,32 +118,51 @@ impl FromStr for Prefix {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let invalid = |why: &str| Err(InvalidName::new(text, "a target prefix", why));
-        if let Some(dir) = text.strip_prefix("oci:").filter(|rest| !rest.starts_with("//")) {
+        if let Some(dir) = text
+            .strip_prefix("oci:")
+            .filter(|rest| !rest.starts_with("//"))
+        {
             return match dir {
                 "" => invalid("a folder is written `oci:DIR`"),
                 dir if dir.contains(':') => invalid("the folder's name must not hold `:`"),
-                dir => Ok(Self::Layout { dir: PathBuf::from(dir) }),
+                dir => Ok(Self::Layout {
+                    dir: PathBuf::from(dir),
+                }),
             };
         }
         if text.contains("://") {
-            return invalid("it has no scheme: write `host/prefix`, and `--plain-http HOST` for plain HTTP");
+            return invalid(
+                "it has no scheme: write `host/prefix`, and `--plain-http HOST` for plain HTTP",
+            );
         }
         let Some((host, path)) = text.split_once('/') else {
             return invalid("a registry is written `host[:port]/prefix`, a folder `oci:DIR`");
         };
         if !is_registry_host(host) {
-            return invalid("it does not start with a registry's host (a name with a dot or a port, or localhost)");
+            return invalid(
+                "it does not start with a registry's host (a name with a dot or a port, or localhost)",
+            );
         }
         // What follows the prefix starts with a letter or a digit: any one will do for the check.
         if let Err(error) = format!("{host}/{path}x").parse::<Location>() {
-            return Err(InvalidName { text: text.to_owned(), what: "a target prefix", why: error.why });
+            return Err(InvalidName {
+                text: text.to_owned(),
+                what: "a target prefix",
+                why: error.why,
+            });
         }
         if path.contains([':', '@']) {
             return invalid("it must not hold a tag or a digest");
         }
         Ok(match EcrHost::parse(host) {
-            Some(host) => Self::Ecr { host, path: path.to_owned() },
-            None => Self::Registry { host: host.to_owned(), path: path.to_owned() },
+            Some(host) => Self::Ecr {
+                host,
+                path: path.to_owned(),
+            },
+            None => Self::Registry {
+                host: host.to_owned(),
+                path: path.to_owned(),
+            },
         })
     }
 }
@@ -145,26 +183,59 @@ mod tests {
 
     #[test]
     fn a_prefix_says_which_kind_of_home_it_is() {
-        let ecr: Prefix = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/idf-".parse().unwrap();
-        let Prefix::Ecr { host, path } = &ecr else { panic!("not ECR: {ecr:?}") };
-        assert_eq!((host.region.as_str(), host.suffix.as_str()), ("cn-north-1", "amazonaws.com.cn"));
+        let ecr: Prefix = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/idf-"
+            .parse()
+            .unwrap();
+        let Prefix::Ecr { host, path } = &ecr else {
+            panic!("not ECR: {ecr:?}")
+        };
+        assert_eq!(
+            (host.region.as_str(), host.suffix.as_str()),
+            ("cn-north-1", "amazonaws.com.cn")
+        );
         assert_eq!(path, "idf-");
-        assert_eq!(ecr.chart_repository("charts/x"), format!("oci://{ecr}charts/x"));
-        assert!(matches!("localhost:5000/".parse(), Ok(Prefix::Registry { .. })));
+        assert_eq!(
+            ecr.chart_repository("charts/x"),
+            format!("oci://{ecr}charts/x")
+        );
+        assert!(matches!(
+            "localhost:5000/".parse(),
+            Ok(Prefix::Registry { .. })
+        ));
         assert!(matches!("oci:mirror".parse(), Ok(Prefix::Layout { .. })));
-        assert_eq!("oci:mirror".parse::<Prefix>().unwrap().join("quay.io/a:1"), "oci:mirror:quay.io/a:1");
+        assert_eq!(
+            "oci:mirror".parse::<Prefix>().unwrap().join("quay.io/a:1"),
+            "oci:mirror:quay.io/a:1"
+        );
     }
 
     #[test]
     fn a_malformed_prefix_is_refused() {
-        for text in ["", "registry", "host.example", "https://h.io/x", "h.io/Up-", "mirror/idf-", "oci:", "h.io/a:1-", "h.io//", "h.io/-", "oci://x"] {
-            assert!(text.parse::<Prefix>().is_err(), "{text} was taken for a prefix");
+        for text in [
+            "",
+            "registry",
+            "host.example",
+            "https://h.io/x",
+            "h.io/Up-",
+            "mirror/idf-",
+            "oci:",
+            "h.io/a:1-",
+            "h.io//",
+            "h.io/-",
+            "oci://x",
+        ] {
+            assert!(
+                text.parse::<Prefix>().is_err(),
+                "{text} was taken for a prefix"
+            );
         }
     }
 
     #[test]
     fn a_name_that_ecr_cannot_hold_is_refused() {
-        let ecr: Prefix = "123456789012.dkr.ecr.us-east-1.amazonaws.com/idf-".parse().unwrap();
+        let ecr: Prefix = "123456789012.dkr.ecr.us-east-1.amazonaws.com/idf-"
+            .parse()
+            .unwrap();
         assert!(ecr.locate("quay.io/a:1").is_ok());
         assert!(ecr.locate(&format!("{}:1", "a".repeat(260))).is_err());
     }

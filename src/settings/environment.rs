@@ -49,7 +49,10 @@ pub(super) struct Given<'a> {
 impl Environment {
     /// Reads the process's environment.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     pub fn read() -> Self {
         Self::from_vars(std::env::vars_os())
     }
@@ -79,7 +82,9 @@ impl Environment {
             account: get("AWS_ACCOUNT_ID"),
             region: get("AWS_REGION").or_else(|| get("AWS_DEFAULT_REGION")),
             partition: get("AWS_PARTITION"),
-            custom_s3_endpoint: get("AWS_ENDPOINT_URL").or_else(|| get("AWS_ENDPOINT_URL_S3")).is_some(),
+            custom_s3_endpoint: get("AWS_ENDPOINT_URL")
+                .or_else(|| get("AWS_ENDPOINT_URL_S3"))
+                .is_some(),
             docker_config: docker_config.map(|dir| dir.join("config.json")),
             color: get("NO_COLOR").is_none(),
         }
@@ -91,7 +96,10 @@ impl Parameters {
     /// of an empty value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| *value != "null")
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| *value != "null")
     }
 
     /// The flag where it is given, or else the parameter, with the name to blame.
@@ -102,8 +110,14 @@ impl Parameters {
         parameter: &'a str,
     ) -> Option<Given<'a>> {
         match flag {
-            Some(text) if !text.trim().is_empty() => Some(Given { place: flag_name, text }),
-            _ => self.get(parameter).map(|text| Given { place: manifest_name(parameter), text }),
+            Some(text) if !text.trim().is_empty() => Some(Given {
+                place: flag_name,
+                text,
+            }),
+            _ => self.get(parameter).map(|text| Given {
+                place: manifest_name(parameter),
+                text,
+            }),
         }
     }
 }
@@ -158,13 +172,19 @@ mod tests {
         assert_eq!(read.parameters.get("platforms"), None);
         assert_eq!(read.parameters.get("jobs"), None);
         assert_eq!(read.region.as_deref(), Some("eu-west-1"));
-        assert_eq!(read.docker_config, Some(PathBuf::from("/home/me/.docker/config.json")));
+        assert_eq!(
+            read.docker_config,
+            Some(PathBuf::from("/home/me/.docker/config.json"))
+        );
         assert!(!read.color);
     }
 
     #[test]
     fn the_nearer_region_variable_wins() {
-        let read = environment(&[("AWS_DEFAULT_REGION", "eu-west-1"), ("AWS_REGION", "eu-west-3")]);
+        let read = environment(&[
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("AWS_REGION", "eu-west-3"),
+        ]);
         assert_eq!(read.region.as_deref(), Some("eu-west-3"));
     }
 }

@@ -21,9 +21,16 @@ impl Platform {
     pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
         let from_json: Option<Vec<String>> = serde_json::from_str(text).ok();
         let entries = from_json.unwrap_or_else(|| {
-            text.split([',', ' ', '\n']).map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+            text.split([',', ' ', '\n'])
+                .map(str::trim)
+                .filter(|entry| !entry.is_empty())
+                .map(str::to_owned)
+                .collect()
         });
-        if entries.iter().any(|entry| entry.eq_ignore_ascii_case("all")) {
+        if entries
+            .iter()
+            .any(|entry| entry.eq_ignore_ascii_case("all"))
+        {
             return Ok(Vec::new());
         }
         entries.iter().map(|entry| Self::parse(entry)).collect()
@@ -32,15 +39,22 @@ impl Platform {
     fn parse(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.trim().split('/').collect();
         let word = |part: &&str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         match parts.as_slice() {
-            [os, architecture, variant @ ..] if variant.len() < 2 && parts.iter().all(word) => Ok(Self {
-                os: (*os).to_owned(),
-                architecture: (*architecture).to_owned(),
-                variant: variant.first().map(|variant| (*variant).to_owned()),
-            }),
-            _ => Err(format!("`{text}` is not a platform such as linux/amd64 or linux/arm/v7")),
+            [os, architecture, variant @ ..] if variant.len() < 2 && parts.iter().all(word) => {
+                Ok(Self {
+                    os: (*os).to_owned(),
+                    architecture: (*architecture).to_owned(),
+                    variant: variant.first().map(|variant| (*variant).to_owned()),
+                })
+            }
+            _ => Err(format!(
+                "`{text}` is not a platform such as linux/amd64 or linux/arm/v7"
+            )),
         }
     }
 
@@ -49,14 +63,19 @@ impl Platform {
     pub fn matches(&self, os: &str, architecture: &str, variant: Option<&str>) -> bool {
         self.os == os
             && self.architecture == architecture
-            && self.variant.as_deref().is_none_or(|wanted| Some(wanted) == variant)
+            && self
+                .variant
+                .as_deref()
+                .is_none_or(|wanted| Some(wanted) == variant)
     }
 }
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+        self.variant
+            .iter()
+            .try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 
@@ -66,13 +85,24 @@ mod tests {
 
     #[test]
     fn a_list_of_platforms_is_read_in_every_form_a_manifest_gives() {
-        for text in ["linux/amd64,linux/arm64", "linux/amd64 linux/arm64", r#"["linux/amd64", "linux/arm64"]"#] {
-            let shown: Vec<String> = Platform::parse_list(text).unwrap().iter().map(ToString::to_string).collect();
+        for text in [
+            "linux/amd64,linux/arm64",
+            "linux/amd64 linux/arm64",
+            r#"["linux/amd64", "linux/arm64"]"#,
+        ] {
+            let shown: Vec<String> = Platform::parse_list(text)
+                .unwrap()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             assert_eq!(shown, ["linux/amd64", "linux/arm64"], "{text}");
         }
         assert!(Platform::parse_list("all").unwrap().is_empty());
         for text in ["amd64", "linux/", "linux/arm/v7/x", "Linux/amd64"] {
-            assert!(Platform::parse_list(text).is_err(), "{text} was taken for a platform");
+            assert!(
+                Platform::parse_list(text).is_err(),
+                "{text} was taken for a platform"
+            );
         }
     }
 

@@ -41,8 +41,14 @@ impl Source for ChartSource {
     }
 
     fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
-        let found = self.0.blobs.iter().find(|(other, _)| other.digest == descriptor.digest);
-        let content = found.map(|(_, content)| content.clone()).unwrap_or_default();
+        let found = self
+            .0
+            .blobs
+            .iter()
+            .find(|(other, _)| other.digest == descriptor.digest);
+        let content = found
+            .map(|(_, content)| content.clone())
+            .unwrap_or_default();
         let mut rest = content;
         let pieces = std::iter::from_fn(move || {
             (!rest.is_empty()).then(|| Ok::<Bytes, Error>(rest.split_to(PIECE.min(rest.len()))))

@@ -40,7 +40,9 @@ pub enum Error {
         source: InvalidManifest,
     },
     /// Bytes of another digest than was promised.
-    #[error("the content that came for {wanted} has the digest {found}: it was damaged on the way or is damaged at its home")]
+    #[error(
+        "the content that came for {wanted} has the digest {found}: it was damaged on the way or is damaged at its home"
+    )]
     Digest {
         /// What was asked for.
         wanted: Digest,
@@ -67,7 +69,11 @@ pub enum Error {
 
 impl Error {
     pub(super) fn file(action: &'static str, path: &Path, source: std::io::Error) -> Self {
-        Self::File { action, path: path.to_owned(), source }
+        Self::File {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// Whether another try is worth it.
@@ -77,7 +83,9 @@ impl Error {
             Self::Http(error) => error.class(),
             // What was damaged on the way may come whole the next time.
             Self::Digest { .. } | Self::Length { .. } | Self::BrokenOff => Class::Transient(None),
-            Self::File { .. } | Self::Layout { .. } | Self::Manifest { .. } | Self::Aws(_) => Class::Permanent,
+            Self::File { .. } | Self::Layout { .. } | Self::Manifest { .. } | Self::Aws(_) => {
+                Class::Permanent
+            }
         }
     }
 

@@ -28,7 +28,10 @@ pub struct Layout {
 
 impl Layout {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), index: Mutex::new(()) }
+        Self {
+            dir: dir.to_owned(),
+            index: Mutex::new(()),
+        }
     }
 
     /// Makes the folder a layout, if it is none yet.
@@ -43,7 +46,10 @@ impl Layout {
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.dir.join("blobs").join(digest.algorithm()).join(digest.hex())
+        self.dir
+            .join("blobs")
+            .join(digest.algorithm())
+            .join(digest.hex())
     }
 
     fn index_path(&self) -> PathBuf {
@@ -60,7 +66,10 @@ impl Layout {
         };
         let index: Option<Value> = serde_json::from_slice(&bytes).ok();
         let manifests = index.and_then(|index| index.get("manifests")?.as_array().cloned());
-        manifests.ok_or(Error::Layout { path, expected: "the index of an image layout" })
+        manifests.ok_or(Error::Layout {
+            path,
+            expected: "the index of an image layout",
+        })
     }
 
     fn find(&self, which: &Which) -> Result<Option<Digest>, Error> {
@@ -76,7 +85,9 @@ impl Layout {
     }
 
     fn read_manifest(&self, which: &Which) -> Result<Option<Manifest>, Error> {
-        let Some(digest) = self.find(which)? else { return Ok(None) };
+        let Some(digest) = self.find(which)? else {
+            return Ok(None);
+        };
         let path = self.blob_path(&digest);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => Bytes::from(bytes),
@@ -85,9 +96,15 @@ impl Layout {
         };
         let found = Digest::of(&bytes);
         if digest.algorithm() == found.algorithm() && found != digest {
-            return Err(Error::Digest { wanted: digest, found });
+            return Err(Error::Digest {
+                wanted: digest,
+                found,
+            });
         }
-        let manifest = Manifest::parse(None, bytes).map_err(|source| Error::Manifest { digest: found, source })?;
+        let manifest = Manifest::parse(None, bytes).map_err(|source| Error::Manifest {
+            digest: found,
+            source,
+        })?;
         Ok(Some(manifest))
     }
 
@@ -98,7 +115,9 @@ impl Layout {
         if !path.is_file() {
             write_whole(&path, &manifest.bytes)?;
         }
-        let Which::Tag(name) = which else { return Ok(()) };
+        let Which::Tag(name) = which else {
+            return Ok(());
+        };
         let _one_at_a_time = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = self.lock()?;
         let mut entries = self.entries()?;
@@ -109,7 +128,8 @@ impl Layout {
             "size": manifest.bytes.len(),
             "annotations": {REF_NAME: name},
         }));
-        let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
+        let index =
+            json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
         let written = write_whole(&self.index_path(), index.to_string().as_bytes());
         drop(lock);
         written
@@ -119,23 +139,38 @@ impl Layout {
     fn lock(&self) -> Result<std::fs::File, Error> {
         let path = self.dir.join("oci-layout");
         let file = std::fs::File::open(&path).map_err(|error| Error::file("open", &path, error))?;
-        file.lock().map_err(|error| Error::file("lock", &path, error))?;
+        file.lock()
+            .map_err(|error| Error::file("lock", &path, error))?;
         Ok(file)
     }
 
     async fn write_blob(&self, descriptor: &Descriptor, mut blob: Blob) -> Result<(), Error> {
         let path = self.blob_path(&descriptor.digest);
         let folder = path.parent().unwrap_or(&self.dir).to_owned();
-        tokio::fs::create_dir_all(&folder).await.map_err(|error| Error::file("create", &folder, error))?;
-        let aside = tempfile::Builder::new().prefix(".partial-").tempfile_in(&folder);
-        let (file, aside) = aside.map_err(|error| Error::file("write in", &folder, error))?.into_parts();
+        tokio::fs::create_dir_all(&folder)
+            .await
+            .map_err(|error| Error::file("create", &folder, error))?;
+        let aside = tempfile::Builder::new()
+            .prefix(".partial-")
+            .tempfile_in(&folder);
+        let (file, aside) = aside
+            .map_err(|error| Error::file("write in", &folder, error))?
+            .into_parts();
         let mut file = tokio::fs::File::from_std(file);
         while let Some(piece) = blob.next().await {
-            file.write_all(&piece?).await.map_err(|error| Error::file("write", &aside, error))?;
+            file.write_all(&piece?)
+                .await
+                .map_err(|error| Error::file("write", &aside, error))?;
         }
-        file.flush().await.map_err(|error| Error::file("write", &aside, error))?;
-        file.sync_data().await.map_err(|error| Error::file("write", &aside, error))?;
-        aside.persist(&path).map_err(|error| Error::file("write", &path, error.error))
+        file.flush()
+            .await
+            .map_err(|error| Error::file("write", &aside, error))?;
+        file.sync_data()
+            .await
+            .map_err(|error| Error::file("write", &aside, error))?;
+        aside
+            .persist(&path)
+            .map_err(|error| Error::file("write", &path, error.error))
     }
 }
 
@@ -146,15 +181,24 @@ fn name_of(entry: &Value) -> Option<&str> {
 /// Writes a file so that a reader sees the old one or the new one, whole.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::file("write", path, error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut aside = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(failed)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut aside = tempfile::Builder::new()
+        .prefix(".partial-")
+        .tempfile_in(folder)
+        .map_err(failed)?;
     aside.write_all(content).map_err(failed)?;
     aside.as_file().sync_data().map_err(failed)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let permissions = std::fs::Permissions::from_mode(0o644);
-        aside.as_file().set_permissions(permissions).map_err(failed)?;
+        aside
+            .as_file()
+            .set_permissions(permissions)
+            .map_err(failed)?;
     }
     aside.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
@@ -172,10 +216,15 @@ impl Source for Layout {
     fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
         async move {
             let path = self.blob_path(&descriptor.digest);
-            let file = tokio::fs::File::open(&path).await.map_err(|error| Error::file("open", &path, error))?;
+            let file = tokio::fs::File::open(&path)
+                .await
+                .map_err(|error| Error::file("open", &path, error))?;
             let pieces = stream::try_unfold((file, path), |(mut file, path)| async move {
                 let mut piece = BytesMut::with_capacity(PIECE);
-                let read = file.read_buf(&mut piece).await.map_err(|error| Error::file("read", &path, error))?;
+                let read = file
+                    .read_buf(&mut piece)
+                    .await
+                    .map_err(|error| Error::file("read", &path, error))?;
                 Ok((read > 0).then(|| (piece.freeze(), (file, path))))
             });
             Ok(pieces.boxed())
@@ -201,7 +250,9 @@ impl Target for Layout {
         async move {
             let path = self.blob_path(&descriptor.digest);
             // Blobs are renamed into place when they are whole: their length is proof enough.
-            Ok(tokio::fs::metadata(&path).await.is_ok_and(|file| file.is_file() && file.len() == descriptor.size))
+            Ok(tokio::fs::metadata(&path)
+                .await
+                .is_ok_and(|file| file.is_file() && file.len() == descriptor.size))
         }
         .boxed()
     }

@@ -41,11 +41,19 @@ impl Registry {
     /// `ecr` are the credentials of a private ECR registry.
     pub(super) fn new(http: Arc<Http>, host: &str, ecr: Option<Arc<Ecr>>) -> Self {
         let auth = Auth::new(host, http.credentials(host).cloned(), ecr.clone());
-        Self { http, host: host.to_owned(), ecr, auth }
+        Self {
+            http,
+            host: host.to_owned(),
+            ecr,
+            auth,
+        }
     }
 
     pub(super) fn repository(self: Arc<Self>, name: &str) -> Repository {
-        Repository { registry: self, name: name.to_owned() }
+        Repository {
+            registry: self,
+            name: name.to_owned(),
+        }
     }
 
     /// Where the registry is reached: ECR says so itself, unless the user does.
@@ -62,12 +70,16 @@ impl Repository {
         let text = format!("{}/v2/{}/{path}", self.registry.base().await?, self.name);
         Url::parse(&text).map_err(|error| {
             let nowhere = Url::parse("http://invalid/").expect("a valid URL");
-            http::Error::refused(&Method::GET, &nowhere, format!("{text} is no URL: {error}")).into()
+            http::Error::refused(&Method::GET, &nowhere, format!("{text} is no URL: {error}"))
+                .into()
         })
     }
 
     fn scope(&self, access: Access) -> Scope {
-        Scope { repository: self.name.clone(), access }
+        Scope {
+            repository: self.name.clone(),
+            access,
+        }
     }
 
     /// Sends a request that can be sent again, with authorization, as often as the policy allows.
@@ -89,13 +101,18 @@ impl Repository {
         let header = auth.header(http, &scope).await?;
         let authorized = |header: &Option<reqwest::header::HeaderValue>| {
             let request = request(http.client());
-            header.iter().fold(request, |request, header| request.header(AUTHORIZATION, header))
+            header.iter().fold(request, |request, header| {
+                request.header(AUTHORIZATION, header)
+            })
         };
         match http.send(authorized(&header)).await {
             Err(error) if auth.is_refusal(&error) => {
                 // Once: the challenge is answered, or a token that expired on the way is renewed.
                 let challenges = error.headers().cloned().unwrap_or_default();
-                match auth.renew(http, &scope, &challenges, header.as_ref()).await? {
+                match auth
+                    .renew(http, &scope, &challenges, header.as_ref())
+                    .await?
+                {
                     Some(renewed) => Ok(http.send(authorized(&Some(renewed))).await?),
                     None => Err(error.into()),
                 }
@@ -106,24 +123,39 @@ impl Repository {
 
     async fn find_manifest(&self, which: &Which, access: Access) -> Result<Option<Digest>, Error> {
         let url = self.url(&format!("manifests/{which}")).await?;
-        let head = |client: &reqwest::Client| client.head(url.clone()).header(ACCEPT, media_type::ACCEPT);
-        let Some(response) = found(self.send(access, head).await)? else { return Ok(None) };
+        let head =
+            |client: &reqwest::Client| client.head(url.clone()).header(ACCEPT, media_type::ACCEPT);
+        let Some(response) = found(self.send(access, head).await)? else {
+            return Ok(None);
+        };
         match (digest_header(response.headers()), which) {
             (Some(digest), _) => Ok(Some(digest)),
             (None, Which::Digest(digest)) => Ok(Some(digest.clone())),
             // An old registry: the content itself has to say.
-            (None, Which::Tag(_)) => {
-                Ok(self.read_manifest(which, access).await?.map(|manifest| manifest.digest))
-            }
+            (None, Which::Tag(_)) => Ok(self
+                .read_manifest(which, access)
+                .await?
+                .map(|manifest| manifest.digest)),
         }
     }
 
-    async fn read_manifest(&self, which: &Which, access: Access) -> Result<Option<Manifest>, Error> {
+    async fn read_manifest(
+        &self,
+        which: &Which,
+        access: Access,
+    ) -> Result<Option<Manifest>, Error> {
         let http = &self.registry.http;
         let url = self.url(&format!("manifests/{which}")).await?;
-        let get = |client: &reqwest::Client| client.get(url.clone()).header(ACCEPT, media_type::ACCEPT);
-        let Some(response) = found(self.send(access, get).await)? else { return Ok(None) };
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|text| text.to_str().ok()).map(str::to_owned);
+        let get =
+            |client: &reqwest::Client| client.get(url.clone()).header(ACCEPT, media_type::ACCEPT);
+        let Some(response) = found(self.send(access, get).await)? else {
+            return Ok(None);
+        };
+        let content_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|text| text.to_str().ok())
+            .map(str::to_owned);
         let promised = match which {
             Which::Digest(digest) => Some(digest.clone()),
             Which::Tag(_) => digest_header(response.headers()),
@@ -139,7 +171,9 @@ impl Repository {
         }
         let digest = Digest::of(&bytes);
         let manifest = Manifest::parse(content_type.as_deref(), bytes);
-        manifest.map(Some).map_err(|source| Error::Manifest { digest, source })
+        manifest
+            .map(Some)
+            .map_err(|source| Error::Manifest { digest, source })
     }
 
     /// The repository's tags, the first thousand of them.
@@ -150,7 +184,11 @@ impl Repository {
         }
         // ECR refuses to list more than 1,000 at once.
         let url = self.url("tags/list?n=1000").await?;
-        let Some(response) = found(self.send(Access::Pull, |client| client.get(url.clone())).await)? else {
+        let Some(response) = found(
+            self.send(Access::Pull, |client| client.get(url.clone()))
+                .await,
+        )?
+        else {
             return Ok(Vec::new());
         };
         let body = self.registry.http.body(response, MAX_MANIFEST).await?;
@@ -160,7 +198,9 @@ impl Repository {
 
     async fn read_blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
         let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
-        let response = self.send(Access::Pull, |client| client.get(url.clone())).await?;
+        let response = self
+            .send(Access::Pull, |client| client.get(url.clone()))
+            .await?;
         let pieces = stream::try_unfold((response, url), |(mut response, url)| async move {
             let piece = tokio::time::timeout(QUIET, response.chunk()).await;
             let piece = piece
@@ -234,7 +274,11 @@ impl Target for Repository {
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
         async move {
             let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
-            Ok(found(self.send(Access::Push, |client| client.head(url.clone())).await)?.is_some())
+            Ok(found(
+                self.send(Access::Push, |client| client.head(url.clone()))
+                    .await,
+            )?
+            .is_some())
         }
         .boxed()
     }

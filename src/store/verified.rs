@@ -26,11 +26,21 @@ impl Verified {
     #[must_use]
     pub fn new(blob: Blob, descriptor: &Descriptor) -> Self {
         let hasher = Some(descriptor.digest.hasher());
-        Self { blob, digest: descriptor.digest.clone(), wanted: descriptor.size, seen: 0, hasher }
+        Self {
+            blob,
+            digest: descriptor.digest.clone(),
+            wanted: descriptor.size,
+            seen: 0,
+            hasher,
+        }
     }
 
     fn length(&self) -> Error {
-        Error::Length { digest: self.digest.clone(), wanted: self.wanted, found: self.seen }
+        Error::Length {
+            digest: self.digest.clone(),
+            wanted: self.wanted,
+            found: self.seen,
+        }
     }
 
     /// Takes in a piece; at the promised length it must have been the right one.
@@ -39,15 +49,30 @@ impl Verified {
         if self.seen > self.wanted {
             return Err(self.length());
         }
-        let Some(hasher) = &mut self.hasher else { return Ok(()) };
+        let Some(hasher) = &mut self.hasher else {
+            return Ok(());
+        };
         hasher.update(piece);
-        if self.seen == self.wanted { self.check_digest() } else { Ok(()) }
+        if self.seen == self.wanted {
+            self.check_digest()
+        } else {
+            Ok(())
+        }
     }
 
     fn check_digest(&mut self) -> Result<(), Error> {
-        let Some(hasher) = self.hasher.take() else { return Ok(()) };
+        let Some(hasher) = self.hasher.take() else {
+            return Ok(());
+        };
         let found = hasher.finish();
-        if found == self.digest { Ok(()) } else { Err(Error::Digest { wanted: self.digest.clone(), found }) }
+        if found == self.digest {
+            Ok(())
+        } else {
+            Err(Error::Digest {
+                wanted: self.digest.clone(),
+                found,
+            })
+        }
     }
 }
 
@@ -72,23 +97,42 @@ mod tests {
     use futures_util::{TryStreamExt, stream};
 
     async fn read(pieces: &[&'static [u8]], promised: &[u8]) -> Result<Vec<Bytes>, Error> {
-        let pieces: Vec<Result<Bytes, Error>> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece))).collect();
-        Verified::new(stream::iter(pieces).boxed(), &Descriptor::of("x", promised)).try_collect().await
+        let pieces: Vec<Result<Bytes, Error>> = pieces
+            .iter()
+            .map(|piece| Ok(Bytes::from_static(piece)))
+            .collect();
+        Verified::new(stream::iter(pieces).boxed(), &Descriptor::of("x", promised))
+            .try_collect()
+            .await
     }
 
     #[tokio::test]
     async fn only_what_was_promised_comes_out_whole() {
-        assert_eq!(read(&[b"ab", b"cd"], b"abcd").await.unwrap().concat(), b"abcd");
+        assert_eq!(
+            read(&[b"ab", b"cd"], b"abcd").await.unwrap().concat(),
+            b"abcd"
+        );
         assert!(read(&[], b"").await.unwrap().is_empty());
-        assert!(matches!(read(&[b"ab", b"cX"], b"abcd").await, Err(Error::Digest { .. })));
-        assert!(matches!(read(&[b"ab"], b"abcd").await, Err(Error::Length { .. })));
-        assert!(matches!(read(&[b"abcd", b"e"], b"abcd").await, Err(Error::Length { .. })));
+        assert!(matches!(
+            read(&[b"ab", b"cX"], b"abcd").await,
+            Err(Error::Digest { .. })
+        ));
+        assert!(matches!(
+            read(&[b"ab"], b"abcd").await,
+            Err(Error::Length { .. })
+        ));
+        assert!(matches!(
+            read(&[b"abcd", b"e"], b"abcd").await,
+            Err(Error::Length { .. })
+        ));
     }
 
     #[tokio::test]
     async fn damaged_content_never_reaches_its_promised_length() {
-        let pieces: Vec<Result<Bytes, Error>> = vec![Ok(Bytes::from_static(b"ab")), Ok(Bytes::from_static(b"cX"))];
-        let mut verified = Verified::new(stream::iter(pieces).boxed(), &Descriptor::of("x", b"abcd"));
+        let pieces: Vec<Result<Bytes, Error>> =
+            vec![Ok(Bytes::from_static(b"ab")), Ok(Bytes::from_static(b"cX"))];
+        let mut verified =
+            Verified::new(stream::iter(pieces).boxed(), &Descriptor::of("x", b"abcd"));
         assert_eq!(verified.next().await.unwrap().unwrap(), "ab");
         assert!(verified.next().await.unwrap().is_err());
     }

@@ -67,7 +67,13 @@ struct Token {
 
 impl Auth {
     pub(super) fn new(host: &str, credentials: Option<Basic>, ecr: Option<Arc<Ecr>>) -> Self {
-        Self { host: host.to_owned(), credentials, ecr, challenge: RwLock::default(), tokens: Mutex::default() }
+        Self {
+            host: host.to_owned(),
+            credentials,
+            ecr,
+            challenge: RwLock::default(),
+            tokens: Mutex::default(),
+        }
     }
 
     /// Whether an answer means that authorization is missing or has run out.
@@ -81,15 +87,28 @@ impl Auth {
     }
 
     /// What to send, as far as it is known what the registry wants.
-    pub(super) async fn header(&self, http: &Http, scope: &Scope) -> Result<Option<HeaderValue>, Error> {
+    pub(super) async fn header(
+        &self,
+        http: &Http,
+        scope: &Scope,
+    ) -> Result<Option<HeaderValue>, Error> {
         if let Some(ecr) = &self.ecr {
-            return Ok(Some(secret_header(&format!("Basic {}", ecr.token().await?.basic.expose()))));
+            return Ok(Some(secret_header(&format!(
+                "Basic {}",
+                ecr.token().await?.basic.expose()
+            ))));
         }
-        let challenge = self.challenge.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let challenge = self
+            .challenge
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         match challenge {
             None => Ok(None),
             Some(Challenge::Basic) => Ok(self.credentials.as_ref().map(basic_header)),
-            Some(bearer @ Challenge::Bearer { .. }) => self.token(http, scope, &bearer, None).await.map(Some),
+            Some(bearer @ Challenge::Bearer { .. }) => {
+                self.token(http, scope, &bearer, None).await.map(Some)
+            }
         }
     }
 
@@ -102,19 +121,31 @@ impl Auth {
         refused: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Error> {
         if let Some(ecr) = &self.ecr {
-            let Some(refused) = refused else { return self.header(http, scope).await };
+            let Some(refused) = refused else {
+                return self.header(http, scope).await;
+            };
             let token = ecr.renew(refused.as_bytes()).await?;
             return Ok(token.map(|token| secret_header(&format!("Basic {}", token.basic.expose()))));
         }
-        let texts = headers.get_all(WWW_AUTHENTICATE).into_iter().filter_map(|text| text.to_str().ok());
-        let Some(challenge) = Challenge::choose(texts) else { return Ok(None) };
-        *self.challenge.write().unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
+        let texts = headers
+            .get_all(WWW_AUTHENTICATE)
+            .into_iter()
+            .filter_map(|text| text.to_str().ok());
+        let Some(challenge) = Challenge::choose(texts) else {
+            return Ok(None);
+        };
+        *self
+            .challenge
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
         match &challenge {
             Challenge::Basic => {
                 let header = self.credentials.as_ref().map(basic_header);
                 Ok(header.filter(|header| Some(header) != refused))
             }
-            Challenge::Bearer { .. } => self.token(http, scope, &challenge, refused).await.map(Some),
+            Challenge::Bearer { .. } => {
+                self.token(http, scope, &challenge, refused).await.map(Some)
+            }
         }
     }
 
@@ -131,7 +162,8 @@ impl Auth {
             Arc::clone(tokens.entry(scope.clone()).or_default())
         };
         let mut slot = slot.lock().await;
-        let usable = |token: &&Token| Some(&token.header) != refused && token.expires > Instant::now();
+        let usable =
+            |token: &&Token| Some(&token.header) != refused && token.expires > Instant::now();
         if let Some(token) = slot.as_ref().filter(usable) {
             return Ok(token.header.clone());
         }
@@ -141,7 +173,12 @@ impl Auth {
         Ok(header)
     }
 
-    async fn request(&self, http: &Http, scope: &Scope, challenge: &Challenge) -> Result<Token, Error> {
+    async fn request(
+        &self,
+        http: &Http,
+        scope: &Scope,
+        challenge: &Challenge,
+    ) -> Result<Token, Error> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default)]
@@ -150,13 +187,18 @@ impl Auth {
             access_token: String,
             expires_in: Option<u64>,
         }
-        let Challenge::Bearer { realm, service } = challenge else { unreachable!("only a bearer challenge asks for tokens") };
+        let Challenge::Bearer { realm, service } = challenge else {
+            unreachable!("only a bearer challenge asks for tokens")
+        };
         let mut url = realm.clone();
         url.query_pairs_mut()
             .extend_pairs(service.iter().map(|service| ("service", service.as_str())))
             .append_pair("scope", &scope.text());
         let url = http.rewrite(&url);
-        let credentials = self.credentials.as_ref().filter(|_| self.may_send_to(http, &url));
+        let credentials = self
+            .credentials
+            .as_ref()
+            .filter(|_| self.may_send_to(http, &url));
         let policy = http.policy();
         let body = policy
             .run(|| async {
@@ -169,39 +211,62 @@ impl Auth {
             .await?;
         let answer = serde_json::from_slice::<Answer>(&body).ok();
         let answer = answer.map(|answer| {
-            let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
+            let token = if answer.token.is_empty() {
+                answer.access_token
+            } else {
+                answer.token
+            };
             (token, answer.expires_in.unwrap_or(DEFAULT_LIFE))
         });
         let Some((token, life)) = answer.filter(|(token, _)| !token.is_empty()) else {
-            return Err(http::Error::refused(&Method::GET, &url, "the answer holds no token").into());
+            return Err(
+                http::Error::refused(&Method::GET, &url, "the answer holds no token").into(),
+            );
         };
         // Renewed when a quarter of its life is left: a request takes its time, and clocks differ.
         let life = Duration::from_secs(life.clamp(4, 86_400)).mul_f64(0.75);
-        Ok(Token { header: secret_header(&format!("Bearer {token}")), expires: Instant::now() + life })
+        Ok(Token {
+            header: secret_header(&format!("Bearer {token}")),
+            expires: Instant::now() + life,
+        })
     }
 
     /// Whether our credentials are for a token service that the registry names: it must be the
     /// registry's own host or stand in its domain, and must not be less protected.
     fn may_send_to(&self, http: &Http, realm: &Url) -> bool {
-        let Ok(base) = Url::parse(&http.base(&self.host)) else { return false };
+        let Ok(base) = Url::parse(&http.base(&self.host)) else {
+            return false;
+        };
         if base.scheme() == "https" && realm.scheme() != "https" {
             return false;
         }
-        let (Some(own), Some(other)) = (base.host_str(), realm.host_str()) else { return false };
-        let below = |host: &str, domain: &str| domain.contains('.') && host.ends_with(&format!(".{domain}"));
+        let (Some(own), Some(other)) = (base.host_str(), realm.host_str()) else {
+            return false;
+        };
+        let below = |host: &str, domain: &str| {
+            domain.contains('.') && host.ends_with(&format!(".{domain}"))
+        };
         let parent = own.split_once('.').map_or("", |(_, parent)| parent);
         let is_name = own.parse::<std::net::IpAddr>().is_err();
-        own == other || (is_name && (below(own, other) || below(other, parent) || parent == other && other.contains('.')))
+        own == other
+            || (is_name
+                && (below(own, other)
+                    || below(other, parent)
+                    || parent == other && other.contains('.')))
     }
 }
 
 fn basic_header(basic: &Basic) -> HeaderValue {
-    secret_header(&format!("Basic {}", STANDARD.encode(format!("{}:{}", basic.username, basic.password.expose()))))
+    secret_header(&format!(
+        "Basic {}",
+        STANDARD.encode(format!("{}:{}", basic.username, basic.password.expose()))
+    ))
 }
 
 /// A header that is left out of every log.
 fn secret_header(text: &str) -> HeaderValue {
-    let mut header = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("Basic"));
+    let mut header =
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("Basic"));
     header.set_sensitive(true);
     header
 }
@@ -214,11 +279,20 @@ mod tests {
 
     #[test]
     fn credentials_follow_a_challenge_only_within_the_registry_s_own_domain() {
-        let network = Network { jobs: 1, tries: 1, plain_http: std::collections::BTreeSet::new(), endpoints: std::collections::BTreeMap::new() };
+        let network = Network {
+            jobs: 1,
+            tries: 1,
+            plain_http: std::collections::BTreeSet::new(),
+            endpoints: std::collections::BTreeMap::new(),
+        };
         let http = Http::new(&network, Credentials::default()).unwrap();
-        let basic = Basic { username: "u".into(), password: Secret::new("p".into()) };
+        let basic = Basic {
+            username: "u".into(),
+            password: Secret::new("p".into()),
+        };
         let may = |host: &str, realm: &str| {
-            Auth::new(host, Some(basic.clone()), None).may_send_to(&http, &Url::parse(realm).unwrap())
+            Auth::new(host, Some(basic.clone()), None)
+                .may_send_to(&http, &Url::parse(realm).unwrap())
         };
         assert!(may("docker.io", "https://auth.docker.io/token"));
         assert!(may("registry.gitlab.com", "https://gitlab.com/jwt/auth"));

@@ -29,11 +29,19 @@ impl Repository {
         let post = |client: &reqwest::Client| client.post(start.clone()).header(CONTENT_LENGTH, 0);
         let response = self.send(Access::Push, post).await?;
         let refused = |why: &str| http::Error::refused(&Method::POST, &start, why);
-        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok());
         let location = location.ok_or_else(|| refused("the answer names no upload location"))?;
-        let session = response.url().join(location).map_err(|_| refused("the upload location is no URL"))?;
+        let session = response
+            .url()
+            .join(location)
+            .map_err(|_| refused("the upload location is no URL"))?;
         let mut session = http.rewrite(&session);
-        session.query_pairs_mut().append_pair("digest", &descriptor.digest.to_string());
+        session
+            .query_pairs_mut()
+            .append_pair("digest", &descriptor.digest.to_string());
 
         let sent = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&sent);
@@ -49,8 +57,14 @@ impl Repository {
             .body(Body::wrap_stream(blob));
         // Some registries hand uploads to a storage host; our credentials are not for that one.
         if same_origin(&session, response.url()) {
-            let header = self.registry.auth.header(http, &self.scope(Access::Push)).await?;
-            put = header.into_iter().fold(put, |put, header| put.header(AUTHORIZATION, header));
+            let header = self
+                .registry
+                .auth
+                .header(http, &self.scope(Access::Push))
+                .await?;
+            put = header
+                .into_iter()
+                .fold(put, |put, header| put.header(AUTHORIZATION, header));
         }
         self.watch(put, &sent).await
     }
@@ -64,7 +78,10 @@ impl Repository {
         let mut before = 0;
         let response = loop {
             match tokio::time::timeout(STALL, &mut answer).await {
-                Ok(response) => break response.map_err(|error| http::Error::transport(&Method::PUT, &url, error))?,
+                Ok(response) => {
+                    break response
+                        .map_err(|error| http::Error::transport(&Method::PUT, &url, error))?;
+                }
                 Err(_) => {
                     let now = sent.load(Ordering::Relaxed);
                     if now == before {
@@ -82,5 +99,6 @@ impl Repository {
 }
 
 fn same_origin(a: &Url, b: &Url) -> bool {
-    (a.scheme(), a.host_str(), a.port_or_known_default()) == (b.scheme(), b.host_str(), b.port_or_known_default())
+    (a.scheme(), a.host_str(), a.port_or_known_default())
+        == (b.scheme(), b.host_str(), b.port_or_known_default())
 }

@@ -15,7 +15,9 @@ impl Challenge {
     /// The challenge to answer, of all that the headers hold: a token where one is offered.
     pub(super) fn choose<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut challenges: Vec<Self> = headers.into_iter().flat_map(parse).collect();
-        let bearer = challenges.iter().position(|challenge| matches!(challenge, Self::Bearer { .. }));
+        let bearer = challenges
+            .iter()
+            .position(|challenge| matches!(challenge, Self::Bearer { .. }));
         (!challenges.is_empty()).then(|| challenges.swap_remove(bearer.unwrap_or(0)))
     }
 }
@@ -39,17 +41,28 @@ fn parse(header: &str) -> Vec<Challenge> {
             parameters.push((key.to_lowercase(), unquoted(value.trim())));
         }
     }
-    challenges.into_iter().filter_map(|(scheme, parameters)| {
-        let get = |wanted: &str| parameters.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone());
-        match scheme.as_str() {
-            "basic" => Some(Challenge::Basic),
-            "bearer" => {
-                let realm = Url::parse(&get("realm")?).ok()?;
-                matches!(realm.scheme(), "http" | "https").then(|| Challenge::Bearer { realm, service: get("service") })
+    challenges
+        .into_iter()
+        .filter_map(|(scheme, parameters)| {
+            let get = |wanted: &str| {
+                parameters
+                    .iter()
+                    .find(|(key, _)| key == wanted)
+                    .map(|(_, value)| value.clone())
+            };
+            match scheme.as_str() {
+                "basic" => Some(Challenge::Basic),
+                "bearer" => {
+                    let realm = Url::parse(&get("realm")?).ok()?;
+                    matches!(realm.scheme(), "http" | "https").then(|| Challenge::Bearer {
+                        realm,
+                        service: get("service"),
+                    })
+                }
+                _ => None,
             }
-            _ => None,
-        }
-    }).collect()
+        })
+        .collect()
 }
 
 /// The header's parts between commas that do not stand in quotes.
@@ -72,12 +85,18 @@ fn items(header: &str) -> Vec<&str> {
 }
 
 fn unquoted(text: &str) -> String {
-    let Some(inner) = text.strip_prefix('"') else { return text.to_owned() };
+    let Some(inner) = text.strip_prefix('"') else {
+        return text.to_owned();
+    };
     let inner = inner.strip_suffix('"').unwrap_or(inner);
     let mut plain = String::with_capacity(inner.len());
     let mut letters = inner.chars();
     while let Some(letter) = letters.next() {
-        plain.extend(if letter == '\\' { letters.next() } else { Some(letter) });
+        plain.extend(if letter == '\\' {
+            letters.next()
+        } else {
+            Some(letter)
+        });
     }
     plain
 }
@@ -87,7 +106,10 @@ mod tests {
     use super::*;
 
     fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: Url::parse(realm).unwrap(), service: service.map(str::to_owned) })
+        Some(Challenge::Bearer {
+            realm: Url::parse(realm).unwrap(),
+            service: service.map(str::to_owned),
+        })
     }
 
     #[test]
@@ -96,12 +118,28 @@ mod tests {
         assert_eq!(choose(r#"Basic realm="x""#), Some(Challenge::Basic));
         assert_eq!(choose("Basic"), Some(Challenge::Basic));
         assert_eq!(
-            choose(r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#),
+            choose(
+                r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#
+            ),
             bearer("https://auth.docker.io/token", Some("registry.docker.io"))
         );
-        assert_eq!(choose(r#"bearer REALM=https://a.io/t , Service = "s""#), bearer("https://a.io/t", Some("s")));
-        assert_eq!(choose(r#"Basic realm="x", Bearer realm="https://a.io/t""#), bearer("https://a.io/t", None));
-        for junk in ["", "Negotiate", "Bearer", r#"Bearer realm="ftp://a""#, r#"Bearer realm="/relative""#, "=,=,\"", "Bearer realm"] {
+        assert_eq!(
+            choose(r#"bearer REALM=https://a.io/t , Service = "s""#),
+            bearer("https://a.io/t", Some("s"))
+        );
+        assert_eq!(
+            choose(r#"Basic realm="x", Bearer realm="https://a.io/t""#),
+            bearer("https://a.io/t", None)
+        );
+        for junk in [
+            "",
+            "Negotiate",
+            "Bearer",
+            r#"Bearer realm="ftp://a""#,
+            r#"Bearer realm="/relative""#,
+            "=,=,\"",
+            "Bearer realm",
+        ] {
             assert_eq!(choose(junk), None, "{junk}");
         }
     }
