@@ -112,7 +112,7 @@ impl Aws {
         let ask = || async {
             let client = aws_sdk_sts::Client::new(&self.config(region).await);
             let answer = client.get_caller_identity().send().await;
-            let answer = answer.map_err(|error| Error::new("sts:GetCallerIdentity", "", error))?;
+            let answer = answer.map_err(|error| Error::new("sts:GetCallerIdentity", "", &error))?;
             let arn = answer.arn().unwrap_or_default();
             let partition = arn
                 .split(':')

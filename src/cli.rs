@@ -99,7 +99,7 @@ struct NetworkFlags {
 /// What the commands that work on data files can be told.
 #[derive(Debug, Args)]
 struct DataFlags {
-    /// The EKS version, such as 1.34: names the data file [env: SEEDFARMER_PARAMETER_EKS_VERSION]
+    /// The EKS version, such as 1.34: names the data file [env: `SEEDFARMER_PARAMETER_EKS_VERSION`]
     #[arg(long, value_name = "V")]
     eks_version: Option<String>,
     /// The folder of the data files [default: data/eks_dockerimage-replication/versions]
@@ -112,13 +112,13 @@ struct DataFlags {
     /// Where result files are written [default: .]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The Seed-Farmer project [env: SEEDFARMER_PROJECT_NAME]
+    /// The Seed-Farmer project [env: `SEEDFARMER_PROJECT_NAME`]
     #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
     project: Option<String>,
-    /// The Seed-Farmer deployment [env: SEEDFARMER_DEPLOYMENT_NAME]
+    /// The Seed-Farmer deployment [env: `SEEDFARMER_DEPLOYMENT_NAME`]
     #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
     deployment: Option<String>,
-    /// The Seed-Farmer module as <group>-<module> [env: SEEDFARMER_MODULE_NAME]
+    /// The Seed-Farmer module as <group>-<module> [env: `SEEDFARMER_MODULE_NAME`]
     #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
     module: Option<String>,
 }

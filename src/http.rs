@@ -23,13 +23,14 @@ pub use retry::{Classed, Policy};
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Longest wait for an answer to a request with a small body, and between two pieces of a body.
-pub const QUIET: Duration = Duration::from_secs(60);
+pub const QUIET: Duration = Duration::from_mins(1);
 
 /// Requests to the outside.
 #[derive(Debug)]
 pub struct Http {
     client: Client,
-    plain_http: BTreeSet<String>,
+    /// Hosts without TLS, besides loopback.
+    plain: BTreeSet<String>,
     endpoints: BTreeMap<String, Url>,
     credentials: Credentials,
     policy: Policy,
@@ -52,7 +53,7 @@ impl Http {
             .build()?;
         Ok(Self {
             client,
-            plain_http: network.plain_http.clone(),
+            plain: network.plain_http.clone(),
             endpoints: network.endpoints.clone(),
             credentials,
             policy: Policy {
@@ -95,7 +96,7 @@ impl Http {
                 .trim_matches(['[', ']'])
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|ip| ip.is_loopback());
-        is_loopback || self.plain_http.contains(host) || self.plain_http.contains(name)
+        is_loopback || self.plain.contains(host) || self.plain.contains(name)
     }
 
     /// A URL as it is really asked for: at its host's endpoint, where there is one.

@@ -3,6 +3,8 @@
 
 mod chart;
 mod file;
+mod image;
+mod layers;
 
 use std::path::PathBuf;
 
@@ -172,8 +174,7 @@ impl Inventory {
             }
         });
         let Reader { problems, warnings } = reader;
-        Problems::check(problems)?;
-        let inventory = inventory.expect("without a problem both files were read");
+        let inventory = Problems::or(problems, inventory)?;
         Ok(Self {
             warnings,
             ..inventory

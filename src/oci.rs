@@ -279,6 +279,9 @@ impl Manifest {
     ///
     /// # Errors
     /// The platforms that the index does have, when none of them is wanted.
+    ///
+    /// # Panics
+    /// Never: the bytes were parsed before.
     pub fn select(&self, wanted: &[Platform]) -> Result<Option<Self>, Vec<String>> {
         let Refers::Manifests(children) = &self.refers else {
             return Ok(None);

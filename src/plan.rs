@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::charts::archive::is_archive;
 use crate::charts::{Artifact, Charts, Content};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems};
@@ -193,8 +194,9 @@ impl Planner<'_> {
     fn chart(&mut self, spec: &ChartSpec, charts: &Charts) -> Option<Value> {
         let fetched = charts.get(&spec.key)?;
         let mut overrides = Overrides::default();
+        let context = image::Context::new(spec, &fetched.chart);
         for image in &spec.images {
-            let planned = image::plan(spec, image, &fetched.chart, self.prefix, &mut overrides);
+            let planned = image::plan(&context, image, self.prefix, &mut overrides);
             match planned {
                 Ok(name) => self.image_copy(&name, &spec.key, &image.place),
                 Err(problems) => self.problems.extend(problems),
@@ -226,7 +228,7 @@ impl Planner<'_> {
                 used_by: vec![user.to_owned()],
             }),
             (Err(error), _) | (_, Err(error)) => {
-                self.problems.push(Problem::input(place, error.to_string()))
+                self.problems.push(Problem::input(place, error.to_string()));
             }
         }
     }
@@ -329,7 +331,7 @@ fn chart_repository(spec: &ChartSpec) -> String {
     let last = text.rsplit('/').next().unwrap_or(text);
     let last = match last {
         // A path to an archive itself: its folder names the repository.
-        archive if archive.ends_with(".tgz") => text.rsplit('/').nth(1).unwrap_or("charts"),
+        archive if is_archive(archive) => text.rsplit('/').nth(1).unwrap_or("charts"),
         "." | ".." | "" => "charts",
         last => last,
     };

@@ -82,6 +82,22 @@ impl Problems {
         }
     }
 
+    /// The value that was put together while the problems were collected.
+    ///
+    /// # Errors
+    /// All problems, where there are any.
+    pub fn or<T>(list: Vec<Problem>, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if list.is_empty() => Ok(value),
+            None if list.is_empty() => Err(Problem::input(
+                "replicator",
+                "a problem was found but not noted (please report this)",
+            )
+            .into()),
+            Some(_) | None => Err(Self(list)),
+        }
+    }
+
     /// Two results together, or the problems of both.
     ///
     /// # Errors

@@ -211,7 +211,7 @@ pub fn bytes(bytes: u64) -> String {
 /// A time for a person.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
-    if duration < Duration::from_secs(60) {
+    if duration < Duration::from_mins(1) {
         format!("{:.1} s", duration.as_secs_f64())
     } else {
         HumanDuration(duration).to_string()

@@ -154,13 +154,12 @@ impl Settings {
             .pick("--registry-prefix", given, "registry_prefix");
         let target = match given {
             Some(given) => given
-                .parse_with(&mut problems, |text| text.parse::<Prefix>())
+                .parse_with(&mut problems, str::parse::<Prefix>)
                 .map(Target::Given),
             None => default_target(&module, environment.region.as_deref(), &mut problems),
         };
         let settings = Self::collect(flags, environment, target, module, &mut problems);
-        Problems::check(problems)?;
-        Ok(settings.expect("without a problem there are settings"))
+        Problems::or(problems, settings)
     }
 
     /// The same for a command whose arguments say where things go.
@@ -177,8 +176,7 @@ impl Settings {
             module,
             &mut problems,
         );
-        Problems::check(problems)?;
-        Ok(settings.expect("without a problem there are settings"))
+        Problems::or(problems, settings)
     }
 
     fn collect(

@@ -17,14 +17,14 @@ use super::{Aws, Error};
 
 /// How long before its end a token is renewed; it lives twelve hours, and the longest layer takes
 /// less than one.
-const RENEW_BEFORE: Duration = Duration::from_secs(3600);
+const RENEW_BEFORE: Duration = Duration::from_hours(1);
 
 /// The life of a token that ECR (an emulator of it) calls expired when it is new.
-const SHORTEST_LIFE: Duration = Duration::from_secs(300);
+const SHORTEST_LIFE: Duration = Duration::from_mins(5);
 
 /// How long a new repository may take to be seen: `CreateRepository` returns before every reader
 /// knows it.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(60);
+const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
 
 /// The private registry of one account and region.
 pub struct Ecr {
@@ -100,7 +100,7 @@ impl Ecr {
     async fn request_token(&self) -> Result<Token, Error> {
         const ACTION: &str = "ecr:GetAuthorizationToken";
         let answer = self.client().await.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| Error::new(ACTION, "", error))?;
+        let answer = answer.map_err(|error| Error::new(ACTION, "", &error))?;
         let data = answer.authorization_data().first();
         let token = data.and_then(|data| data.authorization_token());
         let token = token.ok_or_else(|| Error::answer(ACTION, "", "the answer holds no token"))?;
@@ -149,7 +149,7 @@ impl Ecr {
             let mut names = HashSet::new();
             while let Some(page) = pages.next().await {
                 let page =
-                    page.map_err(|error| Error::new("ecr:DescribeRepositories", "", error))?;
+                    page.map_err(|error| Error::new("ecr:DescribeRepositories", "", &error))?;
                 names.extend(
                     page.repositories()
                         .iter()
@@ -196,8 +196,8 @@ impl Ecr {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_repository_already_exists_exception()) => {}
-            Err(error) => return Err(Error::new("ecr:CreateRepository", name, error)),
+                    .is_some_and(aws_sdk_ecr::operation::create_repository::CreateRepositoryError::is_repository_already_exists_exception) => {}
+            Err(error) => return Err(Error::new("ecr:CreateRepository", name, &error)),
         }
         self.wait_until_visible(name).await
     }
@@ -217,8 +217,8 @@ impl Ecr {
                 Err(error)
                     if error
                         .as_service_error()
-                        .is_some_and(|error| error.is_repository_not_found_exception()) => {}
-                Err(error) => return Err(Error::new(ACTION, name, error)),
+                        .is_some_and(aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesError::is_repository_not_found_exception) => {}
+                Err(error) => return Err(Error::new(ACTION, name, &error)),
             }
             if started.elapsed() > VISIBLE_WITHIN {
                 let seconds = VISIBLE_WITHIN.as_secs();

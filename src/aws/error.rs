@@ -14,7 +14,7 @@ pub struct Error {
 }
 
 impl Error {
-    pub(super) fn new<E, R>(action: &'static str, resource: &str, error: SdkError<E, R>) -> Self
+    pub(super) fn new<E, R>(action: &'static str, resource: &str, error: &SdkError<E, R>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: fmt::Debug + Send + Sync + 'static,
@@ -22,7 +22,7 @@ impl Error {
         let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = metadata.and_then(|metadata| metadata.code().map(str::to_owned));
         let message = metadata.and_then(|metadata| metadata.message().map(str::to_owned));
-        let message = message.unwrap_or_else(|| chain(&error));
+        let message = message.unwrap_or_else(|| chain(error));
         Self {
             action,
             resource: resource.to_owned(),

@@ -47,11 +47,11 @@ impl Bucket {
             Ok(_) if self.has_policy().await? => return Ok(()),
             Ok(_) => {}
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_not_found()) =>
+                if error.as_service_error().is_some_and(
+                    aws_sdk_s3::operation::head_bucket::HeadBucketError::is_not_found,
+                ) =>
             {
-                self.create().await?
+                self.create().await?;
             }
             Err(error) => {
                 let status = error
@@ -61,7 +61,7 @@ impl Bucket {
                     let what = "the bucket exists, but it is not this account's or this role may not use it";
                     return Err(Error::answer("s3:HeadBucket", &self.name, what));
                 }
-                return Err(Error::new("s3:HeadBucket", &self.name, error));
+                return Err(Error::new("s3:HeadBucket", &self.name, &error));
             }
         }
         self.close(partition).await?;
@@ -77,7 +77,7 @@ impl Bucket {
             .await
         {
             Ok(_) => Ok(true),
-            Err(error) => match Error::new("s3:GetBucketPolicy", &self.name, error) {
+            Err(error) => match Error::new("s3:GetBucketPolicy", &self.name, &error) {
                 error if error.code() == Some("NoSuchBucketPolicy") => Ok(false),
                 error => Err(error),
             },
@@ -102,11 +102,11 @@ impl Bucket {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_bucket_already_owned_by_you()) =>
+                    .is_some_and(aws_sdk_s3::operation::create_bucket::CreateBucketError::is_bucket_already_owned_by_you) =>
             {
                 Ok(())
             }
-            Err(error) => Err(Error::new("s3:CreateBucket", &self.name, error)),
+            Err(error) => Err(Error::new("s3:CreateBucket", &self.name, &error)),
         }
     }
 
@@ -125,7 +125,7 @@ impl Bucket {
         request
             .send()
             .await
-            .map_err(|error| Error::new("s3:PutBucketPublicAccessBlock", &self.name, error))?;
+            .map_err(|error| Error::new("s3:PutBucketPublicAccessBlock", &self.name, &error))?;
 
         let by_default = ServerSideEncryptionByDefault::builder()
             .sse_algorithm(ServerSideEncryption::Aes256)
@@ -146,7 +146,7 @@ impl Bucket {
         request
             .send()
             .await
-            .map_err(|error| Error::new("s3:PutEncryptionConfiguration", &self.name, error))?;
+            .map_err(|error| Error::new("s3:PutEncryptionConfiguration", &self.name, &error))?;
 
         let arn = format!("arn:{partition}:s3:::{}", self.name);
         let policy = serde_json::json!({
@@ -168,7 +168,7 @@ impl Bucket {
         request
             .send()
             .await
-            .map_err(|error| Error::new("s3:PutBucketPolicy", &self.name, error))?;
+            .map_err(|error| Error::new("s3:PutBucketPolicy", &self.name, &error))?;
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl Bucket {
         request
             .send()
             .await
-            .map_err(|error| Error::new("s3:PutBucketTagging", &self.name, error))?;
+            .map_err(|error| Error::new("s3:PutBucketTagging", &self.name, &error))?;
         Ok(())
     }
 
@@ -219,7 +219,7 @@ impl Bucket {
         request
             .send()
             .await
-            .map_err(|error| Error::new("s3:PutObject", &resource, error))
+            .map_err(|error| Error::new("s3:PutObject", &resource, &error))
             .map(drop)
     }
 }

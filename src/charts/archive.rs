@@ -154,7 +154,13 @@ fn is_read(path: &str) -> bool {
 fn is_subchart_archive(path: &str) -> bool {
     let (_, file) = chart_folder(path);
     file.strip_prefix("charts/")
-        .is_some_and(|name| !name.contains('/') && name.ends_with(".tgz"))
+        .is_some_and(|name| !name.contains('/') && is_archive(name))
+}
+
+/// Whether a file is an archive by its name, as Helm tells it: in lower case only.
+pub(crate) fn is_archive(name: &str) -> bool {
+    name.rsplit_once('.')
+        .is_some_and(|(_, ending)| ending == "tgz")
 }
 
 /// Where a packed subchart's files belong: `charts/<its own folder's name>`, as if it were unpacked.

@@ -13,7 +13,7 @@ use crate::settings::{Environment, Settings};
 
 use super::{NetworkFlags, Session};
 
-/// Copy one reference, or the pairs of an updated_images.json
+/// Copy one reference, or the pairs of an `updated_images.json`
 ///
 /// A reference is host[:port]/repository[:tag][@digest], or oci:DIR:NAME in an image layout folder. All
 /// platforms are copied, digests stay as they are. A repository of ECR is created when it is missing.
@@ -36,7 +36,7 @@ pub(super) struct Copy {
     /// A JSON file with the pairs to copy: [{"src": …, "target": …}, …]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
     list: Option<PathBuf>,
-    /// Where to write replication_report.json [default: nowhere]
+    /// Where to write `replication_report.json` [default: nowhere]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]

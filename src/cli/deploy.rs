@@ -21,7 +21,7 @@ use super::{DataFlags, NetworkFlags, Session};
 /// Fetches the charts that the data files name, finds the images they use, copies charts and images
 /// to the target, and writes `replication_result.json` (the Helm values that make the charts use the
 /// copies), `updated_images.json` and `replication_report.json`. With ECR as target, the result goes to
-/// the module's bucket too, and its place into SEEDFARMER_MODULE_METADATA. If anything fails, everything
+/// the module's bucket too, and its place into `SEEDFARMER_MODULE_METADATA`. If anything fails, everything
 /// else is still copied, but nothing is published.
 #[derive(Debug, clap::Args)]
 pub(super) struct Deploy {

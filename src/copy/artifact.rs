@@ -117,7 +117,7 @@ pub(super) fn step<'a>(
         side,
         step,
         reference: reference.to_owned(),
-        source,
+        source: Box::new(source),
     }
 }
 

@@ -21,8 +21,11 @@ use super::outcome::{CopyError, Side};
 pub(super) struct Blobs {
     /// Places for transfers.
     transfers: Arc<Semaphore>,
-    seen: Mutex<HashMap<(String, Digest), Arc<OnceCell<()>>>>,
+    seen: Mutex<HashMap<(String, Digest), Arrival>>,
 }
+
+/// Whether a blob has come into a pool; whoever waits for it waits here.
+type Arrival = Arc<OnceCell<()>>;
 
 impl Blobs {
     pub(super) fn new(jobs: usize) -> Self {
@@ -33,7 +36,7 @@ impl Blobs {
     }
 
     /// The one place where a blob's arrival in a pool is noted.
-    fn cell(&self, pool: String, digest: &Digest) -> Arc<OnceCell<()>> {
+    fn cell(&self, pool: String, digest: &Digest) -> Arrival {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(seen.entry((pool, digest.clone())).or_default())
     }

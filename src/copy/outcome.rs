@@ -55,7 +55,7 @@ pub enum CopyError {
         /// The reference there.
         reference: String,
         /// What went wrong.
-        source: store::Error,
+        source: Box<store::Error>,
     },
     /// The source has no such artifact.
     Missing {
@@ -173,7 +173,7 @@ impl fmt::Display for CopyError {
 impl std::error::Error for CopyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Step { source, .. } => Some(source),
+            Self::Step { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }

@@ -14,7 +14,8 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Error {
     request: String,
-    reason: Reason,
+    /// Boxed: results are moved around far more often than requests fail.
+    reason: Box<Reason>,
 }
 
 #[derive(Debug)]
@@ -51,28 +52,28 @@ impl Error {
     pub(crate) fn quiet(method: &Method, url: &Url, waited: Duration) -> Self {
         Self {
             request: shown(method, url),
-            reason: Reason::Quiet(waited),
+            reason: Box::new(Reason::Quiet(waited)),
         }
     }
 
     pub(crate) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> Self {
         Self {
             request: shown(method, url),
-            reason: Reason::Transport(error.without_url()),
+            reason: Box::new(Reason::Transport(error.without_url())),
         }
     }
 
     pub(super) fn too_large(method: &Method, url: &Url, limit: u64) -> Self {
         Self {
             request: shown(method, url),
-            reason: Reason::TooLarge(limit),
+            reason: Box::new(Reason::TooLarge(limit)),
         }
     }
 
     pub(crate) fn unbuilt(error: reqwest::Error) -> Self {
         Self {
             request: "request".to_owned(),
-            reason: Reason::Unbuilt(error.without_url()),
+            reason: Box::new(Reason::Unbuilt(error.without_url())),
         }
     }
 
@@ -80,7 +81,7 @@ impl Error {
     pub(crate) fn refused(method: &Method, url: &Url, why: impl Into<String>) -> Self {
         Self {
             request: shown(method, url),
-            reason: Reason::Refused(why.into()),
+            reason: Box::new(Reason::Refused(why.into())),
         }
     }
 
@@ -96,18 +97,18 @@ impl Error {
         }
         Self {
             request,
-            reason: Reason::Status {
+            reason: Box::new(Reason::Status {
                 status,
                 codes: codes(&body),
                 headers,
-            },
+            }),
         }
     }
 
     /// The status of the answer, where there was one.
     #[must_use]
     pub fn status_code(&self) -> Option<u16> {
-        match &self.reason {
+        match &*self.reason {
             Reason::Status { status, .. } => Some(status.as_u16()),
             _ => None,
         }
@@ -116,13 +117,13 @@ impl Error {
     /// Whether the error list holds a code.
     #[must_use]
     pub fn has_code(&self, wanted: &str) -> bool {
-        matches!(&self.reason, Reason::Status { codes, .. } if codes.iter().any(|code| code.code == wanted))
+        matches!(&*self.reason, Reason::Status { codes, .. } if codes.iter().any(|code| code.code == wanted))
     }
 
     /// The headers of the answer, where there was one.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
-        match &self.reason {
+        match &*self.reason {
             Reason::Status { headers, .. } => Some(headers),
             _ => None,
         }
@@ -131,13 +132,13 @@ impl Error {
     /// Whether no connection came about: nobody has to be asked again who cannot be reached.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(&self.reason, Reason::Transport(error) if error.is_connect())
+        matches!(&*self.reason, Reason::Transport(error) if error.is_connect())
     }
 
     /// Whether another try is worth it.
     #[must_use]
     pub fn class(&self) -> Class {
-        match &self.reason {
+        match &*self.reason {
             Reason::Status {
                 status, headers, ..
             } => {
@@ -160,7 +161,7 @@ impl Error {
     /// What a user can do about it.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
-        match &self.reason {
+        match &*self.reason {
             Reason::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Some(
                     "check the credentials for this host (~/.docker/config.json) and what they may read or write",
@@ -181,7 +182,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.request)?;
-        match &self.reason {
+        match &*self.reason {
             Reason::Status { status, codes, .. } => {
                 write!(f, "{status}")?;
                 for code in codes {
@@ -204,7 +205,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.reason {
+        match &*self.reason {
             // One level down: what the client says first is only "error sending request".
             Reason::Transport(error) => std::error::Error::source(error),
             Reason::Unbuilt(error) => Some(error),

@@ -62,7 +62,7 @@ impl Policy {
             let Some(wait) = self.wait(failures, error.class(), fastrand::f64()) else {
                 return Err(error);
             };
-            tracing::debug!(error = %error, wait_ms = wait.as_millis() as u64, "try {failures} failed: {error}");
+            tracing::debug!(error = %error, wait_seconds = wait.as_secs_f64(), "try {failures} failed: {error}");
             tokio::time::sleep(wait).await;
         }
     }

@@ -172,14 +172,15 @@ impl Reader {
     fn read_file(&mut self, path: &Path) -> Option<DataFile> {
         let problem = |what: String| Problem::input(path.display().to_string(), what);
         let text = match std::fs::read(path) {
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(_) => {
+            Ok(bytes) => {
+                if let Ok(text) = String::from_utf8(bytes) {
+                    text
+                } else {
                     self.problems
                         .push(problem("the file is not UTF-8 text".to_owned()));
                     return None;
                 }
-            },
+            }
             Err(error) => {
                 let remedy = "in a manifest: name it under dataFiles; default.yaml and the version's file are both needed";
                 self.problems

@@ -1,25 +1,51 @@
 //! One image of a chart: its name out of the chart, and the overrides that point at its copy.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::charts::Chart;
+use crate::charts::{Chart, Sub};
 use crate::inventory::{ChartSpec, ImageSpec, Origin, Part};
 use crate::problem::{Problem, did_you_mean};
 use crate::reference::{ImageName, Prefix, repository_path};
 use crate::values::{Overrides, Path};
 use crate::yaml::template_text;
 
-/// A part of an image's name with the places where its override goes.
+/// A chart with the subcharts that the data file lists for it.
+pub(super) struct Context<'a> {
+    spec: &'a ChartSpec,
+    chart: &'a Chart,
+    /// By alias; the ones that the chart does not have are absent.
+    subcharts: BTreeMap<&'a str, Sub>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(spec: &'a ChartSpec, chart: &'a Chart) -> Self {
+        let found = |subchart: &'a crate::inventory::Subchart| {
+            Some((subchart.alias.as_str(), chart.subchart(subchart)?))
+        };
+        Self {
+            spec,
+            chart,
+            subcharts: spec.subcharts.iter().filter_map(found).collect(),
+        }
+    }
+}
+
+/// A part of an image's name.
 struct Found {
     text: String,
-    /// The values path, complete, where the chart reads it.
+    /// The values path from the top where its override goes; `None` where there is none to write.
     path: Option<Path>,
 }
 
-struct Reader<'a> {
-    spec: &'a ChartSpec,
+/// Something is wrong, and the problem is noted already.
+struct Noted;
+
+/// One image on its way into the plan.
+struct Planner<'a> {
+    context: &'a Context<'a>,
     image: &'a ImageSpec,
-    chart: &'a Chart,
     problems: Vec<Problem>,
 }
 
@@ -28,140 +54,103 @@ struct Reader<'a> {
 /// # Errors
 /// Everything that is wrong with this image.
 pub(super) fn plan(
-    spec: &ChartSpec,
+    context: &Context<'_>,
     image: &ImageSpec,
-    chart: &Chart,
     prefix: &Prefix,
     overrides: &mut Overrides,
 ) -> Result<ImageName, Vec<Problem>> {
-    let mut reader = Reader {
-        spec,
+    let mut planner = Planner {
+        context,
         image,
-        chart,
         problems: Vec::new(),
     };
-    let registry = match &image.registry {
-        Some(part) => reader.part(part, "registry"),
-        None => Some(None),
-    };
-    let repository = reader.part(&image.repository, "repository");
-    let tag = match &image.tag {
-        Some(part) => reader.tag(part),
-        None => Some(None),
-    };
-    let (Some(registry), Some(repository), Some(tag)) = (registry, repository, tag) else {
-        return Err(reader.problems);
-    };
-    let Some(repository) = repository else {
-        reader.complain(
-            &image.repository,
-            "the chart's value for the repository is empty",
-        );
-        return Err(reader.problems);
-    };
-
-    let mut text = String::new();
-    for (part, mark) in [(&registry, "/"), (&Some(&repository).map(clone), "")] {
-        if let Some(part) = part {
-            text.push_str(&part.text);
-            text.push_str(mark);
-        }
-    }
-    if let Some(tag) = &tag {
-        let last = repository.text.rsplit('/').next().unwrap_or_default();
-        if last.contains([':', '@']) {
-            let what = format!(
-                "the repository `{}` has a tag or digest already, and the image has the tag `{}`",
-                repository.text, tag.text
-            );
-            reader.complain(&image.repository, &what);
-            return Err(reader.problems);
-        }
-        text.push(':');
-        text.push_str(&tag.text);
-    }
-    let name = match text.parse::<ImageName>() {
-        Ok(name) => name,
-        Err(error) => {
-            reader.complain(&image.repository, &error.to_string());
-            return Err(reader.problems);
-        }
-    };
-
-    // Where the chart keeps the registry apart, the prefix goes there and the repository stays.
-    let repository_value = match &registry {
-        Some(_) => repository.text.clone(),
-        None => prefix.join(&path_of(&repository.text)),
-    };
-    let registry_value = registry
-        .as_ref()
-        .map(|registry| prefix.join(&repository_path(&registry.text)));
-    let writes = [
-        registry
-            .as_ref()
-            .and_then(|registry| registry.path.clone())
-            .zip(registry_value),
-        repository.path.clone().map(|path| (path, repository_value)),
-        tag.and_then(|tag| Some((tag.path?, tag.text))),
-    ];
-    for (path, text) in writes.into_iter().flatten() {
-        reader.write(overrides, &path, &text);
-    }
+    let name = planner.name(prefix, overrides);
     for removal in &image.remove {
-        if let Some(path) = reader.place(&removal.path, removal.subchart.as_deref()) {
-            reader.write(overrides, &path, "");
+        if let Ok(path) = planner.place(&removal.path, removal.subchart.as_deref()) {
+            planner.write(overrides, &path, "");
         }
     }
-    if reader.problems.is_empty() {
+    match name {
+        Ok(name) if planner.problems.is_empty() => Ok(name),
+        _ => Err(planner.problems),
+    }
+}
+
+impl Planner<'_> {
+    fn name(&mut self, prefix: &Prefix, overrides: &mut Overrides) -> Result<ImageName, Noted> {
+        let image = self.image;
+        // All three are looked at, so that all that is wrong is said at once.
+        let registry = image
+            .registry
+            .as_ref()
+            .map_or(Ok(None), |part| self.part(part, "registry"));
+        let repository = self.part(&image.repository, "repository");
+        let tag = image.tag.as_ref().map_or(Ok(None), |part| self.tag(part));
+        let (registry, repository, tag) = (registry?, repository?, tag?);
+        let Some(repository) = repository else {
+            return Err(self.note(
+                &image.repository,
+                "the chart's value for the repository is empty",
+            ));
+        };
+        let name = self.join(registry.as_ref(), &repository, tag.as_ref())?;
+
+        // Where the chart keeps the registry apart, the prefix goes there and the repository stays.
+        let repository_value = match &registry {
+            Some(_) => repository.text.to_lowercase(),
+            None => prefix.join(&target_of(&repository.text)),
+        };
+        let writes = [
+            registry
+                .and_then(|found| Some((found.path?, prefix.join(&repository_path(&found.text))))),
+            repository.path.map(|path| (path, repository_value)),
+            tag.and_then(|found| Some((found.path?, found.text))),
+        ];
+        for (path, text) in writes.into_iter().flatten() {
+            self.write(overrides, &path, &text);
+        }
         Ok(name)
-    } else {
-        Err(reader.problems)
-    }
-}
-
-fn clone(found: &Found) -> Found {
-    Found {
-        text: found.text.clone(),
-        path: found.path.clone(),
-    }
-}
-
-/// A repository's value at the target: the whole name, with its tag where it has one, as the target
-/// names it.
-fn path_of(repository: &str) -> String {
-    repository
-        .parse::<ImageName>()
-        .map_or_else(|_| repository.to_owned(), |name| name.target())
-}
-
-impl Reader<'_> {
-    fn chart_text(&self) -> String {
-        format!("{} {}", self.spec.name, self.chart.version)
     }
 
-    fn complain(&mut self, part: &Part, what: &str) {
-        let what = format!("{} ({})", what, self.chart_text());
-        self.problems
-            .push(Problem::input(part.place.as_str(), what));
-    }
-
-    /// Registry or repository: `None` when it cannot be had, `Some(None)` when the chart's value is
-    /// empty.
-    fn part(&mut self, part: &Part, field: &str) -> Option<Option<Found>> {
-        let (value, path) = match &part.origin {
-            Origin::Fixed(name) => {
-                if part.replacement.is_some() {
-                    let what = format!(
-                        "the {field} is fixed, the chart has no value for it: an override could not have an effect"
-                    );
-                    self.complain(part, &what);
-                    return None;
-                }
-                return Some(Some(Found {
-                    text: name.clone(),
-                    path: None,
-                }));
+    /// Puts the parts of a name together.
+    fn join(
+        &mut self,
+        registry: Option<&Found>,
+        repository: &Found,
+        tag: Option<&Found>,
+    ) -> Result<ImageName, Noted> {
+        let mut text = repository.text.clone();
+        if let Some(registry) = registry {
+            text = format!("{}/{text}", registry.text);
+        }
+        if let Some(Found { text: tag, .. }) = tag {
+            let last = repository.text.rsplit('/').next().unwrap_or_default();
+            if last.contains([':', '@']) {
+                let what = format!(
+                    "the repository `{}` has a tag or digest already, and the image has the tag `{tag}`",
+                    repository.text
+                );
+                return Err(self.note(&self.image.repository, &what));
             }
+            text = format!("{text}:{tag}");
+        }
+        text.parse()
+            .map_err(|error: crate::reference::InvalidName| {
+                self.note(&self.image.repository, &error.to_string())
+            })
+    }
+
+    /// Registry or repository, or a tag that is not read from the values; `None` when the chart's
+    /// value is empty.
+    fn part(&mut self, part: &Part, field: &str) -> Result<Option<Found>, Noted> {
+        let (value, path) = match &part.origin {
+            Origin::Fixed(_) if part.replacement.is_some() => {
+                let what = format!(
+                    "the {field} is fixed, the chart has no value for it: an override could not have an effect"
+                );
+                return Err(self.note(part, &what));
+            }
+            Origin::Fixed(name) => (Some(name.clone()), None),
             Origin::Values {
                 path,
                 subchart,
@@ -177,18 +166,23 @@ impl Reader<'_> {
                 set,
             } => {
                 let text = self.metadata(part, path, subchart.as_deref(), field)?;
-                let place = self.set_path(part, set.as_ref(), subchart.as_deref(), field)?;
+                let place = match part.replacement {
+                    Some(_) => {
+                        Some(self.set_path(part, set.as_ref(), subchart.as_deref(), field)?)
+                    }
+                    None => None,
+                };
                 (Some(format!("{prefix}{text}")), place)
             }
         };
         let text = part.replacement.clone().or(value);
-        Some(text.map(|text| Found { text, path }))
+        Ok(text.map(|text| Found { text, path }))
     }
 
     /// A tag: an empty one in the chart's values means the chart's appVersion, as charts themselves
     /// have it.
-    fn tag(&mut self, part: &Part) -> Option<Option<Found>> {
-        if let (
+    fn tag(&mut self, part: &Part) -> Result<Option<Found>, Noted> {
+        let (
             Origin::Values {
                 path,
                 subchart,
@@ -196,105 +190,98 @@ impl Reader<'_> {
             },
             None,
         ) = (&part.origin, &part.replacement)
-        {
-            let (text, place) = self.value(part, path, subchart.as_deref(), "tag")?;
-            let text = match text {
-                Some(text) => text,
-                None => self.metadata(part, &app_version(), subchart.as_deref(), "tag")?,
-            };
-            return Some(Some(Found {
-                text: format!("{prefix}{text}"),
-                path: Some(place),
-            }));
-        }
-        self.part(part, "tag")
+        else {
+            return self.part(part, "tag");
+        };
+        let (text, place) = self.value(part, path, subchart.as_deref(), "tag")?;
+        let text = match text {
+            Some(text) => text,
+            None => self.metadata(part, &app_version(), subchart.as_deref(), "tag")?,
+        };
+        Ok(Some(Found {
+            text: format!("{prefix}{text}"),
+            path: Some(place),
+        }))
     }
 
-    /// Where an override of what Chart.yaml says goes; `Some(None)` where there is no override.
+    /// Where an override of what Chart.yaml says goes.
     fn set_path(
         &mut self,
         part: &Part,
         set: Option<&Path>,
         subchart: Option<&str>,
         field: &str,
-    ) -> Option<Option<Path>> {
-        if part.replacement.is_none() {
-            return Some(None);
+    ) -> Result<Path, Noted> {
+        if let Some(set) = set {
+            return self.place(set, subchart);
         }
-        let Some(set) = set else {
-            let problem = Problem::input(
-                part.place.as_str(),
-                format!(
-                    "the {field} is read from Chart.yaml, where an override has no effect ({})",
-                    self.chart_text()
-                ),
-            );
-            self.problems.push(problem.remedy(format!(
-                "add `set: <values path>` to images.{}.{field}: the path where the chart takes it, such as image.tag",
-                self.image.key
-            )));
-            return None;
-        };
-        self.place(set, subchart).map(Some)
+        let chart = self.chart_text();
+        let what = format!(
+            "the {field} is read from Chart.yaml, where an override has no effect ({chart})"
+        );
+        let remedy = format!(
+            "add `set: <values path>` to images.{}.{field}: the path where the chart takes it, such as image.tag",
+            self.image.key
+        );
+        self.problems
+            .push(Problem::input(part.place.as_str(), what).remedy(remedy));
+        Err(Noted)
     }
 
-    /// A text of the values with its complete path; `None` for an empty or null one.
+    /// A text of the values with its path from the top; no text for an empty or null value.
     fn value(
         &mut self,
         part: &Part,
         path: &Path,
         subchart: Option<&str>,
         field: &str,
-    ) -> Option<(Option<String>, Path)> {
+    ) -> Result<(Option<String>, Path), Noted> {
         let place = self.place(path, subchart)?;
         let (values, _) = self.side(subchart)?;
-        let Some(value) = path.get(&values) else {
+        let chart = self.chart_text();
+        let (what, remedy) = match path.get(values) {
             // An override needs no value to be there.
-            if part.replacement.is_some() {
-                return Some((None, place));
+            None if part.replacement.is_some() => return Ok((None, place)),
+            None => {
+                let below = subchart
+                    .map(|name| format!(" of its subchart {name}"))
+                    .unwrap_or_default();
+                let all = Path::all(values);
+                let near = did_you_mean(&path.to_string(), all.iter().map(String::as_str));
+                (
+                    format!("{chart} has no value `{path}`{below} for the {field}"),
+                    near,
+                )
             }
-            let below = subchart
-                .map(|subchart| format!(" of its subchart {subchart}"))
-                .unwrap_or_default();
-            let what = format!(
-                "{} has no value `{path}`{below} for the {field}",
-                self.chart_text()
-            );
-            let problem = Problem::input(part.place.as_str(), what);
-            let all = Path::all(&values);
-            self.problems.push(
-                match did_you_mean(&path.to_string(), all.iter().map(String::as_str)) {
-                    Some(near) => problem.remedy(near),
-                    None => problem,
-                },
-            );
-            return None;
-        };
-        match value {
-            Value::Null => Some((None, place)),
-            Value::Object(_) | Value::Array(_) => {
-                let kind = if value.is_object() {
+            Some(collection @ (Value::Object(_) | Value::Array(_))) => {
+                let kind = if collection.is_object() {
                     "a mapping"
                 } else {
                     "a list"
                 };
-                let what = format!(
-                    "{} has {kind} at `{path}`, a text is needed for the {field}",
-                    self.chart_text()
-                );
-                let problem = Problem::input(part.place.as_str(), what);
-                let below = Path::all(value);
+                let below = Path::all(collection);
                 let below: Vec<String> = below
                     .iter()
                     .take(8)
                     .map(|inner| format!("{path}.{inner}"))
                     .collect();
-                self.problems
-                    .push(problem.remedy(format!("below it: {}", below.join(", "))));
-                None
+                let remedy = (!below.is_empty()).then(|| format!("below it: {}", below.join(", ")));
+                (
+                    format!("{chart} has {kind} at `{path}`, a text is needed for the {field}"),
+                    remedy,
+                )
             }
-            scalar => Some((template_text(scalar).filter(|text| !text.is_empty()), place)),
-        }
+            Some(scalar) => {
+                let text = template_text(scalar).map(|text| text.trim().to_owned());
+                return Ok((text.filter(|text| !text.is_empty()), place));
+            }
+        };
+        let problem = Problem::input(part.place.as_str(), what);
+        self.problems.push(match remedy {
+            Some(remedy) => problem.remedy(remedy),
+            None => problem,
+        });
+        Err(Noted)
     }
 
     /// A text of Chart.yaml.
@@ -304,77 +291,85 @@ impl Reader<'_> {
         path: &Path,
         subchart: Option<&str>,
         field: &str,
-    ) -> Option<String> {
+    ) -> Result<String, Noted> {
         let (_, metadata) = self.side(subchart)?;
         let text = path
-            .get(&metadata)
+            .get(metadata)
             .and_then(template_text)
             .filter(|text| !text.is_empty());
-        if text.is_none() {
-            let what = format!(
-                "{} has no `{path}` in its Chart.yaml for the {field}",
-                self.chart_text()
-            );
-            self.problems
-                .push(Problem::input(part.place.as_str(), what));
-        }
-        text
+        text.ok_or_else(|| self.note(part, &format!("Chart.yaml has no `{path}` for the {field}")))
     }
 
-    /// The values and the metadata of the chart or of a subchart.
-    fn side(&self, subchart: Option<&str>) -> Option<(Value, Value)> {
+    /// Values and metadata of the chart, or of a subchart.
+    fn side(&self, subchart: Option<&str>) -> Result<(&Value, &Value), Noted> {
+        let Context {
+            chart, subcharts, ..
+        } = self.context;
         let Some(alias) = subchart else {
-            return Some((self.chart.values.clone(), self.chart.metadata.clone()));
+            return Ok((&chart.values, &chart.metadata));
         };
-        let wanted = self
-            .spec
-            .subcharts
-            .iter()
-            .find(|subchart| subchart.alias == alias)?;
-        self.chart
-            .subchart(wanted)
-            .map(|sub| (sub.values, sub.metadata))
+        subcharts
+            .get(alias)
+            .map(|sub| (&sub.values, &sub.metadata))
+            .ok_or(Noted)
     }
 
     /// A path from the top of the chart's values.
-    fn place(&mut self, path: &Path, subchart: Option<&str>) -> Option<Path> {
+    fn place(&mut self, path: &Path, subchart: Option<&str>) -> Result<Path, Noted> {
         let Some(alias) = subchart else {
-            return Some(path.clone());
+            return Ok(path.clone());
         };
-        let wanted = self
-            .spec
-            .subcharts
-            .iter()
-            .find(|subchart| subchart.alias == alias)?;
-        if let Some(sub) = self.chart.subchart(wanted) {
-            return Some(path.below(&sub.key));
+        if let Some(sub) = self.context.subcharts.get(alias) {
+            return Ok(path.below(&sub.key));
         }
-        let what = format!("{} has no subchart `{}`", self.chart_text(), wanted.name);
-        let known: Vec<&str> = self.chart.subchart_names().collect();
-        let problem = Problem::input(self.image.place.as_str(), what);
-        self.problems.push(problem.remedy(format!(
-            "it has: {}",
-            if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            }
-        )));
-        None
+        let known: Vec<&str> = self.context.chart.subchart_names().collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let what = format!("{} has no subchart `{alias}`", self.chart_text());
+        let problem =
+            Problem::input(self.image.place.as_str(), what).remedy(format!("it has: {known}"));
+        // Each part of the image would say it again.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+        Err(Noted)
     }
 
     fn write(&mut self, overrides: &mut Overrides, path: &Path, text: &str) {
-        if let Err(conflict) = overrides.write(path, text, &self.chart.values) {
-            let what = format!(
-                "`{path}` would need the value `{text}`, but another image of {} needs `{}` at `{}`",
-                self.chart_text(),
-                conflict.text,
-                conflict.path
-            );
-            self.problems
-                .push(Problem::input(self.image.place.as_str(), what));
-        }
+        let Err(conflict) = overrides.write(path, text, &self.context.chart.values) else {
+            return;
+        };
+        let what = format!(
+            "`{path}` would need the value `{text}`, but another image of {} needs `{}` at `{}`",
+            self.chart_text(),
+            conflict.text,
+            conflict.path
+        );
+        self.problems
+            .push(Problem::input(self.image.place.as_str(), what));
     }
+
+    fn note(&mut self, part: &Part, what: &str) -> Noted {
+        let what = format!("{what} ({})", self.chart_text());
+        self.problems
+            .push(Problem::input(part.place.as_str(), what));
+        Noted
+    }
+
+    fn chart_text(&self) -> String {
+        format!("{} {}", self.context.spec.name, self.context.chart.version)
+    }
+}
+
+/// A repository's value at the target: the whole name, with its tag where it has one, as the target
+/// names it.
+fn target_of(repository: &str) -> String {
+    repository
+        .parse::<ImageName>()
+        .map_or_else(|_| repository.to_owned(), |name| name.target())
 }
 
 fn app_version() -> Path {

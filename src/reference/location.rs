@@ -103,9 +103,12 @@ impl FromStr for Location {
         if let Some((_, digest)) = reference.split_once('@') {
             digest.parse::<Digest>()?;
         }
-        Reference::try_from(reference)
-            .map(Self::Registry)
-            .map_err(|error| InvalidName::new(text, "an image reference", error.to_string()))
+        let invalid = |why: String| InvalidName::new(text, "an image reference", why);
+        let parsed = Reference::try_from(reference).map_err(|error| invalid(error.to_string()))?;
+        if parsed.repository().contains(char::is_uppercase) {
+            return Err(invalid("a repository's name must be in lower case".to_owned()));
+        }
+        Ok(Self::Registry(parsed))
     }
 }
 

@@ -59,6 +59,9 @@ impl Environment {
 
     /// Takes the variables that matter; blank ones count as unset, and so does what is not UTF-8,
     /// because none of ours can be.
+    ///
+    /// # Panics
+    /// Never: text goes into a map of text.
     #[must_use]
     pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let vars: BTreeMap<String, String> = vars

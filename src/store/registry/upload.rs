@@ -20,7 +20,7 @@ use super::auth::Access;
 
 /// Longest time without a byte sent, or without the answer after the last one: the registry hashes a
 /// whole layer before it answers.
-const STALL: Duration = Duration::from_secs(300);
+const STALL: Duration = Duration::from_mins(5);
 
 impl Repository {
     pub(super) async fn upload(&self, descriptor: &Descriptor, blob: Blob) -> Result<(), Error> {
@@ -77,19 +77,15 @@ impl Repository {
         tokio::pin!(answer);
         let mut before = 0;
         let response = loop {
-            match tokio::time::timeout(STALL, &mut answer).await {
-                Ok(response) => {
-                    break response
-                        .map_err(|error| http::Error::transport(&Method::PUT, &url, error))?;
-                }
-                Err(_) => {
-                    let now = sent.load(Ordering::Relaxed);
-                    if now == before {
-                        return Err(http::Error::quiet(&Method::PUT, &url, STALL).into());
-                    }
-                    before = now;
-                }
+            if let Ok(response) = tokio::time::timeout(STALL, &mut answer).await {
+                break response
+                    .map_err(|error| http::Error::transport(&Method::PUT, &url, error))?;
             }
+            let now = sent.load(Ordering::Relaxed);
+            if now == before {
+                return Err(http::Error::quiet(&Method::PUT, &url, STALL).into());
+            }
+            before = now;
         };
         if response.status().is_success() {
             return Ok(());

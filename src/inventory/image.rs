@@ -1,0 +1,236 @@
+//! The images of a chart.
+
+use crate::problem::{Problem, did_you_mean};
+use crate::values::Path;
+
+use super::file::{Entry, Reader};
+use super::layers::Layers;
+use super::{ImageSpec, Origin, Part, Removal, Subchart};
+
+const IMAGE_KEYS: [&str; 4] = ["registry", "repository", "tag", "remove"];
+const PART_KEYS: [&str; 6] = ["location", "path", "subchart", "prefix", "name", "set"];
+
+impl Reader {
+    pub(super) fn images(&mut self, layers: &Layers<'_>, subcharts: &[Subchart]) -> Vec<ImageSpec> {
+        let sections: Vec<Entry<'_>> = layers
+            .below("images")
+            .0
+            .iter()
+            .filter_map(|section| self.mapping(section))
+            .collect();
+        let images = Layers(sections);
+        let sections: Vec<Entry<'_>> = layers
+            .below("replication")
+            .0
+            .iter()
+            .filter_map(|section| self.mapping(section))
+            .collect();
+        let replication = Layers(sections);
+        let names = images.names();
+        for stray in replication
+            .0
+            .iter()
+            .flat_map(Entry::entries)
+            .filter(|entry| !names.iter().any(|n| n == entry.name()))
+        {
+            let problem = Problem::input(
+                stray.place(),
+                format!("the chart has no image `{}` to override", stray.name()),
+            );
+            let near = did_you_mean(stray.name(), names.iter().map(String::as_str));
+            let known = format!(
+                "images: {}",
+                if names.is_empty() {
+                    "none".to_owned()
+                } else {
+                    names.join(", ")
+                }
+            );
+            self.problems.push(problem.remedy(near.unwrap_or(known)));
+        }
+        names
+            .iter()
+            .filter_map(|key| {
+                self.image(key, &images.below(key), &replication.below(key), subcharts)
+            })
+            .collect()
+    }
+
+    fn image(
+        &mut self,
+        key: &str,
+        layers: &Layers<'_>,
+        replication: &Layers<'_>,
+        subcharts: &[Subchart],
+    ) -> Option<ImageSpec> {
+        let place = layers.last()?.place();
+        let layers = Layers(
+            layers
+                .0
+                .iter()
+                .filter_map(|layer| self.mapping(layer))
+                .collect(),
+        );
+        self.note_unknown(&layers.0, &IMAGE_KEYS);
+        let replication = Layers(
+            replication
+                .0
+                .iter()
+                .filter_map(|layer| self.mapping(layer))
+                .collect(),
+        );
+        for stray in replication.0.iter().flat_map(Entry::entries) {
+            if !["registry", "repository", "tag"].contains(&stray.name()) {
+                let what = "only registry, repository and tag of an image can be overridden";
+                self.problems.push(Problem::input(stray.place(), what));
+            } else if layers.below(stray.name()).last().is_none() {
+                let what = format!(
+                    "the image has no `{}` of its own, so it cannot be overridden",
+                    stray.name()
+                );
+                self.problems.push(Problem::input(stray.place(), what));
+            }
+        }
+        let mut part = |field: &str| {
+            let entry = layers.below(field).last().cloned()?;
+            let replacement = replication.below(field).last().cloned();
+            let replacement =
+                replacement.and_then(|entry| Some((self.text_or_null(&entry)?, entry.place())));
+            self.part(&entry, replacement, subcharts)
+        };
+        let (registry, tag) = (part("registry"), part("tag"));
+        let has_repository = layers.below("repository").last().is_some();
+        let repository = part("repository");
+        if !has_repository {
+            self.problems.push(Problem::input(
+                place.as_str(),
+                "the image has no `repository`",
+            ));
+        }
+        let removals = layers.below("remove").last().cloned();
+        let remove = removals.map_or_else(Vec::new, |entry| {
+            let entries = if entry.items().is_empty() {
+                vec![entry]
+            } else {
+                entry.items()
+            };
+            entries
+                .iter()
+                .filter_map(|entry| self.removal(entry, subcharts))
+                .collect()
+        });
+        Some(ImageSpec {
+            key: key.to_owned(),
+            registry,
+            repository: repository?,
+            tag,
+            remove,
+            place,
+        })
+    }
+
+    fn part(
+        &mut self,
+        entry: &Entry<'_>,
+        replacement: Option<(String, String)>,
+        subcharts: &[Subchart],
+    ) -> Option<Part> {
+        let entry = &self.mapping(entry)?;
+        self.note_unknown(std::slice::from_ref(entry), &PART_KEYS);
+        let (place, replacement) = match replacement {
+            Some((text, place)) => (place, Some(text)),
+            None => (entry.place(), None),
+        };
+        if let Some(name) = self.optional_text(entry, "name") {
+            return Some(Part {
+                origin: Origin::Fixed(name),
+                replacement,
+                place,
+            });
+        }
+        let path = self.path(entry, "path");
+        let set = entry.get("set").and_then(|_| self.path(entry, "set"));
+        let subchart = self.subchart(entry, subcharts);
+        let prefix = self.optional_text(entry, "prefix").unwrap_or_default();
+        let location = self.optional_text(entry, "location");
+        let origin = match location.as_deref() {
+            Some("values") if entry.get("set").is_some() => {
+                let what = "`set` belongs to a tag that is read from the chart; here the override goes to `path`";
+                self.problems.push(Problem::input(entry.place(), what));
+                return None;
+            }
+            Some("values") => Origin::Values {
+                path: path?,
+                subchart,
+                prefix,
+            },
+            Some("chart") => Origin::Metadata {
+                path: path?,
+                subchart,
+                prefix,
+                set,
+            },
+            _ => {
+                let what =
+                    "`location` must be `values` or `chart`, or there must be a fixed `name`";
+                self.problems.push(Problem::input(entry.place(), what));
+                return None;
+            }
+        };
+        Some(Part {
+            origin,
+            replacement,
+            place,
+        })
+    }
+
+    fn removal(&mut self, entry: &Entry<'_>, subcharts: &[Subchart]) -> Option<Removal> {
+        let entry = &self.mapping(entry)?;
+        self.note_unknown(
+            std::slice::from_ref(entry),
+            &["location", "path", "subchart"],
+        );
+        let path = self.path(entry, "path");
+        Some(Removal {
+            subchart: self.subchart(entry, subcharts),
+            path: path?,
+        })
+    }
+
+    fn path(&mut self, parent: &Entry<'_>, key: &str) -> Option<Path> {
+        let Some(text) = self.optional_text(parent, key) else {
+            self.problems.push(Problem::input(
+                parent.place(),
+                format!("`{key}` is missing"),
+            ));
+            return None;
+        };
+        text.parse()
+            .map_err(|what: String| self.problems.push(Problem::input(parent.place(), what)))
+            .ok()
+    }
+
+    /// The alias of the subchart that an entry names; one that the chart does not list is a problem.
+    fn subchart(&mut self, entry: &Entry<'_>, subcharts: &[Subchart]) -> Option<String> {
+        let name = self.optional_text(entry, "subchart")?;
+        let known = subcharts
+            .iter()
+            .find(|subchart| subchart.alias == name)
+            .or_else(|| subcharts.iter().find(|subchart| subchart.name == name));
+        if known.is_none() {
+            let listed: Vec<&str> = subcharts
+                .iter()
+                .map(|subchart| subchart.alias.as_str())
+                .collect();
+            let listed = if listed.is_empty() {
+                "none".to_owned()
+            } else {
+                listed.join(", ")
+            };
+            let what = format!("the subchart `{name}` is not listed under the chart's `subcharts`");
+            self.problems
+                .push(Problem::input(entry.place(), what).remedy(format!("listed: {listed}")));
+        }
+        known.map(|subchart| subchart.alias.clone())
+    }
+}

@@ -1,0 +1,289 @@
+//! Settings and data files that cannot be right: exit code 2, everything at once, nothing created.
+
+use super::Result;
+use super::data::{Data, chart_entry};
+use super::run::Run;
+
+#[tokio::test]
+async fn without_an_eks_version_the_remedy_names_manifest_and_flag() {
+    let run = Run::new().args(["deploy", "--registry-prefix", "oci:mirror"]);
+    let refused = run.out().run().await.ended(2).left_nothing();
+    refused.said(&[
+        "no EKS version is given",
+        "eks-version",
+        "--eks-version 1.34",
+        "manifest",
+    ]);
+}
+
+#[tokio::test]
+async fn an_unknown_version_is_answered_with_those_that_are_known() {
+    let data = Data::images(&["quay.io/a/b:1"]).file("1.9.yaml", "ami: {}\n");
+    for version in ["1.35", "../1.34", "1.3"] {
+        let run = data.run_version("plan", version);
+        let run = run.args(["--no-observe", "--registry-prefix", "target.corp/"]);
+        let refused = run.run().await.ended(2).left_nothing();
+        refused.said(&[&format!("`{version}`"), "known versions: 1.9, 1.34"]);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_lost_its_zero_is_understood_and_said() {
+    let data = Data::images(&["quay.io/a/b:1"]).file("1.30.yaml", "ami: {version: cut}\n");
+    let run = data.run_version("plan", "1.3");
+    let run = run.args(["--no-observe", "--registry-prefix", "target.corp/"]);
+    let planned = run.run().await.ended(0);
+    assert_eq!(planned.result()["ami"]["version"], "cut");
+    planned.said(&["warning:", "`1.3`", "\"1.30\"", "quotes"]);
+
+    // With a 1.3.yaml there are two meanings, and the written one counts.
+    let data = data.file("1.3.yaml", "ami: {version: written}\n");
+    let run = data.run_version("plan", "1.3");
+    let run = run.args(["--no-observe", "--registry-prefix", "target.corp/"]);
+    let planned = run.run().await.ended(0);
+    assert_eq!(planned.result()["ami"]["version"], "written");
+    assert_eq!(planned.lines_with("warning"), 0, "{}", planned.stderr);
+}
+
+#[tokio::test]
+async fn broken_yaml_is_named_with_file_and_line() {
+    let data = Data::new("charts: {}\n", "ami:\n  version: 1\ncharts: [\n  x\n");
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    let place = format!("{}:", data.file_path("1.34.yaml").display());
+    refused.said(&[&place, "the YAML is broken", "line"]);
+}
+
+#[tokio::test]
+async fn a_missing_data_folder_and_a_missing_file_are_named() -> Result {
+    let data = Data::images(&[]);
+    std::fs::remove_file(data.file_path("default.yaml"))?;
+    let default = data.file_path("default.yaml").display().to_string();
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&[&default, "cannot read the data file", "dataFiles"]);
+
+    let run = Run::new().args([
+        "plan",
+        "--eks-version",
+        "1.34",
+        "--data-dir",
+        "/no/such/folder",
+    ]);
+    let run = run.args(["--registry-prefix", "oci:mirror"]).out();
+    let refused = run.run().await.ended(2).left_nothing();
+    refused.said(&["/no/such/folder", "cannot read the folder", "--data-dir"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_malformed_prefix_is_refused_with_the_rule() {
+    let data = Data::images(&["quay.io/a/b:1"]);
+    for (prefix, why) in [
+        ("registry", "host[:port]/prefix"),
+        ("https://target.corp/idf-", "no scheme"),
+        ("target.corp/Upper-", "target.corp/Upper-"),
+        ("oci:", "oci:DIR"),
+        ("mirror/idf-", "registry's host"),
+        ("target.corp/a:1-", "tag"),
+    ] {
+        let run = data.run("deploy").args(["--registry-prefix", prefix]);
+        let refused = run.run().await.ended(2).left_nothing();
+        refused.said(&["--registry-prefix", prefix, why]);
+    }
+}
+
+#[tokio::test]
+async fn settings_out_of_their_range_are_refused_together() {
+    let data = Data::images(&["quay.io/a/b:1"]);
+    let run = data.plan().args(["--platforms", "amd64", "--jobs", "0"]);
+    let run = run.args(["--endpoint", "quay.io", "--endpoint", "quay.io=ftp://x"]);
+    let refused = run.run().await.ended(2).left_nothing();
+    refused.said(&[
+        "4 problems",
+        "--platforms: `amd64`",
+        "--jobs: `0`",
+        "`quay.io` is not HOST=URL",
+        "ftp://x",
+    ]);
+}
+
+#[tokio::test]
+async fn parameters_of_a_manifest_are_named_as_the_manifest_names_them() {
+    let data = Data::images(&["quay.io/a/b:1"]);
+    let run = Run::new()
+        .arg("plan")
+        .arg("--data-dir")
+        .arg(data.path())
+        .out();
+    let run = run
+        .env("SEEDFARMER_PARAMETER_EKS_VERSION", "1.35")
+        .env("SEEDFARMER_PARAMETER_REGISTRY_PREFIX", "nothing")
+        .env("SEEDFARMER_PARAMETER_PLATFORMS", "arm64");
+    let refused = run.run().await.ended(2).left_nothing();
+    refused.said(&[
+        "3 problems",
+        "RegistryPrefix",
+        "Platforms: `arm64`",
+        "version `1.35`",
+    ]);
+}
+
+#[tokio::test]
+async fn problems_of_settings_and_of_both_data_files_come_together() {
+    let default = "additional_images:\n  broken: 'a b'\nunheard: 1\n";
+    let version = "docker_mappings:\n  quay.io: no-host/path\ncharts:\n  ghost: {version: 1.0.0}\n";
+    let run = Data::new(default, version);
+    let run = run.run("deploy").args(["--registry-prefix", "nothing"]);
+    let refused = run.run().await.ended(2).left_nothing();
+    refused.said(&[
+        "4 problems, nothing was started",
+        "--registry-prefix",
+        "default.yaml:2: additional_images.broken",
+        "1.34.yaml:2: docker_mappings.quay.io",
+        "1.34.yaml:4: charts.ghost: the chart `ghost` is not known",
+    ]);
+}
+
+#[tokio::test]
+async fn a_key_that_stands_twice_is_refused() {
+    let data = Data::new(
+        "additional_images:\n  a: quay.io/a:1\n  b: quay.io/b:1\n  a: quay.io/c:1\n",
+        "ami: {}\n",
+    );
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&["default.yaml:4", "`a`", "second time"]);
+}
+
+#[tokio::test]
+async fn only_an_exact_version_of_a_chart_is_taken() {
+    for version in [
+        "^1.2.0", ">=1.0.0", "1.x", "~1", "latest", "\"\"", "1.0.0;id", "'*'",
+    ] {
+        let entry = chart_entry("app", "https://charts.corp", "");
+        let data = Data::new(&entry.replace("1.0.0", version), "ami: {}\n");
+        let refused = data.plan().run().await.ended(2).left_nothing();
+        refused.said(&["charts.app.version", "exact version"]);
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_the_wrong_kind_is_named_with_what_it_is() {
+    for (default, place, kind) in [
+        ("charts: [a]\n", "charts: a mapping is expected", "list"),
+        (
+            "charts:\n  app: 5\n",
+            "charts.app: a mapping is expected",
+            "number",
+        ),
+        (
+            "additional_images:\n  a: [x]\n",
+            "additional_images.a: a text is expected",
+            "list",
+        ),
+        (
+            "docker_mappings: text\n",
+            "docker_mappings: a mapping is expected",
+            "string",
+        ),
+        (
+            "ami: {version: {a: b}}\n",
+            "ami.version: a text is expected",
+            "mapping",
+        ),
+    ] {
+        let data = Data::new(default, "ami: {}\n");
+        let refused = data.plan().run().await.ended(2).left_nothing();
+        refused.said(&["default.yaml:", place, kind]);
+    }
+}
+
+#[tokio::test]
+async fn wrong_kinds_within_a_chart_come_all_at_once() {
+    let more =
+        "    skip: maybe\n    subcharts: sub\n    images: [a]\n    replication: {b: {tag: 1}}\n";
+    let data = Data::chart("https://charts.corp", more);
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&[
+        "charts.app.skip",
+        "charts.app.subcharts",
+        "charts.app.images",
+        "charts.app.replication.b",
+    ]);
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_reads_is_a_warning_with_the_nearest_one() {
+    let data = Data::new("additional_image:\n  a: quay.io/a:1\n", "ami: {}\n");
+    let planned = data.plan().run().await.ended(0);
+    planned.said(&[
+        "warning:",
+        "default.yaml:1: additional_image",
+        "`additional_images`",
+    ]);
+}
+
+#[tokio::test]
+async fn two_sources_for_one_target_are_a_conflict_before_anything_is_copied() {
+    // A port's colon becomes a dash, and upper case becomes lower case.
+    for (one, other, target) in [
+        (
+            "reg.corp:5000/app:1",
+            "reg.corp-5000/app:1",
+            "reg.corp-5000/app:1",
+        ),
+        ("QUAY.io/app:1", "mirror.corp/app:1", "quay.io/app:1"),
+    ] {
+        let second = if other.starts_with("mirror") {
+            "quay.io/app:1"
+        } else {
+            other
+        };
+        let default = format!("additional_images:\n  one: {one}\n  two: {second}\n");
+        let version = "docker_mappings:\n  quay.io: mirror.corp\n";
+        let data = Data::new(&default, version);
+        let refused = data.plan().run().await.ended(2).left_nothing();
+        refused.said(&[
+            &format!("target.corp/idf-{target}: two sources for one target"),
+            &format!("{one} (for one)"),
+            &format!("{other} (for two)"),
+            "docker_mappings",
+        ]);
+    }
+}
+
+#[tokio::test]
+async fn a_result_document_that_fits_exactly_passes_and_one_byte_more_does_not() -> Result {
+    const MOST: usize = 131_019;
+    let image = |tag: usize| format!("quay.io/team/app:{}", "x".repeat(tag));
+    let document = |last: usize, count: usize| {
+        let mut images = serde_json::Map::new();
+        for number in 0..count {
+            let tag = if number + 1 == count { last } else { 100 };
+            let target = format!("target.corp/idf-{}", image(tag));
+            images.insert(format!("image{number}"), target.into());
+        }
+        let ami = serde_json::json!({"version": ""});
+        serde_json::json!({"ami": ami, "charts": {}, "additional_images": images}).to_string()
+    };
+    // The number of images that leaves 28 to 128 letters for the last one's tag.
+    let count = (1..).find(|count| document(28, *count).len() + 100 >= MOST);
+    let count = count.expect("there is one");
+    let last = 28 + MOST - document(28, count).len();
+    for (last, code) in [(last, 0), (last + 1, 2)] {
+        let lines = (0..count).map(|number| {
+            let tag = if number + 1 == count { last } else { 100 };
+            format!("  image{number}: {}\n", image(tag))
+        });
+        let lines: String = lines.collect();
+        let data = Data::new(&format!("additional_images:\n{lines}"), "ami: {}\n");
+        let planned = data.plan().run().await.ended(code);
+        if code == 0 {
+            let path = planned.out().join("replication_result.json");
+            assert_eq!(std::fs::read_to_string(path)?, document(last, count));
+        } else {
+            planned
+                .left_nothing()
+                .said(&["result document", "131020 bytes", "131019"]);
+        }
+    }
+    Ok(())
+}
