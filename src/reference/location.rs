@@ -106,7 +106,9 @@ impl FromStr for Location {
         let invalid = |why: String| InvalidName::new(text, "an image reference", why);
         let parsed = Reference::try_from(reference).map_err(|error| invalid(error.to_string()))?;
         if parsed.repository().contains(char::is_uppercase) {
-            return Err(invalid("a repository's name must be in lower case".to_owned()));
+            return Err(invalid(
+                "a repository's name must be in lower case".to_owned(),
+            ));
         }
         Ok(Self::Registry(parsed))
     }
