@@ -3,6 +3,7 @@
 mod ecr;
 mod error;
 mod s3;
+mod secrets;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +15,16 @@ use tokio::sync::OnceCell;
 use crate::reference::EcrHost;
 use crate::settings;
 
-pub use ecr::{Ecr, Token};
+pub use ecr::{Ecr, Repository, Token, is_owned};
 pub use error::Error;
 pub use s3::Bucket;
 
 /// Access to AWS. Nothing is asked before the first call.
 pub struct Aws {
     settings: settings::Aws,
-    /// Tags for what is created.
+    /// The tags by which what is created is known.
     tags: Vec<(String, String)>,
+    repositories: settings::Repositories,
     config: OnceCell<SdkConfig>,
     caller: OnceCell<Caller>,
     registries: Mutex<HashMap<String, Arc<Ecr>>>,
@@ -36,32 +38,53 @@ struct Caller {
 }
 
 impl Aws {
-    /// `module` gives the tags by which its own repositories and bucket are known.
+    /// The module gives the tags by which its own repositories and bucket are known.
     #[must_use]
-    pub fn new(settings: settings::Aws, module: &settings::Module) -> Arc<Self> {
-        // The names under which other modules of the framework tag what they create.
-        let tags = [
-            ("SeedFarmerProjectName", &module.project),
-            ("SeedFarmerDeploymentName", &module.deployment),
-            ("SeedFarmerModuleName", &module.name),
+    pub fn new(settings: &settings::Settings) -> Arc<Self> {
+        let module = &settings.module;
+        let managed_by = module
+            .project
+            .as_ref()
+            .map(|_| settings::MANAGED_BY.to_owned());
+        let values = [
+            &module.project,
+            &module.deployment,
+            &module.name,
+            &managed_by,
         ];
+        let tags = settings::OWNERSHIP_TAGS.into_iter().zip(values);
         let tags = tags
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)))
             .collect();
         Arc::new(Self {
-            settings,
+            settings: settings.aws.clone(),
             tags,
+            repositories: settings.repositories.clone(),
             config: OnceCell::new(),
             caller: OnceCell::new(),
             registries: Mutex::default(),
         })
     }
 
-    /// The tags for what is created.
+    /// The tags for what is created, the user's own ones included.
+    pub fn all_tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self
+            .tags
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        own.chain(
+            self.repositories
+                .tags
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str())),
+        )
+    }
+
+    /// How repositories are to be.
     #[must_use]
-    pub fn tags(&self) -> &[(String, String)] {
-        &self.tags
+    pub fn repositories(&self) -> &settings::Repositories {
+        &self.repositories
     }
 
     async fn config(&self, region: &str) -> SdkConfig {

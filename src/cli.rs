@@ -2,20 +2,23 @@
 
 mod copy;
 mod deploy;
+mod destroy;
 mod log;
 mod plan;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::aws::Aws;
-use crate::http::{Credentials, Http};
+use crate::http::{Basic, Credentials, Http, source_secret};
 use crate::inventory::Inventory;
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target};
@@ -57,6 +60,8 @@ enum Command {
     Deploy(deploy::Deploy),
     Plan(plan::Plan),
     Copy(copy::Copy),
+    Destroy(destroy::Destroy),
+    DeleteRepos(destroy::DeleteRepos),
 }
 
 /// How the program speaks.
@@ -123,6 +128,56 @@ struct DataFlags {
     module: Option<String>,
 }
 
+/// How repositories of ECR are to be.
+#[derive(Debug, Args)]
+struct RepositoryFlags {
+    /// Further tags for repositories and bucket, as a JSON map [parameter: `CustomTags`]
+    #[arg(long, value_name = "JSON", help_heading = "ECR")]
+    custom_tags: Option<String>,
+    /// MUTABLE or IMMUTABLE [parameter: `ImageTagMutability`] [default: as ECR has it]
+    #[arg(long, value_name = "WORD", help_heading = "ECR")]
+    image_tag_mutability: Option<String>,
+    /// The KMS key that encrypts new repositories [parameter: `KmsKeyArn`] [default: ECR's own]
+    #[arg(long, value_name = "ARN", help_heading = "ECR")]
+    kms_key_arn: Option<String>,
+    /// true or false: scan each pushed image [parameter: `ScanOnPush`] [default: as ECR has it]
+    #[arg(long, value_name = "BOOL", help_heading = "ECR")]
+    scan_on_push: Option<String>,
+    /// The lifecycle policy of repositories [parameter: `LifecyclePolicy`]
+    #[arg(long, value_name = "JSON", help_heading = "ECR")]
+    lifecycle_policy: Option<String>,
+    /// The policy of repositories [parameter: `RepositoryPolicy`]
+    #[arg(long, value_name = "JSON", help_heading = "ECR")]
+    repository_policy: Option<String>,
+    /// leave, require or enable: the account's setting that lets repositories share blobs
+    /// [parameter: `BlobMounting`] [default: leave]
+    #[arg(long, value_name = "WORD", help_heading = "ECR")]
+    blob_mounting: Option<String>,
+    /// The secret with credentials for sources [parameter: `HelmRepoSecretName`]
+    #[arg(long, value_name = "NAME", help_heading = "Secrets")]
+    secret_name: Option<String>,
+    /// The entry of the secret to use [parameter: `HelmRepoSecretKey`]
+    #[arg(long, value_name = "KEY", help_heading = "Secrets")]
+    secret_key: Option<String>,
+}
+
+impl RepositoryFlags {
+    fn onto(&self, flags: Flags) -> Flags {
+        Flags {
+            custom_tags: self.custom_tags.clone(),
+            image_tag_mutability: self.image_tag_mutability.clone(),
+            kms_key_arn: self.kms_key_arn.clone(),
+            scan_on_push: self.scan_on_push.clone(),
+            lifecycle_policy: self.lifecycle_policy.clone(),
+            repository_policy: self.repository_policy.clone(),
+            blob_mounting: self.blob_mounting.clone(),
+            secret_name: self.secret_name.clone(),
+            secret_key: self.secret_key.clone(),
+            ..flags
+        }
+    }
+}
+
 impl DataFlags {
     fn flags(&self, network: &NetworkFlags) -> Flags {
         Flags {
@@ -185,6 +240,8 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
         Command::Deploy(args) => args.run(environment, screen).await,
         Command::Plan(args) => args.run(environment).await,
         Command::Copy(args) => args.run(environment, screen).await,
+        Command::Destroy(args) => args.run(environment).await,
+        Command::DeleteRepos(args) => args.run(environment).await,
     }
 }
 
@@ -204,16 +261,57 @@ struct Session {
     settings: Settings,
     aws: Arc<Aws>,
     stores: Arc<Stores>,
+    /// Credentials of the secret that the settings name, by host.
+    secret: BTreeMap<String, Basic>,
 }
 
 impl Session {
     fn open(settings: Settings) -> anyhow::Result<Self> {
-        let aws = Aws::new(settings.aws.clone(), &settings.module);
-        let stores = open_stores(&settings, &settings.network, &aws)?;
+        let aws = Aws::new(&settings);
+        let stores = open_stores(&settings, &settings.network, &aws, BTreeMap::new())?;
         Ok(Self {
             settings,
             aws,
             stores,
+            secret: BTreeMap::new(),
+        })
+    }
+
+    /// The same with the credentials of the secret that the settings name, for the hosts of an
+    /// inventory that they are for.
+    async fn for_inventory(settings: Settings, inventory: &Inventory) -> anyhow::Result<Self> {
+        let Some(name) = settings.secret.clone() else {
+            return Self::open(settings);
+        };
+        let aws = Aws::new(&settings);
+        let place = format!("parameter HelmRepoSecretName ({})", name.name);
+        let region = settings.aws.region.clone().unwrap_or_default();
+        let text = aws
+            .secret(&name.name, &region)
+            .await
+            .map_err(anyhow::Error::new)
+            .context(place.clone())?;
+        let secret = source_secret::read(&text, name.key.as_deref(), &inventory.source_hosts());
+        let secret = secret.map_err(|what| Problems::from(Problem::input(place, what)))?;
+        let hosts: Vec<&str> = secret.keys().map(String::as_str).collect();
+        if hosts.is_empty() {
+            tracing::warn!(
+                "the secret {} is for none of the hosts in the data files and is not used",
+                name.name
+            );
+        } else {
+            tracing::info!(
+                "credentials of the secret {} are for {}",
+                name.name,
+                hosts.join(", ")
+            );
+        }
+        let stores = open_stores(&settings, &settings.network, &aws, secret.clone())?;
+        Ok(Self {
+            settings,
+            aws,
+            stores,
+            secret,
         })
     }
 
@@ -241,11 +339,13 @@ fn open_stores(
     settings: &Settings,
     network: &Network,
     aws: &Arc<Aws>,
+    secret: BTreeMap<String, Basic>,
 ) -> anyhow::Result<Arc<Stores>> {
-    let credentials = match &settings.docker_config {
+    let mut credentials = match &settings.docker_config {
         Some(path) => Credentials::from_docker_config(path)?,
         None => Credentials::default(),
     };
+    credentials.extend(secret);
     let http = Http::new(network, credentials)?;
     Ok(Arc::new(Stores::new(Arc::new(http), Arc::clone(aws))))
 }

@@ -4,6 +4,7 @@
 mod credentials;
 mod error;
 mod retry;
+pub mod source_secret;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use url::Url;
 
 use crate::settings::Network;
 
-pub use credentials::{Basic, Credentials, Secret};
+pub use credentials::{Basic, Credentials, IDENTITY_TOKEN, Secret};
 pub use error::{Class, Error};
 pub use retry::{Classed, Policy};
 
@@ -121,11 +122,14 @@ impl Http {
     /// When it cannot be had, after the tries that the error is worth.
     pub async fn get(&self, url: &Url, limit: u64) -> Result<Bytes, Error> {
         let asked = self.rewrite(url);
-        let basic = authority(url).and_then(|host| self.credentials.get(&host));
+        let basic = match authority(url) {
+            Some(host) => self.credentials.get(&host).await,
+            None => None,
+        };
         self.policy
             .run(|| async {
                 let mut request = self.client.get(asked.clone());
-                if let Some(Basic { username, password }) = basic {
+                if let Some(Basic { username, password }) = &basic {
                     request = request.basic_auth(username, Some(password.expose()));
                 }
                 let response = self.send(request).await?;
@@ -134,10 +138,10 @@ impl Http {
             .await
     }
 
-    /// The credentials for a host, where the user gave some.
+    /// The credentials that the user gave.
     #[must_use]
-    pub fn credentials(&self, host: &str) -> Option<&Basic> {
-        self.credentials.get(host)
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The policy for tries.

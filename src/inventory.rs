@@ -6,6 +6,7 @@ mod file;
 mod image;
 mod layers;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use url::Url;
@@ -179,6 +180,31 @@ impl Inventory {
             warnings,
             ..inventory
         })
+    }
+}
+
+impl Inventory {
+    /// The hosts that charts and images are read from by this inventory's own wish: chart
+    /// repositories, and what `docker_mappings` maps to.
+    #[must_use]
+    pub fn source_hosts(&self) -> BTreeSet<String> {
+        let charts = self
+            .charts
+            .iter()
+            .filter_map(|chart| match &chart.repository {
+                ChartRepository::Http(url) => {
+                    let host = url.host_str()?;
+                    Some(
+                        url.port()
+                            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+                    )
+                }
+                ChartRepository::Oci(path) => path.split('/').next().map(str::to_owned),
+                ChartRepository::Path(_) => None,
+            });
+        charts
+            .chain(self.mappings.hosts().map(str::to_owned))
+            .collect()
     }
 }
 

@@ -19,6 +19,7 @@
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
 //! | [`observe`] | what of a plan is at the target already | writes |
 //! | [`copy`] | a plan into outcomes | holds a layer in memory; tags before content |
+//! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Around them: [`reference`](mod@reference) (names, digests), [`values`] and [`yaml`] (what charts hold), [`oci`]
@@ -34,6 +35,7 @@ pub mod aws;
 pub mod charts;
 pub mod cli;
 pub mod copy;
+pub mod destroy;
 pub mod http;
 pub mod inventory;
 pub mod observe;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, Bucket};
 use crate::copy::{Done, Outcome};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
@@ -80,6 +80,15 @@ impl Publication {
         })
     }
 
+    /// The bucket for an account and region, and the document's key in it.
+    pub async fn bucket(&self, host: &EcrHost, aws: &Aws) -> (Bucket, &str) {
+        let name = bucket_name(&self.project, &host.region, &host.account);
+        (
+            aws.bucket(&name, &host.region, &host.account).await,
+            &self.object,
+        )
+    }
+
     /// Uploads the result document and writes the module's metadata into the working directory, where
     /// Seed-Farmer looks for it.
     ///
@@ -108,7 +117,7 @@ impl Publication {
             .bucket(&published.bucket, &host.region, &host.account)
             .await;
         bucket
-            .ensure(&partition, aws.tags())
+            .ensure(&partition, aws.all_tags())
             .await
             .with_context(place)?;
         bucket

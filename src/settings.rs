@@ -3,6 +3,7 @@
 
 mod environment;
 mod platform;
+mod repositories;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::reference::Prefix;
 
 pub use environment::Environment;
 pub use platform::Platform;
+pub use repositories::{BlobMounting, Repositories, Retention};
 
 /// Where the data files are, below the module's folder: where Seed-Farmer lays `dataFiles`.
 pub const DEFAULT_DATA_DIR: &str = "data/eks_dockerimage-replication/versions";
@@ -24,6 +26,17 @@ pub const DEFAULT_JOBS: usize = 16;
 
 /// How often a request is tried in all, when nothing else is said.
 pub const DEFAULT_TRIES: u32 = 4;
+
+/// The tags by which what this module makes is known: the framework's names, and who made it.
+pub const OWNERSHIP_TAGS: [&str; 4] = [
+    "SeedFarmerProjectName",
+    "SeedFarmerDeploymentName",
+    "SeedFarmerModuleName",
+    "ManagedBy",
+];
+
+/// The value of `ManagedBy`. Other modules of a project use the framework's tags too.
+pub const MANAGED_BY: &str = "replicator";
 
 /// What the flags of a command say; `None` and empty where they say nothing.
 #[derive(Debug, Default, Clone)]
@@ -52,6 +65,28 @@ pub struct Flags {
     pub deployment: Option<String>,
     /// `--module`
     pub module: Option<String>,
+    /// `--region`
+    pub region: Option<String>,
+    /// `--retention-type`
+    pub retention_type: Option<String>,
+    /// `--custom-tags`
+    pub custom_tags: Option<String>,
+    /// `--image-tag-mutability`
+    pub image_tag_mutability: Option<String>,
+    /// `--kms-key-arn`
+    pub kms_key_arn: Option<String>,
+    /// `--scan-on-push`
+    pub scan_on_push: Option<String>,
+    /// `--lifecycle-policy`
+    pub lifecycle_policy: Option<String>,
+    /// `--repository-policy`
+    pub repository_policy: Option<String>,
+    /// `--blob-mounting`
+    pub blob_mounting: Option<String>,
+    /// `--secret-name`
+    pub secret_name: Option<String>,
+    /// `--secret-key`
+    pub secret_key: Option<String>,
 }
 
 /// Everything that a run needs to know, checked.
@@ -69,10 +104,25 @@ pub struct Settings {
     pub platforms: Vec<Platform>,
     /// What AWS is to be asked about.
     pub aws: Aws,
+    /// How repositories are to be.
+    pub repositories: Repositories,
+    /// What becomes of repositories when the module is destroyed.
+    pub retention: Retention,
+    /// The secret with credentials for sources, where one is named.
+    pub secret: Option<SecretName>,
     /// The user's Docker configuration file, where one can be.
     pub docker_config: Option<PathBuf>,
     /// Whether `NO_COLOR` is unset.
     pub color: bool,
+}
+
+/// A secret of Secrets Manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretName {
+    /// Its name or ARN: `HelmRepoSecretName`.
+    pub name: String,
+    /// The entry of it to use: `HelmRepoSecretKey`.
+    pub key: Option<String>,
 }
 
 /// Which data files to read.
@@ -152,11 +202,13 @@ impl Settings {
         let given = environment
             .parameters
             .pick("--registry-prefix", given, "registry_prefix");
-        let target = match given {
-            Some(given) => given
+        let target = if let Some(given) = given {
+            given
                 .parse_with(&mut problems, str::parse::<Prefix>)
-                .map(Target::Given),
-            None => default_target(&module, environment.region.as_deref(), &mut problems),
+                .map(Target::Given)
+        } else {
+            let region = flags.region.as_deref().or(environment.region.as_deref());
+            default_target(&module, region, &mut problems)
         };
         let settings = Self::collect(flags, environment, target, module, &mut problems);
         Problems::or(problems, settings)
@@ -179,6 +231,18 @@ impl Settings {
         Problems::or(problems, settings)
     }
 
+    /// The same for the end of a module: only what that needs is looked at, so that a bad value of a
+    /// failed deployment does not keep it from being destroyed.
+    ///
+    /// # Errors
+    /// Every problem at once, each naming its flag or variable.
+    pub fn for_destroy(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
+        const NEEDED: [&str; 2] = ["retention_type", "registry_prefix"];
+        let mut environment = environment.clone();
+        environment.parameters.keep(&NEEDED);
+        Self::new(flags, &environment)
+    }
+
     fn collect(
         flags: &Flags,
         environment: &Environment,
@@ -187,7 +251,31 @@ impl Settings {
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
         let parameters = &environment.parameters;
-        let region = environment.region.clone();
+        let region = flags.region.clone().or_else(|| environment.region.clone());
+        let repositories = Repositories::new(flags, parameters, problems);
+        let retention = parameters
+            .pick(
+                "--retention-type",
+                flags.retention_type.as_deref(),
+                "retention_type",
+            )
+            .map_or(Some(Retention::default()), |given| {
+                given.parse_with(problems, Retention::parse)
+            });
+        let secret_name = parameters.pick(
+            "--secret-name",
+            flags.secret_name.as_deref(),
+            "helm_repo_secret_name",
+        );
+        let secret_key = parameters.pick(
+            "--secret-key",
+            flags.secret_key.as_deref(),
+            "helm_repo_secret_key",
+        );
+        let secret = secret_name.map(|name| SecretName {
+            name: name.text.trim().to_owned(),
+            key: secret_key.map(|key| key.text.trim().to_owned()),
+        });
         let platforms = parameters
             .pick("--platforms", flags.platforms.as_deref(), "platforms")
             .map_or(Some(Vec::new()), |given| {
@@ -228,6 +316,9 @@ impl Settings {
                 partition: environment.partition.clone(),
                 custom_s3_endpoint: environment.custom_s3_endpoint,
             },
+            repositories,
+            retention: retention?,
+            secret,
             docker_config: environment.docker_config.clone(),
             color: environment.color,
         })

@@ -148,7 +148,7 @@ impl Stores {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let open = || {
-            let ecr = EcrHost::parse(host).filter(|_| self.http.credentials(host).is_none());
+            let ecr = EcrHost::parse(host).filter(|_| !self.http.credentials().knows(host));
             let ecr = ecr.map(|host| self.aws.ecr(&host));
             Arc::new(Registry::new(Arc::clone(&self.http), host, ecr))
         };

@@ -1,11 +1,12 @@
-//! Private ECR registries: tokens and repositories.
+//! Private ECR registries: tokens; their repositories are next door.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError};
+mod repositories;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::types::Tag;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{Mutex, OnceCell};
@@ -15,6 +16,8 @@ use crate::reference::EcrHost;
 
 use super::{Aws, Error};
 
+pub use repositories::{Repository, is_owned};
+
 /// How long before its end a token is renewed; it lives twelve hours, and the longest layer takes
 /// less than one.
 const RENEW_BEFORE: Duration = Duration::from_hours(1);
@@ -22,17 +25,13 @@ const RENEW_BEFORE: Duration = Duration::from_hours(1);
 /// The life of a token that ECR (an emulator of it) calls expired when it is new.
 const SHORTEST_LIFE: Duration = Duration::from_mins(5);
 
-/// How long a new repository may take to be seen: `CreateRepository` returns before every reader
-/// knows it.
-const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
-
 /// The private registry of one account and region.
 pub struct Ecr {
     aws: Arc<Aws>,
     host: EcrHost,
     client: OnceCell<Client>,
     token: Mutex<Option<Token>>,
-    existing: OnceCell<HashSet<String>>,
+    existing: OnceCell<HashMap<String, Repository>>,
     ensured: std::sync::Mutex<HashMap<String, Arc<OnceCell<()>>>>,
 }
 
@@ -132,104 +131,5 @@ impl Ecr {
             endpoint,
             renew_at,
         })
-    }
-
-    /// The names of all repositories.
-    ///
-    /// # Errors
-    /// When ECR does not list them.
-    pub async fn repositories(&self) -> Result<&HashSet<String>, Error> {
-        let list = || async {
-            let pages = self
-                .client()
-                .await
-                .describe_repositories()
-                .registry_id(&self.host.account);
-            let mut pages = pages.max_results(1000).into_paginator().send();
-            let mut names = HashSet::new();
-            while let Some(page) = pages.next().await {
-                let page =
-                    page.map_err(|error| Error::new("ecr:DescribeRepositories", "", &error))?;
-                names.extend(
-                    page.repositories()
-                        .iter()
-                        .filter_map(|repository| repository.repository_name().map(str::to_owned)),
-                );
-            }
-            Ok(names)
-        };
-        self.existing.get_or_try_init(list).await
-    }
-
-    /// Makes sure that a repository exists and can be seen. Somebody else's creating it at the same
-    /// time is success.
-    ///
-    /// # Errors
-    /// When it cannot be created, or is not seen for a minute.
-    pub async fn ensure(&self, name: &str) -> Result<(), Error> {
-        let cell = {
-            let mut ensured = self.ensured.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(ensured.entry(name.to_owned()).or_default())
-        };
-        cell.get_or_try_init(|| self.create(name)).await.map(drop)
-    }
-
-    async fn create(&self, name: &str) -> Result<(), Error> {
-        if self.repositories().await?.contains(name) {
-            return Ok(());
-        }
-        let tags = self.aws.tags().iter().map(|(key, value)| {
-            Tag::builder()
-                .key(key)
-                .value(value)
-                .build()
-                .expect("key and value are set")
-        });
-        let request = self
-            .client()
-            .await
-            .create_repository()
-            .registry_id(&self.host.account);
-        let request = request.repository_name(name).set_tags(Some(tags.collect()));
-        match request.send().await {
-            Ok(_) => tracing::debug!(repository = name, "created the repository {name}"),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(aws_sdk_ecr::operation::create_repository::CreateRepositoryError::is_repository_already_exists_exception) => {}
-            Err(error) => return Err(Error::new("ecr:CreateRepository", name, &error)),
-        }
-        self.wait_until_visible(name).await
-    }
-
-    async fn wait_until_visible(&self, name: &str) -> Result<(), Error> {
-        const ACTION: &str = "ecr:DescribeRepositories";
-        let started = tokio::time::Instant::now();
-        let mut wait = Duration::from_millis(100);
-        loop {
-            let request = self
-                .client()
-                .await
-                .describe_repositories()
-                .registry_id(&self.host.account);
-            match request.repository_names(name).send().await {
-                Ok(_) => return Ok(()),
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesError::is_repository_not_found_exception) => {}
-                Err(error) => return Err(Error::new(ACTION, name, &error)),
-            }
-            if started.elapsed() > VISIBLE_WITHIN {
-                let seconds = VISIBLE_WITHIN.as_secs();
-                return Err(Error::answer(
-                    ACTION,
-                    name,
-                    format!("the new repository is not there after {seconds} s"),
-                ));
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(5));
-        }
     }
 }

@@ -36,7 +36,11 @@ impl Bucket {
     ///
     /// # Errors
     /// When it belongs to somebody else, or cannot be made.
-    pub async fn ensure(&self, partition: &str, tags: &[(String, String)]) -> Result<(), Error> {
+    pub async fn ensure<'t>(
+        &self,
+        partition: &str,
+        tags: impl Iterator<Item = (&'t str, &'t str)>,
+    ) -> Result<(), Error> {
         let head = self
             .client
             .head_bucket()
@@ -172,9 +176,8 @@ impl Bucket {
         Ok(())
     }
 
-    async fn tag(&self, tags: &[(String, String)]) -> Result<(), Error> {
+    async fn tag<'t>(&self, tags: impl Iterator<Item = (&'t str, &'t str)>) -> Result<(), Error> {
         let set: Vec<Tag> = tags
-            .iter()
             .map(|(key, value)| {
                 Tag::builder()
                     .key(key)
@@ -221,5 +224,100 @@ impl Bucket {
             .await
             .map_err(|error| Error::new("s3:PutObject", &resource, &error))
             .map(drop)
+    }
+
+    /// Reads a text object; `None` when there is no such object or no such bucket.
+    ///
+    /// # Errors
+    /// When S3 does not give it.
+    pub async fn get_text(&self, key: &str) -> Result<Option<String>, Error> {
+        const ACTION: &str = "s3:GetObject";
+        let resource = format!("{}/{key}", self.name);
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(key)
+            .expected_bucket_owner(&self.account);
+        let object = match request.send().await {
+            Ok(object) => object,
+            Err(error) => {
+                let error = Error::new(ACTION, &resource, &error);
+                return if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) {
+                    Ok(None)
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        let bytes = object.body.collect().await;
+        let bytes = bytes.map_err(|error| Error::answer(ACTION, &resource, error.to_string()))?;
+        let text = String::from_utf8(bytes.to_vec());
+        text.map(Some)
+            .map_err(|_| Error::answer(ACTION, &resource, "the object is not text"))
+    }
+
+    /// Deletes an object; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// When S3 refuses.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        let resource = format!("{}/{key}", self.name);
+        let request = self
+            .client
+            .delete_object()
+            .bucket(&self.name)
+            .key(key)
+            .expected_bucket_owner(&self.account);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match Error::new("s3:DeleteObject", &resource, &error) {
+                error if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Deletes the bucket when it is empty and its tags say that this program made it for a project;
+    /// says whether it did.
+    ///
+    /// # Errors
+    /// When S3 refuses.
+    pub async fn delete_if_ours_and_empty(&self, project: &str) -> Result<bool, Error> {
+        let gone = |error: &Error| matches!(error.code(), Some("NoSuchBucket" | "NoSuchTagSet"));
+        let tagging = self
+            .client
+            .get_bucket_tagging()
+            .bucket(&self.name)
+            .send()
+            .await;
+        let tags: std::collections::BTreeMap<String, String> = match tagging {
+            Ok(tagging) => tagging
+                .tag_set()
+                .iter()
+                .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+                .collect(),
+            Err(error) => {
+                let error = Error::new("s3:GetBucketTagging", &self.name, &error);
+                return if gone(&error) { Ok(false) } else { Err(error) };
+            }
+        };
+        if !super::is_owned(&tags, project) {
+            return Ok(false);
+        }
+        let objects = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .max_keys(1)
+            .send()
+            .await;
+        let objects = objects.map_err(|error| Error::new("s3:ListBucket", &self.name, &error))?;
+        if !objects.contents().is_empty() {
+            return Ok(false);
+        }
+        let deleted = self.client.delete_bucket().bucket(&self.name).send().await;
+        deleted.map_err(|error| Error::new("s3:DeleteBucket", &self.name, &error))?;
+        Ok(true)
     }
 }

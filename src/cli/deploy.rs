@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::bail;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
+use crate::aws::Ecr;
 use crate::charts;
 use crate::copy::{Engine, Outcome};
 use crate::plan::{Copy, Plan};
@@ -14,7 +16,7 @@ use crate::reference::Prefix;
 use crate::settings::{Environment, Settings, Target};
 
 use super::log::chain;
-use super::{DataFlags, NetworkFlags, Session};
+use super::{DataFlags, NetworkFlags, RepositoryFlags, Session};
 
 /// Copy all charts and images of an EKS version, and publish the result
 ///
@@ -29,6 +31,8 @@ pub(super) struct Deploy {
     data: DataFlags,
     #[command(flatten)]
     network: NetworkFlags,
+    #[command(flatten)]
+    repositories: RepositoryFlags,
 }
 
 impl Deploy {
@@ -38,9 +42,12 @@ impl Deploy {
         screen: &Screen,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
-        let (settings, inventory) = super::read(&self.data.flags(&self.network), environment)?;
+        let (settings, inventory) = super::read(
+            &self.repositories.onto(self.data.flags(&self.network)),
+            environment,
+        )?;
         let publication = publication(&settings)?;
-        let session = Session::open(settings)?;
+        let session = Session::for_inventory(settings, &inventory).await?;
         let prefix = session.prefix().await?;
         let (settings, stores) = (&session.settings, &session.stores);
 
@@ -53,6 +60,9 @@ impl Deploy {
             plan.copies.len()
         );
 
+        if let Prefix::Ecr { host, .. } = &prefix {
+            prepare(&plan, &session.aws.ecr(host)).await?;
+        }
         let outcomes = copy_all(&session, screen, &plan.copies, Some(&settings.out)).await?;
 
         let result = publish::write_result(&plan, &outcomes, &settings.out)?;
@@ -69,6 +79,20 @@ impl Deploy {
         );
         Ok(())
     }
+}
+
+/// Brings the account's setting and the repositories that exist into line with the parameters.
+async fn prepare(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
+    ecr.settle_blob_mounting().await?;
+    if !ecr.has_wishes() {
+        return Ok(());
+    }
+    let aligned = stream::iter(plan.repositories()).map(|name| ecr.align(name));
+    let warnings: Vec<Option<String>> = aligned.buffered(8).try_collect().await?;
+    for warning in warnings.into_iter().flatten() {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }
 
 /// Only what goes to ECR is published to a bucket.

@@ -36,7 +36,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         let (settings, inventory) = super::read(&self.data.flags(&self.network), environment)?;
-        let session = Session::open(settings)?;
+        let session = Session::for_inventory(settings, &inventory).await?;
         let prefix = session.prefix().await?;
         let charts = charts::fetch(&inventory, &session.stores).await?;
         let plan = plan::Plan::new(&inventory, &charts, &prefix)?;
@@ -75,7 +75,12 @@ async fn look(session: &Session, plan: &plan::Plan) -> anyhow::Result<(Vec<Seen>
         tries: 1,
         ..settings.network.clone()
     };
-    let stores = super::open_stores(settings, &once, &Arc::clone(&session.aws))?;
+    let stores = super::open_stores(
+        settings,
+        &once,
+        &Arc::clone(&session.aws),
+        session.secret.clone(),
+    )?;
     Ok(observe(
         &plan.copies,
         &stores,

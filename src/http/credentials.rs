@@ -43,14 +43,32 @@ pub struct Basic {
 }
 
 /// Credentials by host (with its port).
-#[derive(Debug, Clone, Default)]
-pub struct Credentials(BTreeMap<String, Basic>);
+#[derive(Debug, Default)]
+pub struct Credentials {
+    known: BTreeMap<String, Basic>,
+    /// Programs that know the credentials of a host: `docker-credential-<name>`.
+    helpers: BTreeMap<String, String>,
+    /// The program for all other hosts.
+    store: Option<String>,
+    /// What programs said, so that each is asked once for a host.
+    asked: tokio::sync::Mutex<BTreeMap<String, Option<Basic>>>,
+}
+
+/// The user name that marks a password as an identity token, as Docker's helpers have it.
+pub const IDENTITY_TOKEN: &str = "<token>";
+
+/// Longest wait for a credential helper.
+const HELPER: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// The part of Docker's configuration that is read here.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct DockerConfig {
     #[serde(default)]
     auths: BTreeMap<String, DockerAuth>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +76,7 @@ struct DockerAuth {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
+    identitytoken: Option<String>,
 }
 
 impl Credentials {
@@ -79,24 +98,119 @@ impl Credentials {
         let broken = || format!("{} is not a Docker configuration file", path.display());
         // Not the parser's own words: they can quote what they stumbled over.
         let config: DockerConfig = serde_json::from_slice(&text).ok().with_context(broken)?;
-        let mut credentials = BTreeMap::new();
+        let mut known = BTreeMap::new();
         for (key, auth) in config.auths {
             let host = host_of(&key).to_owned();
             let basic = auth
                 .basic()
                 .with_context(|| format!("the entry `{host}` in {} is broken", path.display()))?;
             if let Some(basic) = basic {
-                credentials.insert(host, basic);
+                known.insert(host, basic);
             }
         }
-        Ok(Self(credentials))
+        let helpers = config
+            .cred_helpers
+            .iter()
+            .map(|(key, name)| (host_of(key).to_owned(), name.clone()));
+        Ok(Self {
+            known,
+            helpers: helpers.collect(),
+            store: config.creds_store.filter(|store| !store.is_empty()),
+            ..Self::default()
+        })
     }
 
-    /// The credentials for a host.
-    #[must_use]
-    pub fn get(&self, host: &str) -> Option<&Basic> {
-        self.0.get(host_of(host))
+    /// Adds what the user says for this run; it wins over Docker's file.
+    pub fn extend(&mut self, further: BTreeMap<String, Basic>) {
+        self.known.extend(
+            further
+                .into_iter()
+                .map(|(host, basic)| (host_of(&host).to_owned(), basic)),
+        );
     }
+
+    /// Whether credentials for a host are at hand, without asking a program.
+    #[must_use]
+    pub fn knows(&self, host: &str) -> bool {
+        self.known.contains_key(host_of(host))
+    }
+
+    /// The credentials for a host. A program that is named for it is asked once; one that fails has
+    /// none, and a warning says so.
+    pub async fn get(&self, host: &str) -> Option<Basic> {
+        let host = host_of(host);
+        if let Some(basic) = self.known.get(host) {
+            return Some(basic.clone());
+        }
+        let helper = self.helpers.get(host).or(self.store.as_ref())?;
+        let mut asked = self.asked.lock().await;
+        if let Some(answer) = asked.get(host) {
+            return answer.clone();
+        }
+        let answer = match ask(helper, host).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(
+                    host,
+                    "docker-credential-{helper} gives no credentials for {host}: {error:#}"
+                );
+                None
+            }
+        };
+        asked.insert(host.to_owned(), answer.clone());
+        answer
+    }
+}
+
+/// Asks a credential helper (<https://github.com/docker/docker-credential-helpers>). What it writes is
+/// never shown: it can hold the secret.
+async fn ask(helper: &str, host: &str) -> anyhow::Result<Option<Basic>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        username: String,
+        secret: String,
+    }
+    use std::process::Stdio;
+    use tokio::io::AsyncWriteExt;
+    let is_name = helper
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    anyhow::ensure!(is_name, "its name is not one of a program");
+    // Docker stores its Hub under this key.
+    let key = if host == "docker.io" {
+        "https://index.docker.io/v1/"
+    } else {
+        host
+    };
+    let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("it cannot be started")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin
+            .write_all(key.as_bytes())
+            .await
+            .context("it does not listen")?;
+    }
+    let output = tokio::time::timeout(HELPER, child.wait_with_output()).await;
+    let output = output
+        .context("it does not answer")?
+        .context("it broke off")?;
+    if !output.status.success() {
+        // "Not found" is an error to the helpers, and no news to us.
+        return Ok(None);
+    }
+    let answer: Option<Answer> = serde_json::from_slice(&output.stdout).ok();
+    let answer = answer.context("its answer is not what the protocol asks for")?;
+    Ok(Some(Basic {
+        username: answer.username,
+        password: Secret(answer.secret),
+    }))
 }
 
 /// The host of a key in Docker's file, which can be a URL with a path. All of Docker Hub's names
@@ -113,6 +227,12 @@ fn host_of(key: &str) -> &str {
 
 impl DockerAuth {
     fn basic(self) -> anyhow::Result<Option<Basic>> {
+        if let Some(token) = self.identitytoken.filter(|token| !token.is_empty()) {
+            return Ok(Some(Basic {
+                username: IDENTITY_TOKEN.to_owned(),
+                password: Secret(token),
+            }));
+        }
         let (username, password) = match (self.auth, self.username, self.password) {
             (Some(auth), _, _) if !auth.is_empty() => {
                 let text = STANDARD
@@ -143,21 +263,21 @@ impl DockerAuth {
 mod tests {
     use super::*;
 
-    #[test]
-    fn docker_s_file_is_read_by_host() {
+    #[tokio::test]
+    async fn docker_s_file_is_read_by_host() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.json");
         let auth = STANDARD.encode("me:pass:word");
         std::fs::write(&file, format!(r#"{{"auths":{{"https://index.docker.io/v1/":{{"auth":"{auth}"}},"reg.corp:8443":{{"username":"u","password":"p"}},"helper.io":{{}}}}}}"#)).unwrap();
         let credentials = Credentials::from_docker_config(&file).unwrap();
-        let hub = credentials.get("docker.io").unwrap();
+        let hub = credentials.get("docker.io").await.unwrap();
         assert_eq!(
             (hub.username.as_str(), hub.password.expose()),
             ("me", "pass:word")
         );
-        assert_eq!(credentials.get("registry-1.docker.io"), Some(hub));
-        assert!(credentials.get("reg.corp:8443").is_some());
-        assert!(credentials.get("reg.corp").is_none() && credentials.get("helper.io").is_none());
+        assert_eq!(credentials.get("registry-1.docker.io").await, Some(hub));
+        assert!(credentials.knows("reg.corp:8443"));
+        assert!(!credentials.knows("reg.corp") && credentials.get("helper.io").await.is_none());
         assert!(!format!("{credentials:?}").contains("pass:word"));
     }
 

@@ -105,6 +105,11 @@ impl Parameters {
             .filter(|value| *value != "null")
     }
 
+    /// Forgets all parameters but some.
+    pub(super) fn keep(&mut self, names: &[&str]) {
+        self.0.retain(|name, _| names.contains(&name.as_str()));
+    }
+
     /// The flag where it is given, or else the parameter, with the name to blame.
     pub(super) fn pick<'a>(
         &'a self,
@@ -132,6 +137,16 @@ fn manifest_name(parameter: &str) -> &str {
         "registry_prefix" => "parameter RegistryPrefix",
         "platforms" => "parameter Platforms",
         "jobs" => "parameter Jobs",
+        "custom_tags" => "parameter CustomTags",
+        "image_tag_mutability" => "parameter ImageTagMutability",
+        "kms_key_arn" => "parameter KmsKeyArn",
+        "scan_on_push" => "parameter ScanOnPush",
+        "lifecycle_policy" => "parameter LifecyclePolicy",
+        "repository_policy" => "parameter RepositoryPolicy",
+        "blob_mounting" => "parameter BlobMounting",
+        "retention_type" => "parameter RetentionType",
+        "helm_repo_secret_name" => "parameter HelmRepoSecretName",
+        "helm_repo_secret_key" => "parameter HelmRepoSecretKey",
         other => other,
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Repository {
 impl Registry {
     /// `ecr` are the credentials of a private ECR registry.
     pub(super) fn new(http: Arc<Http>, host: &str, ecr: Option<Arc<Ecr>>) -> Self {
-        let auth = Auth::new(host, http.credentials(host).cloned(), ecr.clone());
+        let auth = Auth::new(host, ecr.clone());
         Self {
             http,
             host: host.to_owned(),

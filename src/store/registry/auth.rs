@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use url::Url;
 
 use crate::aws::Ecr;
-use crate::http::{self, Basic, Http};
+use crate::http::{self, Basic, Http, IDENTITY_TOKEN};
 use crate::store::Error;
 
 mod challenge;
@@ -52,7 +52,6 @@ impl Scope {
 /// What one registry wants to see.
 pub(super) struct Auth {
     host: String,
-    credentials: Option<Basic>,
     ecr: Option<Arc<Ecr>>,
     /// What the registry asked for last.
     challenge: RwLock<Option<Challenge>>,
@@ -66,10 +65,9 @@ struct Token {
 }
 
 impl Auth {
-    pub(super) fn new(host: &str, credentials: Option<Basic>, ecr: Option<Arc<Ecr>>) -> Self {
+    pub(super) fn new(host: &str, ecr: Option<Arc<Ecr>>) -> Self {
         Self {
             host: host.to_owned(),
-            credentials,
             ecr,
             challenge: RwLock::default(),
             tokens: Mutex::default(),
@@ -105,7 +103,7 @@ impl Auth {
             .clone();
         match challenge {
             None => Ok(None),
-            Some(Challenge::Basic) => Ok(self.credentials.as_ref().map(basic_header)),
+            Some(Challenge::Basic) => Ok(self.credentials(http).await.as_ref().map(basic_header)),
             Some(bearer @ Challenge::Bearer { .. }) => {
                 self.token(http, scope, &bearer, None).await.map(Some)
             }
@@ -140,7 +138,7 @@ impl Auth {
             .unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
         match &challenge {
             Challenge::Basic => {
-                let header = self.credentials.as_ref().map(basic_header);
+                let header = self.credentials(http).await.as_ref().map(basic_header);
                 Ok(header.filter(|header| Some(header) != refused))
             }
             Challenge::Bearer { .. } => {
@@ -190,24 +188,42 @@ impl Auth {
         let Challenge::Bearer { realm, service } = challenge else {
             unreachable!("only a bearer challenge asks for tokens")
         };
+        let scope = scope.text();
+        let asked = service.iter().map(|service| ("service", service.as_str()));
+        let asked: Vec<(&str, &str)> = asked.chain([("scope", scope.as_str())]).collect();
+        let plain = http.rewrite(realm);
         let mut url = realm.clone();
-        url.query_pairs_mut()
-            .extend_pairs(service.iter().map(|service| ("service", service.as_str())))
-            .append_pair("scope", &scope.text());
+        url.query_pairs_mut().extend_pairs(&asked);
         let url = http.rewrite(&url);
         let credentials = self
-            .credentials
-            .as_ref()
+            .credentials(http)
+            .await
             .filter(|_| self.may_send_to(http, &url));
+        let request = || match &credentials {
+            None => http.client().get(url.clone()),
+            // An identity token is changed for an access token by OAuth 2
+            // (<https://distribution.github.io/distribution/spec/auth/oauth/>).
+            Some(Basic { username, password }) if username == IDENTITY_TOKEN => {
+                let form = [
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "replicator"),
+                    ("refresh_token", password.expose()),
+                ];
+                let mut body = url::form_urlencoded::Serializer::new(String::new());
+                body.extend_pairs(form).extend_pairs(&asked);
+                let request = http.client().post(plain.clone());
+                request
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(body.finish())
+            }
+            Some(Basic { username, password }) => http
+                .client()
+                .get(url.clone())
+                .basic_auth(username, Some(password.expose())),
+        };
         let policy = http.policy();
         let body = policy
-            .run(|| async {
-                let mut request = http.client().get(url.clone());
-                if let Some(Basic { username, password }) = credentials {
-                    request = request.basic_auth(username, Some(password.expose()));
-                }
-                http.body(http.send(request).await?, MAX_TOKEN).await
-            })
+            .run(|| async { http.body(http.send(request()).await?, MAX_TOKEN).await })
             .await?;
         let answer = serde_json::from_slice::<Answer>(&body).ok();
         let answer = answer.map(|answer| {
@@ -229,6 +245,11 @@ impl Auth {
             header: secret_header(&format!("Bearer {token}")),
             expires: Instant::now() + life,
         })
+    }
+
+    /// The user's credentials for this registry.
+    async fn credentials(&self, http: &Http) -> Option<Basic> {
+        http.credentials().get(&self.host).await
     }
 
     /// Whether our credentials are for a token service that the registry names: it must be the
@@ -274,7 +295,7 @@ fn secret_header(text: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Credentials, Secret};
+    use crate::http::Credentials;
     use crate::settings::Network;
 
     #[test]
@@ -286,13 +307,8 @@ mod tests {
             endpoints: std::collections::BTreeMap::new(),
         };
         let http = Http::new(&network, Credentials::default()).unwrap();
-        let basic = Basic {
-            username: "u".into(),
-            password: Secret::new("p".into()),
-        };
         let may = |host: &str, realm: &str| {
-            Auth::new(host, Some(basic.clone()), None)
-                .may_send_to(&http, &Url::parse(realm).unwrap())
+            Auth::new(host, None).may_send_to(&http, &Url::parse(realm).unwrap())
         };
         assert!(may("docker.io", "https://auth.docker.io/token"));
         assert!(may("registry.gitlab.com", "https://gitlab.com/jwt/auth"));

@@ -1,0 +1,216 @@
+//! `replicator destroy` and `replicator delete-repos`
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use crate::aws::{Aws, Ecr};
+use crate::destroy::{self, Plan, Tagged};
+use crate::problem::{Problem, Problems};
+use crate::publish::Publication;
+use crate::reference::{EcrHost, Prefix};
+use crate::settings::{Environment, Flags, Retention, Settings, Target};
+
+/// Delete this project's ECR repositories, if `RetentionType` is DESTROY
+///
+/// Without DESTROY it says that it keeps them, and asks AWS nothing. Only repositories whose names begin with
+/// `<project>-` and whose tags say that this program made them for this project are deleted, and untagged
+/// ones that the module's own result document names; then that document, and its bucket when it is ours and empty.
+#[derive(Debug, clap::Args)]
+pub(super) struct Destroy {
+    /// RETAIN or DESTROY [env: `SEEDFARMER_PARAMETER_RETENTION_TYPE`] [default: RETAIN]
+    #[arg(long, value_name = "TYPE")]
+    retention_type: Option<String>,
+    /// The target, where it is not the project's private ECR
+    #[arg(long, value_name = "PREFIX")]
+    registry_prefix: Option<String>,
+    /// Show what would be deleted, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    who: Who,
+}
+
+/// Delete a project's ECR repositories by hand
+///
+/// The same as `destroy`, without a result document. With --all every repository named `<project>-…` goes, other
+/// modules' ones too: look at the list first.
+#[derive(Debug, clap::Args)]
+pub(super) struct DeleteRepos {
+    /// The project
+    #[arg(value_name = "PROJECT")]
+    project: String,
+    /// Delete also what no tag claims for this program
+    #[arg(long)]
+    all: bool,
+    /// Show what would be deleted, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// The region [env: `AWS_REGION`]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+}
+
+/// Who this run is.
+#[derive(Debug, clap::Args)]
+struct Who {
+    /// The region [env: `AWS_REGION`]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// The Seed-Farmer project [env: `SEEDFARMER_PROJECT_NAME`]
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// The Seed-Farmer deployment [env: `SEEDFARMER_DEPLOYMENT_NAME`]
+    #[arg(long, value_name = "NAME")]
+    deployment: Option<String>,
+    /// The Seed-Farmer module as <group>-<module> [env: `SEEDFARMER_MODULE_NAME`]
+    #[arg(long, value_name = "NAME")]
+    module: Option<String>,
+}
+
+impl Destroy {
+    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
+        let flags = Flags {
+            retention_type: self.retention_type.clone(),
+            registry_prefix: self.registry_prefix.clone(),
+            region: self.who.region.clone(),
+            project: self.who.project.clone(),
+            deployment: self.who.deployment.clone(),
+            module: self.who.module.clone(),
+            ..Flags::default()
+        };
+        // A parameter that only deploying needs must not stand in the way of the end.
+        let settings = Settings::for_destroy(&flags, environment)?;
+        if settings.retention == Retention::Retain {
+            tracing::info!("RetentionType is RETAIN: repositories and result document stay");
+            return Ok(());
+        }
+        let publication = Publication::new(&settings.module)?;
+        let project = settings.module.project.clone().unwrap_or_default();
+        let aws = Aws::new(&settings);
+        let Some(host) = ecr_host(&settings, &aws).await? else {
+            tracing::info!(
+                "the target is not ECR: what is there stays, delete it by its own means"
+            );
+            return Ok(());
+        };
+        let (bucket, object) = publication.bucket(&host, &aws).await;
+        let document = bucket.get_text(object).await?.unwrap_or_default();
+        let named = destroy::named(&document, &host.to_string());
+        let ecr = aws.ecr(&host);
+        let plan = look(&ecr, &project, &named, false).await?;
+        if self.dry_run {
+            return Ok(());
+        }
+        execute(&plan, &ecr).await?;
+        bucket.delete(object).await?;
+        if bucket.delete_if_ours_and_empty(&project).await? {
+            tracing::info!("deleted the result document and its bucket");
+        } else {
+            tracing::info!("deleted the result document");
+        }
+        Ok(())
+    }
+}
+
+impl DeleteRepos {
+    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
+        let flags = Flags {
+            project: Some(self.project.clone()),
+            region: self.region.clone(),
+            ..Flags::default()
+        };
+        let settings = Settings::for_destroy(&flags, environment)?;
+        let project = settings.module.project.clone().unwrap_or_default();
+        if !self.dry_run && !self.yes && !std::io::stdin().is_terminal() {
+            let problem = Problem::input("delete-repos", "there is no terminal to ask on");
+            return Err(
+                Problems::from(problem.remedy("give --yes, or --dry-run to look first")).into(),
+            );
+        }
+        let aws = Aws::new(&settings);
+        let Some(host) = ecr_host(&settings, &aws).await? else {
+            return Ok(());
+        };
+        let ecr = aws.ecr(&host);
+        let plan = look(&ecr, &project, &BTreeSet::new(), self.all).await?;
+        if self.dry_run || plan.delete.is_empty() {
+            return Ok(());
+        }
+        if !self.yes && !is_confirmed(&project, plan.delete.len())? {
+            bail!("not confirmed, nothing was deleted");
+        }
+        execute(&plan, &ecr).await
+    }
+}
+
+async fn ecr_host(settings: &Settings, aws: &Arc<Aws>) -> anyhow::Result<Option<EcrHost>> {
+    Ok(match &settings.target {
+        Target::Given(Prefix::Ecr { host, .. }) => Some(host.clone()),
+        Target::Module { region, .. } => Some(aws.ecr_host(region).await?),
+        Target::Named | Target::Given(_) => None,
+    })
+}
+
+/// Plans, and shows the plan.
+async fn look(
+    ecr: &Ecr,
+    project: &str,
+    named: &BTreeSet<String>,
+    all: bool,
+) -> anyhow::Result<Plan> {
+    let tagged: Tagged = destroy::observe(ecr, project).await?;
+    let plan = destroy::plan(project, &tagged, named, all);
+    tracing::info!(
+        "repositories of the project {project}: {} to delete, {} to keep",
+        plan.delete.len(),
+        plan.keep.len()
+    );
+    for (word, list) in [("delete", &plan.delete), ("keep  ", &plan.keep)] {
+        for (name, reason) in list {
+            tracing::info!(repository = name, "  {word} {name}: {}", reason.words());
+        }
+    }
+    Ok(plan)
+}
+
+async fn execute(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
+    let mut failed = 0;
+    for (name, deleted) in destroy::execute(plan, ecr).await {
+        match deleted {
+            Ok(()) => tracing::info!(repository = name, "deleted {name}"),
+            Err(error) => {
+                failed += 1;
+                tracing::error!(repository = name, "cannot delete {name}: {error}");
+            }
+        }
+    }
+    if failed > 0 {
+        bail!(
+            "{failed} of {} repositories could not be deleted; run it again when the reason is mended",
+            plan.delete.len()
+        );
+    }
+    Ok(())
+}
+
+/// Has the project's name typed.
+fn is_confirmed(project: &str, count: usize) -> anyhow::Result<bool> {
+    let mut terminal = std::io::stderr();
+    write!(
+        terminal,
+        "Type the project's name to delete {count} repositories with all their images: "
+    )?;
+    terminal.flush()?;
+    let mut typed = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut typed)
+        .context("cannot read the answer")?;
+    Ok(typed.trim() == project)
+}

@@ -1,0 +1,260 @@
+//! How repositories of ECR are to be, as module parameters say.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+use super::environment::Parameters;
+use super::{Flags, OWNERSHIP_TAGS};
+
+/// How repositories of ECR are to be. What is not given stays as ECR has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repositories {
+    /// `CustomTags`: further tags, on repositories and the bucket.
+    pub tags: BTreeMap<String, String>,
+    /// `ImageTagMutability`: whether tags can never move.
+    pub immutable: Option<bool>,
+    /// `KmsKeyArn`: the key that encrypts; can only be set on creation.
+    pub kms_key: Option<String>,
+    /// `ScanOnPush`
+    pub scan_on_push: Option<bool>,
+    /// `LifecyclePolicy`, as JSON.
+    pub lifecycle_policy: Option<String>,
+    /// `RepositoryPolicy`, as JSON.
+    pub policy: Option<String>,
+    /// `BlobMounting`
+    pub blob_mounting: BlobMounting,
+}
+
+/// What to do about the account's setting that lets repositories share blobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BlobMounting {
+    /// Nothing.
+    #[default]
+    Leave,
+    /// Fail unless it is on.
+    Require,
+    /// Turn it on.
+    Enable,
+}
+
+/// What becomes of the repositories when the module is destroyed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// They stay.
+    #[default]
+    Retain,
+    /// They are deleted.
+    Destroy,
+}
+
+impl Repositories {
+    pub(super) fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Self {
+        let mut pick =
+            |flag_name, flag: &Option<String>, parameter, parse: fn(&str) -> Result<(), String>| {
+                let given = parameters.pick(flag_name, flag.as_deref(), parameter)?;
+                given.parse_with(problems, |text| {
+                    parse(text).map(|()| text.trim().to_owned())
+                })
+            };
+        let tags = pick("--custom-tags", &flags.custom_tags, "custom_tags", |text| {
+            tags(text).map(drop)
+        });
+        let mutability = pick(
+            "--image-tag-mutability",
+            &flags.image_tag_mutability,
+            "image_tag_mutability",
+            |text| is_immutable(text).map(drop),
+        );
+        let kms_key = pick("--kms-key-arn", &flags.kms_key_arn, "kms_key_arn", key_arn);
+        let scan = pick(
+            "--scan-on-push",
+            &flags.scan_on_push,
+            "scan_on_push",
+            |text| flag(text).map(drop),
+        );
+        let lifecycle_policy = pick(
+            "--lifecycle-policy",
+            &flags.lifecycle_policy,
+            "lifecycle_policy",
+            |text| document(text, "rules"),
+        );
+        let policy = pick(
+            "--repository-policy",
+            &flags.repository_policy,
+            "repository_policy",
+            |text| document(text, "Statement"),
+        );
+        let blob_mounting = pick(
+            "--blob-mounting",
+            &flags.blob_mounting,
+            "blob_mounting",
+            |text| mounting(text).map(drop),
+        );
+        Self {
+            tags: tags
+                .and_then(|text| self::tags(&text).ok())
+                .unwrap_or_default(),
+            immutable: mutability.and_then(|text| is_immutable(&text).ok()),
+            kms_key,
+            scan_on_push: scan.and_then(|text| flag(&text).ok()),
+            lifecycle_policy,
+            policy,
+            blob_mounting: blob_mounting
+                .and_then(|text| mounting(&text).ok())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Retention {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text.trim().to_uppercase().as_str() {
+            "" | "RETAIN" => Ok(Self::Retain),
+            "DESTROY" => Ok(Self::Destroy),
+            _ => Err(format!("`{text}` is neither RETAIN nor DESTROY")),
+        }
+    }
+}
+
+/// A JSON map of tags, within AWS's limits for them.
+fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let broken =
+        || format!("`{text}` is not a JSON map of texts, such as {{\"team\": \"platform\"}}");
+    let map: BTreeMap<String, Value> = serde_json::from_str(text).map_err(|_| broken())?;
+    map.into_iter()
+        .map(|(key, value)| {
+            let value = match value {
+                Value::String(text) => text,
+                Value::Bool(_) | Value::Number(_) => value.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => return Err(broken()),
+            };
+            if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
+                return Err(format!("the tag `{key}` is too long: AWS takes keys of 1 to 128 and values of up to 256 characters"));
+            }
+            if key.to_lowercase().starts_with("aws:") || OWNERSHIP_TAGS.contains(&key.as_str()) {
+                return Err(format!("the tag `{key}` is not free: it is set by AWS or by this module"));
+            }
+            Ok((key, value))
+        })
+        .collect()
+}
+
+fn is_immutable(text: &str) -> Result<bool, String> {
+    match text.trim().to_uppercase().as_str() {
+        "IMMUTABLE" => Ok(true),
+        "MUTABLE" => Ok(false),
+        _ => Err(format!("`{text}` is neither MUTABLE nor IMMUTABLE")),
+    }
+}
+
+/// `true` or `false`, as Seed-Farmer hands on YAML's.
+pub(super) fn flag(text: &str) -> Result<bool, String> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "yes" | "on" => Ok(true),
+        "false" | "no" | "off" => Ok(false),
+        _ => Err(format!("`{text}` is neither true nor false")),
+    }
+}
+
+fn key_arn(text: &str) -> Result<(), String> {
+    let parts: Vec<&str> = text.trim().splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "kms", _, _, resource] if resource.starts_with("key/") => Ok(()),
+        _ => Err(format!(
+            "`{text}` is not the ARN of a KMS key, arn:<partition>:kms:<region>:<account>:key/<id>"
+        )),
+    }
+}
+
+fn document(text: &str, key: &str) -> Result<(), String> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) if value.get(key).is_some() => Ok(()),
+        Ok(_) => Err(format!("it is not a policy: its JSON has no `{key}`")),
+        Err(error) => Err(format!("it is not JSON: {error}")),
+    }
+}
+
+fn mounting(text: &str) -> Result<BlobMounting, String> {
+    match text.trim().to_lowercase().as_str() {
+        "leave" => Ok(BlobMounting::Leave),
+        "require" => Ok(BlobMounting::Require),
+        "enable" => Ok(BlobMounting::Enable),
+        _ => Err(format!("`{text}` is none of leave, require, enable")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(vars: &[(&str, &str)]) -> (Repositories, Vec<Problem>) {
+        let vars = vars.iter().map(|(name, value)| {
+            (
+                format!("SEEDFARMER_PARAMETER_{name}").into(),
+                (*value).into(),
+            )
+        });
+        let environment = super::super::Environment::from_vars(vars);
+        let mut problems = Vec::new();
+        let repositories =
+            Repositories::new(&Flags::default(), &environment.parameters, &mut problems);
+        (repositories, problems)
+    }
+
+    #[test]
+    fn parameters_are_read_as_seed_farmer_hands_them_on() {
+        let (repositories, problems) = read(&[
+            ("CUSTOM_TAGS", r#"{"team": "platform", "cost": 12}"#),
+            ("IMAGE_TAG_MUTABILITY", "immutable"),
+            ("SCAN_ON_PUSH", "true"),
+            ("KMS_KEY_ARN", "arn:aws:kms:eu-west-1:123456789012:key/abc"),
+            ("LIFECYCLE_POLICY", r#"{"rules": []}"#),
+            ("BLOB_MOUNTING", "Enable"),
+        ]);
+        assert_eq!(problems, []);
+        assert_eq!(repositories.tags["cost"], "12");
+        assert_eq!(
+            (repositories.immutable, repositories.scan_on_push),
+            (Some(true), Some(true))
+        );
+        assert_eq!(repositories.blob_mounting, BlobMounting::Enable);
+        assert_eq!(read(&[]).0, Repositories::default());
+    }
+
+    #[test]
+    fn every_bad_value_names_its_parameter_as_the_manifest_writes_it() {
+        let (_, problems) = read(&[
+            ("CUSTOM_TAGS", r#"{"SeedFarmerProjectName": "x"}"#),
+            ("IMAGE_TAG_MUTABILITY", "sometimes"),
+            ("SCAN_ON_PUSH", "maybe"),
+            ("KMS_KEY_ARN", "alias/x"),
+            ("LIFECYCLE_POLICY", "[]"),
+            ("REPOSITORY_POLICY", "{"),
+            ("BLOB_MOUNTING", "yes"),
+        ]);
+        let places: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.place.as_str())
+            .collect();
+        let names = [
+            "CustomTags",
+            "ImageTagMutability",
+            "KmsKeyArn",
+            "ScanOnPush",
+            "LifecyclePolicy",
+            "RepositoryPolicy",
+            "BlobMounting",
+        ];
+        assert_eq!(places, names.map(|name| format!("parameter {name}")));
+    }
+
+    #[test]
+    fn only_retain_and_destroy_say_what_becomes_of_repositories() {
+        assert_eq!(Retention::parse(" destroy "), Ok(Retention::Destroy));
+        assert_eq!(Retention::parse("Retain"), Ok(Retention::Retain));
+        assert!(Retention::parse("delete").is_err());
+    }
+}
