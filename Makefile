@@ -1,7 +1,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint ci interop quickstart advisories
+.PHONY: help test lint module-lint dist ci interop quickstart advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,14 +17,21 @@ lint: ## Formatting, clippy, and (with cargo-deny) bans, licences and sources
 	else \
 		echo "lint: cargo-deny is not installed, so bans, licences and sources are not checked" >&2; \
 	fi
+	@$(MAKE) --no-print-directory module-lint
 
-interop: ## Against real registries and clients, as far as this machine has them
+module-lint: ## What Seed-Farmer reads: deployspec, scripts, template and its permissions
+	bash tests/module/run.sh
+
+interop: ## Against docker-registry, skopeo and Helm, which it installs if need be
 	bash tests/interop/run.sh
 
 quickstart: ## Runs examples/quickstart.rs
-	$(CARGO) run --quiet --locked --example quickstart
+	$(CARGO) run --release --example quickstart
 
 ci: lint test interop quickstart ## What CI runs
+
+dist: ## Portable binaries into bin/, with their checksums; ARCH="x86_64 aarch64"
+	bash scripts/dist.sh $(ARCH)
 
 advisories: ## Known vulnerabilities of the dependencies; needs cargo-deny and the network
 	$(CARGO) deny --locked check advisories

@@ -51,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
 fn push_images(registry: &Registry) -> std::io::Result<String> {
     let one = Image::new;
     let two = || one().platform("linux/amd64").platform("linux/arm64/v8");
-    // The base is the same in all: it crosses the wire once.
+    // The same base layer in all of them.
     let based = |image: Image| image.base(1_500_000, 1);
     let zstd = |image: Image| image.layer_as(media::LAYER_ZSTD, 60_000, 2);
     let plain_tar = |image: Image| image.layer_as(media::LAYER_TAR, 10_240, 3);

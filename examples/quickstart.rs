@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let inventory = Inventory::read(&DataFiles::new(&flags, &environment)?)?;
 
     // The doors to the outside. AWS is asked only where the target is ECR.
-    let aws = Aws::new(settings.aws.clone(), &settings.module);
+    let aws = Aws::new(&settings);
     let http = Http::new(&settings.network, Credentials::default())?;
     let stores = Arc::new(Stores::new(Arc::new(http), aws));
 
@@ -129,7 +129,7 @@ fn show_folder(folder: &Path) -> anyhow::Result<()> {
         "  data/                    the two data files: which charts, and where they name images"
     );
     println!(
-        "  mirror/                  {blobs} blobs, {}: an OCI image layout, which skopeo, crane, oras and podman read",
+        "  mirror/                  {blobs} blobs, {}: an OCI image layout",
         progress::bytes(bytes)
     );
     println!("  replication_result.json  the Helm values of all charts");

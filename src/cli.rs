@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::http::{Basic, Credentials, Http, source_secret};
@@ -57,7 +59,7 @@ Exit codes: 0 done; 1 something failed, nothing was published; 2 bad input, noth
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Deploy(deploy::Deploy),
+    Deploy(Box<deploy::Deploy>),
     Plan(plan::Plan),
     Copy(copy::Copy),
     Destroy(destroy::Destroy),
@@ -235,13 +237,51 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// How long a command may take to end in good order once it was asked to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs a command until it ends or the process is asked to stop.
 async fn run(command: &Command, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
-    match command {
-        Command::Deploy(args) => args.run(environment, screen).await,
-        Command::Plan(args) => args.run(environment).await,
-        Command::Copy(args) => args.run(environment, screen).await,
-        Command::Destroy(args) => args.run(environment).await,
-        Command::DeleteRepos(args) => args.run(environment).await,
+    let stop = CancellationToken::new();
+    let work = async {
+        match command {
+            Command::Deploy(args) => args.run(environment, screen, &stop).await,
+            Command::Plan(args) => args.run(environment).await,
+            Command::Copy(args) => args.run(environment, screen, &stop).await,
+            Command::Destroy(args) => args.run(environment).await,
+            Command::DeleteRepos(args) => args.run(environment).await,
+        }
+    };
+    let stopped = async {
+        asked_to_stop().await;
+        stop.cancel();
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = work => result,
+        () = stopped => anyhow::bail!("stopped before the end"),
+    }
+}
+
+/// Comes when the process is asked to stop: SIGINT, or SIGTERM as CodeBuild sends it.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let signals = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        );
+        if let (Ok(mut terminate), Ok(mut interrupt)) = signals {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -263,10 +303,12 @@ struct Session {
     stores: Arc<Stores>,
     /// Credentials of the secret that the settings name, by host.
     secret: BTreeMap<String, Basic>,
+    /// Comes when the run shall end.
+    stop: CancellationToken,
 }
 
 impl Session {
-    fn open(settings: Settings) -> anyhow::Result<Self> {
+    fn open(settings: Settings, stop: &CancellationToken) -> anyhow::Result<Self> {
         let aws = Aws::new(&settings);
         let stores = open_stores(&settings, &settings.network, &aws, BTreeMap::new())?;
         Ok(Self {
@@ -274,14 +316,19 @@ impl Session {
             aws,
             stores,
             secret: BTreeMap::new(),
+            stop: stop.clone(),
         })
     }
 
     /// The same with the credentials of the secret that the settings name, for the hosts of an
     /// inventory that they are for.
-    async fn for_inventory(settings: Settings, inventory: &Inventory) -> anyhow::Result<Self> {
+    async fn for_inventory(
+        settings: Settings,
+        inventory: &Inventory,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
         let Some(name) = settings.secret.clone() else {
-            return Self::open(settings);
+            return Self::open(settings, stop);
         };
         let aws = Aws::new(&settings);
         let place = format!("parameter HelmRepoSecretName ({})", name.name);
@@ -312,6 +359,7 @@ impl Session {
             aws,
             stores,
             secret,
+            stop: stop.clone(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::plan::{self, Kind, Source};
 use crate::problem::{Problem, Problems};
@@ -54,12 +55,13 @@ impl Copy {
         &self,
         environment: &Environment,
         screen: &Screen,
+        stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let settings = Settings::without_target(&self.network.flags(), environment);
         let pairs = self.pairs().map_err(Problems::from);
         let (settings, pairs) = Problems::both(settings, pairs)?;
         let copies = copies(&pairs)?;
-        let session = Session::open(settings)?;
+        let session = Session::open(settings, stop)?;
         super::deploy::copy_all(&session, screen, &copies, self.out.as_deref())
             .await
             .map(drop)

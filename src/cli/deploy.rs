@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio_util::sync::CancellationToken;
 
 use crate::aws::Ecr;
 use crate::charts;
@@ -40,6 +41,7 @@ impl Deploy {
         &self,
         environment: &Environment,
         screen: &Screen,
+        stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         let (settings, inventory) = super::read(
@@ -47,7 +49,7 @@ impl Deploy {
             environment,
         )?;
         let publication = publication(&settings)?;
-        let session = Session::for_inventory(settings, &inventory).await?;
+        let session = Session::for_inventory(settings, &inventory, stop).await?;
         let prefix = session.prefix().await?;
         let (settings, stores) = (&session.settings, &session.stores);
 
@@ -123,7 +125,9 @@ pub(super) async fn copy_all(
         settings.network.jobs,
         events,
     );
-    let outcomes = engine.run(copies, stopped()).await;
+    let outcomes = engine
+        .run(copies, session.stop.clone().cancelled_owned())
+        .await;
     drop(heartbeat);
     progress.end();
 
@@ -163,25 +167,4 @@ pub(super) async fn copy_all(
         totals.failed,
         totals.artifacts
     );
-}
-
-/// Comes when the process is asked to stop: SIGINT, or SIGTERM as CodeBuild sends it.
-async fn stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut interrupt)) = (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-        ) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::charts;
 use crate::observe::{Seen, observe};
@@ -36,7 +37,8 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         let (settings, inventory) = super::read(&self.data.flags(&self.network), environment)?;
-        let session = Session::for_inventory(settings, &inventory).await?;
+        let session =
+            Session::for_inventory(settings, &inventory, &CancellationToken::new()).await?;
         let prefix = session.prefix().await?;
         let charts = charts::fetch(&inventory, &session.stores).await?;
         let plan = plan::Plan::new(&inventory, &charts, &prefix)?;

@@ -162,6 +162,10 @@ impl Error {
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         match &*self.reason {
+            Reason::Status { .. } if self.has_code("TAG_INVALID") => Some(
+                "the tag names other content there and its repository lets no tag move: delete the tag at the target, \
+                 or make the repository's tags mutable",
+            ),
             Reason::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Some(
                     "check the credentials for this host (~/.docker/config.json) and what they may read or write",

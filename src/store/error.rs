@@ -59,6 +59,9 @@ pub enum Error {
         /// The number that had come when this was noticed.
         found: u64,
     },
+    /// An upload whose authorization ran out on the way; there is a new one for the next try.
+    #[error("the authorization ran out during the upload")]
+    Expired(#[source] http::Error),
     /// A blob that the other side stopped giving; what is wrong is told there.
     #[error("the blob broke off at its source")]
     BrokenOff,
@@ -82,7 +85,9 @@ impl Error {
         match self {
             Self::Http(error) => error.class(),
             // What was damaged on the way may come whole the next time.
-            Self::Digest { .. } | Self::Length { .. } | Self::BrokenOff => Class::Transient(None),
+            Self::Digest { .. } | Self::Length { .. } | Self::BrokenOff | Self::Expired(_) => {
+                Class::Transient(None)
+            }
             Self::File { .. } | Self::Layout { .. } | Self::Manifest { .. } | Self::Aws(_) => {
                 Class::Permanent
             }

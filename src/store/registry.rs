@@ -220,7 +220,18 @@ impl Repository {
                 .body(manifest.bytes.clone())
         };
         // No look at Location: ECR sends none.
-        self.send(Access::Push, put).await.map(drop)
+        match (self.send(Access::Push, put).await, which) {
+            (Ok(_), _) => Ok(()),
+            // ECR refuses to write a tag that cannot move even with the content it has, so a write whose
+            // answer was lost looks like a conflict. Only another digest is one.
+            (Err(Error::Http(error)), Which::Tag(_)) if error.has_code("TAG_INVALID") => {
+                match self.find_manifest(which, Access::Push).await? {
+                    Some(digest) if digest == manifest.digest => Ok(()),
+                    _ => Err(error.into()),
+                }
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 }
 

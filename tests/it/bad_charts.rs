@@ -51,9 +51,9 @@ async fn missing_values_of_all_charts_come_at_once_with_the_nearest_that_exist()
         "nearest: `image.registry`",
         "default.yaml:9: charts.app.images.main.repository",
         "`image.repository`",
-        "default.yaml:16: charts.other.images.controller.repository: other 1.0.0",
+        "default.yaml:17: charts.other.images.controller.repository: other 1.0.0",
         "`controller.image.repository`",
-        "default.yaml:17: charts.other.images.controller.tag",
+        "default.yaml:18: charts.other.images.controller.tag",
         "`appVersion`",
     ]);
     Ok(())
@@ -237,5 +237,35 @@ async fn an_override_of_a_part_that_the_image_has_not_is_refused() -> Result {
         "the chart has no image `ap`",
         "`app`",
     ]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_charts_for_one_target_are_a_conflict_unless_they_are_the_same() -> Result {
+    let one = ChartRepository::start(vec![app()]).await?;
+    let same = ChartRepository::start(vec![app()]).await?;
+    let other = ChartRepository::start(vec![app().app_version("8")]).await?;
+    let default = "charts:
+  one: {name: app, repository: https://one.corp/charts, version: 1.0.0}
+  two: {name: app, repository: https://two.corp/charts, version: 1.0.0}
+";
+    for (two, code) in [(&same, 0), (&other, 2)] {
+        for repository in [&one, two] {
+            for file in ["index.yaml", "app-1.0.0.tgz"] {
+                let bytes = repository.file(file).expect("a file");
+                repository.set_file(&format!("charts/{file}"), bytes);
+            }
+        }
+        let run = Data::new(default, "ami: {}\n").plan();
+        let run = run.endpoint("one.corp", &one.url());
+        let run = run.endpoint("two.corp", &two.url()).run().await.ended(code);
+        if code == 2 {
+            run.left_nothing().said(&[
+                "target.corp/idf-charts/app:1.0.0: two sources for one target",
+                "https://one.corp/charts/app:1.0.0 (for one)",
+                "https://two.corp/charts/app:1.0.0 (for two)",
+            ]);
+        }
+    }
     Ok(())
 }

@@ -2,27 +2,29 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::run::Run;
 
 /// A folder with `default.yaml` and `1.34.yaml`.
-pub(crate) struct Data(TempDir);
+pub(crate) struct Data(Arc<TempDir>);
 
 impl Data {
     pub(crate) fn new(default: &str, version: &str) -> Self {
-        let data = Self(tempfile::tempdir().expect("a temporary folder"));
+        let data = Self(Arc::new(tempfile::tempdir().expect("a temporary folder")));
         data.file("default.yaml", default)
             .file("1.34.yaml", version)
     }
 
     /// Nothing but images, each under the key `image<n>`.
     pub(crate) fn images(images: &[&str]) -> Self {
-        let lines = images.iter().enumerate();
-        let lines: String = lines
+        let images = images.iter().enumerate();
+        let lines: Vec<String> = images
             .map(|(number, image)| format!("  image{number}: \"{image}\"\n"))
             .collect();
+        let lines = lines.concat();
         Self::new(
             &format!("additional_images:\n{lines}"),
             "ami: {version: 1.34.0}\n",
@@ -56,7 +58,12 @@ impl Data {
 
     pub(crate) fn run_version(&self, command: &str, version: &str) -> Run {
         let run = Run::new().args([command, "--eks-version", version]);
-        run.arg("--data-dir").arg(self.path()).out()
+        self.given_to(run).out()
+    }
+
+    /// The run with `--data-dir`.
+    pub(crate) fn given_to(&self, run: Run) -> Run {
+        run.arg("--data-dir").arg(self.path()).needs(&self.0)
     }
 
     /// Plans for a registry that nobody asks.

@@ -2,13 +2,25 @@
 
 #![forbid(unsafe_code)]
 
+mod charts;
+mod commands;
+mod content;
 mod corpus;
 mod data;
+mod publishing;
 mod run;
+mod stopping;
 
+mod access;
 mod bad_charts;
 mod bad_input;
+mod copying;
 mod data_files;
+mod ecr;
+mod failing;
+mod layout;
+mod local_charts;
+mod observing;
 mod parity;
 
 /// What a test gives back.

@@ -109,9 +109,9 @@ async fn our_data_plans_every_version() -> Result {
             "image: {repository: registry.k8s.io/autoscaling/cluster-autoscaler, tag: v0}\n",
         );
         let file = chart.file_name();
-        entries.push_str(&format!(
-            "  - {{name: cluster-autoscaler, version: {version}, urls: [{file}]}}\n"
-        ));
+        let entry =
+            format!("  - {{name: cluster-autoscaler, version: {version}, urls: [{file}]}}\n");
+        entries.push_str(&entry);
         corpus
             .server
             .set_file(&format!("{folder}/{file}"), chart.archive());

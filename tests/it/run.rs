@@ -4,19 +4,21 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The longest that a run may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A run to be made. It sees no variable of the test's own environment, works in an empty folder and
 /// has an empty home.
 pub(crate) struct Run {
     command: Command,
     dir: TempDir,
+    needed: Option<Arc<TempDir>>,
 }
 
 /// A run under way. It is killed when it takes too long or nobody waits for it.
@@ -24,6 +26,7 @@ pub(crate) struct Running {
     child: Child,
     dir: TempDir,
     started: Instant,
+    _needed: Option<Arc<TempDir>>,
 }
 
 /// A run that came to its end by itself.
@@ -47,7 +50,11 @@ impl Run {
             .env("HOME", dir.path().join("home"))
             .current_dir(dir.path().join("work"))
             .stdin(Stdio::null());
-        Self { command, dir }
+        Self {
+            command,
+            dir,
+            needed: None,
+        }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -98,6 +105,12 @@ impl Run {
         self.arg("--out").arg(out)
     }
 
+    /// Keeps a folder until the run has ended.
+    pub(crate) fn needs(mut self, folder: &Arc<TempDir>) -> Self {
+        self.needed = Some(Arc::clone(folder));
+        self
+    }
+
     pub(crate) fn start(mut self) -> Running {
         let file = |name: &str| File::create(self.dir.path().join(name)).expect("a file");
         self.command.stdout(file("stdout")).stderr(file("stderr"));
@@ -105,6 +118,7 @@ impl Run {
             child: self.command.spawn().expect("the binary starts"),
             dir: self.dir,
             started: Instant::now(),
+            _needed: self.needed,
         }
     }
 
@@ -127,6 +141,19 @@ impl Running {
             .args(["-TERM", &self.child.id().to_string()])
             .status();
         assert!(status.is_ok_and(|status| status.success()));
+    }
+
+    /// Waits for something to happen while it runs.
+    pub(crate) async fn until(&self, what: &str, happened: impl Fn() -> bool) {
+        while !happened() {
+            let text = || self.text("stderr");
+            assert!(
+                self.started.elapsed() < LIMIT,
+                "not in time: {what}\n{}",
+                text()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) async fn finish(mut self) -> Finished {

@@ -55,18 +55,30 @@ impl Repository {
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, descriptor.size)
             .body(Body::wrap_stream(blob));
+        let (auth, scope) = (&self.registry.auth, self.scope(Access::Push));
         // Some registries hand uploads to a storage host; our credentials are not for that one.
-        if same_origin(&session, response.url()) {
-            let header = self
-                .registry
-                .auth
-                .header(http, &self.scope(Access::Push))
-                .await?;
-            put = header
-                .into_iter()
-                .fold(put, |put, header| put.header(AUTHORIZATION, header));
+        let header = if same_origin(&session, response.url()) {
+            auth.header(http, &scope).await?
+        } else {
+            None
+        };
+        put = header
+            .iter()
+            .fold(put, |put, header| put.header(AUTHORIZATION, header));
+        match self.watch(put, &sent).await {
+            // The bytes are gone: the next try reads them again, with a new token.
+            Err(Error::Http(error)) if header.is_some() && auth.is_refusal(&error) => {
+                let challenges = error.headers().cloned().unwrap_or_default();
+                let renewed = auth
+                    .renew(http, &scope, &challenges, header.as_ref())
+                    .await?;
+                Err(match renewed {
+                    Some(_) => Error::Expired(error),
+                    None => error.into(),
+                })
+            }
+            result => result,
         }
-        self.watch(put, &sent).await
     }
 
     /// Waits for the answer as long as bytes move.

@@ -1,0 +1,315 @@
+//! Sources and targets that misbehave: what passes is outlived, what stays is told, and no tag ever
+//! names what is not whole.
+
+use lab::faults::{Fault, Rule};
+use lab::image::Image;
+use lab::registry::Registry;
+
+use super::Result;
+use super::content::{assert_same, mirrored};
+use super::data::Data;
+use super::run::Run;
+
+fn image() -> Image {
+    Image::new().layer(20_000, 1).layer(30_000, 2)
+}
+
+#[tokio::test]
+async fn a_missing_source_image_fails_alone_and_nothing_is_published() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let there = image().push(&source, "team/there", "1")?;
+    let data = Data::images(&[
+        "quay.io/team/gone:1",
+        "quay.io/team/there:1",
+        "quay.io/team/there:2",
+    ]);
+    let run = data.deploy(&target).endpoint("quay.io", &source.url());
+    let failed = run.run().await.ended(1);
+
+    assert_same(&source, &there, &target, "1");
+    assert_eq!(target.tags(&mirrored("team/there")), ["1"]);
+    assert_eq!(target.tags(&mirrored("team/gone")), Vec::<String>::new());
+    assert_eq!(
+        failed.files(),
+        ["replication_report.json", "updated_images.json"]
+    );
+    assert_eq!(failed.report_of("team/there:1")["done"], "copied");
+    for gone in ["team/gone:1", "team/there:2"] {
+        let report = failed.report_of(gone);
+        assert_eq!(report["done"], "failed");
+        assert!(
+            report["error"]
+                .to_string()
+                .contains(&format!("quay.io/{gone}")),
+            "{report}"
+        );
+    }
+    failed.said(&[
+        "quay.io/team/gone:1",
+        "(for image0)",
+        "2 of 3 artifacts failed",
+        "nothing was published",
+    ]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn wrong_bytes_never_arrive_and_the_source_is_blamed() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let pushed = image().push(&source, "team/blob", "1")?;
+    image().push(&source, "team/manifest", "1")?;
+    let whole = image().push(&source, "team/whole", "1")?;
+    let faults = source.faults();
+    faults.add(Rule::new(Fault::Corrupt { at: 15_000 }).on("GET", "team/blob/blobs/"));
+    faults.add(Rule::new(Fault::Corrupt { at: 30 }).on("GET", "team/manifest/manifests/"));
+    let data = Data::images(&[
+        "quay.io/team/blob:1",
+        "quay.io/team/manifest:1",
+        "quay.io/team/whole:1",
+    ]);
+    let run = data.deploy(&target).args(["--tries", "2"]);
+    let failed = run.endpoint("quay.io", &source.url()).run().await.ended(1);
+
+    assert_same(&source, &whole, &target, "1");
+    for repository in ["team/blob", "team/manifest"] {
+        assert_eq!(target.tags(&mirrored(repository)), Vec::<String>::new());
+        assert_eq!(
+            target.manifests(&mirrored(repository)),
+            Vec::<String>::new()
+        );
+        let report = failed.report_of(&format!("{repository}:1"));
+        assert_eq!(report["done"], "failed");
+        let error = report["error"].to_string();
+        for word in ["source", "sha256:", "damaged"] {
+            assert!(error.contains(word), "`{word}` is missing in {error}");
+        }
+    }
+    for blob in &pushed.blobs {
+        let arrived = target.blob(&mirrored("team/blob"), &blob.digest);
+        assert!(arrived.is_none() || arrived == source.blob("team/blob", &blob.digest));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn too_many_and_too_few_bytes_are_refused() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let pushed = image().push(&source, "team/app", "1")?;
+    let layer = pushed
+        .blobs
+        .iter()
+        .find(|blob| blob.size == 30_000)
+        .expect("a layer");
+    let path = format!("/blobs/{}", layer.digest);
+    for body in [vec![b'x'; 30_001], vec![b'x'; 29_999]] {
+        source.faults().clear();
+        let body = String::from_utf8(body)?;
+        source
+            .faults()
+            .add(Rule::new(Fault::status(200).body(&body)).on("GET", &path));
+        let run = Data::images(&["quay.io/team/app:1"]).deploy(&target);
+        let run = run
+            .args(["--tries", "1"])
+            .endpoint("quay.io", &source.url());
+        let failed = run.run().await.ended(1);
+        assert_eq!(target.tags(&mirrored("team/app")), Vec::<String>::new());
+        let error = failed.report_of("team/app:1")["error"].to_string();
+        assert!(
+            error.contains("source") && error.contains("30000 bytes"),
+            "{error}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_passes_is_outlived() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let busy = || Fault::status(429).header("Retry-After", "1");
+    let faults = [
+        (
+            "truncated",
+            true,
+            Fault::Truncate { after: 1000 },
+            "GET",
+            "/blobs/",
+        ),
+        (
+            "corrupted",
+            true,
+            Fault::Corrupt { at: 10 },
+            "GET",
+            "/blobs/",
+        ),
+        ("busy", true, busy(), "GET", "/manifests/"),
+        ("cut", true, Fault::Reset, "HEAD", "/manifests/"),
+        (
+            "unwell",
+            false,
+            Fault::status(503),
+            "POST",
+            "/blobs/uploads/",
+        ),
+        (
+            "dropped",
+            false,
+            Fault::DropUpload { after: 5000 },
+            "PUT",
+            "/blobs/uploads/",
+        ),
+        (
+            "unheard",
+            false,
+            Fault::LoseAnswer,
+            "PUT",
+            "/blobs/uploads/",
+        ),
+        ("unheard2", false, Fault::LoseAnswer, "PUT", "/manifests/"),
+        ("throttled", false, busy(), "PUT", "/manifests/"),
+    ];
+    let (mut names, mut all) = (Vec::new(), Vec::new());
+    for (name, at_source, fault, method, path) in faults {
+        all.push(image().push(&source, &format!("team/{name}"), "1")?);
+        names.push(format!("quay.io/team/{name}:1"));
+        let faults = if at_source {
+            source.faults()
+        } else {
+            target.faults()
+        };
+        faults.add(
+            Rule::new(fault)
+                .on(method, &format!("/{name}{path}"))
+                .times(1),
+        );
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let run = Data::images(&names).deploy(&target);
+    run.endpoint("quay.io", &source.url()).run().await.ended(0);
+    for pushed in &all {
+        assert_same(&source, pushed, &target, "1");
+    }
+    assert_eq!(
+        source.faults().injected().len() + target.faults().injected().len(),
+        9
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_target_that_refuses_is_named_and_keeps_no_tag() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    let other = image().push(&source, "team/other", "1")?;
+    let refusal =
+        Fault::status(403).body(r#"{"errors":[{"code":"DENIED","message":"no pushes here"}]}"#);
+    target
+        .faults()
+        .add(Rule::new(refusal).on("PUT", "team/app/manifests/1"));
+    let data = Data::images(&["quay.io/team/app:1", "quay.io/team/other:1"]);
+    let failed = data
+        .deploy(&target)
+        .endpoint("quay.io", &source.url())
+        .run()
+        .await
+        .ended(1);
+    assert_same(&source, &other, &target, "1");
+    assert_eq!(target.tags(&mirrored("team/app")), Vec::<String>::new());
+    let tries = target.wire().count("PUT", "team/app/manifests/1");
+    assert_eq!(tries, 1, "what is refused for good is not tried again");
+    failed.said(&["target", "DENIED", "no pushes here", "credentials"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_more_tries_are_made_than_allowed() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    target
+        .faults()
+        .add(Rule::new(Fault::status(500)).on("PUT", "/manifests/"));
+    let run = Data::images(&["quay.io/team/app:1"]).deploy(&target);
+    let run = run
+        .args(["--tries", "3"])
+        .endpoint("quay.io", &source.url());
+    run.run().await.ended(1).said(&["target", "500"]);
+    assert_eq!(target.wire().count("PUT", "/manifests/"), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_failed_run_sent_is_not_sent_again() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let pushed = image().push(&source, "team/app", "1")?;
+    target.faults().add(
+        Rule::new(Fault::status(404))
+            .on("PUT", "/manifests/")
+            .times(1),
+    );
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = || data.deploy(&target).endpoint("quay.io", &source.url());
+    run().run().await.ended(1);
+    assert_eq!(
+        target.wire().count("POST", "/blobs/uploads/"),
+        pushed.blobs.len()
+    );
+    target.wire().clear();
+    run().run().await.ended(0);
+    assert_eq!(target.wire().count("POST", "/blobs/uploads/"), 0);
+    assert_same(&source, &pushed, &target, "1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_manifest_is_refused_with_a_verdict() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let old = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    source.put_manifest("team/old", "1", old, r#"{"schemaVersion":1}"#);
+    source.put_manifest("team/page", "1", "text/html", "<html>Sign in</html>");
+    let data = Data::images(&["quay.io/team/old:1", "quay.io/team/page:1"]);
+    let run = data.deploy(&target).endpoint("quay.io", &source.url());
+    let failed = run.run().await.ended(1);
+    assert!(
+        failed.report_of("old:1")["error"]
+            .to_string()
+            .contains("schema 1")
+    );
+    assert_eq!(failed.report_of("page:1")["done"], "failed");
+    assert_eq!(target.repositories(), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_output_folder_that_cannot_be_is_noticed_before_anything_is_copied() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run =
+        data.given_to(Run::new().args(["deploy", "--eks-version", "1.34", "--out", "/dev/null/x"]));
+    let run = run
+        .arg("--registry-prefix")
+        .arg(format!("{}/mirror/", target.host()));
+    run.endpoint("quay.io", &source.url())
+        .run()
+        .await
+        .ended(1)
+        .said(&["/dev/null/x"]);
+    assert_eq!(target.wire().requests().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_index_with_a_child_that_is_gone_fails_and_gets_no_tag() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let index = Image::new()
+        .platform("linux/amd64")
+        .platform("linux/arm64")
+        .layer(100, 1);
+    let pushed = index.push(&source, "team/app", "1")?;
+    let child = &pushed.manifests[1].digest;
+    source.remove_manifest("team/app", child);
+    let run = Data::images(&["quay.io/team/app:1"]).deploy(&target);
+    let failed = run.endpoint("quay.io", &source.url()).run().await.ended(1);
+    assert_eq!(target.tags(&mirrored("team/app")), Vec::<String>::new());
+    failed.said(&["source", child]);
+    Ok(())
+}

@@ -1,0 +1,235 @@
+"""scripts/get-replicator.sh: where it takes the program from, and what it refuses. Needs bash, curl and openssl."""
+
+import base64
+import hashlib
+import http.server
+import json
+import os
+import platform
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+MODULE = Path(__file__).resolve().parents[2]
+BINARY = f"replicator-linux-{platform.machine()}"
+PROGRAM = b"#!/bin/sh\necho replicator 9.9.9\n"
+SUM = hashlib.sha256(PROGRAM).hexdigest()
+# What a password may hold that means something to curl's configuration or to a shell.
+PASSWORD = 'mark"ed\\ $ecret\'#'
+
+# In the place of the AWS CLI and of cargo.
+AWS = """#!/bin/sh
+case "$1 $2" in
+"secretsmanager get-secret-value") cat "$HOME/secret" ;;
+"s3 cp") cp "$HOME/object" "$5" ;;
+*) exit 64 ;;
+esac
+"""
+CARGO = """#!/bin/sh
+mkdir -p "$CARGO_TARGET_DIR/release"
+printf '#!/bin/sh\\necho replicator built\\n' >"$CARGO_TARGET_DIR/release/replicator"
+"""
+# Writes down all arguments of curl, and runs it.
+CURL = """#!/bin/sh
+echo "$@" >>"$HOME/curl-arguments"
+exec {curl} "$@"
+"""
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        wanted = "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+        if self.path.startswith("/private/") and self.headers.get("Authorization") != wanted:
+            self.send_error(401)
+            return
+        if "missing" in self.path:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(PROGRAM)
+
+    def log_message(self, *_):
+        pass
+
+
+class GetReplicator(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.certificate = f"{cls.folder.name}/certificate.pem"
+        key = f"{cls.folder.name}/key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+             "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cls.certificate],
+            check=True, capture_output=True)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cls.certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cls.addClassCleanup(server.server_close)
+        cls.addClassCleanup(server.shutdown)
+        cls.url = f"https://localhost:{server.server_address[1]}"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home = Path(folder.name) / "home"
+        self.module = Path(folder.name) / "module"
+        self.tools = Path(folder.name) / "tools"
+        for made in (self.home, self.module / "bin", self.module / "scripts", self.tools):
+            made.mkdir(parents=True)
+        shutil.copy(MODULE / "scripts/get-replicator.sh", self.module / "scripts")
+        (self.module / "Cargo.toml").write_text('[package]\nname = "x"\nversion = "9.9.9"\n\n[lib]\nname = "y"\n')
+        self.tool("aws", AWS)
+        self.tool("curl", CURL.format(curl=shutil.which("curl")))
+        (self.tools / "python3").symlink_to(sys.executable)
+        for name in ("bash", "sha256sum", "sed", "uname", "mktemp", "mkdir", "rm", "mv", "cp", "chmod",
+                     "dirname", "cat", "sh"):
+            (self.tools / name).symlink_to(shutil.which(name))
+
+    def tool(self, name, text):
+        path = self.tools / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def pin(self, value):
+        (self.module / "bin/SHA256SUMS").write_text(f"# a remark\n{'0' * 64}  another\n{value}  {BINARY}\n")
+
+    def bundle(self, program=PROGRAM):
+        (self.module / "bin" / BINARY).write_bytes(program)
+
+    def run_script(self, *arguments, **parameters):
+        environment = {"HOME": str(self.home), "PATH": str(self.tools), "CURL_CA_BUNDLE": self.certificate,
+                       "no_proxy": "*"}
+        environment |= {f"SEEDFARMER_PARAMETER_{name}": value for name, value in parameters.items()}
+        script = self.module / "scripts/get-replicator.sh"
+        done = subprocess.run(["bash", "-x", str(script), *arguments], env=environment, text=True, timeout=60,
+                              stdin=subprocess.DEVNULL, capture_output=True, cwd="/", check=False)
+        said = done.stdout + done.stderr
+        self.assertNotIn("ecret'", said)
+        self.assertEqual(list((self.home / ".replicator/bin").glob("download.*")), [])
+        return done.returncode, said
+
+    def installed(self):
+        program = self.home / ".replicator/bin/replicator"
+        if not program.exists():
+            return None
+        return subprocess.run([program], text=True, capture_output=True, check=True).stdout.strip()
+
+    def gets(self, *arguments, **parameters):
+        code, said = self.run_script(*arguments, **parameters)
+        self.assertEqual(code, 0, said)
+        return said
+
+    def refuses(self, *arguments, **parameters):
+        code, said = self.run_script(*arguments, **parameters)
+        self.assertEqual(code, 1, said)
+        self.assertIsNone(self.installed())
+        return said
+
+    def test_a_bundled_program_with_its_sum_comes_first(self):
+        self.pin(SUM)
+        self.bundle()
+        said = self.gets(REPLICATOR_DISTRO_URL=f"{self.url}/missing")
+        self.assertIn(f"replicator 9.9.9 from bin/{BINARY}", said)
+        self.assertEqual(self.installed(), "replicator 9.9.9")
+
+    def test_a_bundled_program_without_its_sum_does_not_run(self):
+        self.tool("cargo", CARGO)
+        self.bundle(b"#!/bin/sh\ntouch $HOME/ran\n")
+        self.assertIn("refused, because no SHA-256 is pinned", self.refuses())
+        self.pin(SUM)
+        self.assertIn("refused, its SHA-256 is", self.refuses())
+        self.assertFalse((self.home / "ran").exists())
+
+    def test_a_program_that_does_not_run_is_not_installed(self):
+        program = b"#!/bin/sh\nexit 1\n"
+        self.pin(hashlib.sha256(program).hexdigest())
+        self.bundle(program)
+        self.assertIn("does not run on this machine", self.refuses())
+
+    def test_an_address_needs_a_sum(self):
+        url = f"{self.url}/replicator?X-Signature=private"
+        said = self.refuses(REPLICATOR_DISTRO_URL=url)
+        self.assertIn("ReplicatorDistroSha256", said)
+        said += self.refuses(REPLICATOR_DISTRO_URL=url, REPLICATOR_DISTRO_SHA256="1" * 64)
+        said += self.refuses(REPLICATOR_DISTRO_URL=url, REPLICATOR_DISTRO_SHA256="none")
+        said += self.gets(REPLICATOR_DISTRO_URL=url, REPLICATOR_DISTRO_SHA256=f" {SUM.upper()}\n")
+        self.assertNotIn("X-Signature", said)
+        self.pin(SUM)
+        self.gets(REPLICATOR_DISTRO_URL=url, REPLICATOR_DISTRO_SHA256="null", REPLICATOR_DISTRO_SECRET_NAME="null")
+
+    def test_an_address_that_fails_is_not_passed_over(self):
+        self.tool("cargo", CARGO)
+        self.pin(SUM)
+        self.assertIn("cannot be fetched", self.refuses(REPLICATOR_DISTRO_URL=f"{self.url}/missing"))
+        for url in ("http://localhost/x", "ftp://localhost/x", "https://me:word@localhost/x", "https://local host"):
+            with self.subTest(url):
+                self.assertNotIn("word@", self.refuses(REPLICATOR_DISTRO_URL=url))
+
+    def test_credentials_come_from_a_secret_in_both_shapes_and_stand_in_no_argument(self):
+        self.pin(SUM)
+        url = f"{self.url}/private/replicator"
+        self.assertIn("401", self.refuses(REPLICATOR_DISTRO_URL=url))
+        pair = {"username": "me", "password": PASSWORD}
+        for secret, parameters in ((pair, {}), ({"the-key": pair}, {"REPLICATOR_DISTRO_SECRET_KEY": "the-key"})):
+            (self.home / "secret").write_text(json.dumps(secret))
+            self.gets(REPLICATOR_DISTRO_URL=url, REPLICATOR_DISTRO_SECRET_NAME="its-name", **parameters)
+        arguments = (self.home / "curl-arguments").read_text()
+        self.assertNotIn("ecret", arguments)
+        self.assertNotIn("localhost", arguments)
+
+    def test_a_secret_of_another_shape_is_named_and_not_shown(self):
+        self.pin(SUM)
+        for secret in ('not JSON: ecret\'', '["ecret\'"]', '{"other": "ecret\'"}', '{"username": "ecret\'"}',
+                       '{"username": "a", "password": 1}', '{"username": "a:b", "password": "c"}',
+                       '{"username": "a", "password": "line\\nuser = b"}'):
+            (self.home / "secret").write_text(secret)
+            for key in ("", "the-key"):
+                with self.subTest(secret=secret, key=key):
+                    said = self.refuses(REPLICATOR_DISTRO_URL=self.url, REPLICATOR_DISTRO_SECRET_NAME="its-name",
+                                        REPLICATOR_DISTRO_SECRET_KEY=key)
+                    self.assertIn("its-name", said)
+
+    def test_s3(self):
+        self.pin(SUM)
+        (self.home / "object").write_bytes(PROGRAM)
+        self.gets(REPLICATOR_DISTRO_URL="s3://bucket/replicator")
+        (self.home / "object").unlink()
+        self.refuses(REPLICATOR_DISTRO_URL="s3://bucket/replicator")
+
+    def test_nothing_else_there_is_built(self):
+        self.assertIn("no cargo", self.refuses())
+        self.tool("cargo", CARGO)
+        self.assertIn("replicator built from its source", self.gets())
+        self.assertEqual(self.installed(), "replicator built")
+
+    def test_a_build_that_fails_leaves_nothing(self):
+        self.tool("cargo", "#!/bin/sh\nexit 101\n")
+        self.assertIn("the build from source failed", self.refuses())
+
+    def test_destroy_builds_only_what_it_needs(self):
+        self.tool("cargo", CARGO)
+        for retention in ("RETAIN", "", "null", "other"):
+            with self.subTest(retention):
+                self.assertIn("none is built", self.refuses("--for-destroy", RETENTION_TYPE=retention))
+        self.gets("--for-destroy", RETENTION_TYPE=" Destroy\n")
+
+    def test_the_parameters_of_the_helm_program_get_one_line(self):
+        self.pin(SUM)
+        self.bundle()
+        said = self.gets(HELM_DISTRO_URL="https://example.com", HELM_DISTRO_SECRET_NAME="a")
+        self.assertEqual(said.count("no helm is needed"), 1)
+        self.assertNotIn("helm", self.gets())
+
+
+if __name__ == "__main__":
+    unittest.main()

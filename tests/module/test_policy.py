@@ -1,0 +1,153 @@
+"""What modulestack.yaml grants, and what it does not, for parameters as Seed-Farmer hands them over."""
+
+import unittest
+
+from policy import TEMPLATE, Template, examine, size
+
+ECR = "arn:aws:ecr:us-east-1:123456789012:repository/"
+MARK = "-dkr-img-rep-md-us-east-1-123456789012"
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+PUSH = ["BatchCheckLayerAvailability", "BatchGetImage", "InitiateLayerUpload", "UploadLayerPart",
+        "CompleteLayerUpload", "PutImage"]
+SETTINGS = ["CreateRepository", "TagResource", "ListTagsForResource", "PutImageScanningConfiguration",
+            "GetLifecyclePolicy", "PutLifecyclePolicy", "GetRepositoryPolicy", "SetRepositoryPolicy"]
+BUCKET = ["CreateBucket", "ListBucket", "GetBucketPolicy", "PutBucketPolicy", "PutBucketPublicAccessBlock",
+          "PutEncryptionConfiguration", "GetBucketTagging", "PutBucketTagging"]
+
+
+def statements(**parameters):
+    return Template(TEMPLATE.read_text(encoding="utf-8"), parameters).statements()
+
+
+def owned_by(project):
+    return {"aws:ResourceTag/SeedFarmerProjectName": project}
+
+
+class Policy(unittest.TestCase):
+    def allowed(self, granted, action, resource="*", context=None):
+        denied, _ = examine(granted, [{"action": action, "resource": resource, "context": context or {}}])
+        return not denied
+
+    def assert_allowed(self, granted, prefix, actions, resource="*", context=None):
+        for action in actions:
+            with self.subTest(action=action, resource=resource):
+                self.assertTrue(self.allowed(granted, prefix + action, resource, context))
+
+    def assert_denied(self, granted, prefix, actions, resource="*", context=None):
+        for action in actions:
+            with self.subTest(action=action, resource=resource):
+                self.assertFalse(self.allowed(granted, prefix + action, resource, context))
+
+    def test_a_deployment_with_defaults(self):
+        granted = statements()
+        self.assert_allowed(granted, "ecr:", ["GetAuthorizationToken"])
+        self.assert_allowed(granted, "ecr:", ["DescribeRepositories"], ECR + "*")
+        self.assert_allowed(granted, "ecr:", PUSH + SETTINGS, ECR + "idf-quay.io/a/b", owned_by("idf"))
+        self.assert_allowed(granted, "s3:", BUCKET, "arn:aws:s3:::idf" + MARK)
+        document = "dev-replication-images-metadata.json"
+        self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], f"arn:aws:s3:::idf{MARK}/{document}")
+        self.assertEqual({statement["Sid"] for statement in granted},
+                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument"})
+        actions = [action for statement in granted for action in statement["Action"]]
+        self.assertFalse([action for action in actions if "*" in action or "Delete" in action])
+
+    def test_names_of_others_are_out_of_reach(self):
+        granted = statements(RetentionType="DESTROY")
+        for name in ("idf", "idf2-a", "other-idf-a", "IDF-a"):
+            self.assert_denied(granted, "ecr:", PUSH + ["DeleteRepository", "CreateRepository"], ECR + name)
+        self.assert_denied(granted, "ecr:", PUSH, ECR.replace("us-east-1", "eu-west-1") + "idf-a")
+        self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf2" + MARK)
+        self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf" + MARK[:-1] + "3")
+        for name in ("other-replication-images-metadata.json", "dev-replication-images-metadata.json2", "x"):
+            self.assert_denied(granted, "s3:", ["PutObject", "GetObject", "DeleteObject"], f"arn:aws:s3:::idf{MARK}/{name}")
+
+    def test_a_repository_that_another_project_tagged_is_left_alone(self):
+        granted = statements(RetentionType="DESTROY")
+        own = ECR + "idf-x-a"
+        self.assert_denied(granted, "ecr:", PUSH + ["DeleteRepository", "TagResource"], own, owned_by("idf-x"))
+        self.assert_allowed(granted, "ecr:", ["DeleteRepository"], own, owned_by("idf"))
+        # The Python module made it.
+        self.assert_allowed(granted, "ecr:", ["DeleteRepository"], own)
+        self.assert_allowed(granted, "ecr:", ["ListTagsForResource"], own, owned_by("idf-x"))
+
+    def test_projects_of_any_case_have_their_names_in_lower_case(self):
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        for project in ("MyProj", "myproj", alphabet, "Proj-2-A"):
+            granted = statements(ProjectName=project)
+            lower = project.lower()
+            self.assert_allowed(granted, "ecr:", PUSH, f"{ECR}{lower}-a", owned_by(lower))
+            self.assert_allowed(granted, "s3:", BUCKET, f"arn:aws:s3:::{lower}{MARK}")
+            document = f"arn:aws:s3:::{lower}{MARK}/dev-replication-images-metadata.json"
+            self.assert_allowed(granted, "s3:", ["PutObject"], document)
+
+    def test_a_shortened_bucket(self):
+        granted = statements(ProjectName="a" * 35)
+        name = f"arn:aws:s3:::{'a' * 18}-0a1b2c{MARK}"
+        self.assert_allowed(granted, "s3:", BUCKET, name)
+        self.assert_allowed(granted, "s3:", ["PutObject"], name + "/dev-replication-images-metadata.json")
+
+    def test_deleting_takes_the_word_destroy(self):
+        delete = [("ecr:", ["DeleteRepository"], ECR + "idf-a"), ("s3:", ["DeleteBucket"], "arn:aws:s3:::idf" + MARK),
+                  ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-metadata.json")]
+        for word in ("DESTROY", "destroy", "Destroy", " DESTROY ", "dEsTrOy"):
+            for call in delete:
+                self.assert_allowed(statements(RetentionType=word), *call)
+        for word in ("RETAIN", "", "retain", "DESTROYED", "null"):
+            for call in delete:
+                self.assert_denied(statements(RetentionType=word), *call)
+
+    def test_secrets_only_when_named(self):
+        read = ("secretsmanager:", ["GetSecretValue"])
+        self.assert_denied(statements(), *read, SECRET + "helm-AbCdEf")
+        for parameter in ("HelmRepoSecretName", "ReplicatorDistroSecretName"):
+            granted = statements(**{parameter: "team/helm"})
+            self.assert_allowed(granted, *read, SECRET + "team/helm-AbCdEf")
+            self.assert_denied(granted, *read, SECRET + "team/helm-other-AbCdEf")
+            self.assert_denied(granted, *read, SECRET + "team/helm")
+
+    def test_mounting(self):
+        for word, mounts, enables in (("leave", 0, 0), ("require", 1, 0), ("Require", 1, 0), ("enable", 1, 1), ("ENABLE ", 1, 1)):
+            with self.subTest(word):
+                granted = statements(BlobMounting=word)
+                self.assertEqual(self.allowed(granted, "ecr:GetDownloadUrlForLayer", ECR + "idf-a"), bool(mounts))
+                self.assertEqual(self.allowed(granted, "ecr:GetAccountSetting"), bool(mounts))
+                self.assertEqual(self.allowed(granted, "ecr:PutAccountSetting"), bool(enables))
+
+    def test_tag_mutability(self):
+        self.assert_denied(statements(), "ecr:", ["PutImageTagMutability"], ECR + "idf-a")
+        self.assert_allowed(statements(ImageTagMutability="IMMUTABLE"), "ecr:", ["PutImageTagMutability"], ECR + "idf-a")
+
+    def test_the_key_through_ecr_only(self):
+        granted = statements(KmsKeyArn=KEY)
+        through = {"kms:ViaService": "ecr.us-east-1.amazonaws.com"}
+        self.assert_allowed(granted, "kms:", ["DescribeKey", "CreateGrant", "RetireGrant"], KEY, through)
+        self.assert_denied(granted, "kms:", ["CreateGrant"], KEY, {"kms:ViaService": "s3.us-east-1.amazonaws.com"})
+        self.assert_denied(granted, "kms:", ["CreateGrant"], KEY)
+        self.assert_denied(granted, "kms:", ["Decrypt", "PutKeyPolicy"], KEY, through)
+        self.assert_denied(statements(), "kms:", ["CreateGrant"], KEY, through)
+
+    def test_a_program_in_s3(self):
+        granted = statements(ReplicatorDistroUrl="s3://tools/v1/replicator")
+        self.assert_allowed(granted, "s3:", ["GetObject"], "arn:aws:s3:::tools/v1/replicator")
+        self.assert_denied(granted, "s3:", ["GetObject"], "arn:aws:s3:::tools/v1/other")
+        for url in ("https://s3/tools/v1/replicator", "", "s3"):
+            self.assert_denied(statements(ReplicatorDistroUrl=url), "s3:", ["GetObject"], "arn:aws:s3:::tools/v1/replicator")
+
+    def test_other_partitions(self):
+        granted = statements(**{"AWS::Partition": "aws-cn", "AWS::Region": "cn-north-1"})
+        text = str(granted)
+        self.assertIn("arn:aws-cn:ecr:cn-north-1:", text)
+        self.assertNotIn("arn:aws:", text)
+
+    def test_it_fits(self):
+        # IAM takes 10,240 characters for all inline policies of a role, and Seed-Farmer attaches one of its own.
+        most = statements(ProjectName="P" * 36, DeploymentName="d" * 30, ModuleName="m" * 60, RetentionType="DESTROY",
+                          HelmRepoSecretName="s" * 200, ReplicatorDistroSecretName="s" * 200, BlobMounting="enable",
+                          ReplicatorDistroUrl="s3://" + "b" * 300, KmsKeyArn=KEY, ImageTagMutability="IMMUTABLE")
+        self.assertLess(size(most), 8000)
+        self.assertLess(TEMPLATE.stat().st_size, 51_200)
+
+
+if __name__ == "__main__":
+    unittest.main()
