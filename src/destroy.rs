@@ -171,14 +171,14 @@ mod tests {
     fn exactly_ours_is_deleted() {
         let named = BTreeSet::from(["idf-docker.io/old".to_owned(), "idf-x-quay.io/a".to_owned()]);
         let plan = plan("idf", &repositories(), &named, false);
-        let names = |list: &[(String, Reason)]| {
+        let only = |list: &[(String, Reason)]| {
             list.iter()
                 .map(|(name, _)| name.clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(names(&plan.delete), ["idf-docker.io/old", "idf-quay.io/a"]);
+        assert_eq!(only(&plan.delete), ["idf-docker.io/old", "idf-quay.io/a"]);
         assert_eq!(
-            names(&plan.keep),
+            only(&plan.keep),
             ["idf-dev-apps-ecr", "idf-dev-other-ecr", "idf-x-quay.io/a"]
         );
         let all = super::plan("idf", &repositories(), &named, true);

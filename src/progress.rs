@@ -68,6 +68,14 @@ impl<'a> MakeWriter<'a> for Screen {
     }
 }
 
+const BAR: &str =
+    "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).expect("a valid template");
+    style.progress_chars("=> ")
+}
+
 /// The progress of one run.
 pub struct Progress {
     bar: ProgressBar,
@@ -86,11 +94,9 @@ impl Progress {
     /// Never: the template is valid.
     #[must_use]
     pub fn start(screen: &Screen, artifacts: usize) -> Arc<Self> {
-        let style = "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
-        let style = ProgressStyle::with_template(style)
-            .expect("a valid template")
-            .progress_chars("=> ");
-        let bar = screen.bars.add(ProgressBar::new(0).with_style(style));
+        let bar = screen
+            .bars
+            .add(ProgressBar::new(0).with_style(style("{msg} {spinner}")));
         if screen.is_terminal {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
@@ -150,7 +156,10 @@ impl Progress {
 
 impl Events for Progress {
     fn expect(&self, bytes: u64) {
-        self.expected.fetch_add(bytes, Ordering::Relaxed);
+        if self.expected.fetch_add(bytes, Ordering::Relaxed) == 0 {
+            // A bar of nothing would look finished.
+            self.bar.set_style(style(BAR));
+        }
         self.bar.inc_length(bytes);
     }
 

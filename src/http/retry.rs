@@ -102,7 +102,7 @@ mod tests {
             Some(3)
         );
         assert_eq!(
-            wait(1, Class::Transient(Some(Duration::from_secs(900)))),
+            wait(1, Class::Transient(Some(Duration::from_mins(15)))),
             Some(5)
         );
         assert_eq!(wait(1, Class::Permanent), None);

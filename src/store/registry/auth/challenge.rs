@@ -105,11 +105,11 @@ fn unquoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer {
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer {
             realm: Url::parse(realm).unwrap(),
             service: service.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
@@ -121,15 +121,18 @@ mod tests {
             choose(
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#
             ),
-            bearer("https://auth.docker.io/token", Some("registry.docker.io"))
+            Some(bearer(
+                "https://auth.docker.io/token",
+                Some("registry.docker.io")
+            ))
         );
         assert_eq!(
             choose(r#"bearer REALM=https://a.io/t , Service = "s""#),
-            bearer("https://a.io/t", Some("s"))
+            Some(bearer("https://a.io/t", Some("s")))
         );
         assert_eq!(
             choose(r#"Basic realm="x", Bearer realm="https://a.io/t""#),
-            bearer("https://a.io/t", None)
+            Some(bearer("https://a.io/t", None))
         );
         for junk in [
             "",
