@@ -70,14 +70,14 @@ async fn bearer_tokens_are_had_with_the_credentials_of_docker_config() -> Result
 async fn a_token_that_runs_out_in_the_middle_is_renewed() -> Result {
     let (source, target) = (
         Registry::builder()
-            .auth(Auth::public(Duration::from_secs(1)))
+            .auth(Auth::public(Duration::from_secs(2)))
             .start()
             .await?,
         Registry::start().await?,
     );
     let image = (0..8).fold(Image::new(), |image, seed| image.layer(100, seed));
     let pushed = image.push(&source, "team/app", "1")?;
-    source.faults().latency(200);
+    source.faults().latency(300);
     let run = app().deploy(&target).args(["--jobs", "1"]);
     run.endpoint("quay.io", &source.url()).run().await.ended(0);
     assert_same(&source, &pushed, &target, "1");

@@ -16,12 +16,15 @@ mod bad_charts;
 mod bad_input;
 mod copying;
 mod data_files;
+mod destroying;
 mod ecr;
 mod failing;
 mod layout;
 mod local_charts;
 mod observing;
 mod parity;
+mod secrets;
+mod settings;
 
 /// What a test gives back.
 type Result = anyhow::Result<()>;

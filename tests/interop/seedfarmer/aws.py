@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """moto's server on a free port, which it prints, without what stands in Seed-Farmer's way in moto 5.2.5."""
 
+from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend
-from moto.cloudformation.parsing import Export, OutputMap, clean_json
+from moto.cloudformation.parsing import Export, OutputMap
 from moto.core.common_models import CloudFormationModel
 from moto.kms.models import KmsBackend
 from moto.server import DomainDispatcherApplication, create_backend_app
@@ -21,10 +22,19 @@ def execute_change_set(self, change_set_name, stack_name=None):
     change_set.execution_status = "EXECUTE_COMPLETE"
 
 
+clean_json = parsing.clean_json
+
+
+def clean_json_of_nothing(node, resources):
+    """AWS::NoValue takes an element out of a list; moto leaves null there."""
+    value = clean_json(node, resources)
+    return [entry for entry in value if entry is not None] if isinstance(node, list) else value
+
+
 def exports(self):
     """Only of the outputs that there are; moto asks those too whose condition does not hold."""
     found = ((value.get("Export"), self[name]) for name, value in (self._output_json_map or {}).items())
-    return [Export(self._stack_id, clean_json(export["Name"], self._resource_map), output.value)
+    return [Export(self._stack_id, parsing.clean_json(export["Name"], self._resource_map), output.value)
             for export, output in found if export and output]
 
 
@@ -71,6 +81,7 @@ class CodeBuildProject(CloudFormationModel):
         return cls(resource_name, account_id, region_name)
 
 
+parsing.clean_json = clean_json_of_nothing
 OutputMap.exports = property(exports)
 CloudFormationBackend.execute_change_set = execute_change_set
 KmsBackend.create_key = create_key_with_tags

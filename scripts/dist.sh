@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Builds bin/replicator-linux-<arch> for each named architecture (by default this machine's) so that it runs on any
+# Linux with glibc 2.17 (2012) or later, proves that, and pins its sum in bin/SHA256SUMS.
+#
+#   bash scripts/dist.sh [x86_64] [aarch64]
+#
+# Needs cargo with the target's standard library (rustup adds it) and Python, with which it installs Zig as the
+# linker that knows old versions of glibc.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+glibc=2.17
+zig=0.17.1
+zigbuild=0.24.0
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/replicator-dist/zig-$zig-$zigbuild
+
+say() {
+    printf 'dist: %s\n' "$@"
+}
+
+fail() {
+    say "$@" >&2
+    exit 1
+}
+
+install_tools() {
+    [ ! -e "$tools/complete" ] || return 0
+    rm -rf "$tools"
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check "ziglang==$zig" "cargo-zigbuild==$zigbuild"
+    touch "$tools/complete"
+}
+
+has_target() {
+    [ -d "$(rustc --print target-libdir --target "$1")" ]
+}
+
+# newest_glibc FILE: the newest version of glibc whose symbols a program asks for.
+newest_glibc() {
+    LC_ALL=C readelf --version-info --wide "$1" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort --unique --version-sort | tail -n 1
+}
+
+# is_portable FILE
+is_portable() {
+    local newest needed
+    newest=$(newest_glibc "$1")
+    [ -n "$newest" ] || fail "$1: it names no version of glibc"
+    [ "$(printf '%s\n' "$newest" "$glibc" | sort --version-sort | tail -n 1)" = "$glibc" ] ||
+        fail "$1: it needs glibc $newest, and it is to run with $glibc"
+    needed=$(LC_ALL=C readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | tr '\n' ' ')
+    case " $needed" in
+        *' libgcc_s'* | *' libstdc++'* | *' libssl'*) fail "$1: it needs $needed" ;;
+    esac
+    say "$1: glibc $newest and no later; $needed"
+}
+
+# pin FILE: its line in bin/SHA256SUMS, in the place of an older one.
+pin() {
+    local name=${1##*/} sum
+    sum=$(sha256sum <"$1")
+    { grep -v "[ *]$name\$" bin/SHA256SUMS || true; } >bin/SHA256SUMS.new
+    printf '%s  %s\n' "${sum%% *}" "$name" >>bin/SHA256SUMS.new
+    mv bin/SHA256SUMS.new bin/SHA256SUMS
+}
+
+[ "$#" -gt 0 ] || set -- "$(uname -m)"
+install_tools
+for arch; do
+    case $arch in
+        x86_64 | aarch64) ;;
+        *) fail "\`$arch\`: there are binaries for x86_64 and aarch64" ;;
+    esac
+    target=$arch-unknown-linux-gnu
+    has_target "$target" || rustup target add "$target" ||
+        fail "the standard library for $target is not here: rustup target add $target"
+    PATH=$tools/bin:$PATH cargo zigbuild --profile dist --locked --bin replicator --target "$target.$glibc"
+    folder=$(cargo metadata --locked --no-deps --format-version 1 |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+    binary=bin/replicator-linux-$arch
+    install -m 755 "$folder/$target/dist/replicator" "$binary.new"
+    is_portable "$binary.new"
+    mv "$binary.new" "$binary"
+    if [ "$arch" = "$(uname -m)" ]; then "$binary" --version; fi
+    pin "$binary"
+    say "$binary: $(wc -c <"$binary") bytes"
+done
