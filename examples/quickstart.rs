@@ -59,8 +59,7 @@ async fn main() -> anyhow::Result<()> {
     let progress = Progress::start(&Screen::new(true), plan.copies.len());
     let engine = Engine::new(
         stores,
-        settings.platforms,
-        settings.network.jobs,
+        &settings,
         Arc::clone(&progress) as Arc<dyn replication::copy::Events>,
     );
     let outcomes = engine.run(&plan.copies, std::future::pending()).await;

@@ -89,6 +89,9 @@ struct NetworkFlags {
     /// Platforms to copy, such as linux/amd64,linux/arm64 [default: all, the index untouched]
     #[arg(long, value_name = "LIST", help_heading = "Copying")]
     platforms: Option<String>,
+    /// Leave signatures, attestations and other referrers behind [parameter: `Referrers`]
+    #[arg(long, help_heading = "Copying")]
+    no_referrers: bool,
     /// Blobs in transfer at once, 1 to 256 [default: 16]
     #[arg(long, value_name = "N", help_heading = "Copying")]
     jobs: Option<usize>,
@@ -199,6 +202,7 @@ impl NetworkFlags {
     fn flags(&self) -> Flags {
         Flags {
             platforms: self.platforms.clone(),
+            no_referrers: self.no_referrers,
             jobs: self.jobs,
             tries: self.tries,
             plain_http: self.plain_http.clone(),

@@ -7,6 +7,7 @@
 mod artifact;
 mod blobs;
 mod outcome;
+mod referrers;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::http::Policy;
 use crate::plan::Copy;
-use crate::settings::Platform;
+use crate::settings::{Platform, Settings};
 use crate::store::Stores;
 
 pub use outcome::{CopyError, Done, Outcome, Side};
@@ -36,6 +37,8 @@ pub trait Events: Send + Sync {
 pub struct Engine {
     stores: Arc<Stores>,
     platforms: Vec<Platform>,
+    /// Whether what refers to an image goes along.
+    referrers: bool,
     policy: Policy,
     /// Artifacts in work at once.
     artifacts: usize,
@@ -44,18 +47,16 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// `jobs` blobs are in transfer at once.
+    /// The settings say which platforms are copied, whether referrers go along, and how many blobs are
+    /// in transfer at once.
     #[must_use]
-    pub fn new(
-        stores: Arc<Stores>,
-        platforms: Vec<Platform>,
-        jobs: usize,
-        events: Arc<dyn Events>,
-    ) -> Arc<Self> {
+    pub fn new(stores: Arc<Stores>, settings: &Settings, events: Arc<dyn Events>) -> Arc<Self> {
         let policy = stores.http().policy().clone();
+        let jobs = settings.network.jobs;
         Arc::new(Self {
             stores,
-            platforms,
+            platforms: settings.platforms.clone(),
+            referrers: settings.referrers,
             policy,
             artifacts: jobs,
             blobs: Blobs::new(jobs),

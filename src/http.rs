@@ -6,12 +6,14 @@ mod error;
 mod retry;
 pub mod source_secret;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::settings::Network;
@@ -26,6 +28,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest wait for an answer to a request with a small body, and between two pieces of a body.
 pub const QUIET: Duration = Duration::from_mins(1);
 
+/// How many small files are asked of one host at once. Simple servers hold five connections that wait
+/// to be accepted and drop the sixth, which then costs a second.
+const AT_ONE_HOST: usize = 4;
+
 /// Requests to the outside.
 #[derive(Debug)]
 pub struct Http {
@@ -35,6 +41,8 @@ pub struct Http {
     endpoints: BTreeMap<String, Url>,
     credentials: Credentials,
     policy: Policy,
+    /// Places for whole small files, by host.
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Http {
@@ -61,6 +69,7 @@ impl Http {
                 tries: network.tries,
                 ..Policy::default()
             },
+            places: Mutex::default(),
         })
     }
 
@@ -126,8 +135,10 @@ impl Http {
             Some(host) => self.credentials.get(&host).await,
             None => None,
         };
+        let places = self.places(&asked);
         self.policy
             .run(|| async {
+                let _place = places.acquire().await;
                 let mut request = self.client.get(asked.clone());
                 if let Some(Basic { username, password }) = &basic {
                     request = request.basic_auth(username, Some(password.expose()));
@@ -136,6 +147,16 @@ impl Http {
                 self.body(response, limit).await
             })
             .await
+    }
+
+    fn places(&self, url: &Url) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = authority(url).unwrap_or_default();
+        Arc::clone(
+            places
+                .entry(host)
+                .or_insert_with(|| Arc::new(Semaphore::new(AT_ONE_HOST))),
+        )
     }
 
     /// The credentials that the user gave.

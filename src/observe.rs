@@ -215,7 +215,7 @@ async fn size(source: &dyn store::Source, root: &Manifest) -> Result<Option<u64>
     while let Some(manifest) = open.pop() {
         match &manifest.refers {
             Refers::Blobs { config, layers } => {
-                for blob in layers.iter().chain([config]) {
+                for blob in layers.iter().chain([config.as_ref()]) {
                     if counted.insert(blob.digest.clone()) {
                         bytes += blob.size;
                     }

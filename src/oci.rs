@@ -44,6 +44,13 @@ const ATTESTATION_OF: &str = "vnd.docker.reference.digest";
 /// asks registries to take.
 pub const MAX_MANIFEST: u64 = 4_194_304;
 
+/// The tag under which a registry without a list of referrers keeps one (distribution specification,
+/// "Referrers Tag Schema"); with an ending, a cosign artifact.
+#[must_use]
+pub fn referrers_tag(subject: &Digest) -> String {
+    format!("{}-{}", subject.algorithm(), subject.hex())
+}
+
 /// What content is and how to find it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +62,9 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
+    /// What kind of artifact it is, in a list of referrers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// What it runs on, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<DescribedPlatform>,
@@ -104,6 +114,7 @@ impl Descriptor {
             media_type: media_type.to_owned(),
             digest: Digest::of(content),
             size: content.len() as u64,
+            artifact_type: None,
             platform: None,
             annotations: BTreeMap::new(),
             urls: Vec::new(),
@@ -122,6 +133,8 @@ pub struct Manifest {
     pub bytes: Bytes,
     /// What it refers to.
     pub refers: Refers,
+    /// The manifest that it is about: a signature's image.
+    pub subject: Option<Digest>,
 }
 
 /// What a manifest refers to.
@@ -130,7 +143,7 @@ pub enum Refers {
     /// An image or artifact: config first, then layers.
     Blobs {
         /// The config.
-        config: Descriptor,
+        config: Box<Descriptor>,
         /// The layers, foreign ones included.
         layers: Vec<Descriptor>,
     },
@@ -169,7 +182,13 @@ struct Probe {
 }
 
 #[derive(Deserialize)]
+struct Subject {
+    digest: Digest,
+}
+
+#[derive(Deserialize)]
 struct ImageContent {
+    subject: Option<Subject>,
     config: Descriptor,
     #[serde(default)]
     layers: Vec<Descriptor>,
@@ -177,6 +196,7 @@ struct ImageContent {
 
 #[derive(Deserialize)]
 struct IndexContent {
+    subject: Option<Subject>,
     manifests: Vec<Descriptor>,
 }
 
@@ -198,19 +218,22 @@ impl Manifest {
             Some(media_type) => media_type.to_owned(),
             None => Self::guess(serde_json::from_slice(&bytes).map_err(broken("manifest"))?)?,
         };
-        let refers = match media_type.as_str() {
+        let (refers, subject) = match media_type.as_str() {
             media_type::OCI_INDEX | media_type::DOCKER_LIST => {
                 let index: IndexContent =
                     serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
-                Refers::Manifests(index.manifests)
+                (Refers::Manifests(index.manifests), index.subject)
             }
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => {
                 let image: ImageContent =
                     serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
-                Refers::Blobs {
-                    config: image.config,
-                    layers: image.layers,
-                }
+                (
+                    Refers::Blobs {
+                        config: Box::new(image.config),
+                        layers: image.layers,
+                    },
+                    image.subject,
+                )
             }
             other if other.starts_with("application/vnd.docker.distribution.manifest.v1") => {
                 return Err(InvalidManifest::Schema1);
@@ -222,6 +245,7 @@ impl Manifest {
             media_type,
             bytes,
             refers,
+            subject: subject.map(|subject| subject.digest),
         })
     }
 

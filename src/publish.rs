@@ -169,6 +169,21 @@ pub fn write_pairs(plan: &Plan, out: &Path) -> anyhow::Result<()> {
     write(out, PAIRS_FILE, &plan.updated_images().to_string())
 }
 
+/// Removes an earlier run's result document: while a deployment is under way, and after one that
+/// failed, none may stand there.
+///
+/// # Errors
+/// When it is there and stays.
+pub fn remove_result(out: &Path) -> anyhow::Result<()> {
+    let path = out.join(RESULT_FILE);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove the earlier {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes the result document of a deployment in which every artifact arrived.
 ///
 /// # Errors

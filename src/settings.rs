@@ -83,6 +83,8 @@ pub struct Flags {
     pub repository_policy: Option<String>,
     /// `--blob-mounting`
     pub blob_mounting: Option<String>,
+    /// `--no-referrers`
+    pub no_referrers: bool,
     /// `--secret-name`
     pub secret_name: Option<String>,
     /// `--secret-key`
@@ -104,6 +106,8 @@ pub struct Settings {
     pub platforms: Vec<Platform>,
     /// What AWS is to be asked about.
     pub aws: Aws,
+    /// Whether what refers to an image (signatures, attestations) goes along.
+    pub referrers: bool,
     /// How repositories are to be.
     pub repositories: Repositories,
     /// What becomes of repositories when the module is destroyed.
@@ -252,7 +256,7 @@ impl Settings {
     ) -> Option<Self> {
         let parameters = &environment.parameters;
         let region = flags.region.clone().or_else(|| environment.region.clone());
-        let repositories = Repositories::new(flags, parameters, problems);
+        let wishes = Repositories::new(flags, parameters, problems);
         let retention = parameters
             .pick(
                 "--retention-type",
@@ -261,6 +265,12 @@ impl Settings {
             )
             .map_or(Some(Retention::default()), |given| {
                 given.parse_with(problems, Retention::parse)
+            });
+        let no_referrers = flags.no_referrers.then_some("false");
+        let referrers = parameters
+            .pick("--no-referrers", no_referrers, "referrers")
+            .map_or(Some(true), |given| {
+                given.parse_with(problems, repositories::flag)
             });
         let secret_name = parameters.pick(
             "--secret-name",
@@ -316,7 +326,8 @@ impl Settings {
                 partition: environment.partition.clone(),
                 custom_s3_endpoint: environment.custom_s3_endpoint,
             },
-            repositories,
+            referrers: referrers?,
+            repositories: wishes,
             retention: retention?,
             secret,
             docker_config: environment.docker_config.clone(),

@@ -43,8 +43,21 @@ pub trait Source: Send + Sync {
     /// A manifest; `None` when there is no such thing.
     fn manifest<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Manifest>>;
 
+    /// What refers to a manifest: signatures, attestations, bills of materials. None is normal. What is
+    /// listed may still turn out to be about something else.
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>>;
+
     /// A blob's bytes, unchecked: see [`Verified`].
     fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob>;
+}
+
+/// How a manifest was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// As a manifest.
+    Plain,
+    /// As a manifest about its subject: it will be listed among that one's referrers.
+    Linked,
 }
 
 /// A repository that content is written to.
@@ -65,7 +78,7 @@ pub trait Target: Send + Sync {
     fn put_blob<'a>(&'a self, descriptor: &'a Descriptor, blob: Blob) -> Answer<'a, ()>;
 
     /// Writes a manifest under its digest or a tag. Everything it refers to is there already.
-    fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, ()>;
+    fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored>;
 }
 
 /// All homes that a run talks to, each opened once.

@@ -56,6 +56,7 @@ impl Deploy {
         let charts = charts::fetch(&inventory, stores).await?;
         let plan = Plan::new(&inventory, &charts, &prefix)?;
         publish::write_pairs(&plan, &settings.out)?;
+        publish::remove_result(&settings.out)?;
         tracing::info!(
             "EKS {}: {} artifacts to {prefix}",
             inventory.eks_version,
@@ -119,12 +120,7 @@ pub(super) async fn copy_all(
     let heartbeat =
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
     let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
-    let engine = Engine::new(
-        Arc::clone(&session.stores),
-        settings.platforms.clone(),
-        settings.network.jobs,
-        events,
-    );
+    let engine = Engine::new(Arc::clone(&session.stores), settings, events);
     let outcomes = engine
         .run(copies, session.stop.clone().cancelled_owned())
         .await;

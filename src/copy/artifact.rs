@@ -11,7 +11,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use crate::oci::{Descriptor, Manifest, Refers};
 use crate::plan::{Copy, Source};
 use crate::reference::Digest;
-use crate::store::{self, ChartSource, Target, Which, which};
+use crate::store::{self, ChartSource, Stored, Target, Which, which};
 
 use super::Engine;
 use super::outcome::{CopyError, Done, Outcome, Side};
@@ -20,7 +20,7 @@ use super::outcome::{CopyError, Done, Outcome, Side};
 const CHILDREN: usize = 4;
 
 /// The deepest nesting of indexes. Real ones have two levels.
-const MAX_DEPTH: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 
 /// One artifact on its way.
 pub(super) struct Way<'a> {
@@ -191,13 +191,30 @@ impl Way<'_> {
             .prepare()
             .await
             .map_err(self.target_error("create the repository"))?;
-        self.bring(&root, &place, MAX_DEPTH).await?;
+        notes.extend(self.bring_all(&root, &place).await?);
         Ok(Arrived {
             digest: root.digest.clone(),
             platforms,
             notes,
             copied: true,
         })
+    }
+
+    /// Brings an artifact with what refers to it; its own tag comes last.
+    async fn bring_all(&self, root: &Manifest, place: &Which) -> Result<Vec<String>, CopyError> {
+        let is_image = matches!(self.copy.source, Source::At(_));
+        if self.engine.referrers && is_image {
+            let referrers = self.referrers(&root.digest).await?;
+            if !referrers.is_empty() {
+                let untagged = Which::Digest(root.digest.clone());
+                self.bring(root, &untagged, MAX_DEPTH).await?;
+                let notes = self.bring_referrers(&root.digest, &referrers, 1).await?;
+                let put = self.target.put_manifest(place, root).await;
+                put.map_err(self.target_error("write the manifest"))?;
+                return Ok(notes);
+            }
+        }
+        self.bring(root, place, MAX_DEPTH).await.map(|_| Vec::new())
     }
 
     /// What the artifact is called at the target: its tag where it has one, or else its digest.
@@ -244,12 +261,12 @@ impl Way<'_> {
     }
 
     /// Brings a manifest to the target, everything that it refers to first.
-    fn bring<'w>(
+    pub(super) fn bring<'w>(
         &'w self,
         manifest: &'w Manifest,
         name: &'w Which,
         depth: usize,
-    ) -> BoxFuture<'w, Result<(), CopyError>> {
+    ) -> BoxFuture<'w, Result<Stored, CopyError>> {
         async move {
             match &manifest.refers {
                 Refers::Blobs { config, layers } => {
@@ -305,6 +322,6 @@ impl Way<'_> {
             reference: format!("{} (child {})", self.copy.source_text, child.digest),
         };
         let manifest = manifest.ok_or_else(missing)?;
-        self.bring(&manifest, &name, depth).await
+        self.bring(&manifest, &name, depth).await.map(drop)
     }
 }

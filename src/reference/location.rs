@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use oci_client::Reference;
 
-use super::{Digest, InvalidName};
+use super::{Digest, InvalidName, is_registry_host};
 
 /// Where an artifact is, or shall be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,12 +104,22 @@ impl FromStr for Location {
             digest.parse::<Digest>()?;
         }
         let invalid = |why: String| InvalidName::new(text, "an image reference", why);
-        let parsed = Reference::try_from(reference).map_err(|error| invalid(error.to_string()))?;
-        if parsed.repository().contains(char::is_uppercase) {
+        let named = reference.split('@').next().unwrap_or(reference);
+        let (_, path) = named
+            .split_once('/')
+            .filter(|(host, _)| is_registry_host(host))
+            .unwrap_or(("", named));
+        if path
+            .split(':')
+            .next()
+            .unwrap_or(path)
+            .contains(char::is_uppercase)
+        {
             return Err(invalid(
                 "a repository's name must be in lower case".to_owned(),
             ));
         }
+        let parsed = Reference::try_from(reference).map_err(|error| invalid(error.to_string()))?;
         Ok(Self::Registry(parsed))
     }
 }

@@ -144,6 +144,7 @@ fn manifest_name(parameter: &str) -> &str {
         "lifecycle_policy" => "parameter LifecyclePolicy",
         "repository_policy" => "parameter RepositoryPolicy",
         "blob_mounting" => "parameter BlobMounting",
+        "referrers" => "parameter Referrers",
         "retention_type" => "parameter RetentionType",
         "helm_repo_secret_name" => "parameter HelmRepoSecretName",
         "helm_repo_secret_key" => "parameter HelmRepoSecretKey",

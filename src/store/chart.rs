@@ -40,6 +40,10 @@ impl Source for ChartSource {
         future::ready(Ok(self.names(which).then(|| self.0.manifest.clone()))).boxed()
     }
 
+    fn referrers<'a>(&'a self, _: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        future::ready(Ok(Vec::new())).boxed()
+    }
+
     fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
         let found = self
             .0

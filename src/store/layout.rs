@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::oci::{Descriptor, Manifest, REF_NAME, media_type};
 use crate::reference::Digest;
 
-use super::{Answer, Blob, Error, Source, Target, Which};
+use super::{Answer, Blob, Error, Source, Stored, Target, Which};
 
 /// How much of a file is read at once, in bytes.
 const PIECE: usize = 256 * 1024;
@@ -39,10 +39,20 @@ impl Layout {
         let blobs = self.dir.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).map_err(|error| Error::file("create", &blobs, error))?;
         let mark = self.dir.join("oci-layout");
-        if !mark.exists() {
-            write_whole(&mark, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        if mark.exists() {
+            return Ok(());
         }
-        Ok(())
+        let failed = |error: std::io::Error| Error::file("write", &mark, error);
+        let mut aside = aside_in(&self.dir).map_err(failed)?;
+        aside
+            .write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)
+            .map_err(failed)?;
+        // Never replaced once it is there: it is what processes lock.
+        match aside.persist_noclobber(&mark) {
+            Ok(_) => Ok(()),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(failed(error.error)),
+        }
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -108,31 +118,62 @@ impl Layout {
         Ok(Some(manifest))
     }
 
-    /// Writes a manifest's bytes and, for a name, its entry in the index. The entry comes last and
-    /// replaces an older one of the same name.
-    fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<(), Error> {
+    /// What the index lists that is about a manifest.
+    fn find_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let mut referrers = Vec::new();
+        for entry in self.entries()? {
+            let Ok(descriptor) = serde_json::from_value::<Descriptor>(entry) else {
+                continue;
+            };
+            let which = Which::Digest(descriptor.digest.clone());
+            let manifest = self.read_manifest(&which)?;
+            if manifest.is_some_and(|manifest| manifest.subject.as_ref() == Some(subject)) {
+                referrers.push(descriptor);
+            }
+        }
+        Ok(referrers)
+    }
+
+    /// Writes a manifest's bytes, and its entry in the index where it has a name or is about another
+    /// manifest. The entry comes last and replaces an older one of the same name.
+    fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<Stored, Error> {
         let path = self.blob_path(&manifest.digest);
         if !path.is_file() {
             write_whole(&path, &manifest.bytes)?;
         }
-        let Which::Tag(name) = which else {
-            return Ok(());
+        let name = match which {
+            Which::Tag(name) => Some(name),
+            Which::Digest(_) if manifest.subject.is_none() => return Ok(Stored::Plain),
+            Which::Digest(_) => None,
         };
         let _one_at_a_time = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = self.lock()?;
         let mut entries = self.entries()?;
-        entries.retain(|entry| name_of(entry) != Some(name));
-        entries.push(json!({
+        let digest = manifest.digest.to_string();
+        entries.retain(|entry| match name {
+            Some(name) => name_of(entry) != Some(name),
+            None => name_of(entry).is_some() || entry.get("digest") != Some(&json!(digest)),
+        });
+        let mut entry = json!({
             "mediaType": manifest.media_type,
             "digest": manifest.digest,
             "size": manifest.bytes.len(),
-            "annotations": {REF_NAME: name},
-        }));
+        });
+        if let Some(name) = name {
+            entry["annotations"] = json!({REF_NAME: name});
+        }
+        entries.push(entry);
         let index =
             json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
         let written = write_whole(&self.index_path(), index.to_string().as_bytes());
         drop(lock);
-        written
+        written.map(|()| {
+            if manifest.subject.is_some() {
+                Stored::Linked
+            } else {
+                Stored::Plain
+            }
+        })
     }
 
     /// Keeps other processes from changing the index at the same time.
@@ -150,9 +191,7 @@ impl Layout {
         tokio::fs::create_dir_all(&folder)
             .await
             .map_err(|error| Error::file("create", &folder, error))?;
-        let aside = tempfile::Builder::new()
-            .prefix(".partial-")
-            .tempfile_in(&folder);
+        let aside = aside_in(&folder);
         let (file, aside) = aside
             .map_err(|error| Error::file("write in", &folder, error))?
             .into_parts();
@@ -178,28 +217,27 @@ fn name_of(entry: &Value) -> Option<&str> {
     entry.get("annotations")?.get(REF_NAME)?.as_str()
 }
 
+/// A file that takes another one's place when it is whole, as readable as any file.
+fn aside_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut aside = tempfile::Builder::new();
+    aside.prefix(".partial-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        aside.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    aside.tempfile_in(folder)
+}
+
 /// Writes a file so that a reader sees the old one or the new one, whole.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::file("write", path, error);
     let folder = path
         .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut aside = tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut aside = aside_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
     aside.write_all(content).map_err(failed)?;
     aside.as_file().sync_data().map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let permissions = std::fs::Permissions::from_mode(0o644);
-        aside
-            .as_file()
-            .set_permissions(permissions)
-            .map_err(failed)?;
-    }
     aside.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
@@ -211,6 +249,10 @@ impl Source for Layout {
 
     fn manifest<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Manifest>> {
         async move { self.read_manifest(which) }.boxed()
+    }
+
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        async move { self.find_referrers(subject) }.boxed()
     }
 
     fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
@@ -261,7 +303,7 @@ impl Target for Layout {
         self.write_blob(descriptor, blob).boxed()
     }
 
-    fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored> {
         async move { self.write_manifest(which, manifest) }.boxed()
     }
 }

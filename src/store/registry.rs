@@ -13,15 +13,21 @@ use url::Url;
 
 use crate::aws::Ecr;
 use crate::http::{self, Http, QUIET};
-use crate::oci::{Descriptor, MAX_MANIFEST, Manifest, media_type};
+use crate::oci::{Descriptor, MAX_MANIFEST, Manifest, Refers, media_type, referrers_tag};
 use crate::reference::Digest;
 
-use super::{Answer, Blob, Error, Source, Target, Which};
+use super::{Answer, Blob, Error, Source, Stored, Target, Which};
 
 use auth::{Access, Auth, Scope};
 
 /// The header with a manifest's digest.
 const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// The header by which a registry says that it will list a manifest among its subject's referrers.
+const SUBJECT: &str = "oci-subject";
+
+/// The most pages of a list of referrers. ECR gives 50 on one.
+const MAX_PAGES: usize = 20;
 
 /// A registry's host.
 pub struct Registry {
@@ -176,6 +182,67 @@ impl Repository {
             .map_err(|source| Error::Manifest { digest, source })
     }
 
+    /// What the registry lists about a manifest; where it has no such list, what the tag that stands in
+    /// for it holds
+    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
+    async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let mut page = Some(self.url(&format!("referrers/{subject}")).await?);
+        let mut all = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let Some(url) = page.take() else {
+                return Ok(all);
+            };
+            let get = |client: &reqwest::Client| {
+                client
+                    .get(url.clone())
+                    .header(ACCEPT, media_type::OCI_INDEX)
+            };
+            let response = match self.send(Access::Pull, get).await {
+                Ok(response) => response,
+                // Registries without the list say so in many ways.
+                Err(Error::Http(error))
+                    if matches!(error.status_code(), Some(400..=499)) && !is_limit(&error) =>
+                {
+                    return self.tagged_referrers(subject).await;
+                }
+                Err(error) => return Err(error),
+            };
+            page = next_page(&response);
+            let body = self.registry.http.body(response, MAX_MANIFEST).await?;
+            match Manifest::parse(Some(media_type::OCI_INDEX), body) {
+                Ok(Manifest {
+                    refers: Refers::Manifests(listed),
+                    ..
+                }) => all.extend(listed),
+                // A page for people, with status 200.
+                _ => return self.tagged_referrers(subject).await,
+            }
+        }
+        Ok(all)
+    }
+
+    async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let tag = Which::Tag(referrers_tag(subject));
+        let found = match self.read_manifest(&tag, Access::Pull).await {
+            // Some registries answer any tag of this form with the image itself.
+            Ok(found) => found.filter(|manifest| manifest.digest != *subject),
+            Err(Error::Manifest { .. }) => None,
+            Err(Error::Http(error))
+                if matches!(error.status_code(), Some(400..=499)) && !is_limit(&error) =>
+            {
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match found {
+            Some(Manifest {
+                refers: Refers::Manifests(listed),
+                ..
+            }) => listed,
+            _ => Vec::new(),
+        })
+    }
+
     /// The repository's tags, the first thousand of them.
     pub(super) async fn tags(&self) -> Result<Vec<String>, Error> {
         #[derive(serde::Deserialize)]
@@ -211,7 +278,7 @@ impl Repository {
         Ok(pieces.boxed())
     }
 
-    async fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<(), Error> {
+    async fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<Stored, Error> {
         let url = self.url(&format!("manifests/{which}")).await?;
         let put = |client: &reqwest::Client| {
             client
@@ -221,12 +288,13 @@ impl Repository {
         };
         // No look at Location: ECR sends none.
         match (self.send(Access::Push, put).await, which) {
-            (Ok(_), _) => Ok(()),
+            (Ok(response), _) if response.headers().contains_key(SUBJECT) => Ok(Stored::Linked),
+            (Ok(_), _) => Ok(Stored::Plain),
             // ECR refuses to write a tag that cannot move even with the content it has, so a write whose
             // answer was lost looks like a conflict. Only another digest is one.
             (Err(Error::Http(error)), Which::Tag(_)) if error.has_code("TAG_INVALID") => {
                 match self.find_manifest(which, Access::Push).await? {
-                    Some(digest) if digest == manifest.digest => Ok(()),
+                    Some(digest) if digest == manifest.digest => Ok(Stored::Plain),
                     _ => Err(error.into()),
                 }
             }
@@ -244,6 +312,19 @@ fn found(answer: Result<Response, Error>) -> Result<Option<Response>, Error> {
     }
 }
 
+fn is_limit(error: &http::Error) -> bool {
+    matches!(error.class(), http::Class::Transient(_))
+}
+
+/// The `Link` to the next page of a list (RFC 5988), on the same host.
+fn next_page(response: &Response) -> Option<Url> {
+    let link = response.headers().get("link")?.to_str().ok()?;
+    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    let next = response.url().join(target).ok()?;
+    let is_next = parameters.replace('"', "").contains("rel=next");
+    (is_next && next.host_str() == response.url().host_str()).then_some(next)
+}
+
 fn digest_header(headers: &HeaderMap) -> Option<Digest> {
     headers.get(CONTENT_DIGEST)?.to_str().ok()?.parse().ok()
 }
@@ -255,6 +336,10 @@ impl Source for Repository {
 
     fn manifest<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Manifest>> {
         self.read_manifest(which, Access::Pull).boxed()
+    }
+
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        self.list_referrers(subject).boxed()
     }
 
     fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
@@ -298,7 +383,7 @@ impl Target for Repository {
         self.upload(descriptor, blob).boxed()
     }
 
-    fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored> {
         self.write_manifest(which, manifest).boxed()
     }
 }

@@ -9,7 +9,7 @@ import yaml
 
 MODULE = Path(__file__).resolve().parents[2]
 # Seed-Farmer makes the smallest machine of any other word.
-BUILD_TYPES = ("SMALL", "MEDIUM", "LARGE", "2XLARGE")
+BUILD_TYPES = tuple(f"BUILD_GENERAL1_{size}" for size in ("SMALL", "MEDIUM", "LARGE", "2XLARGE"))
 PHASES = ("install", "pre_build", "build", "post_build")
 # It is stored as one parameter of SSM, of which Seed-Farmer uses the large kind.
 MOST_BYTES = 8192

@@ -5,7 +5,10 @@ from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend
 from moto.cloudformation.parsing import Export, OutputMap
 from moto.core.common_models import CloudFormationModel
+from moto.iam.access_control import PermissionResult
+from moto.iam.models import ManagedPolicy
 from moto.kms.models import KmsBackend
+from moto.s3.models import FakeBucket
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -81,6 +84,10 @@ class CodeBuildProject(CloudFormationModel):
         return cls(resource_name, account_id, region_name)
 
 
+# The module's bucket denies what does not come over TLS, which nothing does here.
+FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
+# moto leaves a template's managed policies when the stack goes.
+ManagedPolicy.delete = lambda self, *_: self.backend.delete_policy(self.arn)
 parsing.clean_json = clean_json_of_nothing
 OutputMap.exports = property(exports)
 CloudFormationBackend.execute_change_set = execute_change_set
