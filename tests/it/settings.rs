@@ -55,13 +55,13 @@ async fn a_new_repository_is_made_as_wished_and_a_second_run_changes_nothing() -
 
     aws.clear_calls();
     let second = run().run().await.ended(0);
-    let changes = ["Create", "Put", "Set", "Tag"];
+    let words = ["Create", "Put", "Set", "Tag"];
     let calls = aws.calls();
     let changed: Vec<&str> = calls
         .iter()
         .map(|call| call.action.as_str())
         .filter(|action| {
-            *action != "PutObject" && changes.iter().any(|word| action.starts_with(word))
+            *action != "PutObject" && words.iter().any(|word| action.starts_with(word))
         })
         .collect();
     assert_eq!(changed, Vec::<&str>::new());
@@ -88,7 +88,7 @@ async fn without_wishes_an_existing_repository_is_left_alone() -> Result {
     image().push(&source, "team/app", "1")?;
     let data = Data::images(&["quay.io/team/app:1"]);
     aws.put_repository(REPOSITORY, |repository| {
-        repository.mutability = Mutability::Immutable
+        repository.mutability = Mutability::Immutable;
     });
     build(&aws, &data, &source).run().await.ended(0);
     let repository = aws.repository(REPOSITORY).expect("a repository");
