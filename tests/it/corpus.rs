@@ -17,19 +17,10 @@ pub(crate) struct Corpus {
 
 impl Corpus {
     /// Serves it; `None` where it is not there, which only CI does not accept.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "whether this is CI is the test's own question, not the program's"
-    )]
     pub(crate) async fn serve() -> anyhow::Result<Option<Self>> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
         if !dir.is_dir() {
-            assert!(
-                std::env::var("CI").as_deref() != Ok("true"),
-                "{} is missing",
-                dir.display()
-            );
-            println!("skipped: {} is missing", dir.display());
+            skip(&format!("{} is missing", dir.display()));
             return Ok(None);
         }
         let mut hosts = Vec::new();
@@ -72,4 +63,14 @@ impl Corpus {
     pub(crate) fn plan_of_ours(&self, version: &str) -> Run {
         self.plan(version).current_dir(env!("CARGO_MANIFEST_DIR"))
     }
+}
+
+/// Says that a test cannot be made here. CI does not accept it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether this is CI is the test's own question, not the program's"
+)]
+pub(crate) fn skip(why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+    println!("skipped: {why}");
 }

@@ -23,6 +23,7 @@ mod layout;
 mod local_charts;
 mod observing;
 mod parity;
+mod permissions;
 mod referrers;
 mod secrets;
 mod settings;
