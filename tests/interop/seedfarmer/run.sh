@@ -318,11 +318,11 @@ destroy_keeps_all() {
     seedfarmer_has_forgotten
 }
 
-# Neighbours: what is not ours, and one that the Python module made, which has no tag.
+# Neighbours: what is not ours (`other` has the project's tag, but this program did not make it), and one that the Python module made, which has no tag.
 make_neighbours() {
     legacy=$(jq -r '.[0].name' "$work/repositories.json")
     ask "[client('ecr').create_repository(repositoryName=name, tags=[{'Key': 'SeedFarmerProjectName', 'Value': value}] if value else [])
-        for name, value in {'idfmix2-tool': None, 'idfmix': None, 'idfmix-dev-apps-ecr': None, 'idf-tool': 'idf',
+        for name, value in {'idfmix2-tool': None, 'idfmix': None, 'idfmix-dev-apps-ecr': None, 'idfmix-dev-other': '$lower', 'idf-tool': 'idf',
         'idfmix-x-tool': 'idfmix-x'}.items()] and None"
     ask "[client('ecr').untag_resource(resourceArn=arn, tagKeys=[tag['Key'] for tag in
         client('ecr').list_tags_for_resource(resourceArn=arn)['tags']])
@@ -331,7 +331,7 @@ make_neighbours() {
 
 destroy_deletes_exactly_ours() {
     destroy
-    is "what is left" "$(ask 'names()')" "['idf-tool', 'idfmix', 'idfmix-dev-apps-ecr', 'idfmix-x-tool', 'idfmix2-tool']"
+    is "what is left" "$(ask 'names()')" "['idf-tool', 'idfmix', 'idfmix-dev-apps-ecr', 'idfmix-dev-other', 'idfmix-x-tool', 'idfmix2-tool']"
     is "buckets" "$(ask "[found['Name'] for found in client('s3').list_buckets()['Buckets'] if 'dkr-img' in found['Name']]")" '[]'
     seedfarmer_has_forgotten
 }
