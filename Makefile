@@ -22,8 +22,9 @@ lint: ## Formatting, clippy, and (with cargo-deny) bans, licences and sources
 module-lint: ## What Seed-Farmer reads: deployspec, scripts, template and its permissions
 	bash tests/module/run.sh
 
-interop: ## Against docker-registry, skopeo and Helm, which it installs if need be
+interop: ## Against docker-registry, skopeo, Helm and the Seed-Farmer CLI, which it installs if need be
 	bash tests/interop/run.sh
+	bash tests/interop/seedfarmer/run.sh
 
 quickstart: ## Runs examples/quickstart.rs
 	$(CARGO) run --release --example quickstart

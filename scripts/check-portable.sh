@@ -22,7 +22,8 @@ fetch_library() {
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
     printf 'deb %s %s main\n' "$mirror" "$suite" >"$work/sources.list"
     local options=(-qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
-        -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
+        -o "Dir::State::Lists=$work/lists" -o Dir::State::status=/dev/null -o "Dir::Cache=$work/cache"
+        -o APT::Sandbox::User=root)
     apt-get "${options[@]}" update
     (cd "$work" && apt-get "${options[@]}" download libc6)
     rm -rf "$folder"

@@ -21,7 +21,8 @@ set +x
 umask 077
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# <owner>/<repository> on GitHub whose releases hold the binaries; empty: there is no such place.
+# <owner>/<repository> on GitHub whose releases hold the binaries; the release workflow fills it in. Empty: this
+# is no release.
 release_repository=''
 
 program=$HOME/.replicator/bin/replicator

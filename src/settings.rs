@@ -13,7 +13,7 @@ use url::Url;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
-pub use environment::Environment;
+pub use environment::{Environment, Parameters};
 pub use platform::Platform;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
@@ -235,6 +235,17 @@ impl Settings {
         Problems::or(problems, settings)
     }
 
+    /// What becomes of the repositories when the module is destroyed: all that a module's end needs to
+    /// know where they stay.
+    ///
+    /// # Errors
+    /// When the word is neither RETAIN nor DESTROY.
+    pub fn retention(flags: &Flags, environment: &Environment) -> Result<Retention, Problems> {
+        let mut problems = Vec::new();
+        let retention = retention(flags, &environment.parameters, &mut problems);
+        Problems::or(problems, retention)
+    }
+
     /// The same for the end of a module: only what that needs is looked at, so that a bad value of a
     /// failed deployment does not keep it from being destroyed.
     ///
@@ -257,15 +268,7 @@ impl Settings {
         let parameters = &environment.parameters;
         let region = flags.region.clone().or_else(|| environment.region.clone());
         let wishes = Repositories::new(flags, parameters, problems);
-        let retention = parameters
-            .pick(
-                "--retention-type",
-                flags.retention_type.as_deref(),
-                "retention_type",
-            )
-            .map_or(Some(Retention::default()), |given| {
-                given.parse_with(problems, Retention::parse)
-            });
+        let retention = retention(flags, parameters, problems);
         let no_referrers = flags.no_referrers.then_some("false");
         let referrers = parameters
             .pick("--no-referrers", no_referrers, "referrers")
@@ -298,15 +301,26 @@ impl Settings {
                 given.parse_with(problems, |text| whole_number(text, 1, 256))
             });
         let plain_http = flags.plain_http.iter().cloned().collect();
-        let endpoints = flags
-            .endpoints
-            .iter()
-            .filter_map(|text| match endpoint(text) {
-                Ok(endpoint) => Some(endpoint),
-                Err(why) => {
-                    problems.push(Problem::input("--endpoint", why));
-                    None
-                }
+        // The parameter is for mirrors; what a flag says about the same host wins.
+        let further = parameters
+            .get("endpoints")
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim);
+        let further = further
+            .filter(|text| !text.is_empty())
+            .map(|text| ("parameter Endpoints", text));
+        let endpoints = further
+            .chain(
+                flags
+                    .endpoints
+                    .iter()
+                    .map(|text| ("--endpoint", text.as_str())),
+            )
+            .filter_map(|(place, text)| {
+                endpoint(text)
+                    .map_err(|why| problems.push(Problem::input(place, why)))
+                    .ok()
             })
             .collect();
         Some(Self {
@@ -410,6 +424,19 @@ fn default_target(
         project,
         region: region?.to_owned(),
     })
+}
+
+fn retention(
+    flags: &Flags,
+    parameters: &Parameters,
+    problems: &mut Vec<Problem>,
+) -> Option<Retention> {
+    let given = flags.retention_type.as_deref();
+    parameters
+        .pick("--retention-type", given, "retention_type")
+        .map_or(Some(Retention::default()), |given| {
+            given.parse_with(problems, Retention::parse)
+        })
 }
 
 /// `HOST=URL`

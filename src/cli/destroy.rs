@@ -84,12 +84,12 @@ impl Destroy {
             module: self.who.module.clone(),
             ..Flags::default()
         };
-        // A parameter that only deploying needs must not stand in the way of the end.
-        let settings = Settings::for_destroy(&flags, environment)?;
-        if settings.retention == Retention::Retain {
+        if Settings::retention(&flags, environment)? == Retention::Retain {
             tracing::info!("RetentionType is RETAIN: repositories and result document stay");
             return Ok(());
         }
+        // A parameter that only deploying needs must not stand in the way of the end.
+        let settings = Settings::for_destroy(&flags, environment)?;
         let publication = Publication::new(&settings.module)?;
         let project = settings.module.project.clone().unwrap_or_default();
         let aws = Aws::new(&settings);

@@ -34,7 +34,7 @@ else
     lacks 'shellcheck is not here and cannot be installed, so scripts and commands are not checked'
 fi
 
-if has python3 python3-venv && tools=$(bash tests/module/tools.sh); then
+if has python3 python3-venv && has curl curl && has openssl openssl && tools=$(bash tests/module/tools.sh); then
     "$tools/bin/python" tests/module/deployspec.py "$work"
     if command -v shellcheck >/dev/null; then
         shellcheck --shell=bash "$work"/*.bash
@@ -42,7 +42,7 @@ if has python3 python3-venv && tools=$(bash tests/module/tools.sh); then
     "$tools/bin/cfn-lint" modulestack.yaml
     "$tools/bin/python" -m unittest discover --quiet --start-directory tests/module
 else
-    lacks 'cfn-lint is not here and cannot be installed, so the template and the scripts are not checked'
+    lacks 'cfn-lint (or python3, curl, openssl) cannot be had, so the template and the scripts are not checked'
 fi
 
 if [ "$missing" -gt 0 ] && [ "${CI:-}" = true ]; then
