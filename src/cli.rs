@@ -3,12 +3,12 @@
 mod copy;
 mod deploy;
 mod destroy;
+mod flags;
 mod log;
 mod plan;
 mod table;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,135 +81,6 @@ struct Log {
 enum LogFormat {
     Text,
     Json,
-}
-
-/// What every command that talks to registries can be told.
-#[derive(Debug, Args)]
-struct NetworkFlags {
-    /// Platforms to copy, such as linux/amd64,linux/arm64 [default: all, the index untouched]
-    #[arg(long, value_name = "LIST", help_heading = "Copying")]
-    platforms: Option<String>,
-    /// Leave signatures, attestations and other referrers behind [parameter: `Referrers`]
-    #[arg(long, help_heading = "Copying")]
-    no_referrers: bool,
-    /// Blobs in transfer at once, 1 to 256 [default: 16]
-    #[arg(long, value_name = "N", help_heading = "Copying")]
-    jobs: Option<usize>,
-    /// How often a request is tried in all [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Copying")]
-    tries: Option<u32>,
-    /// Speak plain HTTP to this host; loopback hosts need no mention (repeatable)
-    #[arg(long, value_name = "HOST", help_heading = "Network")]
-    plain_http: Vec<String>,
-    /// Talk to URL when HOST is meant, be it a registry or a chart repository (repeatable)
-    #[arg(long = "endpoint", value_name = "HOST=URL", help_heading = "Network")]
-    endpoints: Vec<String>,
-}
-
-/// What the commands that work on data files can be told.
-#[derive(Debug, Args)]
-struct DataFlags {
-    /// The EKS version, such as 1.34: names the data file [env: `SEEDFARMER_PARAMETER_EKS_VERSION`]
-    #[arg(long, value_name = "V")]
-    eks_version: Option<String>,
-    /// The folder of the data files [default: data/eks_dockerimage-replication/versions]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// What stands in front of every name at the target: an ECR registry, host[:port]/prefix of any
-    /// other registry, or oci:DIR [default: <account>.dkr.ecr.<region>.<suffix>/<project>-]
-    #[arg(long, value_name = "PREFIX")]
-    registry_prefix: Option<String>,
-    /// Where result files are written [default: .]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// The Seed-Farmer project [env: `SEEDFARMER_PROJECT_NAME`]
-    #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
-    project: Option<String>,
-    /// The Seed-Farmer deployment [env: `SEEDFARMER_DEPLOYMENT_NAME`]
-    #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
-    deployment: Option<String>,
-    /// The Seed-Farmer module as <group>-<module> [env: `SEEDFARMER_MODULE_NAME`]
-    #[arg(long, value_name = "NAME", help_heading = "Seed-Farmer")]
-    module: Option<String>,
-}
-
-/// How repositories of ECR are to be.
-#[derive(Debug, Args)]
-struct RepositoryFlags {
-    /// Further tags for repositories and bucket, as a JSON map [parameter: `CustomTags`]
-    #[arg(long, value_name = "JSON", help_heading = "ECR")]
-    custom_tags: Option<String>,
-    /// MUTABLE or IMMUTABLE [parameter: `ImageTagMutability`] [default: as ECR has it]
-    #[arg(long, value_name = "WORD", help_heading = "ECR")]
-    image_tag_mutability: Option<String>,
-    /// The KMS key that encrypts new repositories [parameter: `KmsKeyArn`] [default: ECR's own]
-    #[arg(long, value_name = "ARN", help_heading = "ECR")]
-    kms_key_arn: Option<String>,
-    /// true or false: scan each pushed image [parameter: `ScanOnPush`] [default: as ECR has it]
-    #[arg(long, value_name = "BOOL", help_heading = "ECR")]
-    scan_on_push: Option<String>,
-    /// The lifecycle policy of repositories [parameter: `LifecyclePolicy`]
-    #[arg(long, value_name = "JSON", help_heading = "ECR")]
-    lifecycle_policy: Option<String>,
-    /// The policy of repositories [parameter: `RepositoryPolicy`]
-    #[arg(long, value_name = "JSON", help_heading = "ECR")]
-    repository_policy: Option<String>,
-    /// leave, require or enable: the account's setting that lets repositories share blobs
-    /// [parameter: `BlobMounting`] [default: leave]
-    #[arg(long, value_name = "WORD", help_heading = "ECR")]
-    blob_mounting: Option<String>,
-    /// The secret with credentials for sources [parameter: `HelmRepoSecretName`]
-    #[arg(long, value_name = "NAME", help_heading = "Secrets")]
-    secret_name: Option<String>,
-    /// The entry of the secret to use [parameter: `HelmRepoSecretKey`]
-    #[arg(long, value_name = "KEY", help_heading = "Secrets")]
-    secret_key: Option<String>,
-}
-
-impl RepositoryFlags {
-    fn onto(&self, flags: Flags) -> Flags {
-        Flags {
-            custom_tags: self.custom_tags.clone(),
-            image_tag_mutability: self.image_tag_mutability.clone(),
-            kms_key_arn: self.kms_key_arn.clone(),
-            scan_on_push: self.scan_on_push.clone(),
-            lifecycle_policy: self.lifecycle_policy.clone(),
-            repository_policy: self.repository_policy.clone(),
-            blob_mounting: self.blob_mounting.clone(),
-            secret_name: self.secret_name.clone(),
-            secret_key: self.secret_key.clone(),
-            ..flags
-        }
-    }
-}
-
-impl DataFlags {
-    fn flags(&self, network: &NetworkFlags) -> Flags {
-        Flags {
-            eks_version: self.eks_version.clone(),
-            data_dir: self.data_dir.clone(),
-            registry_prefix: self.registry_prefix.clone(),
-            out: self.out.clone(),
-            project: self.project.clone(),
-            deployment: self.deployment.clone(),
-            module: self.module.clone(),
-            ..network.flags()
-        }
-    }
-}
-
-impl NetworkFlags {
-    fn flags(&self) -> Flags {
-        Flags {
-            platforms: self.platforms.clone(),
-            no_referrers: self.no_referrers,
-            jobs: self.jobs,
-            tries: self.tries,
-            plain_http: self.plain_http.clone(),
-            endpoints: self.endpoints.clone(),
-            ..Flags::default()
-        }
-    }
 }
 
 /// Runs the program: parses the command line, runs the command, says what went wrong.

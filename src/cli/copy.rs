@@ -12,7 +12,8 @@ use crate::progress::Screen;
 use crate::reference::Location;
 use crate::settings::{Environment, Settings};
 
-use super::{NetworkFlags, Session};
+use super::Session;
+use super::flags::NetworkFlags;
 
 /// Copy one reference, or the pairs of an `updated_images.json`
 ///

@@ -16,8 +16,9 @@ use crate::publish::{self, Publication, Report};
 use crate::reference::Prefix;
 use crate::settings::{Environment, Settings, Target};
 
+use super::Session;
+use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
 use super::log::chain;
-use super::{DataFlags, NetworkFlags, RepositoryFlags, Session};
 
 /// Copy all charts and images of an EKS version, and publish the result
 ///

@@ -13,7 +13,8 @@ use crate::plan::{self, Kind};
 use crate::publish;
 use crate::settings::{Environment, Network};
 
-use super::{DataFlags, NetworkFlags, Session, table};
+use super::flags::{DataFlags, NetworkFlags};
+use super::{Session, table};
 
 /// Show what `deploy` would do
 ///

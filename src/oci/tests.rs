@@ -1,0 +1,88 @@
+use super::*;
+use serde_json::json;
+
+fn index() -> Manifest {
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let child = |letter: &str, architecture: &str| {
+        json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest(letter), "size": 10,
+               "platform": {"os": "linux", "architecture": architecture}})
+    };
+    let attestation = |letter: &str, about: &str| {
+        json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest(letter), "size": 10,
+               "platform": {"os": "unknown", "architecture": "unknown"},
+               "annotations": {"vnd.docker.reference.digest": digest(about), "vnd.docker.reference.type": "attestation-manifest"}})
+    };
+    let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "z": 1,
+        "manifests": [child("a", "amd64"), child("b", "arm64"), attestation("c", "a"), attestation("d", "b")], "annotations": {"k": "v"}});
+    Manifest::parse(None, Bytes::from(serde_json::to_vec(&index).unwrap())).unwrap()
+}
+
+#[test]
+fn a_selection_keeps_the_attestations_of_what_it_keeps() {
+    let index = index();
+    assert_eq!(index.platforms(), ["linux/amd64", "linux/arm64"]);
+    let wanted = Platform::parse_list("linux/arm64").unwrap();
+    let selected = index.select(&wanted).unwrap().expect("the index changes");
+    let Refers::Manifests(children) = &selected.refers else {
+        panic!("not an index")
+    };
+    let letters: Vec<&str> = children
+        .iter()
+        .map(|child| &child.digest.hex()[..1])
+        .collect();
+    assert_eq!(letters, ["b", "d"]);
+    let text = String::from_utf8(selected.bytes.to_vec()).unwrap();
+    assert!(
+        text.starts_with(r#"{"schemaVersion":2,"mediaType""#)
+            && text.contains(r#""z":1"#)
+            && text.ends_with(r#""annotations":{"k":"v"}}"#),
+        "{text}"
+    );
+    assert_ne!(selected.digest, index.digest);
+}
+
+#[test]
+fn a_selection_of_everything_changes_nothing_and_one_of_nothing_is_refused() {
+    let index = index();
+    assert_eq!(
+        index.select(&Platform::parse_list("linux/arm64,linux/amd64").unwrap()),
+        Ok(None)
+    );
+    assert_eq!(index.select(&[]), Ok(None));
+    let none = index.select(&Platform::parse_list("linux/s390x").unwrap());
+    assert_eq!(
+        none,
+        Err(vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()])
+    );
+}
+
+#[test]
+fn what_is_no_manifest_gets_a_verdict() {
+    let parse = |content_type: Option<&str>, text: &str| {
+        Manifest::parse(content_type, Bytes::copy_from_slice(text.as_bytes()))
+    };
+    assert!(matches!(
+        parse(None, r#"{"schemaVersion":1}"#),
+        Err(InvalidManifest::Schema1)
+    ));
+    assert!(matches!(
+        parse(
+            Some("application/vnd.docker.distribution.manifest.v1+prettyjws"),
+            "{}"
+        ),
+        Err(InvalidManifest::Schema1)
+    ));
+    assert!(matches!(
+        parse(Some("text/html"), "<html>"),
+        Err(InvalidManifest::Content { .. })
+    ));
+    assert!(matches!(
+        parse(Some(media_type::OCI_INDEX), "{}"),
+        Err(InvalidManifest::Content { .. })
+    ));
+    let helm = r#"{"schemaVersion":2,"config":{"mediaType":"x","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
+    assert_eq!(
+        parse(Some("application/json"), helm).unwrap().media_type,
+        media_type::OCI_MANIFEST
+    );
+}

@@ -1,0 +1,56 @@
+//! What the command line says.
+
+use std::path::PathBuf;
+
+/// What the flags of a command say; `None` and empty where they say nothing.
+#[derive(Debug, Default, Clone)]
+pub struct Flags {
+    /// `--eks-version`
+    pub eks_version: Option<String>,
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `--registry-prefix`
+    pub registry_prefix: Option<String>,
+    /// `--out`
+    pub out: Option<PathBuf>,
+    /// `--platforms`
+    pub platforms: Option<String>,
+    /// `--jobs`
+    pub jobs: Option<usize>,
+    /// `--tries`
+    pub tries: Option<u32>,
+    /// `--plain-http`
+    pub plain_http: Vec<String>,
+    /// `--endpoint`
+    pub endpoints: Vec<String>,
+    /// `--project`
+    pub project: Option<String>,
+    /// `--deployment`
+    pub deployment: Option<String>,
+    /// `--module`
+    pub module: Option<String>,
+    /// `--region`
+    pub region: Option<String>,
+    /// `--retention-type`
+    pub retention_type: Option<String>,
+    /// `--custom-tags`
+    pub custom_tags: Option<String>,
+    /// `--image-tag-mutability`
+    pub image_tag_mutability: Option<String>,
+    /// `--kms-key-arn`
+    pub kms_key_arn: Option<String>,
+    /// `--scan-on-push`
+    pub scan_on_push: Option<String>,
+    /// `--lifecycle-policy`
+    pub lifecycle_policy: Option<String>,
+    /// `--repository-policy`
+    pub repository_policy: Option<String>,
+    /// `--blob-mounting`
+    pub blob_mounting: Option<String>,
+    /// `--no-referrers`
+    pub no_referrers: bool,
+    /// `--secret-name`
+    pub secret_name: Option<String>,
+    /// `--secret-key`
+    pub secret_key: Option<String>,
+}
