@@ -1,7 +1,8 @@
 //! One artifact's way: from its name at the source to its name at the target.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -30,6 +31,8 @@ pub(super) struct Way<'a> {
     pub(super) target: Arc<dyn Target>,
     /// Bytes sent so far.
     pub(super) sent: AtomicU64,
+    /// Layers that stay behind, by their digests.
+    pub(super) left: Mutex<BTreeSet<Digest>>,
 }
 
 /// What is known of an artifact that is at the target.
@@ -103,6 +106,7 @@ impl Engine {
             source,
             target,
             sent: AtomicU64::new(0),
+            left: Mutex::default(),
         })
     }
 }
@@ -192,6 +196,13 @@ impl Way<'_> {
             .await
             .map_err(self.target_error("create the repository"))?;
         notes.extend(self.bring_all(&root, &place).await?);
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.extend(left.iter().map(|digest| {
+            format!(
+                "the layer {digest} is a foreign one and stays behind: clients fetch it from where its \
+                 publisher keeps it, which an isolated cluster cannot reach"
+            )
+        }));
         Ok(Arrived {
             digest: root.digest.clone(),
             platforms,

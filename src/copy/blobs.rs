@@ -65,6 +65,8 @@ impl Way<'_> {
     /// waits; when the first one fails, the next one tries.
     pub(super) async fn blob(&self, descriptor: &Descriptor) -> Result<(), CopyError> {
         if is_foreign(descriptor) {
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            left.insert(descriptor.digest.clone());
             return Ok(());
         }
         let cell = self

@@ -66,6 +66,9 @@ impl Way<'_> {
             for listed in &referrers.listed {
                 let name = Which::Digest(listed.digest.clone());
                 let Some(manifest) = self.read_referrer(&name).await? else {
+                    notes.push(format!(
+                        "the source lists the referrer {name} and does not have it"
+                    ));
                     continue;
                 };
                 // What a registry lists wrongly is about something else.

@@ -213,3 +213,24 @@ async fn a_folder_of_somebody_else_keeps_its_names() -> Result {
     assert_eq!(index["manifests"][0], theirs);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_layer_that_must_not_be_copied_is_told() -> Result {
+    let source = Registry::start().await?;
+    let config = source.put_blob("team/win", b"{}")?;
+    let foreign = format!("sha256:{}", "a".repeat(64));
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": config.digest, "size": 2},
+        "layers": [{"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                    "digest": foreign, "size": 9, "urls": ["https://publisher.example/layer"]}],
+    });
+    let media_type = "application/vnd.docker.distribution.manifest.v2+json";
+    source.put_manifest("team/win", "1", media_type, manifest.to_string());
+    let folder = tempfile::tempdir()?;
+    let layout = format!("oci:{}:win", folder.path().join("mirror").display());
+    let copy = Run::new().args(["copy", &format!("{}/team/win:1", source.host()), &layout]);
+    let done = copy.run().await.ended(0);
+    done.said(&["warning:", &foreign, "is a foreign one and stays behind"]);
+    Ok(())
+}
