@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
     // The doors to the outside. AWS is asked only where the target is ECR.
     let aws = Aws::new(&settings);
     let http = Http::new(&settings.network, Credentials::default())?;
-    let stores = Arc::new(Stores::new(Arc::new(http), aws));
+    let stores = Arc::new(Stores::new(Arc::new(http), aws, &settings.network));
 
     // Inventory -> charts -> plan: every copy, and every value that makes a chart use the copies.
     let Target::Given(prefix) = &settings.target else {

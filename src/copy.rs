@@ -1,27 +1,38 @@
 //! Plan -> outcomes: the copy engine. It knows only the interface of [`crate::store`], so that
-//! registry to registry, registry to folder and folder to registry are one.
+//! registry to registry, registry to folder and folder to registry are one. `docs/copy-engine.md` tells
+//! the whole of it.
 //!
-//! Order: layers, then the config, then the manifest; children, then their index; the tag last. A tag
-//! never names content that is not whole. Nothing that is there already is sent again.
+//! Order: layers and config, then the manifest; children, then their index; the tag last. A tag
+//! never names content that is not whole. Nothing that is there already is sent again, and each
+//! distinct blob is read once.
 
 mod artifact;
-mod blobs;
+mod graph;
 mod outcome;
 mod referrers;
+mod repair;
+mod resolve;
+mod schedule;
+mod transfer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::http::Policy;
-use crate::plan::Copy;
+use crate::plan::{Copy, Source};
+use crate::reference::{Digest, Which};
 use crate::settings::{Platform, Settings};
-use crate::store::Stores;
+use crate::store::{self, ChartSource, Stores, Target, which};
 
 pub use outcome::{CopyError, Done, Outcome, Side};
 
-use blobs::Blobs;
+use artifact::Way;
+use graph::Realm;
+use outcome::step;
+use transfer::Rules;
 
 /// What the engine tells while it works.
 pub trait Events: Send + Sync {
@@ -29,6 +40,8 @@ pub trait Events: Send + Sync {
     fn expect(&self, bytes: u64);
     /// This many bytes were moved.
     fn moved(&self, bytes: u64);
+    /// This many bytes that were expected will not be moved.
+    fn give_up(&self, bytes: u64);
     /// An artifact came to its end.
     fn finished(&self, copy: &Copy, outcome: &Outcome);
 }
@@ -39,27 +52,42 @@ pub struct Engine {
     platforms: Vec<Platform>,
     /// Whether what refers to an image goes along.
     referrers: bool,
-    policy: Policy,
-    /// Artifacts in work at once.
-    artifacts: usize,
-    blobs: Blobs,
+    rules: Rules,
     events: Arc<dyn Events>,
 }
 
+/// What the artifacts of one pool ask about together.
+struct Pool {
+    names: Vec<Which>,
+    present: OnceCell<HashMap<Which, Digest>>,
+}
+
+/// One run.
+struct Run {
+    realms: HashMap<String, Arc<Realm>>,
+    pools: HashMap<String, Pool>,
+}
+
+/// An artifact with its two homes.
+struct Opened {
+    source: Arc<dyn store::Source>,
+    target: Arc<dyn Target>,
+    realm: Arc<Realm>,
+}
+
 impl Engine {
-    /// The settings say which platforms are copied, whether referrers go along, and how many blobs are
-    /// in transfer at once.
+    /// The settings say which platforms are copied, and whether referrers go along.
     #[must_use]
     pub fn new(stores: Arc<Stores>, settings: &Settings, events: Arc<dyn Events>) -> Arc<Self> {
-        let policy = stores.http().policy().clone();
-        let jobs = settings.network.jobs;
+        let rules = Rules {
+            policy: stores.http().policy().clone(),
+            hash: settings.network.hash,
+        };
         Arc::new(Self {
             stores,
             platforms: settings.platforms.clone(),
             referrers: settings.referrers,
-            policy,
-            artifacts: jobs,
-            blobs: Blobs::new(jobs),
+            rules,
             events,
         })
     }
@@ -71,15 +99,32 @@ impl Engine {
         copies: &[Copy],
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
-        let mut outcomes: Vec<Option<Outcome>> = copies.iter().map(|_| None).collect();
-        let places = Arc::new(Semaphore::new(self.artifacts));
-        // Dropping the set ends what is still in work.
+        let homes: Vec<_> = copies.iter().map(|copy| self.open(copy)).collect();
+        let run = Arc::new(Run::new(copies, &homes));
+        // Dropping these ends what is still in work.
+        let _schedules: Vec<_> = run.realms.values().map(|realm| self.schedule(realm)).collect();
         let mut tasks = JoinSet::new();
-        for (index, copy) in copies.iter().enumerate() {
-            let (engine, copy, places) = (Arc::clone(self), copy.clone(), Arc::clone(&places));
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(copies.len());
+        for (index, (copy, homes)) in copies.iter().zip(homes).enumerate() {
+            let (source, target) = match homes {
+                Ok(homes) => homes,
+                Err(error) => {
+                    let outcome = Outcome::failed(error);
+                    self.events.finished(copy, &outcome);
+                    outcomes.push(Some(outcome));
+                    continue;
+                }
+            };
+            outcomes.push(None);
+            let realm = Arc::clone(&run.realms[&target.realm()]);
+            let opened = Opened {
+                source,
+                target,
+                realm,
+            };
+            let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
             tasks.spawn(async move {
-                let _place = places.acquire_owned().await;
-                let outcome = engine.copy(&copy).await;
+                let outcome = Way::new(&engine, &run, &copy, opened).outcome().await;
                 engine.events.finished(&copy, &outcome);
                 (index, outcome)
             });
@@ -102,7 +147,66 @@ impl Engine {
         tasks.shutdown().await;
         outcomes
             .into_iter()
-            .map(|outcome| outcome.unwrap_or_else(Outcome::stopped))
+            .map(|outcome| outcome.unwrap_or_else(|| Outcome::failed(CopyError::Stopped)))
             .collect()
+    }
+
+    fn schedule(&self, realm: &Arc<Realm>) -> AbortOnDropHandle<()> {
+        let schedule = schedule::run(
+            Arc::clone(realm),
+            self.rules.clone(),
+            Arc::clone(&self.events),
+        );
+        AbortOnDropHandle::new(tokio::spawn(schedule))
+    }
+
+    #[expect(clippy::type_complexity, reason = "two homes, or why there are none")]
+    fn open(
+        &self,
+        copy: &Copy,
+    ) -> Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError> {
+        let open = "open the home";
+        let source: Arc<dyn store::Source> = match &copy.source {
+            Source::Chart(artifact) => Arc::new(ChartSource::new(artifact.as_ref().clone())),
+            Source::At(location) => self
+                .stores
+                .source(location)
+                .map_err(step(Side::Source, open, &copy.source_text))?,
+        };
+        let target = self.stores.target(&copy.target);
+        let target = target.map_err(step(Side::Target, open, &copy.target_text))?;
+        Ok((source, target))
+    }
+}
+
+impl Run {
+    fn new(
+        copies: &[Copy],
+        homes: &[Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError>],
+    ) -> Self {
+        let mut artifacts: HashMap<String, usize> = HashMap::new();
+        let mut pools: HashMap<String, Pool> = HashMap::new();
+        for (copy, homes) in copies.iter().zip(homes) {
+            let Ok((_, target)) = homes else { continue };
+            *artifacts.entry(target.realm()).or_default() += 1;
+            let pool = pools.entry(target.pool()).or_insert_with(|| Pool {
+                names: Vec::new(),
+                present: OnceCell::new(),
+            });
+            pool.names.push(target_name(copy));
+        }
+        let realms = artifacts
+            .into_iter()
+            .map(|(realm, artifacts)| (realm, Realm::new(artifacts)))
+            .collect();
+        Self { realms, pools }
+    }
+}
+
+/// What an artifact is called at the target: its tag where it has one, or else its digest.
+fn target_name(copy: &Copy) -> Which {
+    match copy.target.tag() {
+        Some(tag) => Which::Tag(tag.to_owned()),
+        None => which(&copy.target),
     }
 }

@@ -3,12 +3,13 @@
 
 mod credentials;
 mod error;
+mod pace;
 mod retry;
 pub mod source_secret;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
@@ -20,13 +21,8 @@ use crate::settings::Network;
 
 pub use credentials::{Basic, Credentials, IDENTITY_TOKEN, Secret};
 pub use error::{Class, Error};
-pub use retry::{Classed, Policy};
-
-/// Longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Longest wait for an answer to a request with a small body, and between two pieces of a body.
-pub const QUIET: Duration = Duration::from_mins(1);
+pub use pace::{Bucket, Place, Window};
+pub use retry::{Classed, Course, Policy};
 
 /// How many small files are asked of one host at once. Simple servers hold five connections that wait
 /// to be accepted and drop the sixth, which then costs a second.
@@ -41,6 +37,10 @@ pub struct Http {
     endpoints: BTreeMap<String, Url>,
     credentials: Credentials,
     policy: Policy,
+    /// Longest wait for an answer's beginning, and between two pieces of it.
+    answer: Duration,
+    /// The slowest transfer that is borne, in bytes a second.
+    slowest: u64,
     /// Places for whole small files, by host.
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
@@ -57,7 +57,7 @@ impl Http {
         let client = Client::builder()
             .user_agent(concat!("replicator/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
-            .connect_timeout(CONNECT)
+            .connect_timeout(network.connect)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()?;
         Ok(Self {
@@ -67,8 +67,11 @@ impl Http {
             credentials,
             policy: Policy {
                 tries: network.tries,
+                patience: network.patience,
                 ..Policy::default()
             },
+            answer: network.answer,
+            slowest: network.slowest,
             places: Mutex::default(),
         })
     }
@@ -184,9 +187,9 @@ impl Http {
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         let request = request.build().map_err(Error::unbuilt)?;
         let (method, url) = (request.method().clone(), request.url().clone());
-        let answer = tokio::time::timeout(QUIET, self.client.execute(request)).await;
+        let answer = tokio::time::timeout(self.answer, self.client.execute(request)).await;
         let response = answer
-            .map_err(|_| Error::quiet(&method, &url, QUIET))?
+            .map_err(|_| Error::quiet(&method, &url, self.answer))?
             .map_err(|error| Error::transport(&method, &url, error))?;
         if response.status().is_success() {
             Ok(response)
@@ -199,7 +202,7 @@ impl Http {
     ///
     /// # Errors
     /// When it breaks off, stands still or is too long.
-    pub async fn body(&self, mut response: Response, limit: u64) -> Result<Bytes, Error> {
+    pub async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
         let (method, url) = (reqwest::Method::GET, response.url().clone());
         let too_large = || Error::too_large(&method, &url, limit);
         if response
@@ -209,19 +212,106 @@ impl Http {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
-        loop {
-            let piece = tokio::time::timeout(QUIET, response.chunk()).await;
-            let piece = piece
-                .map_err(|_| Error::quiet(&method, &url, QUIET))?
-                .map_err(|error| Error::transport(&method, &url, error))?;
-            let Some(piece) = piece else {
-                return Ok(body.freeze());
-            };
+        let mut pieces = Pieces::new(self, method.clone(), response);
+        while let Some(piece) = pieces.next().await? {
             if body.len() as u64 + piece.len() as u64 > limit {
                 return Err(too_large());
             }
             body.extend_from_slice(&piece);
         }
+        Ok(body.freeze())
+    }
+
+    /// Longest wait for an answer's beginning, and between two pieces of it.
+    #[must_use]
+    pub fn answer(&self) -> Duration {
+        self.answer
+    }
+
+    /// The slowest transfer that is borne, in bytes a second.
+    #[must_use]
+    pub fn slowest(&self) -> u64 {
+        self.slowest
+    }
+}
+
+/// The pieces of an answer's body, none of them waited for too long.
+pub struct Pieces {
+    response: Response,
+    request: (reqwest::Method, Url),
+    answer: Duration,
+    floor: Floor,
+}
+
+impl Pieces {
+    /// The body of an answer.
+    #[must_use]
+    pub fn new(http: &Http, method: reqwest::Method, response: Response) -> Self {
+        Self {
+            request: (method, response.url().clone()),
+            response,
+            answer: http.answer,
+            floor: Floor::new(http.slowest, http.answer),
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// When the body breaks off, stands still, or trickles.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let (method, url) = &self.request;
+        let before = Instant::now();
+        let piece = tokio::time::timeout(self.answer, self.response.chunk()).await;
+        let piece = piece
+            .map_err(|_| Error::quiet(method, url, self.answer))?
+            .map_err(|error| Error::transport(method, url, error))?;
+        let moved = piece.as_ref().map_or(0, Bytes::len);
+        if piece.is_some() && !self.floor.bears(before.elapsed(), moved as u64) {
+            return Err(Error::slow(method, url, self.slowest()));
+        }
+        Ok(piece)
+    }
+
+    fn slowest(&self) -> u64 {
+        self.floor.slowest
+    }
+}
+
+/// A floor of progress: within each period of waiting so many bytes must have come. A body that gives a
+/// byte a minute is never silent, and never ends either.
+#[derive(Debug)]
+pub struct Floor {
+    /// Bytes a second.
+    slowest: u64,
+    period: Duration,
+    waited: Duration,
+    moved: u64,
+}
+
+impl Floor {
+    /// `slowest` is in bytes a second.
+    #[must_use]
+    pub fn new(slowest: u64, period: Duration) -> Self {
+        Self {
+            slowest,
+            period,
+            waited: Duration::ZERO,
+            moved: 0,
+        }
+    }
+
+    /// Takes in that somebody waited for some bytes; whether that goes on being borne.
+    pub fn bears(&mut self, waited: Duration, moved: u64) -> bool {
+        self.waited += waited;
+        self.moved += moved;
+        if self.waited < self.period {
+            return true;
+        }
+        let is_enough = u128::from(self.moved) * 1000
+            >= u128::from(self.slowest) * self.waited.as_millis();
+        (self.waited, self.moved) = (Duration::ZERO, 0);
+        is_enough
     }
 }
 
@@ -240,13 +330,12 @@ mod tests {
 
     fn http() -> Http {
         let network = Network {
-            jobs: 1,
-            tries: 1,
             plain_http: BTreeSet::from(["plain.corp".to_owned()]),
             endpoints: BTreeMap::from([(
                 "quay.io".to_owned(),
                 Url::parse("http://127.0.0.1:1/quay.io/").unwrap(),
             )]),
+            ..Network::default()
         };
         Http::new(&network, Credentials::default()).unwrap()
     }
@@ -266,6 +355,17 @@ mod tests {
         ] {
             assert_eq!(http.base(host), base);
         }
+    }
+
+    #[test]
+    fn a_trickle_is_cut_and_a_slow_reader_is_not() {
+        let mut floor = Floor::new(1000, Duration::from_secs(10));
+        let second = Duration::from_secs(1);
+        assert!((0..9).all(|_| floor.bears(second, 1)));
+        assert!(!floor.bears(second, 1));
+        // What is waited for elsewhere does not count.
+        assert!((0..1000).all(|_| floor.bears(Duration::from_millis(1), 1)));
+        assert!((0..30).all(|_| floor.bears(second, 1000)));
     }
 
     #[test]

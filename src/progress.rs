@@ -168,6 +168,11 @@ impl Events for Progress {
         self.bar.inc(bytes);
     }
 
+    fn give_up(&self, bytes: u64) {
+        self.expected.fetch_sub(bytes, Ordering::Relaxed);
+        self.bar.dec_length(bytes);
+    }
+
     fn finished(&self, copy: &Copy, outcome: &Outcome) {
         let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
         self.show();

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use oci_client::Reference;
 
-pub use digest::{Digest, Hasher};
+pub use digest::{Digest, Hasher, is_hashing_cheap};
 pub use location::{Location, Which};
 pub use prefix::{EcrHost, Prefix};
 

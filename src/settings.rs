@@ -3,31 +3,23 @@
 
 mod environment;
 mod flags;
+mod network;
 mod platform;
 mod repositories;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-
-use url::Url;
 
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
 pub use environment::{Environment, Parameters};
 pub use flags::Flags;
+pub use network::{Action, DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Hash, Network, Quotas};
 pub use platform::Platform;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
 /// Where the data files are, below the module's folder: where Seed-Farmer lays `dataFiles`.
 pub const DEFAULT_DATA_DIR: &str = "data/eks_dockerimage-replication/versions";
-
-/// How many blobs are transferred at once when nothing else is said. ECR takes about 25 MB/s per
-/// stream (measured by others, see `docs/`), so that a dozen and more are needed to fill a link.
-pub const DEFAULT_JOBS: usize = 16;
-
-/// How often a request is tried in all, when nothing else is said.
-pub const DEFAULT_TRIES: u32 = 4;
 
 /// The tags by which what this module makes is known: the framework's names, and who made it.
 pub const OWNERSHIP_TAGS: [&str; 4] = [
@@ -114,19 +106,6 @@ pub struct Module {
     pub name: Option<String>,
     /// `SEEDFARMER_MODULE_METADATA`: what the deployment holds of an earlier run.
     pub metadata: Option<String>,
-}
-
-/// How the network is used.
-#[derive(Debug, Clone)]
-pub struct Network {
-    /// Blobs in transfer at once, at least 1.
-    pub jobs: usize,
-    /// How often a request is tried in all, at least 1.
-    pub tries: u32,
-    /// Hosts that speak plain HTTP, besides loopback.
-    pub plain_http: BTreeSet<String>,
-    /// Where to go when a host is meant.
-    pub endpoints: BTreeMap<String, Url>,
 }
 
 /// What the environment says about AWS.
@@ -243,44 +222,11 @@ impl Settings {
             .map_or(Some(Vec::new()), |given| {
                 given.parse_with(problems, Platform::parse_list)
             });
-        let jobs = flags.jobs.map(|jobs| jobs.to_string());
-        let jobs = parameters
-            .pick("--jobs", jobs.as_deref(), "jobs")
-            .map_or(Some(DEFAULT_JOBS), |given| {
-                given.parse_with(problems, |text| whole_number(text, 1, 256))
-            });
-        let plain_http = flags.plain_http.iter().cloned().collect();
-        // The parameter is for mirrors; what a flag says about the same host wins.
-        let further = parameters
-            .get("endpoints")
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim);
-        let further = further
-            .filter(|text| !text.is_empty())
-            .map(|text| ("parameter Endpoints", text));
-        let endpoints = further
-            .chain(
-                flags
-                    .endpoints
-                    .iter()
-                    .map(|text| ("--endpoint", text.as_str())),
-            )
-            .filter_map(|(place, text)| {
-                endpoint(text)
-                    .map_err(|why| problems.push(Problem::input(place, why)))
-                    .ok()
-            })
-            .collect();
+        let network = Network::new(flags, parameters, problems);
         Some(Self {
             target: target?,
             module,
-            network: Network {
-                jobs: jobs?,
-                tries: flags.tries.unwrap_or(DEFAULT_TRIES).max(1),
-                plain_http,
-                endpoints,
-            },
+            network: network?,
             out: flags.out.clone().unwrap_or_else(|| PathBuf::from(".")),
             platforms: platforms?,
             aws: Aws {
@@ -386,26 +332,6 @@ fn retention(
         .map_or(Some(Retention::default()), |given| {
             given.parse_with(problems, Retention::parse)
         })
-}
-
-/// `HOST=URL`
-fn endpoint(text: &str) -> Result<(String, Url), String> {
-    let (host, url) = text.split_once('=').ok_or_else(|| {
-        format!("`{text}` is not HOST=URL, such as quay.io=http://127.0.0.1:5000")
-    })?;
-    let url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(format!("`{url}` is not http:// or https:// with a host"));
-    }
-    Ok((host.to_owned(), url))
-}
-
-fn whole_number(text: &str, least: usize, most: usize) -> Result<usize, String> {
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
 }
 
 #[cfg(test)]

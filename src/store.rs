@@ -5,20 +5,23 @@ mod chart;
 mod error;
 mod layout;
 mod registry;
+mod resumed;
 mod verified;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use url::Url;
 
 use crate::aws::Aws;
-use crate::http::Http;
+use crate::http::{Http, Window};
 use crate::oci::{Descriptor, Manifest};
 use crate::reference::{Digest, EcrHost, Location};
+use crate::settings::Network;
 
 pub use crate::reference::Which;
 pub use chart::ChartSource;
@@ -26,13 +29,27 @@ pub use error::Error;
 pub use layout::Layout;
 pub(crate) use layout::write_whole;
 pub use registry::Registry;
-pub use verified::Verified;
+pub use resumed::resumed;
+pub use verified::{Verified, verified};
 
 /// A blob's bytes on their way.
 pub type Blob = BoxStream<'static, Result<Bytes, Error>>;
 
 /// An answer to wait for.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// From this size on, in bytes, a blob counts as a big one: what a connection moves matters more than
+/// how long an answer takes.
+const BIG: u64 = 1024 * 1024;
+
+/// How many places a big blob takes in a window of transfers; a small one takes one.
+const BIG_PLACES: usize = 4;
+
+/// How many places a blob takes in a window of transfers.
+#[must_use]
+pub fn places(size: u64) -> usize {
+    if size < BIG { 1 } else { BIG_PLACES }
+}
 
 /// A repository that content is read from.
 pub trait Source: Send + Sync {
@@ -47,8 +64,15 @@ pub trait Source: Send + Sync {
     /// listed may still turn out to be about something else.
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>>;
 
-    /// A blob's bytes, unchecked: see [`Verified`].
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob>;
+    /// Which of some tags exist, with what they name. They are likely not to.
+    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Vec<(String, Digest)>>;
+
+    /// A blob's bytes from an offset on, unchecked: see [`Verified`]; a source that cannot start in the
+    /// middle starts at the beginning and drops what comes before.
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob>;
+
+    /// How many blobs may be read at once.
+    fn reads(&self) -> Arc<Window>;
 }
 
 /// How a manifest was taken.
@@ -60,10 +84,40 @@ pub enum Stored {
     Linked,
 }
 
+/// Whether and when the repositories of one registry give each other blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mounting {
+    /// They do not.
+    Never,
+    /// As soon as a blob is uploaded.
+    AfterUpload,
+    /// Once a manifest that refers to the blob is there.
+    AfterCommit,
+}
+
+/// How an upload began.
+#[derive(Debug)]
+pub enum Begun {
+    /// It need not go on: the blob is there.
+    There,
+    /// It goes on with [`Target::finish`].
+    Session(Session),
+}
+
+/// An upload that has begun.
+#[derive(Debug)]
+pub struct Session(Option<Url>);
+
 /// A repository that content is written to.
 pub trait Target: Send + Sync {
     /// Which blobs it sees: two targets of one pool share all blobs.
     fn pool(&self) -> String;
+
+    /// The pools that may give each other blobs have one realm.
+    fn realm(&self) -> String;
+
+    /// Whether and when the pools of its realm give each other blobs.
+    fn mounting(&self) -> Answer<'_, Mounting>;
 
     /// Makes the repository exist. Asked once something is about to be written, never before.
     fn prepare(&self) -> Answer<'_, ()>;
@@ -71,20 +125,78 @@ pub trait Target: Send + Sync {
     /// The digest of what a tag or digest names; `None` when there is no such thing.
     fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>>;
 
-    /// Whether a blob is there already.
+    /// The digests of many names at once; `None` where a home has no such question.
+    fn resolve_all<'a>(&'a self, names: &'a [Which])
+    -> Option<Answer<'a, HashMap<Which, Digest>>>;
+
+    /// Whether its tags cannot move.
+    fn has_fixed_tags(&self) -> Answer<'_, bool>;
+
+    /// Which manifests are known to be there, at little cost. `present` is what the artifact's name
+    /// names there now.
+    fn known_manifests<'a>(
+        &'a self,
+        wanted: &'a [Digest],
+        present: Option<&'a Digest>,
+    ) -> Answer<'a, HashSet<Digest>>;
+
+    /// Which blobs are there; `None` where each is asked about when its upload begins.
+    fn known_blobs<'a>(&'a self, wanted: &'a [Digest]) -> Answer<'a, Option<HashSet<Digest>>>;
+
+    /// Whether a blob is there.
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool>;
 
+    /// Whether it refuses content because of what it is.
+    fn refuses(&self, manifest: &Manifest) -> Option<Refusal>;
+
+    /// Begins an upload. `mount_from` is the pool to take the blob from, if it gives it.
+    fn begin<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        mount_from: Option<&'a str>,
+    ) -> Answer<'a, Begun>;
+
     /// Writes a blob; the stream gives exactly the descriptor's bytes, or an error.
-    fn put_blob<'a>(&'a self, descriptor: &'a Descriptor, blob: Blob) -> Answer<'a, ()>;
+    fn finish<'a>(
+        &'a self,
+        session: Session,
+        descriptor: &'a Descriptor,
+        blob: Blob,
+    ) -> Answer<'a, ()>;
 
     /// Writes a manifest under its digest or a tag. Everything it refers to is there already.
     fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored>;
+
+    /// How many blobs may be written at once.
+    fn writes(&self) -> Arc<Window>;
+
+    /// Whether it checks a blob's digest itself.
+    fn checks_digests(&self) -> Checks;
+}
+
+/// Why a home refuses content whatever is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It takes no blob without bytes.
+    EmptyBlob,
+}
+
+/// Whether a home checks the digest of what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checks {
+    /// It does not.
+    No,
+    /// The specification asks it to.
+    Asked,
+    /// It is known to.
+    Known,
 }
 
 /// All homes that a run talks to, each opened once.
 pub struct Stores {
     http: Arc<Http>,
     aws: Arc<Aws>,
+    network: Network,
     registries: Mutex<HashMap<String, Arc<Registry>>>,
     layouts: Mutex<HashMap<PathBuf, Arc<Layout>>>,
 }
@@ -92,10 +204,11 @@ pub struct Stores {
 impl Stores {
     /// No home is opened yet.
     #[must_use]
-    pub fn new(http: Arc<Http>, aws: Arc<Aws>) -> Self {
+    pub fn new(http: Arc<Http>, aws: Arc<Aws>, network: &Network) -> Self {
         Self {
             http,
             aws,
+            network: network.clone(),
             registries: Mutex::default(),
             layouts: Mutex::default(),
         }
@@ -163,7 +276,12 @@ impl Stores {
         let open = || {
             let ecr = EcrHost::parse(host).filter(|_| !self.http.credentials().knows(host));
             let ecr = ecr.map(|host| self.aws.ecr(&host));
-            Arc::new(Registry::new(Arc::clone(&self.http), host, ecr))
+            Arc::new(Registry::new(
+                Arc::clone(&self.http),
+                &self.network,
+                host,
+                ecr,
+            ))
         };
         Arc::clone(registries.entry(host.to_owned()).or_insert_with(open))
     }

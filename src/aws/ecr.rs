@@ -1,8 +1,10 @@
 //! Private ECR registries: tokens; their repositories are next door.
 
+mod images;
 mod repositories;
+mod wishes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -33,6 +35,10 @@ pub struct Ecr {
     token: Mutex<Option<Token>>,
     existing: OnceCell<HashMap<String, Repository>>,
     ensured: std::sync::Mutex<HashMap<String, Arc<OnceCell<()>>>>,
+    /// What this run created.
+    created: std::sync::Mutex<HashSet<String>>,
+    /// Whether repositories give each other blobs.
+    mounts: OnceCell<bool>,
 }
 
 /// What opens a private registry.
@@ -54,6 +60,8 @@ impl Ecr {
             token: Mutex::default(),
             existing: OnceCell::new(),
             ensured: std::sync::Mutex::default(),
+            created: std::sync::Mutex::default(),
+            mounts: OnceCell::new(),
         }
     }
 

@@ -94,7 +94,7 @@ async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<Byt
         layer.size,
         archive::MAX_ARCHIVE
     );
-    let stream = Verified::new(source.blob(layer).await?, layer);
+    let stream = Verified::new(source.blob(layer, 0).await?, layer);
     let archive: BytesMut = stream
         .try_fold(BytesMut::new(), |mut archive, piece| async move {
             archive.extend_from_slice(&piece);

@@ -15,12 +15,35 @@ pub(super) struct NetworkFlags {
     /// Leave signatures, attestations and other referrers behind [parameter: `Referrers`]
     #[arg(long, help_heading = "Copying")]
     no_referrers: bool,
-    /// Blobs in transfer at once, 1 to 256 [default: 16]
+    /// Big blobs in transfer at once at most, 1 to 256; the number adapts to what hosts bear
+    /// [parameter: `Jobs`] [default: 16]
     #[arg(long, value_name = "N", help_heading = "Copying")]
     jobs: Option<usize>,
-    /// How often a request is tried in all [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Copying")]
+    /// Who checks the digests of blobs: auto (we do, while they flow; on machines without instructions
+    /// for SHA-256 it is left to ECR), always, or target (leave it to registries)
+    /// [parameter: `Hash`] [default: auto]
+    #[arg(long, value_name = "WORD", help_heading = "Copying")]
+    hash: Option<String>,
+    /// Requests a second that ECR grants, such as `PutImage=50,InitiateLayerUpload=200`, where the account
+    /// has other quotas than ECR's defaults [parameter: `Quotas`]
+    #[arg(long, value_name = "LIST", help_heading = "Copying")]
+    quotas: Option<String>,
+    /// How often a request is tried in all [parameter: `Tries`] [default: 4]
+    #[arg(long, value_name = "N", help_heading = "Network")]
     tries: Option<u32>,
+    /// How long a host that throttles is tried again [parameter: `Patience`] [default: 600]
+    #[arg(long, value_name = "SECONDS", help_heading = "Network")]
+    patience: Option<String>,
+    /// Longest wait for a connection [parameter: `ConnectTimeout`] [default: 10]
+    #[arg(long, value_name = "SECONDS", help_heading = "Network")]
+    connect_timeout: Option<String>,
+    /// Longest wait for an answer, and between two pieces of it [parameter: `AnswerTimeout`] [default: 60]
+    #[arg(long, value_name = "SECONDS", help_heading = "Network")]
+    answer_timeout: Option<String>,
+    /// The slowest transfer that is not cut and tried again, in bytes a second
+    /// [parameter: `SlowestTransfer`] [default: 1024]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    slowest_transfer: Option<String>,
     /// Speak plain HTTP to this host; loopback hosts need no mention (repeatable)
     #[arg(long, value_name = "HOST", help_heading = "Network")]
     plain_http: Vec<String>,
@@ -128,6 +151,12 @@ impl NetworkFlags {
             no_referrers: self.no_referrers,
             jobs: self.jobs,
             tries: self.tries,
+            patience: self.patience.clone(),
+            connect_timeout: self.connect_timeout.clone(),
+            answer_timeout: self.answer_timeout.clone(),
+            slowest_transfer: self.slowest_transfer.clone(),
+            quotas: self.quotas.clone(),
+            hash: self.hash.clone(),
             plain_http: self.plain_http.clone(),
             endpoints: self.endpoints.clone(),
             ..Flags::default()

@@ -1,6 +1,7 @@
 //! How a copy ended.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reference::Digest;
@@ -55,7 +56,7 @@ pub enum CopyError {
         /// The reference there.
         reference: String,
         /// What went wrong.
-        source: Box<store::Error>,
+        source: Arc<store::Error>,
     },
     /// The source has no such artifact.
     Missing {
@@ -76,6 +77,22 @@ pub enum CopyError {
         /// What was copied.
         found: Digest,
     },
+    /// The tag names other content at the target, and its repository lets no tag move.
+    Conflict {
+        /// The reference there.
+        reference: String,
+        /// What it names.
+        present: Digest,
+        /// What it should name.
+        wanted: Digest,
+    },
+    /// A part of it has no bytes, which ECR does not take.
+    EmptyBlob {
+        /// The reference at the source.
+        reference: String,
+        /// The manifest that names the empty blob.
+        manifest: Digest,
+    },
     /// The content is nested without end, or nearly.
     Depth {
         /// The reference at the source.
@@ -85,15 +102,33 @@ pub enum CopyError {
     Stopped,
 }
 
+/// Makes a store's error one of a step.
+pub(super) fn step<'a>(
+    side: Side,
+    step: &'static str,
+    reference: &'a str,
+) -> impl Fn(store::Error) -> CopyError + 'a {
+    move |source| CopyError::Step {
+        side,
+        step,
+        reference: reference.to_owned(),
+        source: Arc::new(source),
+    }
+}
+
 impl Outcome {
-    pub(super) fn stopped() -> Self {
+    pub(super) fn failed(error: CopyError) -> Self {
+        Self::ended(Done::Failed(error))
+    }
+
+    pub(super) fn ended(done: Done) -> Self {
         Self {
             digest: None,
             platforms: Vec::new(),
             bytes: 0,
             took: Duration::ZERO,
             notes: Vec::new(),
-            done: Done::Failed(CopyError::Stopped),
+            done,
         }
     }
 
@@ -121,6 +156,13 @@ impl CopyError {
             }
             Self::Pinned { .. } => Some(
                 "leave Platforms out: a selection changes the digest, and the chart asks for this one",
+            ),
+            Self::Conflict { .. } => Some(
+                "delete the tag at the target, make the repository's tags mutable, or give the new content another tag",
+            ),
+            Self::EmptyBlob { .. } => Some(
+                "ECR refuses blobs of zero bytes, so this artifact cannot be kept there byte for byte: its publisher has to \
+                 push it anew without them, or leave it out",
             ),
             Self::Depth { .. } | Self::Stopped => None,
         }
@@ -162,6 +204,21 @@ impl fmt::Display for CopyError {
                     "target: {reference} pins a digest, and what would be copied has {found}"
                 )
             }
+            Self::Conflict {
+                reference,
+                present,
+                wanted,
+            } => write!(
+                f,
+                "target: {reference} cannot move from {present} to {wanted}: the repository's tags are immutable"
+            ),
+            Self::EmptyBlob {
+                reference,
+                manifest,
+            } => write!(
+                f,
+                "source: {reference} has a blob of zero bytes (in the manifest {manifest})"
+            ),
             Self::Depth { reference } => {
                 write!(f, "source: {reference} is an index of indexes without end")
             }

@@ -9,8 +9,9 @@ use crate::oci::{Descriptor, Manifest, media_type, referrers_tag};
 use crate::reference::Digest;
 use crate::store::{Error, Stored, Which};
 
-use super::artifact::{MAX_DEPTH, Way};
+use super::artifact::Way;
 use super::outcome::CopyError;
+use super::resolve::{MAX_DEPTH, Node};
 
 /// The endings of cosign's tags (cosign: `pkg/oci/remote/options.go`).
 const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
@@ -18,55 +19,61 @@ const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 /// The deepest chain of referrers: a signature of a bill of materials of an image is two.
 const MAX_CHAIN: usize = 4;
 
-/// What refers to a manifest at the source.
-pub(super) struct Referrers {
-    listed: Vec<Descriptor>,
-    /// Tags with the manifests that they name.
-    tagged: Vec<(String, Digest)>,
+/// What refers to a manifest, read from the source.
+#[derive(Default)]
+pub(super) struct Attached {
+    listed: Vec<Referrer>,
+    /// By their tags.
+    tagged: Vec<(String, Node)>,
+    pub(super) notes: Vec<String>,
 }
 
-impl Referrers {
+struct Referrer {
+    /// As the source lists it.
+    listed: Descriptor,
+    node: Node,
+    next: Attached,
+}
+
+impl Attached {
     pub(super) fn is_empty(&self) -> bool {
         self.listed.is_empty() && self.tagged.is_empty()
+    }
+
+    /// All manifests, for their blobs.
+    pub(super) fn nodes(&self) -> Vec<&Node> {
+        let tagged = self.tagged.iter().map(|(_, node)| node);
+        let listed = self.listed.iter().flat_map(|referrer| {
+            let mut nodes = vec![&referrer.node];
+            nodes.extend(referrer.next.nodes());
+            nodes
+        });
+        tagged.chain(listed).collect()
     }
 }
 
 impl Way<'_> {
     /// Looks for what refers to a manifest. Nothing is normal.
-    pub(super) async fn referrers(&self, subject: &Digest) -> Result<Referrers, CopyError> {
-        let failed = || self.source_error("list the referrers");
-        let listed = self.source.referrers(subject).await.map_err(failed())?;
-        let mut tagged = Vec::new();
-        for ending in COSIGN {
-            let tag = format!("{}.{ending}", referrers_tag(subject));
-            let found = self
-                .source
-                .resolve(&Which::Tag(tag.clone()))
-                .await
-                .map_err(failed())?;
-            tagged.extend(
-                found
-                    .filter(|found| found != subject)
-                    .map(|found| (tag, found)),
-            );
-        }
-        Ok(Referrers { listed, tagged })
-    }
-
-    /// Brings what refers to a manifest that is at the target already.
-    pub(super) fn bring_referrers<'w>(
+    pub(super) fn attached<'w>(
         &'w self,
         subject: &'w Digest,
-        referrers: &'w Referrers,
         chain: usize,
-    ) -> BoxFuture<'w, Result<Vec<String>, CopyError>> {
+    ) -> BoxFuture<'w, Result<Attached, CopyError>> {
         async move {
-            let mut notes = Vec::new();
-            let mut unlinked = Vec::new();
-            for listed in &referrers.listed {
+            let failed = || self.source_error("list the referrers");
+            let mut attached = Attached::default();
+            if chain >= MAX_CHAIN {
+                return Ok(attached);
+            }
+            let tags = COSIGN.map(|ending| format!("{}.{ending}", referrers_tag(subject)));
+            let (listed, tagged) = tokio::join!(
+                self.source.referrers(subject),
+                self.source.find_tags(&tags)
+            );
+            for listed in listed.map_err(failed())? {
                 let name = Which::Digest(listed.digest.clone());
                 let Some(manifest) = self.read_referrer(&name).await? else {
-                    notes.push(format!(
+                    attached.notes.push(format!(
                         "the source lists the referrer {name} and does not have it"
                     ));
                     continue;
@@ -75,27 +82,51 @@ impl Way<'_> {
                 if manifest.subject.as_ref() != Some(subject) {
                     continue;
                 }
-                match self.bring(&manifest, &name, MAX_DEPTH).await {
+                let digest = manifest.digest.clone();
+                let node = self.node(manifest, None, MAX_DEPTH).await?;
+                let mut next = self.attached(&digest, chain + 1).await?;
+                attached.notes.append(&mut next.notes);
+                attached.listed.push(Referrer { listed, node, next });
+            }
+            for (tag, digest) in tagged.map_err(failed())? {
+                // Some registries answer any tag of this form with the image itself.
+                if digest == *subject {
+                    continue;
+                }
+                if let Some(manifest) = self.read_referrer(&Which::Digest(digest)).await? {
+                    let node = self.node(manifest, None, MAX_DEPTH).await?;
+                    attached.tagged.push((tag, node));
+                }
+            }
+            Ok(attached)
+        }
+        .boxed()
+    }
+
+    /// Writes what refers to a manifest that is at the target already.
+    pub(super) fn commit_attached<'w>(
+        &'w self,
+        subject: &'w Digest,
+        attached: &'w Attached,
+    ) -> BoxFuture<'w, Result<Vec<String>, CopyError>> {
+        async move {
+            let (mut notes, mut unlinked) = (Vec::new(), Vec::new());
+            for Referrer { listed, node, next } in &attached.listed {
+                let name = Which::Digest(listed.digest.clone());
+                match self.commit(node, &name).await {
                     Ok(Stored::Linked) => {}
                     Ok(Stored::Plain) => unlinked.push(listed.clone()),
                     Err(error) => notes.push(refused(&listed.digest, error)?),
                 }
-                notes.extend(self.bring_next(&manifest.digest, chain).await?);
+                notes.extend(self.commit_attached(&node.manifest.digest, next).await?);
             }
             if !unlinked.is_empty() {
                 self.list_under_tag(subject, &unlinked).await?;
             }
-            for (tag, digest) in &referrers.tagged {
-                let Some(manifest) = self.read_referrer(&Which::Digest(digest.clone())).await?
-                else {
-                    continue;
-                };
-                match self
-                    .bring(&manifest, &Which::Tag(tag.clone()), MAX_DEPTH)
-                    .await
-                {
+            for (tag, node) in &attached.tagged {
+                match self.commit(node, &Which::Tag(tag.clone())).await {
                     Ok(_) => {}
-                    Err(error) => notes.push(refused(digest, error)?),
+                    Err(error) => notes.push(refused(&node.manifest.digest, error)?),
                 }
             }
             Ok(notes)
@@ -103,20 +134,9 @@ impl Way<'_> {
         .boxed()
     }
 
-    /// What refers to a referrer.
-    async fn bring_next(&self, subject: &Digest, chain: usize) -> Result<Vec<String>, CopyError> {
-        if chain >= MAX_CHAIN {
-            return Ok(Vec::new());
-        }
-        let next = self.referrers(subject).await?;
-        self.bring_referrers(subject, &next, chain + 1).await
-    }
-
     async fn read_referrer(&self, name: &Which) -> Result<Option<Manifest>, CopyError> {
-        self.source
-            .manifest(name)
-            .await
-            .map_err(self.source_error("read a referrer"))
+        let read = self.source.manifest(name).await;
+        read.map_err(self.source_error("read a referrer"))
     }
 
     /// Lists referrers under the tag that stands in for the list that the target does not have.

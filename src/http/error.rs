@@ -27,6 +27,7 @@ enum Reason {
     },
     Transport(reqwest::Error),
     Quiet(Duration),
+    Slow(u64),
     TooLarge(u64),
     Unbuilt(reqwest::Error),
     Refused(String),
@@ -46,6 +47,10 @@ pub enum Class {
     Permanent,
     /// It can, not before the given time if there is one.
     Transient(Option<Duration>),
+    /// The host asks for fewer requests; it may say when to come back.
+    Throttled(Option<Duration>),
+    /// It may have been damaged on the way, or be wrong at its home: worth one more try.
+    Doubtful,
 }
 
 impl Error {
@@ -53,6 +58,13 @@ impl Error {
         Self {
             request: shown(method, url),
             reason: Box::new(Reason::Quiet(waited)),
+        }
+    }
+
+    pub(crate) fn slow(method: &Method, url: &Url, slowest: u64) -> Self {
+        Self {
+            request: shown(method, url),
+            reason: Box::new(Reason::Slow(slowest)),
         }
     }
 
@@ -142,19 +154,58 @@ impl Error {
             Reason::Status {
                 status, headers, ..
             } => {
-                let is_throttled = status.as_u16() == 400
-                    && (self.has_code("ThrottlingException") || self.has_code("TOOMANYREQUESTS"));
+                let wait = retry_after(headers);
                 match status.as_u16() {
-                    408 | 425 | 429 | 500..=599 => Class::Transient(retry_after(headers)),
-                    _ if is_throttled => Class::Transient(retry_after(headers)),
+                    // Hours, not seconds.
+                    _ if self.is_pull_limit() => Class::Permanent,
+                    429 => Class::Throttled(wait),
+                    400 | 403 | 503 if self.is_throttled() => Class::Throttled(wait),
+                    408 | 425 | 500..=599 => Class::Transient(wait),
+                    // The target hashed something else than was promised.
+                    400 if self.has_code("DIGEST_INVALID") => Class::Doubtful,
                     _ => Class::Permanent,
                 }
             }
             Reason::Transport(error) if error.is_builder() || error.is_redirect() => {
                 Class::Permanent
             }
-            Reason::Transport(_) | Reason::Quiet(_) => Class::Transient(None),
+            Reason::Transport(_) | Reason::Quiet(_) | Reason::Slow(_) => Class::Transient(None),
             Reason::TooLarge(_) | Reason::Unbuilt(_) | Reason::Refused(_) => Class::Permanent,
+        }
+    }
+
+    /// Throttling in any clothes but the status 429.
+    fn is_throttled(&self) -> bool {
+        match &*self.reason {
+            Reason::Status { codes, .. } => codes.iter().any(|code| {
+                let words = ["Throttl", "TOOMANYREQUESTS", "TooManyRequests", "SlowDown"];
+                words.iter().any(|word| code.code.contains(word))
+                    || code.message.contains("Rate exceeded")
+            }),
+            _ => false,
+        }
+    }
+
+    /// Docker Hub's limit of pulls in six hours
+    /// (<https://docs.docker.com/docker-hub/usage/pulls/>), which no patience within a build lifts.
+    #[must_use]
+    pub fn is_pull_limit(&self) -> bool {
+        match &*self.reason {
+            Reason::Status {
+                status,
+                codes,
+                headers,
+            } => {
+                let says_so = codes
+                    .iter()
+                    .any(|code| code.message.contains("pull rate limit"));
+                let is_used_up = headers
+                    .get("ratelimit-remaining")
+                    .and_then(|left| left.to_str().ok())
+                    .is_some_and(|left| left.split(';').next() == Some("0"));
+                *status == StatusCode::TOO_MANY_REQUESTS && (says_so || is_used_up)
+            }
+            _ => false,
         }
     }
 
@@ -165,6 +216,11 @@ impl Error {
             Reason::Status { .. } if self.has_code("TAG_INVALID") => Some(
                 "the tag names other content there and its repository lets no tag move: delete the tag at the target, \
                  or make the repository's tags mutable",
+            ),
+            Reason::Status { .. } if self.is_pull_limit() => Some(
+                "the limit of Docker Hub for this address or account is used up for up to six hours: log in to it with an \
+                 account of a higher limit (HelmRepoSecretName or ~/.docker/config.json), or name a mirror \
+                 (Endpoints: docker.io=https://MIRROR)",
             ),
             Reason::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Some(
@@ -200,6 +256,7 @@ impl fmt::Display for Error {
             Reason::Transport(error) if error.is_connect() => f.write_str("no connection"),
             Reason::Transport(_) => f.write_str("the connection broke"),
             Reason::Quiet(waited) => write!(f, "nothing came for {} s", waited.as_secs()),
+            Reason::Slow(slowest) => write!(f, "it moved less than {slowest} bytes a second"),
             Reason::TooLarge(limit) => write!(f, "the answer has more than {limit} bytes"),
             Reason::Unbuilt(_) => f.write_str("it cannot be made"),
             Reason::Refused(why) => f.write_str(why),

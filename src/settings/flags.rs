@@ -19,6 +19,18 @@ pub struct Flags {
     pub jobs: Option<usize>,
     /// `--tries`
     pub tries: Option<u32>,
+    /// `--patience`
+    pub patience: Option<String>,
+    /// `--connect-timeout`
+    pub connect_timeout: Option<String>,
+    /// `--answer-timeout`
+    pub answer_timeout: Option<String>,
+    /// `--slowest-transfer`
+    pub slowest_transfer: Option<String>,
+    /// `--quotas`
+    pub quotas: Option<String>,
+    /// `--hash`
+    pub hash: Option<String>,
     /// `--plain-http`
     pub plain_http: Vec<String>,
     /// `--endpoint`

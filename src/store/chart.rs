@@ -1,9 +1,12 @@
 //! A chart's artifact, read from memory.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future, stream};
 
 use crate::charts::Artifact;
+use crate::http::Window;
 use crate::oci::{Descriptor, Manifest};
 use crate::reference::Digest;
 
@@ -44,16 +47,26 @@ impl Source for ChartSource {
         future::ready(Ok(Vec::new())).boxed()
     }
 
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
+    fn find_tags<'a>(&'a self, _: &'a [String]) -> Answer<'a, Vec<(String, Digest)>> {
+        future::ready(Ok(Vec::new())).boxed()
+    }
+
+    fn reads(&self) -> Arc<Window> {
+        // It is in memory already.
+        Window::new(usize::MAX, usize::MAX)
+    }
+
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob> {
         let found = self
             .0
             .blobs
             .iter()
             .find(|(other, _)| other.digest == descriptor.digest);
-        let content = found
+        let mut rest = found
             .map(|(_, content)| content.clone())
             .unwrap_or_default();
-        let mut rest = content;
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        drop(rest.split_to(from.min(rest.len())));
         let pieces = std::iter::from_fn(move || {
             (!rest.is_empty()).then(|| Ok::<Bytes, Error>(rest.split_to(PIECE.min(rest.len()))))
         });

@@ -62,6 +62,9 @@ pub enum Error {
     /// An upload whose authorization ran out on the way; there is a new one for the next try.
     #[error("the authorization ran out during the upload")]
     Expired(#[source] http::Error),
+    /// A registry that does not know yet what it was given a moment ago.
+    #[error("the registry does not know yet what it was given")]
+    Lagging(#[source] http::Error),
     /// A blob that the other side stopped giving; what is wrong is told there.
     #[error("the blob broke off at its source")]
     BrokenOff,
@@ -85,12 +88,20 @@ impl Error {
         match self {
             Self::Http(error) => error.class(),
             // What was damaged on the way may come whole the next time.
-            Self::Digest { .. } | Self::Length { .. } | Self::BrokenOff | Self::Expired(_) => {
-                Class::Transient(None)
-            }
+            Self::Digest { .. } | Self::Length { .. } => Class::Doubtful,
+            Self::BrokenOff | Self::Expired(_) | Self::Lagging(_) => Class::Transient(None),
             Self::File { .. } | Self::Layout { .. } | Self::Manifest { .. } | Self::Aws(_) => {
                 Class::Permanent
             }
+        }
+    }
+
+    /// The status of the answer, where there was one.
+    #[must_use]
+    pub fn status_code(&self) -> Option<u16> {
+        match self {
+            Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => error.status_code(),
+            _ => None,
         }
     }
 
@@ -98,7 +109,9 @@ impl Error {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Http(error) => error.is_unreachable(),
+            Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => {
+                error.is_unreachable()
+            }
             Self::Aws(_) => true,
             _ => false,
         }
@@ -108,7 +121,7 @@ impl Error {
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Http(error) => error.remedy(),
+            Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => error.remedy(),
             Self::Aws(error) => error.remedy(),
             _ => None,
         }

@@ -1,22 +1,29 @@
 //! An OCI image layout folder: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, future, stream};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
+use crate::http::Window;
 use crate::oci::{Descriptor, Manifest, REF_NAME, media_type};
 use crate::reference::Digest;
 
-use super::{Answer, Blob, Error, Source, Stored, Target, Which};
+use super::{
+    Answer, Begun, Blob, Checks, Error, Mounting, Refusal, Session, Source, Stored, Target, Which,
+};
 
 /// How much of a file is read at once, in bytes.
 const PIECE: usize = 256 * 1024;
+
+/// Files that are read or written at once: a disk gains nothing from more.
+const FILES: usize = 16;
 
 /// An image layout folder.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub struct Layout {
     dir: PathBuf,
     /// One change of the index at a time; a file lock keeps other processes apart.
     index: Mutex<()>,
+    /// Files that are read or written at once.
+    places: Arc<Window>,
 }
 
 impl Layout {
@@ -31,6 +40,7 @@ impl Layout {
         Self {
             dir: dir.to_owned(),
             index: Mutex::new(()),
+            places: Window::new(FILES, FILES),
         }
     }
 
@@ -255,12 +265,27 @@ impl Source for Layout {
         async move { self.find_referrers(subject) }.boxed()
     }
 
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
+    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Vec<(String, Digest)>> {
+        async move {
+            let mut named = Vec::new();
+            for tag in tags {
+                let digest = self.find(&Which::Tag(tag.clone()))?;
+                named.extend(digest.map(|digest| (tag.clone(), digest)));
+            }
+            Ok(named)
+        }
+        .boxed()
+    }
+
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob> {
         async move {
             let path = self.blob_path(&descriptor.digest);
-            let file = tokio::fs::File::open(&path)
+            let mut file = tokio::fs::File::open(&path)
                 .await
                 .map_err(|error| Error::file("open", &path, error))?;
+            file.seek(std::io::SeekFrom::Start(from))
+                .await
+                .map_err(|error| Error::file("read", &path, error))?;
             let pieces = stream::try_unfold((file, path), |(mut file, path)| async move {
                 let mut piece = BytesMut::with_capacity(PIECE);
                 let read = file
@@ -273,11 +298,24 @@ impl Source for Layout {
         }
         .boxed()
     }
+
+    fn reads(&self) -> Arc<Window> {
+        Arc::clone(&self.places)
+    }
 }
 
 impl Target for Layout {
     fn pool(&self) -> String {
         format!("oci:{}", self.dir.display())
+    }
+
+    fn realm(&self) -> String {
+        self.pool()
+    }
+
+    fn mounting(&self) -> Answer<'_, Mounting> {
+        // A folder is one pool.
+        future::ready(Ok(Mounting::AfterUpload)).boxed()
     }
 
     fn prepare(&self) -> Answer<'_, ()> {
@@ -286,6 +324,33 @@ impl Target for Layout {
 
     fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>> {
         Source::resolve(self, which)
+    }
+
+    fn resolve_all<'a>(
+        &'a self,
+        _: &'a [Which],
+    ) -> Option<Answer<'a, HashMap<Which, Digest>>> {
+        None
+    }
+
+    fn has_fixed_tags(&self) -> Answer<'_, bool> {
+        future::ready(Ok(false)).boxed()
+    }
+
+    fn known_manifests<'a>(
+        &'a self,
+        wanted: &'a [Digest],
+        _: Option<&'a Digest>,
+    ) -> Answer<'a, HashSet<Digest>> {
+        async move {
+            let is_there = |digest: &&Digest| self.blob_path(digest).is_file();
+            Ok(wanted.iter().filter(is_there).cloned().collect())
+        }
+        .boxed()
+    }
+
+    fn known_blobs<'a>(&'a self, _: &'a [Digest]) -> Answer<'a, Option<HashSet<Digest>>> {
+        future::ready(Ok(None)).boxed()
     }
 
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
@@ -299,11 +364,43 @@ impl Target for Layout {
         .boxed()
     }
 
-    fn put_blob<'a>(&'a self, descriptor: &'a Descriptor, blob: Blob) -> Answer<'a, ()> {
+    fn refuses(&self, _: &Manifest) -> Option<Refusal> {
+        None
+    }
+
+    fn begin<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        _: Option<&'a str>,
+    ) -> Answer<'a, Begun> {
+        async move {
+            Ok(if self.has_blob(descriptor).await? {
+                Begun::There
+            } else {
+                Begun::Session(Session(None))
+            })
+        }
+        .boxed()
+    }
+
+    fn finish<'a>(
+        &'a self,
+        _: Session,
+        descriptor: &'a Descriptor,
+        blob: Blob,
+    ) -> Answer<'a, ()> {
         self.write_blob(descriptor, blob).boxed()
     }
 
     fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored> {
         async move { self.write_manifest(which, manifest) }.boxed()
+    }
+
+    fn writes(&self) -> Arc<Window> {
+        Arc::clone(&self.places)
+    }
+
+    fn checks_digests(&self) -> Checks {
+        Checks::No
     }
 }

@@ -2,32 +2,33 @@
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
 mod auth;
-mod upload;
+mod blobs;
+mod manifests;
+mod pace;
+mod referrers;
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
-use futures_util::{FutureExt, StreamExt, stream};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use futures_util::FutureExt;
+use reqwest::header::AUTHORIZATION;
 use reqwest::{Method, RequestBuilder, Response};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::aws::Ecr;
-use crate::http::{self, Http, QUIET};
-use crate::oci::{Descriptor, MAX_MANIFEST, Manifest, Refers, media_type, referrers_tag};
+use crate::http::{self, Http, Window};
+use crate::oci::{Descriptor, Manifest, Refers};
 use crate::reference::Digest;
+use crate::settings::{Action, Network};
 
-use super::{Answer, Blob, Error, Source, Stored, Target, Which};
+use super::{
+    Answer, Begun, Blob, Checks, Error, Mounting, Refusal, Session, Source, Stored, Target, Which,
+};
 
 use auth::{Access, Auth, Scope};
-
-/// The header with a manifest's digest.
-const CONTENT_DIGEST: &str = "docker-content-digest";
-
-/// The header by which a registry says that it will list a manifest among its subject's referrers.
-const SUBJECT: &str = "oci-subject";
-
-/// The most pages of a list of referrers. ECR gives 50 on one.
-const MAX_PAGES: usize = 20;
+use pace::Pace;
 
 /// A registry's host.
 pub struct Registry {
@@ -35,6 +36,13 @@ pub struct Registry {
     host: String,
     ecr: Option<Arc<Ecr>>,
     auth: Auth,
+    pace: Pace,
+    /// It has no list of referrers: nobody asks for it twice.
+    lacks_referrers: AtomicBool,
+    /// It does not understand mounting: nobody tries twice.
+    lacks_mounting: AtomicBool,
+    /// All tags of a repository, where it lists them at once.
+    tags: Mutex<HashMap<String, Arc<OnceCell<Option<HashSet<String>>>>>>,
 }
 
 /// One repository of a registry.
@@ -45,13 +53,21 @@ pub(super) struct Repository {
 
 impl Registry {
     /// `ecr` are the credentials of a private ECR registry.
-    pub(super) fn new(http: Arc<Http>, host: &str, ecr: Option<Arc<Ecr>>) -> Self {
-        let auth = Auth::new(host, ecr.clone());
+    pub(super) fn new(
+        http: Arc<Http>,
+        network: &Network,
+        host: &str,
+        ecr: Option<Arc<Ecr>>,
+    ) -> Self {
         Self {
+            auth: Auth::new(host, ecr.clone()),
+            pace: Pace::new(network, ecr.is_some()),
             http,
             host: host.to_owned(),
             ecr,
-            auth,
+            lacks_referrers: AtomicBool::new(false),
+            lacks_mounting: AtomicBool::new(false),
+            tags: Mutex::default(),
         }
     }
 
@@ -85,26 +101,66 @@ impl Repository {
         Scope {
             repository: self.name.clone(),
             access,
+            mount_from: None,
         }
     }
 
     /// Sends a request that can be sent again, with authorization, as often as the policy allows.
     async fn send(
         &self,
+        action: Action,
         access: Access,
         request: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let policy = self.registry.http.policy();
-        policy.run(|| self.send_once(access, &request)).await
+        self.send_for(action, &self.scope(access), request).await
+    }
+
+    async fn send_for(
+        &self,
+        action: Action,
+        scope: &Scope,
+        request: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let (policy, pace) = (self.registry.http.policy(), &self.registry.pace);
+        let send = || async {
+            let _place = pace.admit(action).await;
+            let answer = self.send_once(scope, &request).await;
+            pace.note(action, &answer);
+            answer.map_err(|error| self.lagging(action, error))
+        };
+        policy.run(send).await
+    }
+
+    /// What a registry denies although it was given it a moment ago is worth waiting for: ECR checks
+    /// manifests against blobs that it has not noted yet, and creates repositories in its own time.
+    fn lagging(&self, action: Action, error: Error) -> Error {
+        let Error::Http(http) = error else {
+            return error;
+        };
+        let unknown = ["BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
+        let is_new = || {
+            let ecr = self.registry.ecr.as_ref();
+            http.has_code("NAME_UNKNOWN") && ecr.is_some_and(|ecr| ecr.has_created(&self.name))
+        };
+        let is_lag = match action {
+            Action::PutManifest => unknown.iter().any(|code| http.has_code(code)) || is_new(),
+            Action::StartUpload => is_new(),
+            _ => false,
+        };
+        if is_lag {
+            Error::Lagging(http)
+        } else {
+            Error::Http(http)
+        }
     }
 
     async fn send_once(
         &self,
-        access: Access,
+        scope: &Scope,
         request: &impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let (http, auth, scope) = (&self.registry.http, &self.registry.auth, self.scope(access));
-        let header = auth.header(http, &scope).await?;
+        let (http, auth) = (&self.registry.http, &self.registry.auth);
+        let header = auth.header(http, scope).await?;
         let authorized = |header: &Option<reqwest::header::HeaderValue>| {
             let request = request(http.client());
             header.iter().fold(request, |request, header| {
@@ -115,190 +171,12 @@ impl Repository {
             Err(error) if auth.is_refusal(&error) => {
                 // Once: the challenge is answered, or a token that expired on the way is renewed.
                 let challenges = error.headers().cloned().unwrap_or_default();
-                match auth
-                    .renew(http, &scope, &challenges, header.as_ref())
-                    .await?
-                {
+                match auth.renew(http, scope, &challenges, header.as_ref()).await? {
                     Some(renewed) => Ok(http.send(authorized(&Some(renewed))).await?),
                     None => Err(error.into()),
                 }
             }
             answer => Ok(answer?),
-        }
-    }
-
-    async fn find_manifest(&self, which: &Which, access: Access) -> Result<Option<Digest>, Error> {
-        let url = self.url(&format!("manifests/{which}")).await?;
-        let head =
-            |client: &reqwest::Client| client.head(url.clone()).header(ACCEPT, media_type::ACCEPT);
-        let Some(response) = found(self.send(access, head).await)? else {
-            return Ok(None);
-        };
-        match (digest_header(response.headers()), which) {
-            (Some(digest), _) => Ok(Some(digest)),
-            (None, Which::Digest(digest)) => Ok(Some(digest.clone())),
-            // An old registry: the content itself has to say.
-            (None, Which::Tag(_)) => Ok(self
-                .read_manifest(which, access)
-                .await?
-                .map(|manifest| manifest.digest)),
-        }
-    }
-
-    async fn read_manifest(
-        &self,
-        which: &Which,
-        access: Access,
-    ) -> Result<Option<Manifest>, Error> {
-        let http = &self.registry.http;
-        let url = self.url(&format!("manifests/{which}")).await?;
-        let get =
-            |client: &reqwest::Client| client.get(url.clone()).header(ACCEPT, media_type::ACCEPT);
-        let Some(response) = found(self.send(access, get).await)? else {
-            return Ok(None);
-        };
-        let content_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|text| text.to_str().ok())
-            .map(str::to_owned);
-        let promised = match which {
-            Which::Digest(digest) => Some(digest.clone()),
-            Which::Tag(_) => digest_header(response.headers()),
-        };
-        let bytes = http.body(response, MAX_MANIFEST).await?;
-        if let Some(wanted) = promised {
-            let mut hasher = wanted.hasher();
-            hasher.update(&bytes);
-            let found = hasher.finish();
-            if found != wanted {
-                return Err(Error::Digest { wanted, found });
-            }
-        }
-        let digest = Digest::of(&bytes);
-        let manifest = Manifest::parse(content_type.as_deref(), bytes);
-        manifest
-            .map(Some)
-            .map_err(|source| Error::Manifest { digest, source })
-    }
-
-    /// What the registry lists about a manifest; where it has no such list, what the tag that stands in
-    /// for it holds
-    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
-    async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let mut page = Some(self.url(&format!("referrers/{subject}")).await?);
-        let mut all = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let Some(url) = page.take() else {
-                return Ok(all);
-            };
-            let get = |client: &reqwest::Client| {
-                client
-                    .get(url.clone())
-                    .header(ACCEPT, media_type::OCI_INDEX)
-            };
-            let response = match self.send(Access::Pull, get).await {
-                Ok(response) => response,
-                // Registries without the list say so in many ways.
-                Err(Error::Http(error))
-                    if matches!(error.status_code(), Some(400..=499)) && !is_limit(&error) =>
-                {
-                    return self.tagged_referrers(subject).await;
-                }
-                Err(error) => return Err(error),
-            };
-            page = next_page(&response);
-            let body = self.registry.http.body(response, MAX_MANIFEST).await?;
-            match Manifest::parse(Some(media_type::OCI_INDEX), body) {
-                Ok(Manifest {
-                    refers: Refers::Manifests(listed),
-                    ..
-                }) => all.extend(listed),
-                // A page for people, with status 200.
-                _ => return self.tagged_referrers(subject).await,
-            }
-        }
-        Ok(all)
-    }
-
-    async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let tag = Which::Tag(referrers_tag(subject));
-        let found = match self.read_manifest(&tag, Access::Pull).await {
-            // Some registries answer any tag of this form with the image itself.
-            Ok(found) => found.filter(|manifest| manifest.digest != *subject),
-            Err(Error::Manifest { .. }) => None,
-            Err(Error::Http(error))
-                if matches!(error.status_code(), Some(400..=499)) && !is_limit(&error) =>
-            {
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(match found {
-            Some(Manifest {
-                refers: Refers::Manifests(listed),
-                ..
-            }) => listed,
-            _ => Vec::new(),
-        })
-    }
-
-    /// The repository's tags, the first thousand of them.
-    pub(super) async fn tags(&self) -> Result<Vec<String>, Error> {
-        #[derive(serde::Deserialize)]
-        struct List {
-            tags: Option<Vec<String>>,
-        }
-        // ECR refuses to list more than 1,000 at once.
-        let url = self.url("tags/list?n=1000").await?;
-        let Some(response) = found(
-            self.send(Access::Pull, |client| client.get(url.clone()))
-                .await,
-        )?
-        else {
-            return Ok(Vec::new());
-        };
-        let body = self.registry.http.body(response, MAX_MANIFEST).await?;
-        let list = serde_json::from_slice::<List>(&body).ok();
-        Ok(list.and_then(|list| list.tags).unwrap_or_default())
-    }
-
-    async fn read_blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
-        let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
-        let response = self
-            .send(Access::Pull, |client| client.get(url.clone()))
-            .await?;
-        let pieces = stream::try_unfold((response, url), |(mut response, url)| async move {
-            let piece = tokio::time::timeout(QUIET, response.chunk()).await;
-            let piece = piece
-                .map_err(|_| http::Error::quiet(&Method::GET, &url, QUIET))?
-                .map_err(|error| http::Error::transport(&Method::GET, &url, error))?;
-            Ok::<_, Error>(piece.map(|piece| (piece, (response, url))))
-        });
-        Ok(pieces.boxed())
-    }
-
-    async fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<Stored, Error> {
-        let url = self.url(&format!("manifests/{which}")).await?;
-        let put = |client: &reqwest::Client| {
-            client
-                .put(url.clone())
-                .header(CONTENT_TYPE, &manifest.media_type)
-                .body(manifest.bytes.clone())
-        };
-        // No look at Location: ECR sends none.
-        match (self.send(Access::Push, put).await, which) {
-            (Ok(response), _) if response.headers().contains_key(SUBJECT) => Ok(Stored::Linked),
-            (Ok(_), _) => Ok(Stored::Plain),
-            // ECR refuses to write a tag that cannot move even with the content it has, so a write whose
-            // answer was lost looks like a conflict. Only another digest is one.
-            (Err(Error::Http(error)), Which::Tag(_)) if error.has_code("TAG_INVALID") => {
-                match self.find_manifest(which, Access::Push).await? {
-                    Some(digest) if digest == manifest.digest => Ok(Stored::Plain),
-                    _ => Err(error.into()),
-                }
-            }
-            (Err(error), _) => Err(error),
         }
     }
 }
@@ -310,23 +188,6 @@ fn found(answer: Result<Response, Error>) -> Result<Option<Response>, Error> {
         Err(Error::Http(error)) if error.status_code() == Some(404) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn is_limit(error: &http::Error) -> bool {
-    matches!(error.class(), http::Class::Transient(_))
-}
-
-/// The `Link` to the next page of a list (RFC 5988), on the same host.
-fn next_page(response: &Response) -> Option<Url> {
-    let link = response.headers().get("link")?.to_str().ok()?;
-    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let next = response.url().join(target).ok()?;
-    let is_next = parameters.replace('"', "").contains("rel=next");
-    (is_next && next.host_str() == response.url().host_str()).then_some(next)
-}
-
-fn digest_header(headers: &HeaderMap) -> Option<Digest> {
-    headers.get(CONTENT_DIGEST)?.to_str().ok()?.parse().ok()
 }
 
 impl Source for Repository {
@@ -342,14 +203,37 @@ impl Source for Repository {
         self.list_referrers(subject).boxed()
     }
 
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Blob> {
-        self.read_blob(descriptor).boxed()
+    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Vec<(String, Digest)>> {
+        self.find_some_tags(tags).boxed()
+    }
+
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob> {
+        self.read_blob(descriptor, from).boxed()
+    }
+
+    fn reads(&self) -> Arc<Window> {
+        Arc::clone(self.registry.pace.window(Action::GetBlob))
     }
 }
 
 impl Target for Repository {
     fn pool(&self) -> String {
         format!("{}/{}", self.registry.host, self.name)
+    }
+
+    fn realm(&self) -> String {
+        self.registry.host.clone()
+    }
+
+    fn mounting(&self) -> Answer<'_, Mounting> {
+        async move {
+            Ok(match &self.registry.ecr {
+                Some(ecr) if ecr.mounts_blobs().await => Mounting::AfterCommit,
+                Some(_) => Mounting::Never,
+                None => Mounting::AfterUpload,
+            })
+        }
+        .boxed()
     }
 
     fn prepare(&self) -> Answer<'_, ()> {
@@ -367,23 +251,103 @@ impl Target for Repository {
         self.find_manifest(which, Access::Push).boxed()
     }
 
-    fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
+    fn resolve_all<'a>(
+        &'a self,
+        names: &'a [Which],
+    ) -> Option<Answer<'a, HashMap<Which, Digest>>> {
+        let ecr = self.registry.ecr.as_ref()?;
+        Some(async move { Ok(ecr.find_images(&self.name, names).await?) }.boxed())
+    }
+
+    fn has_fixed_tags(&self) -> Answer<'_, bool> {
         async move {
-            let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
-            Ok(found(
-                self.send(Access::Push, |client| client.head(url.clone()))
-                    .await,
-            )?
-            .is_some())
+            match &self.registry.ecr {
+                Some(ecr) => Ok(ecr.has_fixed_tags(&self.name).await?),
+                None => Ok(false),
+            }
         }
         .boxed()
     }
 
-    fn put_blob<'a>(&'a self, descriptor: &'a Descriptor, blob: Blob) -> Answer<'a, ()> {
-        self.upload(descriptor, blob).boxed()
+    fn known_manifests<'a>(
+        &'a self,
+        wanted: &'a [Digest],
+        present: Option<&'a Digest>,
+    ) -> Answer<'a, HashSet<Digest>> {
+        async move {
+            if let Some(ecr) = &self.registry.ecr {
+                let names: Vec<Which> = wanted.iter().cloned().map(Which::Digest).collect();
+                let found = ecr.find_images(&self.name, &names).await?;
+                return Ok(found.into_values().collect());
+            }
+            // One question for all: the index that the name names now likely has most of them.
+            let Some(present) = present else {
+                return Ok(HashSet::new());
+            };
+            let which = Which::Digest(present.clone());
+            let index = self.read_manifest(&which, Access::Push).await?;
+            let Some(Refers::Manifests(children)) = index.map(|index| index.refers) else {
+                return Ok(HashSet::new());
+            };
+            let children = children.into_iter().map(|child| child.digest);
+            Ok(children.filter(|child| wanted.contains(child)).collect())
+        }
+        .boxed()
+    }
+
+    fn known_blobs<'a>(&'a self, wanted: &'a [Digest]) -> Answer<'a, Option<HashSet<Digest>>> {
+        async move {
+            match &self.registry.ecr {
+                Some(ecr) => Ok(Some(ecr.find_layers(&self.name, wanted).await?)),
+                None => Ok(None),
+            }
+        }
+        .boxed()
+    }
+
+    fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
+        self.find_blob(descriptor).boxed()
+    }
+
+    fn refuses(&self, manifest: &Manifest) -> Option<Refusal> {
+        let Refers::Blobs { config, layers } = &manifest.refers else {
+            return None;
+        };
+        let is_empty = layers.iter().chain([&**config]).any(|blob| blob.size == 0);
+        // ECR: EmptyUploadException, which clients see as status 500.
+        (is_empty && self.registry.ecr.is_some()).then_some(Refusal::EmptyBlob)
+    }
+
+    fn begin<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        mount_from: Option<&'a str>,
+    ) -> Answer<'a, Begun> {
+        self.begin_upload(descriptor, mount_from).boxed()
+    }
+
+    fn finish<'a>(
+        &'a self,
+        session: Session,
+        descriptor: &'a Descriptor,
+        blob: Blob,
+    ) -> Answer<'a, ()> {
+        self.finish_upload(session, descriptor, blob).boxed()
     }
 
     fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored> {
         self.write_manifest(which, manifest).boxed()
+    }
+
+    fn writes(&self) -> Arc<Window> {
+        Arc::clone(self.registry.pace.window(Action::FinishUpload))
+    }
+
+    fn checks_digests(&self) -> Checks {
+        if self.registry.ecr.is_some() {
+            Checks::Known
+        } else {
+            Checks::Asked
+        }
     }
 }

@@ -4,12 +4,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc;
 
 use crate::oci::Descriptor;
 use crate::reference::{Digest, Hasher};
 
 use super::{Blob, Error};
+
+/// From this size on, in bytes, a thread of its own hashes a blob: below, handing over costs more.
+const HASHED_APART: u64 = 16 * 1024 * 1024;
+
+/// Pieces that wait to be hashed.
+const AHEAD: usize = 2;
 
 /// A blob whose length and digest are checked while it flows. The last bytes come out only when the
 /// whole is right, so that whoever counts the promised length never takes damaged content for whole.
@@ -76,6 +83,55 @@ impl Verified {
     }
 }
 
+/// Checks a blob against its descriptor while it flows: its length always, its digest if `hash` says
+/// so. Big blobs are hashed by a thread of their own, so that hashing one piece and moving the next go
+/// on at the same time; the last piece still waits for the whole to be right.
+#[must_use]
+pub fn verified(blob: Blob, descriptor: &Descriptor, hash: bool) -> Blob {
+    let mut checked = Verified::new(blob, descriptor);
+    if hash && descriptor.size < HASHED_APART {
+        return checked.boxed();
+    }
+    let hasher = checked.hasher.take().filter(|_| hash);
+    let Some(mut hasher) = hasher else {
+        return checked.boxed();
+    };
+    let (pieces, mut to_hash) = mpsc::channel::<Bytes>(AHEAD);
+    let hashed = tokio::task::spawn_blocking(move || {
+        while let Some(piece) = to_hash.blocking_recv() {
+            hasher.update(&piece);
+        }
+        hasher.finish()
+    });
+    let state = (checked, Some((pieces, hashed)));
+    stream::try_unfold(state, |(mut checked, mut apart)| async move {
+        let Some(piece) = checked.try_next().await? else {
+            return Ok(None);
+        };
+        if let Some((pieces, _)) = &apart {
+            // It ends only when there is nothing more to hash.
+            drop(pieces.send(piece.clone()).await);
+        }
+        if checked.seen == checked.wanted
+            && let Some((pieces, hashed)) = apart.take()
+        {
+            drop(pieces);
+            let found = match hashed.await {
+                Ok(found) => found,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            if found != checked.digest {
+                return Err(Error::Digest {
+                    wanted: checked.digest.clone(),
+                    found,
+                });
+            }
+        }
+        Ok(Some((piece, (checked, apart))))
+    })
+    .boxed()
+}
+
 impl Stream for Verified {
     type Item = Result<Bytes, Error>;
 
@@ -123,6 +179,33 @@ mod tests {
         ));
         assert!(matches!(
             read(&[b"abcd", b"e"], b"abcd").await,
+            Err(Error::Length { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_big_blob_is_checked_too_and_one_that_is_left_to_the_target_only_for_its_length() {
+        let piece = Bytes::from(vec![7; 1024 * 1024]);
+        let whole = vec![7; 20 * 1024 * 1024];
+        let mut wrong = whole.clone();
+        wrong[5] = 8;
+        let read = |promised: &[u8], pieces: usize, hash: bool| {
+            let pieces: Vec<_> = (0..pieces).map(|_| Ok(piece.clone())).collect();
+            let blob = stream::iter(pieces).boxed();
+            verified(blob, &Descriptor::of("x", promised), hash).try_collect::<Vec<_>>()
+        };
+        assert_eq!(read(&whole, 20, true).await.unwrap().len(), 20);
+        assert!(matches!(
+            read(&wrong, 20, true).await,
+            Err(Error::Digest { .. })
+        ));
+        assert!(matches!(
+            read(&whole, 19, true).await,
+            Err(Error::Length { .. })
+        ));
+        assert!(read(&wrong, 20, false).await.is_ok());
+        assert!(matches!(
+            read(&whole, 21, false).await,
             Err(Error::Length { .. })
         ));
     }

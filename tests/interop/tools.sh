@@ -1,11 +1,18 @@
-# Finds or installs the software that we did not write. Sourced by run.sh.
+# Finds or installs the software that we did not write. Sourced by run.sh and seedfarmer/run.sh.
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2154 # run.sh sets `work`, and uses what is set here
+# shellcheck disable=SC2034,SC2154 # they set `work`, and use what is set here
 
 # What was built or unpacked by an earlier run.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/replicator-interop
 
 helm_versions=(v3.22.0 v4.3.1)
+crane_version=v0.22.1 oras_version=v1.3.6 cosign_version=v3.1.3
+distribution_version=v3.1.2 olareg_version=v0.2.2 zot_version=v2.1.8
+# All of them are built with this Go, or a later one that is here.
+go_minor=26 go_toolchain=v0.0.1-go1.26.8
+python_packages=(seed-farmer==8.0.9 'moto[server]==5.2.5' deepmerge==2.0)
+
+# Debian -------------------------------------------------------------------------------------------------
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
@@ -42,19 +49,113 @@ find_registry() {
     )
 }
 
-# Go 1.21 and later fetch by themselves the version that a module asks for.
-find_go() {
-    install_package go golang-go || return
-    local minor
-    minor=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-    [ "${minor:-0}" -ge 21 ]
+# Python -------------------------------------------------------------------------------------------------
+
+# Sets `venv`: Python with `python_packages`.
+find_python() {
+    venv=$cache/python-$(printf '%s\n' "${python_packages[@]}" | sha256sum | head -c 12)
+    [ ! -e "$venv/complete" ] || return 0
+    install_package python3 python3-venv || return
+    printf '      installing Python packages\n'
+    rm -rf "$venv"
+    python3 -m venv "$venv" &&
+        "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}" &&
+        touch "$venv/complete"
 }
 
-# build_helm VERSION: once; it stays in the cache.
+# Go -----------------------------------------------------------------------------------------------------
+
+# minor_of GO
+minor_of() {
+    GOTOOLCHAIN=local "$1" env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p'
+}
+
+# Sets `go_program`. Where there is only an older one, as in Debian, that fetches a later one: a module too.
+find_go() {
+    install_package go golang-go || return
+    go_program=$(command -v go)
+    local minor machine module
+    minor=$(minor_of "$go_program")
+    [ "${minor:-0}" -lt "$go_minor" ] || return 0
+    case $(uname -m) in
+        x86_64) machine=amd64 ;;
+        aarch64) machine=arm64 ;;
+        *) return 1 ;;
+    esac
+    if [ ! -x "$cache/$go_toolchain/bin/go" ]; then
+        printf '      fetching Go %s\n' "${go_toolchain#*-go}"
+        module=$(cd "$work" && GOFLAGS=-mod=mod "$go_program" mod download -json \
+            "golang.org/toolchain@$go_toolchain.linux-$machine" | jq -er .Dir) || return
+        mkdir -p "$cache"
+        cp -r "$module" "$work/toolchain"
+        chmod -R u+w "$work/toolchain"
+        find "$work/toolchain/bin" "$work/toolchain/pkg/tool" -type f -exec chmod +x {} +
+        mv "$work/toolchain" "$cache/$go_toolchain"
+    fi
+    go_program=$cache/$go_toolchain/bin/go
+}
+
+# go_builds COMMAND...: static programs, with nothing of this machine in them.
+go_builds() {
+    CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -trimpath' timeout 1200 nice "$go_program" "$@"
+}
+
+# build NAME VERSION MODULE PACKAGE: once; the program stays in the cache, as NAME-VERSION/NAME. On failure the
+# variable `why` tells why. With `in-module` as a fifth word it is built in the module's own folder: for a module
+# whose list of versions cannot be had.
+build() {
+    local name=$1 version=$2 module=$3 package=$4 folder=$cache/$1-$2 started=$SECONDS
+    [ ! -x "$folder/$name" ] || return 0
+    if [ -z "${go_program:-}" ]; then
+        why="there is no Go to build it with"
+        return 1
+    fi
+    mkdir -p "$folder"
+    if [ "${5:-}" = in-module ]; then
+        build_in_module "$name" "$version" "$module" "$package"
+    else
+        GOBIN=$folder go_builds install -ldflags='-s -w' "$module/$package@$version" 2>"$folder/build.log" &&
+            { [ -x "$folder/$name" ] || mv "$folder/${package##*/}" "$folder/$name"; }
+    fi || {
+        why=$(grep -v '^go: downloading' "$folder/build.log" | tail -n 1)
+        return 1
+    }
+    printf '      built %s %s in %d s\n' "$name" "$version" $((SECONDS - started))
+}
+
+build_in_module() {
+    local source=$work/source-of-$1
+    source_of=$(cd "$work" && go_builds mod download -json "$3@$2" 2>"$cache/$1-$2/build.log" | tee "$work/download.json" | jq -er .Dir) || {
+        jq -r .Error "$work/download.json" >>"$cache/$1-$2/build.log"
+        return 1
+    }
+    cp -r "$source_of" "$source"
+    chmod -R u+w "$source"
+    (cd "$source" && go_builds build -ldflags='-s -w' -o "$cache/$1-$2/$1" "./$4") 2>"$cache/$1-$2/build.log"
+}
+
+# use NAME VERSION MODULE PACKAGE: builds it, and sets NAME to the program's path; skips it by name otherwise.
+use() {
+    if build "$@"; then
+        printf -v "$1" '%s' "$cache/$1-$2/$1"
+    else
+        skip "$1" "$why"
+        return 1
+    fi
+}
+
 build_helm() {
-    [ -x "$cache/helm-$1/helm" ] && return
-    printf '      building Helm %s, some minutes\n' "$1"
-    mkdir -p "$cache/helm-$1"
-    GOBIN=$cache/helm-$1 timeout 1500 \
-        go install "helm.sh/helm/${1%%.*}/cmd/helm@$1" 2>"$cache/helm-$1/build.log"
+    build helm "$1" "helm.sh/helm/${1%%.*}" cmd/helm
+}
+
+# Ours ---------------------------------------------------------------------------------------------------
+
+# Sets `replicator_program` and `lab_programs`, which are built, unless REPLICATOR and LAB_PROGRAMS name them.
+find_ours() {
+    local built
+    built=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/debug
+    replicator_program=${REPLICATOR:-$built/replicator} lab_programs=${LAB_PROGRAMS:-$built/examples}
+    [ -n "${REPLICATOR:-}" ] || cargo build --locked --quiet --bin replicator
+    [ -n "${LAB_PROGRAMS:-}" ] || cargo build --locked --quiet --example lab-source --example lab-registry
+    "$replicator_program" --version
 }

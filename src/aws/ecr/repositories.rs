@@ -1,5 +1,4 @@
-//! Repositories of a private registry: made when they are needed, kept as the parameters want them,
-//! deleted when they are ours.
+//! Repositories of a private registry: made when they are needed, deleted when they are ours.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
@@ -10,7 +9,7 @@ use aws_sdk_ecr::types::{
     Tag,
 };
 
-use crate::settings::{self, BlobMounting, OWNERSHIP_TAGS};
+use crate::settings::OWNERSHIP_TAGS;
 
 use super::{Ecr, Error};
 
@@ -21,11 +20,12 @@ const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
 /// A repository as ECR describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repository {
-    arn: String,
-    immutable: bool,
-    scan_on_push: bool,
-    kms_key: Option<String>,
+    pub(super) arn: String,
+    pub(super) immutable: bool,
+    pub(super) scan_on_push: bool,
+    pub(super) kms_key: Option<String>,
 }
+
 
 impl From<&types::Repository> for Repository {
     fn from(described: &types::Repository) -> Self {
@@ -124,8 +124,34 @@ impl Ecr {
                     .is_some_and(aws_sdk_ecr::operation::create_repository::CreateRepositoryError::is_repository_already_exists_exception) => {}
             Err(error) => return Err(Error::new("ecr:CreateRepository", name, &error)),
         }
-        self.wait_until_visible(name).await?;
-        self.align_policies(name).await
+        self.created
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
+        // Whoever pushes is told by the registry itself when the repository is not there yet.
+        let wanted = self.aws.repositories();
+        if wanted.lifecycle_policy.is_some() || wanted.policy.is_some() {
+            self.wait_until_visible(name).await?;
+            self.align_policies(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the tags of a repository that existed when the run began cannot move.
+    ///
+    /// # Errors
+    /// When ECR does not list the repositories.
+    pub async fn has_fixed_tags(&self, name: &str) -> Result<bool, Error> {
+        let found = self.repositories().await?.get(name);
+        let wanted = self.aws.repositories().immutable;
+        Ok(found.is_some_and(|found| wanted.unwrap_or(found.immutable)))
+    }
+
+    /// Whether this run created a repository: it may take a while until everybody knows it.
+    #[must_use]
+    pub fn has_created(&self, name: &str) -> bool {
+        let created = self.created.lock().unwrap_or_else(PoisonError::into_inner);
+        created.contains(name)
     }
 
     async fn wait_until_visible(&self, name: &str) -> Result<(), Error> {
@@ -157,150 +183,6 @@ impl Ecr {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
         }
-    }
-
-    /// Whether the parameters say anything about how repositories are to be.
-    #[must_use]
-    pub fn has_wishes(&self) -> bool {
-        let wanted = self.aws.repositories();
-        let wanted = settings::Repositories {
-            blob_mounting: BlobMounting::Leave,
-            ..wanted.clone()
-        };
-        wanted != settings::Repositories::default()
-    }
-
-    /// Brings an existing repository into line with the parameters; one that does not exist is left
-    /// alone. What ECR cannot change is returned as a warning.
-    ///
-    /// # Errors
-    /// When ECR refuses a change.
-    pub async fn align(&self, name: &str) -> Result<Option<String>, Error> {
-        let Some(found) = self.repositories().await?.get(name) else {
-            return Ok(None);
-        };
-        let wanted = self.aws.repositories();
-        let (client, account) = (self.client().await, &self.host.account);
-        if let Some(immutable) = wanted
-            .immutable
-            .filter(|immutable| *immutable != found.immutable)
-        {
-            let request = client
-                .put_image_tag_mutability()
-                .registry_id(account)
-                .repository_name(name);
-            let answer = request
-                .image_tag_mutability(mutability(immutable))
-                .send()
-                .await;
-            answer.map_err(|error| Error::new("ecr:PutImageTagMutability", name, &error))?;
-        }
-        if let Some(scan) = wanted
-            .scan_on_push
-            .filter(|scan| *scan != found.scan_on_push)
-        {
-            let scanning = ImageScanningConfiguration::builder()
-                .scan_on_push(scan)
-                .build();
-            let request = client
-                .put_image_scanning_configuration()
-                .registry_id(account)
-                .repository_name(name);
-            let answer = request.image_scanning_configuration(scanning).send().await;
-            answer
-                .map_err(|error| Error::new("ecr:PutImageScanningConfiguration", name, &error))?;
-        }
-        if !wanted.tags.is_empty() {
-            let present = self.tags(name).await?;
-            let missing = wanted
-                .tags
-                .iter()
-                .filter(|(key, value)| present.get(*key) != Some(value));
-            let missing: Vec<Tag> = missing.map(|(key, value)| tag(key, value)).collect();
-            if !missing.is_empty() {
-                let request = client
-                    .tag_resource()
-                    .resource_arn(&found.arn)
-                    .set_tags(Some(missing));
-                request
-                    .send()
-                    .await
-                    .map_err(|error| Error::new("ecr:TagResource", name, &error))?;
-            }
-        }
-        self.align_policies(name).await?;
-        let differs = wanted
-            .kms_key
-            .as_ref()
-            .filter(|key| Some(*key) != found.kms_key.as_ref());
-        Ok(differs.map(|key| {
-            let has = found.kms_key.as_deref().unwrap_or("ECR's own key");
-            format!(
-                "the repository {name} is encrypted with {has} and not with {key}: ECR sets this on creation only; \
-                 delete the repository to have it made anew"
-            )
-        }))
-    }
-
-    /// Lifecycle and repository policy, where they are given and differ.
-    async fn align_policies(&self, name: &str) -> Result<(), Error> {
-        let wanted = self.aws.repositories();
-        let (client, account) = (self.client().await, &self.host.account);
-        if let Some(wanted) = &wanted.lifecycle_policy {
-            let present = match client
-                .get_lifecycle_policy()
-                .registry_id(account)
-                .repository_name(name)
-                .send()
-                .await
-            {
-                Ok(answer) => answer.lifecycle_policy_text().map(str::to_owned),
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(aws_sdk_ecr::operation::get_lifecycle_policy::GetLifecyclePolicyError::is_lifecycle_policy_not_found_exception) =>
-                {
-                    None
-                }
-                Err(error) => return Err(Error::new("ecr:GetLifecyclePolicy", name, &error)),
-            };
-            if !present.is_some_and(|present| same_json(&present, wanted)) {
-                let request = client
-                    .put_lifecycle_policy()
-                    .registry_id(account)
-                    .repository_name(name);
-                let answer = request.lifecycle_policy_text(wanted).send().await;
-                answer.map_err(|error| Error::new("ecr:PutLifecyclePolicy", name, &error))?;
-            }
-        }
-        if let Some(wanted) = &wanted.policy {
-            let present = match client
-                .get_repository_policy()
-                .registry_id(account)
-                .repository_name(name)
-                .send()
-                .await
-            {
-                Ok(answer) => answer.policy_text().map(str::to_owned),
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(aws_sdk_ecr::operation::get_repository_policy::GetRepositoryPolicyError::is_repository_policy_not_found_exception) =>
-                {
-                    None
-                }
-                Err(error) => return Err(Error::new("ecr:GetRepositoryPolicy", name, &error)),
-            };
-            if !present.is_some_and(|present| same_json(&present, wanted)) {
-                let request = client
-                    .set_repository_policy()
-                    .registry_id(account)
-                    .repository_name(name);
-                let answer = request.policy_text(wanted).send().await;
-                answer.map_err(|error| Error::new("ecr:SetRepositoryPolicy", name, &error))?;
-            }
-        }
-        Ok(())
     }
 
     /// A repository's tags.
@@ -351,45 +233,6 @@ impl Ecr {
             Err(error) => Err(Error::new("ecr:DeleteRepository", name, &error)),
         }
     }
-
-    /// Does what `BlobMounting` says about the account's setting.
-    ///
-    /// # Errors
-    /// When the setting is required and off, or cannot be read or changed.
-    pub async fn settle_blob_mounting(&self) -> Result<(), Error> {
-        const SETTING: &str = "BLOB_MOUNTING";
-        let wanted = self.aws.repositories().blob_mounting;
-        if wanted == BlobMounting::Leave {
-            return Ok(());
-        }
-        let client = self.client().await;
-        let answer = client.get_account_setting().name(SETTING).send().await;
-        let answer =
-            answer.map_err(|error| Error::new("ecr:GetAccountSetting", SETTING, &error))?;
-        let is_on = answer
-            .value()
-            .is_some_and(|value| value.eq_ignore_ascii_case("ENABLED"));
-        match wanted {
-            _ if is_on => Ok(()),
-            BlobMounting::Leave => Ok(()),
-            BlobMounting::Require => {
-                let what = "it is not ENABLED, and the parameter BlobMounting requires it: \
-                            aws ecr put-account-setting --name BLOB_MOUNTING --value ENABLED, or BlobMounting: enable";
-                Err(Error::answer("ecr:GetAccountSetting", SETTING, what))
-            }
-            BlobMounting::Enable => {
-                let answer = client
-                    .put_account_setting()
-                    .name(SETTING)
-                    .value("ENABLED")
-                    .send()
-                    .await;
-                answer
-                    .map_err(|error| Error::new("ecr:PutAccountSetting", SETTING, &error))
-                    .map(drop)
-            }
-        }
-    }
 }
 
 /// Whether a repository's tags say that this program made it for a project.
@@ -403,7 +246,7 @@ pub fn is_owned(tags: &BTreeMap<String, String>, project: &str) -> bool {
             .is_some_and(|value| value.eq_ignore_ascii_case(project))
 }
 
-fn tag(key: &str, value: &str) -> Tag {
+pub(super) fn tag(key: &str, value: &str) -> Tag {
     Tag::builder()
         .key(key)
         .value(value)
@@ -411,16 +254,10 @@ fn tag(key: &str, value: &str) -> Tag {
         .expect("key and value are set")
 }
 
-fn mutability(immutable: bool) -> ImageTagMutability {
+pub(super) fn mutability(immutable: bool) -> ImageTagMutability {
     if immutable {
         ImageTagMutability::Immutable
     } else {
         ImageTagMutability::Mutable
     }
-}
-
-/// Whether two JSON texts say the same; AWS gives policies back in its own writing.
-fn same_json(a: &str, b: &str) -> bool {
-    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-    parse(a).is_some() && parse(a) == parse(b)
 }

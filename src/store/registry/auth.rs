@@ -31,6 +31,8 @@ const MAX_TOKEN: u64 = 1024 * 1024;
 pub(super) struct Scope {
     pub(super) repository: String,
     pub(super) access: Access,
+    /// The repository that a blob is mounted from.
+    pub(super) mount_from: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,12 +42,18 @@ pub(super) enum Access {
 }
 
 impl Scope {
-    fn text(&self) -> String {
+    /// As token services want it, one text per repository.
+    fn texts(&self) -> Vec<String> {
         let actions = match self.access {
             Access::Pull => "pull",
             Access::Push => "pull,push",
         };
-        format!("repository:{}:{actions}", self.repository)
+        let own = format!("repository:{}:{actions}", self.repository);
+        let other = self
+            .mount_from
+            .as_ref()
+            .map(|from| format!("repository:{from}:pull"));
+        std::iter::once(own).chain(other).collect()
     }
 }
 
@@ -188,9 +196,10 @@ impl Auth {
         let Challenge::Bearer { realm, service } = challenge else {
             unreachable!("only a bearer challenge asks for tokens")
         };
-        let scope = scope.text();
+        let scopes = scope.texts();
         let asked = service.iter().map(|service| ("service", service.as_str()));
-        let asked: Vec<(&str, &str)> = asked.chain([("scope", scope.as_str())]).collect();
+        let scopes_asked = scopes.iter().map(|scope| ("scope", scope.as_str()));
+        let asked: Vec<(&str, &str)> = asked.chain(scopes_asked).collect();
         let plain = http.rewrite(realm);
         let mut url = realm.clone();
         url.query_pairs_mut().extend_pairs(&asked);
@@ -300,12 +309,7 @@ mod tests {
 
     #[test]
     fn credentials_follow_a_challenge_only_within_the_registry_s_own_domain() {
-        let network = Network {
-            jobs: 1,
-            tries: 1,
-            plain_http: std::collections::BTreeSet::new(),
-            endpoints: std::collections::BTreeMap::new(),
-        };
+        let network = Network::default();
         let http = Http::new(&network, Credentials::default()).unwrap();
         let may = |host: &str, realm: &str| {
             Auth::new(host, None).may_send_to(&http, &Url::parse(realm).unwrap())

@@ -1,0 +1,100 @@
+//! What a repository of a private registry holds, asked in batches of a hundred: hundreds of HEAD
+//! requests would say the same.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_ecr::types::{ImageIdentifier, LayerAvailability};
+
+use crate::oci::media_type;
+use crate::reference::{Digest, Which};
+
+use super::{Ecr, Error};
+
+/// Names or digests per call (`ecr-2015-09-21`, the service's own model).
+const BATCH: usize = 100;
+
+impl Ecr {
+    /// The digests of those images that there are; nothing is asked about a repository that did not
+    /// exist when the run began.
+    ///
+    /// # Errors
+    /// When ECR does not say.
+    pub async fn find_images(
+        &self,
+        repository: &str,
+        names: &[Which],
+    ) -> Result<HashMap<Which, Digest>, Error> {
+        const ACTION: &str = "ecr:BatchGetImage";
+        let mut found = HashMap::new();
+        if !self.repositories().await?.contains_key(repository) {
+            return Ok(found);
+        }
+        for batch in names.chunks(BATCH) {
+            let ids = batch.iter().map(|name| match name {
+                Which::Tag(tag) => ImageIdentifier::builder().image_tag(tag).build(),
+                Which::Digest(digest) => ImageIdentifier::builder()
+                    .image_digest(digest.to_string())
+                    .build(),
+            });
+            let request = self
+                .client()
+                .await
+                .batch_get_image()
+                .registry_id(&self.host.account)
+                .repository_name(repository)
+                .set_image_ids(Some(ids.collect()));
+            // ECR converts a manifest whose type is not named.
+            let types = media_type::ACCEPT.split(',').map(str::trim);
+            let request = request.set_accepted_media_types(Some(types.map(str::to_owned).collect()));
+            let answer = request.send().await;
+            let answer = answer.map_err(|error| Error::new(ACTION, repository, &error))?;
+            for id in answer.images().iter().filter_map(|image| image.image_id()) {
+                let Some(digest) = id.image_digest().and_then(|text| text.parse::<Digest>().ok())
+                else {
+                    continue;
+                };
+                let tag = id.image_tag().map(|tag| Which::Tag(tag.to_owned()));
+                let by_digest = Which::Digest(digest.clone());
+                for name in tag.into_iter().chain([by_digest]) {
+                    if batch.contains(&name) {
+                        found.insert(name, digest.clone());
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those layers that a repository has; one that is archived is none. Nothing is asked about a
+    /// repository that did not exist when the run began.
+    ///
+    /// # Errors
+    /// When ECR does not say.
+    pub async fn find_layers(
+        &self,
+        repository: &str,
+        digests: &[Digest],
+    ) -> Result<HashSet<Digest>, Error> {
+        const ACTION: &str = "ecr:BatchCheckLayerAvailability";
+        let mut found = HashSet::new();
+        if !self.repositories().await?.contains_key(repository) {
+            return Ok(found);
+        }
+        for batch in digests.chunks(BATCH) {
+            let request = self
+                .client()
+                .await
+                .batch_check_layer_availability()
+                .registry_id(&self.host.account)
+                .repository_name(repository);
+            let digests = batch.iter().map(ToString::to_string).collect();
+            let answer = request.set_layer_digests(Some(digests)).send().await;
+            let answer = answer.map_err(|error| Error::new(ACTION, repository, &error))?;
+            let available = answer.layers().iter().filter(|layer| {
+                layer.layer_availability() == Some(&LayerAvailability::Available)
+            });
+            found.extend(available.filter_map(|layer| layer.layer_digest()?.parse::<Digest>().ok()));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,310 @@
+//! The graph of a run: each distinct blob, and the pools of the target that want it. It decides who
+//! brings a blob to a pool: one upload for the first pool, and mounts from there for all others; or,
+//! where nothing can be mounted, one read for all.
+//!
+//! Nobody waits in a circle: a whole artifact is noted in one step, a pool that takes a blob from
+//! another one waits for an artifact that was noted earlier, and uploads wait for nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OnceCell, watch};
+
+use crate::oci::Descriptor;
+use crate::reference::Digest;
+use crate::store::{Error, Mounting, Session, Source, Target};
+
+use super::outcome::Side;
+use super::schedule::Queue;
+
+/// What all targets share that may give each other blobs.
+pub(super) struct Realm {
+    mounting: OnceCell<Mounting>,
+    /// A mount was refused: nobody tries again.
+    refused: AtomicBool,
+    /// A mount succeeded: many may try at once.
+    pub(super) proven: AtomicBool,
+    /// One tries first.
+    pub(super) probe: tokio::sync::Mutex<()>,
+    contents: Mutex<HashMap<Digest, Content>>,
+    pub(super) queue: Queue,
+    /// Artifacts that are not noted yet. Where nothing can be mounted, reading a blob waits for them:
+    /// one of them may want it too.
+    unresolved: watch::Sender<usize>,
+    /// Pools that wait for another one's blob.
+    follows: Mutex<Vec<Follow>>,
+    pub(super) news: Notify,
+}
+
+/// One distinct blob.
+struct Content {
+    /// By pool.
+    arrivals: HashMap<String, Arc<Arrival>>,
+    /// The one that others mount from.
+    owner: Option<Arc<Arrival>>,
+    /// Those that the next read of the blob serves.
+    waiting: Vec<Sink>,
+}
+
+/// A pool that a read serves, with its upload where one has begun.
+pub(super) struct Sink {
+    pub(super) arrival: Arc<Arrival>,
+    pub(super) session: Option<Session>,
+}
+
+/// A pool that takes a blob from another one.
+pub(super) struct Follow {
+    pub(super) arrival: Arc<Arrival>,
+    pub(super) owner: Arc<Arrival>,
+}
+
+/// A blob on its way into a pool.
+pub(super) struct Arrival {
+    pub(super) descriptor: Descriptor,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) target: Arc<dyn Target>,
+    pub(super) pool: String,
+    /// It was there before the run.
+    pub(super) is_old: bool,
+    state: watch::Sender<State>,
+}
+
+/// How far a blob has come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) end: Option<Result<Sent, Failure>>,
+    /// A manifest that refers to it is there.
+    pub(super) committed: bool,
+    /// Its artifact failed: no manifest will refer to it.
+    pub(super) abandoned: bool,
+}
+
+/// Whether bytes were sent for a blob that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Yes,
+    No,
+}
+
+/// Why a blob did not come, with the side that failed.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) side: Side,
+    pub(super) error: Arc<Error>,
+}
+
+/// What an artifact waits for.
+pub(super) struct Claim {
+    pub(super) arrival: Arc<Arrival>,
+    /// This artifact was the first in its pool to want it: its bytes count for it.
+    pub(super) is_first: bool,
+}
+
+/// The blobs that an artifact needs in its pool.
+pub(super) struct Needs<'a> {
+    pub(super) source: &'a Arc<dyn Source>,
+    pub(super) target: &'a Arc<dyn Target>,
+    /// Those that the pool has, where that is known.
+    pub(super) known: Option<&'a HashSet<Digest>>,
+}
+
+impl Realm {
+    /// `artifacts` is how many artifacts are yet to be noted.
+    pub(super) fn new(artifacts: usize) -> Arc<Self> {
+        Arc::new(Self {
+            mounting: OnceCell::new(),
+            refused: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
+            probe: tokio::sync::Mutex::default(),
+            contents: Mutex::default(),
+            queue: Queue::default(),
+            unresolved: watch::Sender::new(artifacts),
+            follows: Mutex::default(),
+            news: Notify::new(),
+        })
+    }
+
+    /// Whether and when blobs can be mounted, as far as is known by now.
+    pub(super) async fn mounting(&self, target: &dyn Target) -> Result<Mounting, Error> {
+        let known = self.mounting.get_or_try_init(|| target.mounting()).await?;
+        Ok(self.now(*known))
+    }
+
+    fn now(&self, known: Mounting) -> Mounting {
+        if self.refused.load(Ordering::Relaxed) {
+            Mounting::Never
+        } else {
+            known
+        }
+    }
+
+    /// The same for who cannot wait.
+    pub(super) fn mounts(&self) -> Mounting {
+        self.now(self.mounting.get().copied().unwrap_or(Mounting::Never))
+    }
+
+    /// A mount was refused although the blob was there.
+    pub(super) fn refuse_mounting(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// An artifact is noted, or has come to its end without.
+    pub(super) fn resolved(&self) {
+        self.unresolved.send_modify(|left| *left -= 1);
+    }
+
+    /// Waits until all artifacts are noted.
+    pub(super) async fn all_resolved(&self) {
+        let mut left = self.unresolved.subscribe();
+        // The sender lives as long as the realm.
+        drop(left.wait_for(|left| *left == 0).await);
+    }
+
+    fn contents(&self) -> MutexGuard<'_, HashMap<Digest, Content>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes all blobs of an artifact in one step; the answer is in their order.
+    pub(super) fn note(&self, needs: &Needs<'_>, blobs: &[Descriptor]) -> Vec<Claim> {
+        let (pool, mounting) = (needs.target.pool(), self.mounts());
+        let mut contents = self.contents();
+        let claims = blobs.iter().map(|blob| {
+            let content = contents.entry(blob.digest.clone()).or_insert(Content {
+                arrivals: HashMap::new(),
+                owner: None,
+                waiting: Vec::new(),
+            });
+            if let Some(arrival) = content.arrivals.get(&pool) {
+                return Claim {
+                    arrival: Arc::clone(arrival),
+                    is_first: false,
+                };
+            }
+            let is_there = needs.known.is_some_and(|known| known.contains(&blob.digest));
+            let arrival = Arc::new(Arrival::new(blob, needs, pool.clone(), is_there));
+            content.arrivals.insert(pool.clone(), Arc::clone(&arrival));
+            match &content.owner {
+                _ if is_there => {}
+                Some(owner) if mounting != Mounting::Never => {
+                    let follow = Follow {
+                        arrival: Arc::clone(&arrival),
+                        owner: Arc::clone(owner),
+                    };
+                    let mut follows = self.follows.lock().unwrap_or_else(PoisonError::into_inner);
+                    follows.push(follow);
+                }
+                _ => {
+                    content.waiting.push(Sink {
+                        arrival: Arc::clone(&arrival),
+                        session: None,
+                    });
+                    self.queue.push(&arrival);
+                }
+            }
+            content.owner.get_or_insert_with(|| Arc::clone(&arrival));
+            Claim {
+                arrival,
+                is_first: true,
+            }
+        });
+        let claims = claims.collect();
+        drop(contents);
+        self.news.notify_one();
+        claims
+    }
+
+    /// A pool that could not mount a blob wants it read, with the upload that the refusal began.
+    pub(super) fn want(&self, arrival: &Arc<Arrival>, session: Option<Session>) {
+        let sink = Sink {
+            arrival: Arc::clone(arrival),
+            session,
+        };
+        if let Some(content) = self.contents().get_mut(&arrival.descriptor.digest) {
+            content.waiting.push(sink);
+            self.queue.push(arrival);
+        }
+        self.news.notify_one();
+    }
+
+    /// Those that a read of a blob serves now, `most` at once.
+    pub(super) fn take_waiting(&self, digest: &Digest, most: usize) -> Vec<Sink> {
+        let mut contents = self.contents();
+        let Some(content) = contents.get_mut(digest) else {
+            return Vec::new();
+        };
+        let rest = content.waiting.split_off(content.waiting.len().min(most));
+        if let Some(sink) = rest.first() {
+            self.queue.push(&sink.arrival);
+        }
+        std::mem::replace(&mut content.waiting, rest)
+    }
+
+    /// How many a read of a blob would serve now.
+    pub(super) fn count_waiting(&self, digest: &Digest) -> usize {
+        let contents = self.contents();
+        contents
+            .get(digest)
+            .map_or(0, |content| content.waiting.len())
+    }
+
+    /// Those that have to be watched from now on.
+    pub(super) fn take_follows(&self) -> Vec<Follow> {
+        let mut follows = self.follows.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut follows)
+    }
+}
+
+impl Arrival {
+    pub(super) fn new(blob: &Descriptor, needs: &Needs<'_>, pool: String, is_there: bool) -> Self {
+        let state = State {
+            end: is_there.then_some(Ok(Sent::No)),
+            committed: is_there,
+            abandoned: false,
+        };
+        Self {
+            descriptor: blob.clone(),
+            source: Arc::clone(needs.source),
+            target: Arc::clone(needs.target),
+            pool,
+            is_old: is_there,
+            state: watch::Sender::new(state),
+        }
+    }
+
+    /// The blob is there, or will not come.
+    pub(super) fn end(&self, end: Result<Sent, Failure>) {
+        self.state.send_modify(|state| state.end = Some(end));
+    }
+
+    /// A manifest that refers to it is there.
+    pub(super) fn commit(&self) {
+        self.state.send_modify(|state| state.committed = true);
+    }
+
+    /// No manifest of the artifact that wanted it will come.
+    pub(super) fn abandon(&self) {
+        self.state.send_modify(|state| state.abandoned = true);
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<Result<Sent, Failure>> {
+        self.state.borrow().end.clone()
+    }
+
+    /// Waits until the blob is there.
+    pub(super) async fn arrived(&self) -> Result<Sent, Failure> {
+        let state = self.until(|state| state.end.is_some()).await;
+        state.end.unwrap_or(Ok(Sent::No))
+    }
+
+    /// Waits for a state.
+    pub(super) async fn until(&self, wanted: impl FnMut(&State) -> bool) -> State {
+        let mut state = self.state.subscribe();
+        // The sender lives as long as the arrival.
+        match state.wait_for(wanted).await {
+            Ok(state) => state.clone(),
+            Err(_) => State::default(),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What an artifact consists of: found at the source, as far as the target does not have it.
+
+use std::collections::HashSet;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
+
+use crate::oci::{Descriptor, Manifest, Refers};
+use crate::plan::Source;
+use crate::reference::Digest;
+use crate::store::{self, Refusal, Which, which};
+
+use super::artifact::Way;
+use super::outcome::CopyError;
+use super::referrers::Attached;
+use super::target_name;
+
+/// The deepest nesting of indexes. Real ones have two levels.
+pub(super) const MAX_DEPTH: usize = 8;
+
+/// The most children of one index. Real ones have a few dozen; each one is a request or two.
+const MAX_CHILDREN: usize = 2000;
+
+/// A manifest that is to be brought, with those of its children that are.
+pub(super) struct Node {
+    pub(super) manifest: Manifest,
+    pub(super) children: Vec<Node>,
+}
+
+/// What became of the question what to bring.
+pub(super) enum Resolved {
+    /// Nothing: the target has it.
+    There {
+        digest: Digest,
+        platforms: Vec<String>,
+        notes: Vec<String>,
+    },
+    /// This, with what refers to it.
+    Bring {
+        root: Node,
+        attached: Attached,
+        notes: Vec<String>,
+    },
+}
+
+impl Node {
+    /// All distinct blobs below, config first in no manifest: layers are what takes long.
+    pub(super) fn blobs(&self) -> Vec<Descriptor> {
+        let (mut blobs, mut seen) = (Vec::new(), HashSet::new());
+        self.collect(&mut blobs, &mut seen);
+        blobs
+    }
+
+    fn collect(&self, blobs: &mut Vec<Descriptor>, seen: &mut HashSet<Digest>) {
+        for blob in own_blobs(&self.manifest) {
+            if seen.insert(blob.digest.clone()) {
+                blobs.push(blob.clone());
+            }
+        }
+        for child in &self.children {
+            child.collect(blobs, seen);
+        }
+    }
+}
+
+/// The blobs of a manifest that travel with it.
+pub(super) fn own_blobs(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+    let blobs = match &manifest.refers {
+        Refers::Blobs { config, layers } => Some((layers, config.as_ref())),
+        Refers::Manifests(_) => None,
+    };
+    blobs
+        .into_iter()
+        .flat_map(|(layers, config)| layers.iter().chain([config]))
+        .filter(|blob| !is_foreign(blob))
+}
+
+/// The layers of a manifest that stay behind.
+fn foreign(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+    let layers = match &manifest.refers {
+        Refers::Blobs { layers, .. } => layers.as_slice(),
+        Refers::Manifests(_) => &[],
+    };
+    layers.iter().filter(|layer| is_foreign(layer))
+}
+
+/// A layer that registries do not keep because its licence forbids it; clients fetch it elsewhere.
+fn is_foreign(descriptor: &Descriptor) -> bool {
+    let is_marked = descriptor.media_type.contains("foreign")
+        || descriptor.media_type.contains("nondistributable");
+    is_marked && !descriptor.urls.is_empty()
+}
+
+/// Why a source that cannot be asked is no failure where the target has the artifact.
+fn is_out_of_reach(error: &store::Error) -> bool {
+    use crate::http::Class;
+    let is_limit = matches!(error, store::Error::Http(error) if error.is_pull_limit());
+    let is_passing = matches!(error.class(), Class::Transient(_) | Class::Throttled(_));
+    error.is_unreachable() || is_limit || is_passing
+}
+
+impl Way<'_> {
+    /// Compares source and target, and reads what is missing there.
+    pub(super) async fn resolve(&self) -> Result<Resolved, CopyError> {
+        let missing = || CopyError::Missing {
+            reference: self.copy.source_text.clone(),
+        };
+        let present = self.present().await?;
+        let wanted = match &self.copy.source {
+            Source::At(location) => which(location),
+            Source::Chart(artifact) => Which::Digest(artifact.manifest.digest.clone()),
+        };
+        let selects = !self.engine.platforms.is_empty();
+        let there = |digest, notes| Resolved::There {
+            digest,
+            platforms: Vec::new(),
+            notes,
+        };
+        // Where the target has nothing, the manifest is needed whatever a HEAD would say.
+        let mut name = wanted.clone();
+        if let Some(present) = present.clone().filter(|_| !selects) {
+            let found = match &wanted {
+                Which::Digest(digest) => Ok(Some(digest.clone())),
+                Which::Tag(_) => self.source.resolve(&wanted).await,
+            };
+            match found {
+                Ok(Some(found)) if found == present => return Ok(there(found, Vec::new())),
+                // By digest, so that a tag that moves in this moment cannot mix two contents.
+                Ok(Some(found)) => name = Which::Digest(found),
+                Ok(None) => return Err(missing()),
+                Err(error) if is_out_of_reach(&error) => {
+                    return Ok(there(present, vec![unasked(&error)]));
+                }
+                Err(error) => return Err(self.source_error("find the manifest")(error)),
+            }
+        }
+        let root = match self.source.manifest(&name).await {
+            Ok(root) => root.ok_or_else(missing)?,
+            Err(error) => match present {
+                Some(present) if is_out_of_reach(&error) => {
+                    return Ok(there(present, vec![unasked(&error)]));
+                }
+                _ => return Err(self.source_error("read the manifest")(error)),
+            },
+        };
+        let mut notes = Vec::new();
+        let read = root.digest.clone();
+        let root = self.select(root, &mut notes)?;
+        let is_new = root.digest != read;
+        if let Some(pinned) = self.copy.target.digest()
+            && pinned != root.digest
+        {
+            return Err(CopyError::Pinned {
+                reference: self.copy.target_text.clone(),
+                found: root.digest,
+            });
+        }
+        if present.as_ref() == Some(&root.digest) {
+            return Ok(Resolved::There {
+                platforms: root.platforms(),
+                digest: root.digest,
+                notes,
+            });
+        }
+        if let Some(present) = &present {
+            self.check_movable(present, &root.digest).await?;
+        }
+        // Nothing at the source can refer to an index that was made here.
+        let is_image = matches!(self.copy.source, Source::At(_));
+        let wants_attached = self.engine.referrers && is_image && !is_new;
+        let digest = root.digest.clone();
+        let attached = async {
+            if wants_attached {
+                self.attached(&digest, 0).await
+            } else {
+                Ok(Attached::default())
+            }
+        };
+        let root = self.node(root, present.as_ref(), MAX_DEPTH);
+        let (root, mut attached) = tokio::try_join!(root, attached)?;
+        notes.append(&mut attached.notes);
+        notes.extend(left_behind(&root));
+        Ok(Resolved::Bring {
+            root,
+            attached,
+            notes,
+        })
+    }
+
+    /// What the artifact's name names at the target now.
+    async fn present(&self) -> Result<Option<Digest>, CopyError> {
+        let (name, failed) = (
+            target_name(self.copy),
+            self.target_error("look for the manifest"),
+        );
+        let Some(pool) = self.run.pools.get(&self.target.pool()) else {
+            return self.target.resolve(&name).await.map_err(failed);
+        };
+        let Some(all) = self.target.resolve_all(&pool.names) else {
+            return self.target.resolve(&name).await.map_err(failed);
+        };
+        let all = pool.present.get_or_try_init(|| all).await.map_err(failed)?;
+        Ok(all.get(&name).cloned())
+    }
+
+    /// A tag that cannot move is a conflict before anything is sent.
+    async fn check_movable(&self, present: &Digest, wanted: &Digest) -> Result<(), CopyError> {
+        let is_tag = matches!(target_name(self.copy), Which::Tag(_));
+        let is_fixed = self.target.has_fixed_tags().await;
+        if is_tag && is_fixed.map_err(self.target_error("look at the repository"))? {
+            return Err(CopyError::Conflict {
+                reference: self.copy.target_text.clone(),
+                present: present.clone(),
+                wanted: wanted.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A manifest with those children that the target lacks.
+    pub(super) fn node<'w>(
+        &'w self,
+        manifest: Manifest,
+        present: Option<&'w Digest>,
+        depth: usize,
+    ) -> BoxFuture<'w, Result<Node, CopyError>> {
+        async move {
+            if let Some(Refusal::EmptyBlob) = self.target.refuses(&manifest) {
+                return Err(CopyError::EmptyBlob {
+                    reference: self.copy.source_text.clone(),
+                    manifest: manifest.digest,
+                });
+            }
+            let Refers::Manifests(children) = &manifest.refers else {
+                return Ok(Node {
+                    manifest,
+                    children: Vec::new(),
+                });
+            };
+            let endless = || CopyError::Depth {
+                reference: self.copy.source_text.clone(),
+            };
+            if depth == 0 || children.len() > MAX_CHILDREN {
+                return Err(endless());
+            }
+            let mut seen = HashSet::new();
+            let children: Vec<Digest> = children
+                .iter()
+                .map(|child| child.digest.clone())
+                .filter(|child| seen.insert(child.clone()))
+                .collect();
+            // A child that is there is whole: whatever accepted it had accepted its parts before.
+            let known = self.target.known_manifests(&children, present).await;
+            let known = known.map_err(self.target_error("look for child manifests"))?;
+            let lacking = children.into_iter().filter(|child| !known.contains(child));
+            let nodes = lacking.map(|child| async move {
+                let child = self.read_child(child).await?;
+                self.node(child, None, depth - 1).await
+            });
+            let children = try_join_all(nodes).await?;
+            Ok(Node { manifest, children })
+        }
+        .boxed()
+    }
+
+    pub(super) async fn read_child(&self, digest: Digest) -> Result<Manifest, CopyError> {
+        let reference = format!("{} (child {digest})", self.copy.source_text);
+        let child = self.source.manifest(&Which::Digest(digest)).await;
+        let child = child.map_err(self.source_error("read a child manifest"))?;
+        child.ok_or(CopyError::Missing { reference })
+    }
+
+    /// Only the wanted platforms of an index.
+    fn select(&self, root: Manifest, notes: &mut Vec<String>) -> Result<Manifest, CopyError> {
+        let wanted = &self.engine.platforms;
+        let selected = root
+            .select(wanted)
+            .map_err(|available| CopyError::Platforms {
+                reference: self.copy.source_text.clone(),
+                available,
+            })?;
+        let there = root.platforms();
+        if !wanted.is_empty() && !there.is_empty() {
+            let absent = wanted.iter().filter(|platform| {
+                !there.iter().any(|text| {
+                    let mut parts = text.split('/');
+                    let (os, architecture) = (
+                        parts.next().unwrap_or_default(),
+                        parts.next().unwrap_or_default(),
+                    );
+                    platform.matches(os, architecture, parts.next())
+                })
+            });
+            notes.extend(absent.map(|platform| format!("it has no {platform}")));
+        }
+        Ok(match selected {
+            None => root,
+            Some(selected) => {
+                notes.push(format!(
+                    "platforms selected: the index has the digest {} instead of {}, signatures of the whole index do not apply",
+                    selected.digest, root.digest
+                ));
+                selected
+            }
+        })
+    }
+}
+
+/// The words for a source that could not be asked.
+fn unasked(error: &store::Error) -> String {
+    format!("the source cannot be asked whether there is something newer; what is there stays: {error}")
+}
+
+/// The words for foreign layers.
+fn left_behind(node: &Node) -> Vec<String> {
+    let own = foreign(&node.manifest).map(|layer| {
+        format!(
+            "the layer {} is a foreign one and stays behind: clients fetch it from where its \
+             publisher keeps it, which an isolated cluster cannot reach",
+            layer.digest
+        )
+    });
+    own.chain(node.children.iter().flat_map(left_behind))
+        .collect()
+}

@@ -1,0 +1,244 @@
+//! One blob on its way: read once, checked while it flows, written to every pool that wants it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
+
+use crate::http::{Class, Course, Policy};
+use crate::oci::Descriptor;
+use crate::settings::Hash;
+use crate::store::{Begun, Blob, Checks, Error, Session, Source, resumed, verified};
+
+use super::Events;
+use super::graph::{Arrival, Failure, Sent, Sink};
+use super::outcome::Side;
+
+/// Pieces that wait for a slower one of several writers.
+const AHEAD: usize = 2;
+
+/// What holds for every transfer.
+#[derive(Clone)]
+pub(super) struct Rules {
+    pub(super) policy: Policy,
+    pub(super) hash: Hash,
+}
+
+/// A blob to be read for some pools.
+pub(super) struct Transfer {
+    pub(super) descriptor: Descriptor,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) sinks: Vec<Sink>,
+    pub(super) rules: Rules,
+    pub(super) events: Arc<dyn Events>,
+}
+
+/// A pool that is being written to.
+struct Open {
+    arrival: Arc<Arrival>,
+    session: Session,
+}
+
+impl Transfer {
+    /// Brings the blob to all pools; each arrival learns its own end.
+    pub(super) async fn run(mut self) {
+        let mut course = Course::start();
+        let mut sinks = std::mem::take(&mut self.sinks);
+        loop {
+            let (open, mut failed) = self.begin(sinks).await;
+            failed.extend(self.copy(open).await);
+            let Some(worst) = failed.iter().map(|(_, failure)| class(failure)).max_by_key(|class| *class != Class::Permanent) else {
+                return;
+            };
+            // Those for whom nothing more can be done are told; one wait for all others.
+            let wait = course.failed(&self.rules.policy, worst, fastrand::f64());
+            sinks = Vec::new();
+            for (arrival, failure) in failed {
+                if wait.is_none() || class(&failure) == Class::Permanent {
+                    arrival.end(Err(failure));
+                    continue;
+                }
+                let error = &failure.error;
+                tracing::debug!(error = %error, "once more, {}: {error}", failure.side);
+                sinks.push(Sink {
+                    arrival,
+                    session: None,
+                });
+            }
+            let Some(wait) = wait.filter(|_| !sinks.is_empty()) else {
+                return;
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Begins the uploads that have not begun; who has the blob already is told so.
+    async fn begin(&self, sinks: Vec<Sink>) -> (Vec<Open>, Vec<(Arc<Arrival>, Failure)>) {
+        let begun = sinks.into_iter().map(|Sink { arrival, session }| async {
+            let begun = match session {
+                Some(session) => Ok(Begun::Session(session)),
+                None => arrival.target.begin(&self.descriptor, None).await,
+            };
+            (arrival, begun)
+        });
+        let (mut open, mut failed) = (Vec::new(), Vec::new());
+        for (arrival, begun) in join_all(begun).await {
+            match begun {
+                Ok(Begun::There) => arrival.end(Ok(Sent::No)),
+                Ok(Begun::Session(session)) => open.push(Open { arrival, session }),
+                Err(error) => failed.push((arrival, Failure::new(Side::Target, error))),
+            }
+        }
+        (open, failed)
+    }
+
+    /// One read for all; those who did not get it whole come back.
+    async fn copy(&self, open: Vec<Open>) -> Vec<(Arc<Arrival>, Failure)> {
+        if open.is_empty() {
+            return Vec::new();
+        }
+        self.events
+            .expect(self.descriptor.size.saturating_mul(open.len() as u64));
+        let reader = Reader::default();
+        let blob = reader.watch(self.read(&open));
+        let results = if open.len() > 1 {
+            self.write_all(open, blob, &reader).await
+        } else {
+            let only = open.into_iter().next().expect("there is one");
+            vec![self.write(only, blob, &reader).await]
+        };
+        results.into_iter().flatten().collect()
+    }
+
+    /// The blob, checked as the rules say.
+    fn read(&self, open: &[Open]) -> Blob {
+        let (source, policy) = (Arc::clone(&self.source), self.rules.policy.clone());
+        let blob = resumed(source, self.descriptor.clone(), policy);
+        let checks = open.iter().map(|open| open.arrival.target.checks_digests());
+        let is_left_to_target = match self.rules.hash {
+            Hash::Always => false,
+            Hash::Target => checks.into_iter().all(|checks| checks != Checks::No),
+            Hash::Auto => {
+                !crate::reference::is_hashing_cheap()
+                    && checks.into_iter().all(|checks| checks == Checks::Known)
+            }
+        };
+        verified(blob, &self.descriptor, !is_left_to_target)
+    }
+
+    /// Gives each piece to all writers; the slowest sets the pace.
+    async fn write_all(
+        &self,
+        open: Vec<Open>,
+        mut blob: Blob,
+        reader: &Reader,
+    ) -> Vec<Option<(Arc<Arrival>, Failure)>> {
+        let (mut pipes, mut writers) = (Vec::new(), Vec::new());
+        for open in open {
+            let (pipe, pieces) = mpsc::channel::<Result<Bytes, Error>>(AHEAD);
+            let pieces = stream::unfold(pieces, |mut pieces| async {
+                let piece = pieces.recv().await?;
+                Some((piece, pieces))
+            });
+            pipes.push(pipe);
+            writers.push(self.write(open, pieces.boxed(), reader));
+        }
+        let pump = async move {
+            while let Some(piece) = blob.next().await {
+                let mut left = Vec::with_capacity(pipes.len());
+                for pipe in pipes {
+                    let piece = piece.as_ref().map_err(|_| Error::BrokenOff).cloned();
+                    // A writer that gave up takes nothing more.
+                    if pipe.send(piece).await.is_ok() {
+                        left.push(pipe);
+                    }
+                }
+                pipes = left;
+                if piece.is_err() || pipes.is_empty() {
+                    return;
+                }
+            }
+        };
+        let ((), results) = tokio::join!(pump, join_all(writers));
+        results
+    }
+
+    async fn write(
+        &self,
+        Open { arrival, session }: Open,
+        blob: Blob,
+        reader: &Reader,
+    ) -> Option<(Arc<Arrival>, Failure)> {
+        let moved = Arc::new(AtomicU64::new(0));
+        let (counted, told) = (Arc::clone(&moved), Arc::clone(&self.events));
+        let blob = blob.inspect(move |piece| {
+            let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            counted.fetch_add(length, Ordering::Relaxed);
+            told.moved(length);
+        });
+        let written = arrival
+            .target
+            .finish(session, &self.descriptor, blob.boxed())
+            .await;
+        let Err(error) = written else {
+            arrival.end(Ok(Sent::Yes));
+            return None;
+        };
+        // The next attempt begins at the beginning.
+        let moved = moved.load(Ordering::Relaxed);
+        self.events
+            .give_up(self.descriptor.size.saturating_sub(moved));
+        let failure = reader
+            .failure()
+            .unwrap_or_else(|| Failure::new(Side::Target, error));
+        Some((arrival, failure))
+    }
+}
+
+/// What is known about the reading end. What the source does wrong must not look like the target's
+/// fault: its error is put aside, and the target's client sees only that the body broke off.
+#[derive(Default)]
+struct Reader(Arc<Mutex<Option<Failure>>>);
+
+impl Reader {
+    fn watch(&self, blob: Blob) -> Blob {
+        let noted = Arc::clone(&self.0);
+        blob.map(move |piece| {
+            piece.map_err(|error| {
+                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                *noted = Some(Failure::new(Side::Source, error));
+                Error::BrokenOff
+            })
+        })
+        .boxed()
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Failure {
+    pub(super) fn new(side: Side, error: Error) -> Self {
+        Self {
+            side,
+            error: Arc::new(error),
+        }
+    }
+}
+
+/// Whether the whole transfer is worth another try. A read that broke was taken up again as often as
+/// the policy allows; only damaged content is read anew.
+fn class(failure: &Failure) -> Class {
+    match (failure.side, failure.error.class()) {
+        (Side::Source, Class::Doubtful) => Class::Doubtful,
+        (Side::Source, _) => Class::Permanent,
+        (Side::Target, class) => class,
+    }
+}

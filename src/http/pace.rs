@@ -1,0 +1,281 @@
+//! How fast a host is asked: a window of requests at once that grows while all goes well and halves
+//! when the host complains, and a bucket of tokens where a quota is known. Decisions are pure;
+//! only [`Window::enter`] and [`Bucket::take`] wait.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The first pause after a complaint that names no time; it doubles with each further one in a row.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause: whatever a host wishes, a request is worth a try after that.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Complaints within this time are about one and the same crowd: the window halves once for them.
+const ONE_EVENT: Duration = Duration::from_secs(1);
+
+/// How many requests a host bears at once: additive increase, multiplicative decrease (RFC 5681's
+/// idea), with a pause of all new requests after a complaint.
+#[derive(Debug)]
+pub struct Window {
+    most: usize,
+    state: Mutex<State>,
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: f64,
+    used: usize,
+    /// Before the first complaint the window doubles each round.
+    is_new: bool,
+    complaints: u32,
+    last_complaint: Option<Instant>,
+    closed_until: Option<Instant>,
+}
+
+/// A place in a window; given back when dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Place {
+    window: Arc<Window>,
+    count: usize,
+}
+
+impl Window {
+    /// A window that starts with `first` requests at once and grows to `most`, both at least 1.
+    #[must_use]
+    pub fn new(first: usize, most: usize) -> Arc<Self> {
+        let most = most.max(1);
+        Arc::new(Self {
+            most,
+            state: Mutex::new(State {
+                limit: as_limit(first.clamp(1, most)),
+                used: 0,
+                is_new: true,
+                complaints: 0,
+                last_complaint: None,
+                closed_until: None,
+            }),
+            room: Notify::new(),
+        })
+    }
+
+    /// Waits for `count` places. More than the window has are given when it is empty.
+    pub async fn enter(self: &Arc<Self>, count: usize) -> Place {
+        let count = count.clamp(1, self.most);
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            let admitted = self.lock().admit(count, Instant::now());
+            match admitted {
+                Ok(()) => {
+                    // Whoever waits behind may find room too.
+                    self.room.notify_one();
+                    return Place {
+                        window: Arc::clone(self),
+                        count,
+                    };
+                }
+                Err(Some(opens)) => tokio::time::sleep_until(opens).await,
+                Err(None) => room.await,
+            }
+        }
+    }
+
+    /// Whether a request could be sent now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.lock().has_room(1, Instant::now()).is_ok()
+    }
+
+    /// A request went well: there may be more at once.
+    pub fn went_well(&self) {
+        let mut state = self.lock();
+        state.complaints = 0;
+        // One more for each success doubles the window in a round; later, one more in a round.
+        let more = if state.is_new { 1.0 } else { 1.0 / state.limit };
+        state.limit = (state.limit + more).min(as_limit(self.most));
+        drop(state);
+        self.room.notify_one();
+    }
+
+    /// The host complained about too many requests; it may have said when to come back.
+    pub fn complained(&self, wait: Option<Duration>) {
+        self.lock().complain(wait, Instant::now());
+    }
+
+    fn leave(&self, count: usize) {
+        self.lock().used -= count;
+        self.room.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes places, or says when to ask again: at a time, or when somebody leaves.
+    fn admit(&mut self, count: usize, now: Instant) -> Result<(), Option<Instant>> {
+        self.has_room(count, now)?;
+        self.used += count;
+        Ok(())
+    }
+
+    fn has_room(&self, count: usize, now: Instant) -> Result<(), Option<Instant>> {
+        if let Some(opens) = self.closed_until.filter(|opens| *opens > now) {
+            return Err(Some(opens));
+        }
+        if self.used == 0 || as_limit(self.used + count) <= self.limit {
+            Ok(())
+        } else {
+            Err(None)
+        }
+    }
+
+    fn complain(&mut self, wait: Option<Duration>, now: Instant) {
+        let is_same_event = self
+            .last_complaint
+            .is_some_and(|last| now.duration_since(last) < ONE_EVENT);
+        if !is_same_event {
+            self.limit = (self.limit / 2.0).max(1.0);
+            self.complaints += 1;
+            self.last_complaint = Some(now);
+        }
+        self.is_new = false;
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.complaints.saturating_sub(1).min(10));
+        let pause = wait.map_or(pause, |wait| wait.max(FIRST_PAUSE)).min(LONGEST_PAUSE);
+        self.closed_until = self.closed_until.max(Some(now + pause));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.window.leave(self.count);
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "windows have a few hundred places at most"
+)]
+fn as_limit(count: usize) -> f64 {
+    count as f64
+}
+
+/// A quota: so many requests a second, evenly, with a small burst.
+#[derive(Debug)]
+pub struct Bucket {
+    /// The time between two requests.
+    interval: Duration,
+    /// How far ahead of the even pace requests may be.
+    burst: Duration,
+    /// When the next request is due by the even pace.
+    next: Mutex<Option<Instant>>,
+}
+
+impl Bucket {
+    /// A bucket for `rate` requests a second, more than 0. The burst is a quarter of a second's worth:
+    /// others use the same quota.
+    #[must_use]
+    pub fn new(rate: f64) -> Self {
+        Self {
+            interval: Duration::from_secs_f64(1.0 / rate),
+            burst: Duration::from_millis(250),
+            next: Mutex::default(),
+        }
+    }
+
+    /// Waits for a request's turn.
+    pub async fn take(&self) {
+        if let Some(turn) = self.turn(Instant::now()) {
+            tokio::time::sleep_until(turn).await;
+        }
+    }
+
+    /// When the next request may be sent; `None` for now. Each call is a request.
+    fn turn(&self, now: Instant) -> Option<Instant> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = next.map_or(now, |next| next.max(now));
+        *next = Some(due + self.interval);
+        let turn = due.checked_sub(self.burst).unwrap_or(now);
+        (turn > now).then_some(turn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_doubles_until_the_first_complaint_and_then_halves_and_grows_slowly() {
+        let window = Window::new(2, 64);
+        let limit = || window.lock().limit;
+        window.went_well();
+        window.went_well();
+        assert!((limit() - 4.0).abs() < 0.01);
+        window.complained(None);
+        // The crowd that was under way complains too: that is no new event.
+        window.complained(None);
+        assert!((limit() - 2.0).abs() < 0.01);
+        window.went_well();
+        assert!((limit() - 2.5).abs() < 0.01);
+        for _ in 0..10_000 {
+            window.went_well();
+        }
+        assert!((limit() - 64.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_complaint_closes_the_window_for_as_long_as_the_host_says() {
+        let window = Window::new(4, 4);
+        let opens_after = |wait: Option<u64>| {
+            let now = Instant::now();
+            let mut state = window.lock();
+            state.closed_until = None;
+            state.complain(wait.map(Duration::from_secs), now);
+            let opens = state.has_room(1, now).unwrap_err().unwrap();
+            opens.duration_since(now)
+        };
+        assert_eq!(opens_after(Some(7)), Duration::from_secs(7));
+        assert_eq!(opens_after(Some(0)), FIRST_PAUSE);
+        assert_eq!(opens_after(Some(6 * 3600)), LONGEST_PAUSE);
+        assert_eq!(opens_after(None), FIRST_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn places_are_waited_for_and_given_back() {
+        let window = Window::new(2, 2);
+        let (first, second) = (window.enter(1).await, window.enter(1).await);
+        let waiting = tokio::spawn({
+            let window = Arc::clone(&window);
+            async move { drop(window.enter(2).await) }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(second);
+        waiting.await.unwrap();
+        // More than there can ever be is all that there is.
+        drop(window.enter(100).await);
+    }
+
+    #[test]
+    fn a_bucket_keeps_its_rate_whatever_the_crowd() {
+        let (bucket, start) = (Bucket::new(10.0), Instant::now());
+        let turns: Vec<f64> = (0..50)
+            .map(|_| bucket.turn(start).map_or(0.0, |turn| (turn - start).as_secs_f64()))
+            .collect();
+        // The burst goes at once, then one each tenth of a second.
+        assert_eq!(turns.iter().filter(|turn| **turn == 0.0).count(), 3);
+        assert!(turns[3..].windows(2).all(|two| (two[1] - two[0] - 0.1).abs() < 1e-6));
+        assert!((turns[49] - 4.65).abs() < 1e-6, "{turns:?}");
+    }
+}

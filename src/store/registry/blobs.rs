@@ -1,0 +1,264 @@
+//! Blobs of a registry. A blob's way in is one POST, and one PUT with all bytes: ECR answers a second
+//! PATCH as if the first had been the last, and large registries' limits for parts differ; a monolithic
+//! PUT works with all of them. The POST asks for a mount wherever that can save the PUT.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::{StreamExt, TryStreamExt, future, stream};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
+};
+use reqwest::{Body, Method, Response, StatusCode};
+use url::Url;
+
+use crate::http::{self, Pieces};
+use crate::oci::Descriptor;
+use crate::settings::Action;
+use crate::store::{Begun, Blob, Error, Session};
+
+use super::auth::{Access, Scope};
+use super::{Repository, found};
+
+/// How many times longer than for another answer is waited for a registry that has all bytes of a blob:
+/// it hashes a whole layer before it answers.
+const TO_HASH: u32 = 5;
+
+impl Repository {
+    pub(super) async fn read_blob(
+        &self,
+        descriptor: &Descriptor,
+        from: u64,
+    ) -> Result<Blob, Error> {
+        let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
+        let get = |client: &reqwest::Client| {
+            let get = client.get(url.clone());
+            if from > 0 {
+                get.header(RANGE, format!("bytes={from}-"))
+            } else {
+                get
+            }
+        };
+        let response = self.send(Action::GetBlob, Access::Pull, get).await?;
+        let skipped = if starts_at(&response, from) { 0 } else { from };
+        let pieces = Pieces::new(&self.registry.http, Method::GET, response);
+        let pieces = stream::try_unfold(pieces, |mut pieces| async move {
+            let piece = pieces.next().await?;
+            Ok::<_, Error>(piece.map(|piece| (piece, pieces)))
+        });
+        if skipped == 0 {
+            return Ok(pieces.boxed());
+        }
+        // A source that does not know ranges begins at the beginning.
+        let mut left = skipped;
+        let rest = pieces.map_ok(move |mut piece| {
+            let dropped = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+            left -= dropped as u64;
+            piece.split_off(dropped)
+        });
+        Ok(rest
+            .try_filter(|piece| future::ready(!piece.is_empty()))
+            .boxed())
+    }
+
+    pub(super) async fn find_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
+        let head = |client: &reqwest::Client| client.head(url.clone());
+        let answer = self.send(Action::CheckBlob, Access::Push, head).await;
+        Ok(found(answer)?.is_some())
+    }
+
+    /// Opens a session, unless the blob is there or another repository gives it. Without a repository
+    /// to mount from, the blob is mounted from the repository itself: a registry that has it says so in
+    /// the same answer that would open the session, and nobody needs to ask before.
+    pub(super) async fn begin_upload(
+        &self,
+        descriptor: &Descriptor,
+        mount_from: Option<&str>,
+    ) -> Result<Begun, Error> {
+        let registry = &self.registry;
+        let owner = mount_from.and_then(|pool| pool.strip_prefix(&format!("{}/", registry.host)));
+        let is_ecr = registry.ecr.is_some();
+        let from = owner.or((!is_ecr).then_some(self.name.as_str()));
+        let lacks = &registry.lacks_mounting;
+        if let Some(from) = from.filter(|_| !lacks.load(Ordering::Relaxed)) {
+            let scope = Scope {
+                mount_from: owner.map(str::to_owned),
+                ..self.scope(Access::Push)
+            };
+            match self.post(descriptor, Some(from), &scope).await {
+                // What else could be wrong with it than the mount, the next request will tell.
+                Err(Error::Http(error))
+                    if matches!(error.status_code(), Some(400..=499))
+                        && error.class() == http::Class::Permanent =>
+                {
+                    tracing::debug!(error = %error, "no mounting from {from}: {error}");
+                    if owner.is_none() {
+                        lacks.store(true, Ordering::Relaxed);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+        if !is_ecr && self.find_blob(descriptor).await? {
+            return Ok(Begun::There);
+        }
+        self.post(descriptor, None, &self.scope(Access::Push)).await
+    }
+
+    async fn post(
+        &self,
+        descriptor: &Descriptor,
+        from: Option<&str>,
+        scope: &Scope,
+    ) -> Result<Begun, Error> {
+        let mut start = self.url("blobs/uploads/").await?;
+        if let Some(from) = from {
+            let digest = descriptor.digest.to_string();
+            start
+                .query_pairs_mut()
+                .extend_pairs([("mount", digest.as_str()), ("from", from)]);
+        }
+        let post = |client: &reqwest::Client| client.post(start.clone()).header(CONTENT_LENGTH, 0);
+        let response = self.send_for(Action::StartUpload, scope, post).await?;
+        if response.status() == StatusCode::CREATED && from.is_some() {
+            return Ok(Begun::There);
+        }
+        let refused = |why: &str| http::Error::refused(&Method::POST, &start, why);
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok());
+        let location = location.ok_or_else(|| refused("the answer names no upload location"))?;
+        let session = response
+            .url()
+            .join(location)
+            .map_err(|_| refused("the upload location is no URL"))?;
+        Ok(Begun::Session(Session(Some(session))))
+    }
+
+    pub(super) async fn finish_upload(
+        &self,
+        session: Session,
+        descriptor: &Descriptor,
+        blob: Blob,
+    ) -> Result<(), Error> {
+        let registry = &self.registry;
+        let Session(Some(session)) = session else {
+            unreachable!("sessions of a registry have a URL")
+        };
+        let own = Url::parse(&registry.base().await?).ok();
+        let mut session = registry.http.rewrite(&session);
+        session
+            .query_pairs_mut()
+            .append_pair("digest", &descriptor.digest.to_string());
+        // Some registries hand uploads to a storage host; our credentials are not for that one.
+        let is_own = own.is_some_and(|own| same_origin(&session, &own));
+        let answer = self.put(&session, is_own, descriptor, blob).await;
+        registry.pace.note(Action::FinishUpload, &answer);
+        answer.map_err(|error| match error {
+            // The session is gone, or was begun by an attempt that broke: a new one helps.
+            Error::Http(http)
+                if http.has_code("BLOB_UPLOAD_UNKNOWN") || http.has_code("BLOB_UPLOAD_INVALID") =>
+            {
+                Error::Lagging(http)
+            }
+            error => error,
+        })
+    }
+
+    async fn put(
+        &self,
+        session: &Url,
+        is_own: bool,
+        descriptor: &Descriptor,
+        blob: Blob,
+    ) -> Result<(), Error> {
+        let http = &self.registry.http;
+        let (auth, scope) = (&self.registry.auth, self.scope(Access::Push));
+        let header = if is_own {
+            auth.header(http, &scope).await?
+        } else {
+            None
+        };
+        self.registry.pace.admit(Action::FinishUpload).await;
+        let sent = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&sent);
+        let blob = blob.inspect(move |piece| {
+            let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            counted.fetch_add(length, Ordering::Relaxed);
+        });
+        let put = http
+            .client()
+            .put(session.clone())
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .header(CONTENT_LENGTH, descriptor.size)
+            .body(Body::wrap_stream(blob));
+        let put = header
+            .iter()
+            .fold(put, |put, header| put.header(AUTHORIZATION, header));
+        match self.watch(put, &sent, descriptor.size).await {
+            // The bytes are gone: the next try reads them again, with a new token.
+            Err(Error::Http(error)) if header.is_some() && auth.is_refusal(&error) => {
+                let challenges = error.headers().cloned().unwrap_or_default();
+                let renewed = auth
+                    .renew(http, &scope, &challenges, header.as_ref())
+                    .await?;
+                Err(match renewed {
+                    Some(_) => Error::Expired(error),
+                    None => error.into(),
+                })
+            }
+            result => result,
+        }
+    }
+
+    /// Waits for the answer as long as bytes move.
+    async fn watch(
+        &self,
+        put: reqwest::RequestBuilder,
+        sent: &AtomicU64,
+        size: u64,
+    ) -> Result<(), Error> {
+        let http = &self.registry.http;
+        let request = put.build().map_err(http::Error::unbuilt)?;
+        let url = request.url().clone();
+        let answer = http.client().execute(request);
+        tokio::pin!(answer);
+        let mut before = 0;
+        let response = loop {
+            let is_sent = sent.load(Ordering::Relaxed) >= size;
+            let period = http.answer() * if is_sent { TO_HASH } else { 2 };
+            if let Ok(response) = tokio::time::timeout(period, &mut answer).await {
+                break response
+                    .map_err(|error| http::Error::transport(&Method::PUT, &url, error))?;
+            }
+            let now = sent.load(Ordering::Relaxed);
+            if now == before && is_sent || now == before && now < size {
+                return Err(http::Error::quiet(&Method::PUT, &url, period).into());
+            }
+            let slowest = http.slowest().saturating_mul(period.as_secs());
+            if now < size && now - before < slowest {
+                return Err(http::Error::slow(&Method::PUT, &url, http.slowest()).into());
+            }
+            before = now;
+        };
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(http::Error::status(&Method::PUT, response).await.into())
+    }
+}
+
+/// Whether an answer holds what was asked for: the bytes from an offset on.
+fn starts_at(response: &Response, from: u64) -> bool {
+    let range = response.headers().get(CONTENT_RANGE);
+    let range = range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes "));
+    let start = range.and_then(|range| range.split('-').next()?.trim().parse::<u64>().ok());
+    response.status() == StatusCode::PARTIAL_CONTENT && start == Some(from) || from == 0
+}
+
+fn same_origin(a: &Url, b: &Url) -> bool {
+    (a.scheme(), a.host_str(), a.port_or_known_default())
+        == (b.scheme(), b.host_str(), b.port_or_known_default())
+}

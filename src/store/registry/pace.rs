@@ -1,0 +1,68 @@
+//! How fast one registry is asked.
+
+use std::sync::Arc;
+
+use crate::http::{Bucket, Class, Place, Window};
+use crate::settings::{Action, Network};
+use crate::store::{BIG_PLACES, Error};
+
+/// How many small requests of one kind are sent at once at first. Growth is quick.
+const FIRST_SMALL: usize = 8;
+
+/// How many places for blobs there are at first; a big one takes several.
+const FIRST_BLOBS: usize = 16;
+
+/// The windows of one registry by action, and, for ECR, its quotas.
+#[derive(Debug)]
+pub(super) struct Pace {
+    windows: [Arc<Window>; Action::ALL.len()],
+    buckets: Option<[Bucket; Action::ALL.len()]>,
+}
+
+impl Pace {
+    pub(super) fn new(network: &Network, is_ecr: bool) -> Self {
+        let most = network.jobs * BIG_PLACES;
+        Self {
+            windows: Action::ALL.map(|action| match action {
+                Action::GetBlob | Action::FinishUpload => Window::new(FIRST_BLOBS, most),
+                _ => Window::new(FIRST_SMALL, most),
+            }),
+            buckets: is_ecr
+                .then(|| Action::ALL.map(|action| Bucket::new(network.quotas.get(action)))),
+        }
+    }
+
+    pub(super) fn window(&self, action: Action) -> &Arc<Window> {
+        &self.windows[action as usize]
+    }
+
+    /// Waits for a request's turn. The places for blobs are taken by who moves them, for the whole
+    /// transfer.
+    pub(super) async fn admit(&self, action: Action) -> Option<Place> {
+        let place = match action {
+            Action::GetBlob | Action::FinishUpload => None,
+            _ => Some(self.window(action).enter(1).await),
+        };
+        if let Some(buckets) = &self.buckets {
+            buckets[action as usize].take().await;
+        }
+        place
+    }
+
+    /// Learns from an answer.
+    pub(super) fn note<T>(&self, action: Action, answer: &Result<T, Error>) {
+        let window = self.window(action);
+        match answer {
+            Ok(_) => window.went_well(),
+            Err(error) => match error.class() {
+                Class::Throttled(wait) => window.complained(wait),
+                // An overloaded server says 503; the others are its usual answers.
+                Class::Transient(wait) if error.status_code() == Some(503) => {
+                    window.complained(wait);
+                }
+                Class::Permanent if error.status_code().is_some() => window.went_well(),
+                _ => {}
+            },
+        }
+    }
+}

@@ -1,0 +1,151 @@
+# The matrix: the corpus of corpus.py is copied from each registry to each, and read back by crane, oras and skopeo.
+# Sourced by run.sh.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # run.sh sets what is used here
+
+# name -> host:port, and name -> what stands in front of a repository's name in a reference of ours and in its path.
+declare -A host_of ours_of
+registries=()
+
+# add_registry NAME: starts it with start_NAME, and pushes the corpus.
+add_registry() {
+    if ! "start_$1" || ! python3 tests/interop/corpus.py "$work/catalogue.json" "http://$address" seed/; then
+        sed 's/^/        /' "$work/$1.log" | tail -n 5
+        return 1
+    fi
+    host_of[$1]=$address ours_of[$1]=$address
+    [ "$1" != ecr ] || ours_of[$1]=$ecr_host
+    registries+=("$1")
+}
+
+# artifacts [FILTER]: name and tag of each of the corpus, or of those that the filter keeps.
+artifacts() {
+    jq -r ".[] | select(${1:-true}) | \"\(.name) \(.tag)\"" "$work/catalogue.json"
+}
+
+# of NAME FIELD: what the catalogue says of an artifact, one a line.
+of() {
+    jq -r --arg name "$1" ".[] | select(.name == \$name) | $2" "$work/catalogue.json"
+}
+
+# copy_list SOURCE TARGET PREFIX: the pairs for `replicator copy --list`.
+copy_list() {
+    jq --arg from "${ours_of[$1]}/seed/" --arg to "${ours_of[$2]}/$3" \
+        'map("\(.name):\(.tag)" as $name | {src: ($from + $name), target: ($to + $name)})' "$work/catalogue.json"
+}
+
+# ours OUT ARGUMENTS...: `replicator copy` with what it needs for the ECR, and nothing else that could help it.
+ours() {
+    local out=$1
+    shift
+    env -i PATH="$PATH" HOME="$work/nobody" AWS_ENDPOINT_URL="${AWS_ENDPOINT_URL:-}" AWS_ACCESS_KEY_ID=test \
+        AWS_SECRET_ACCESS_KEY=test AWS_REGION=$region AWS_ACCOUNT_ID=$account timeout 300 "$replicator_program" \
+        copy --out "$out" --endpoint "$ecr_host=http://${host_of[ecr]:-127.0.0.1:1}" "$@"
+}
+
+# copies SOURCE TARGET PREFIX: all of the corpus; a second run brings nothing.
+copies() {
+    local wanted=$work/copies/$1-$2
+    mkdir -p "$wanted"
+    copy_list "$@" >"$wanted/list.json"
+    ours "$wanted" --list "$wanted/list.json"
+    is failed "$(jq .totals.failed "$wanted/replication_report.json")" 0
+    ours "$wanted/again" --list "$wanted/list.json"
+    is "copied by a second run" "$(jq -c '[.totals.copied, .totals.failed]' "$wanted/again/replication_report.json")" '[0,0]'
+}
+
+# each_artifact FUNCTION HOST PREFIX [FILTER]: FUNCTION NAME REPOSITORY TAG for each; all are tried.
+each_artifact() {
+    local name tag wrong=0
+    while read -r name tag; do
+        "$1" "$name" "$2/$3$name" "$tag" || { echo "wrong: $2/$3$name:$tag" && wrong=1; }
+    done < <(artifacts "${4:-true}")
+    return "$wrong"
+}
+
+# crane: tags, the bytes of each manifest, and each blob.
+crane_has() {
+    local tag digest found wrong=0
+    while read -r tag digest; do
+        is "digest of $tag" "$("$crane" digest "$2:$tag")" "$digest" || wrong=1
+    done < <(of "$1" '"\(.tag) \(.digest)", (.tags | to_entries[] | "\(.key) \(.value)")')
+    while read -r digest; do
+        found=$("$crane" manifest "$2@$digest" | sha256sum)
+        is "bytes of the manifest" "sha256:${found%% *}" "$digest" || wrong=1
+    done < <(of "$1" '.manifests[]')
+    while read -r digest; do
+        found=$("$crane" blob "$2@$digest" | sha256sum)
+        is "bytes of the blob" "sha256:${found%% *}" "$digest" || wrong=1
+    done < <(of "$1" '.blobs[]')
+    return "$wrong"
+}
+
+# crane reads the images themselves: configs, layers unpacked, their DiffIDs.
+crane_validates() {
+    "$crane" validate --remote "$2:$3"
+}
+
+# oras: the whole graph, with all referrers of all manifests, is exactly what the catalogue says.
+oras_has() {
+    rm -rf "$work/layout-of-oras"
+    "$oras" copy --recursive --no-tty --from-plain-http "$2:$3" --to-oci-layout "$work/layout-of-oras:x" >/dev/null
+    diff <(of "$1" '(.manifests + .blobs)[] | ltrimstr("sha256:")' | sort -u) \
+        <(find "$work/layout-of-oras/blobs/sha256" -type f -printf '%f\n' | sort)
+}
+
+# oras: who refers to which manifest.
+oras_discovers() {
+    local subject wanted found wrong=0
+    while read -r subject wanted; do
+        found=$("$oras" discover --plain-http --depth 1 --format json "$2@$subject" |
+            jq -r '[(.referrers // .manifests)[].digest] | sort | join(",")')
+        is "referrers of $subject" "$found" "$wanted" || wrong=1
+    done < <(of "$1" '.referrers | to_entries[] | "\(.key) \(.value | sort | join(","))"')
+    return "$wrong"
+}
+
+# skopeo: the bytes behind the tag, and all platforms and blobs of what it can copy.
+skopeo_has() {
+    local found
+    found=$(skopeo_raw "docker://$2:$3" | sha256sum)
+    is "bytes of $3" "sha256:${found%% *}" "$(of "$1" .digest)"
+    is_nested "docker://$2:$3" || copies_whole "docker://$2:$3"
+}
+
+# What crane's `validate` can judge: it looks into no index of an index, takes every layer for gzip, and leaves out the
+# layers of attestations.
+crane_can='.platforms != {} and (.name | test("nested|attested|zstd|plain") | not)'
+# What oras sees whole: cosign's tags are no edges of the graph.
+oras_can='.tags == {} and .name != "platforms-referred-to"'
+# What refers to a platform of an index is looked at in a check of its own.
+whole='.name != "platforms-referred-to"'
+
+check_pair() {
+    local source=$1 target=$2 prefix=from-$1/ host=${host_of[$2]} count
+    count=$(jq length "$work/catalogue.json")
+    check "$source -> $target: replicator copies $count artifacts, then nothing" copies "$source" "$target" "$prefix"
+    check "$source -> $target: crane reads all tags, manifests and blobs" each_artifact crane_has "$host" "$prefix" "$whole"
+    check "$source -> $target: crane validates the images" each_artifact crane_validates "$host" "$prefix" "$crane_can"
+    check "$source -> $target: oras finds the whole graphs, nothing more" each_artifact oras_has "$host" "$prefix" "$oras_can"
+    check "$source -> $target: oras discovers the referrers" each_artifact oras_discovers "$host" "$prefix" ".referrers != {} and $whole"
+    check "$source -> $target: skopeo reads and copies what it can" each_artifact skopeo_has "$host" "$prefix"
+}
+
+check_copies() {
+    local source target name
+    for name in distribution2 distribution3 olareg zot lab ecr; do
+        case $name in
+            distribution3) use distribution3 "$distribution_version" github.com/distribution/distribution/v3 cmd/registry || continue ;;
+            olareg) use olareg "$olareg_version" github.com/olareg/olareg cmd/olareg in-module || continue ;;
+            zot) use zot "$zot_version" zotregistry.dev/zot/v2 cmd/zot in-module || continue ;;
+        esac
+        add_registry "$name" || check "$name serves, and takes the corpus" false
+    done
+    for source in "${registries[@]}"; do
+        for target in "${registries[@]}"; do
+            check_pair "$source" "$target"
+        done
+    done
+    check "what refers to one platform of an index goes along" \
+        each_artifact crane_has "${host_of[distribution2]}" from-lab/ '.name == "platforms-referred-to"'
+}
