@@ -270,7 +270,11 @@ fn open_stores(
     };
     credentials.extend(secret);
     let http = Http::new(network, credentials)?;
-    Ok(Arc::new(Stores::new(Arc::new(http), Arc::clone(aws), network)))
+    Ok(Arc::new(Stores::new(
+        Arc::new(http),
+        Arc::clone(aws),
+        network,
+    )))
 }
 
 /// Settings and inventory, with the problems of both at once.

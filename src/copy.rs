@@ -102,7 +102,11 @@ impl Engine {
         let homes: Vec<_> = copies.iter().map(|copy| self.open(copy)).collect();
         let run = Arc::new(Run::new(copies, &homes));
         // Dropping these ends what is still in work.
-        let _schedules: Vec<_> = run.realms.values().map(|realm| self.schedule(realm)).collect();
+        let _schedules: Vec<_> = run
+            .realms
+            .values()
+            .map(|realm| self.schedule(realm))
+            .collect();
         let mut tasks = JoinSet::new();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(copies.len());
         for (index, (copy, homes)) in copies.iter().zip(homes).enumerate() {
@@ -161,17 +165,15 @@ impl Engine {
     }
 
     #[expect(clippy::type_complexity, reason = "two homes, or why there are none")]
-    fn open(
-        &self,
-        copy: &Copy,
-    ) -> Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError> {
+    fn open(&self, copy: &Copy) -> Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError> {
         let open = "open the home";
         let source: Arc<dyn store::Source> = match &copy.source {
             Source::Chart(artifact) => Arc::new(ChartSource::new(artifact.as_ref().clone())),
-            Source::At(location) => self
-                .stores
-                .source(location)
-                .map_err(step(Side::Source, open, &copy.source_text))?,
+            Source::At(location) => {
+                self.stores
+                    .source(location)
+                    .map_err(step(Side::Source, open, &copy.source_text))?
+            }
         };
         let target = self.stores.target(&copy.target);
         let target = target.map_err(step(Side::Target, open, &copy.target_text))?;

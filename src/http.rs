@@ -308,8 +308,8 @@ impl Floor {
         if self.waited < self.period {
             return true;
         }
-        let is_enough = u128::from(self.moved) * 1000
-            >= u128::from(self.slowest) * self.waited.as_millis();
+        let is_enough =
+            u128::from(self.moved) * 1000 >= u128::from(self.slowest) * self.waited.as_millis();
         (self.waited, self.moved) = (Duration::ZERO, 0);
         is_enough
     }

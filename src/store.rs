@@ -71,6 +71,9 @@ pub trait Source: Send + Sync {
     /// middle starts at the beginning and drops what comes before.
     fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob>;
 
+    /// Which home it is.
+    fn home(&self) -> String;
+
     /// How many blobs may be read at once.
     fn reads(&self) -> Arc<Window>;
 }
@@ -126,8 +129,7 @@ pub trait Target: Send + Sync {
     fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>>;
 
     /// The digests of many names at once; `None` where a home has no such question.
-    fn resolve_all<'a>(&'a self, names: &'a [Which])
-    -> Option<Answer<'a, HashMap<Which, Digest>>>;
+    fn resolve_all<'a>(&'a self, names: &'a [Which]) -> Option<Answer<'a, HashMap<Which, Digest>>>;
 
     /// Whether its tags cannot move.
     fn has_fixed_tags(&self) -> Answer<'_, bool>;

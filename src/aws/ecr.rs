@@ -37,6 +37,8 @@ pub struct Ecr {
     ensured: std::sync::Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     /// What this run created.
     created: std::sync::Mutex<HashSet<String>>,
+    /// Those of them that everybody knows.
+    seen: std::sync::Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     /// Whether repositories give each other blobs.
     mounts: OnceCell<bool>,
 }
@@ -61,6 +63,7 @@ impl Ecr {
             existing: OnceCell::new(),
             ensured: std::sync::Mutex::default(),
             created: std::sync::Mutex::default(),
+            seen: std::sync::Mutex::default(),
             mounts: OnceCell::new(),
         }
     }

@@ -45,6 +45,8 @@ struct Content {
     owner: Option<Arc<Arrival>>,
     /// Those that the next read of the blob serves.
     waiting: Vec<Sink>,
+    /// Where it can be read, each home once: one may have it damaged, or not at all.
+    sources: Vec<Arc<dyn Source>>,
 }
 
 /// A pool that a read serves, with its upload where one has begun.
@@ -174,14 +176,31 @@ impl Realm {
                 arrivals: HashMap::new(),
                 owner: None,
                 waiting: Vec::new(),
+                sources: Vec::new(),
             });
-            if let Some(arrival) = content.arrivals.get(&pool) {
+            let home = needs.source.home();
+            if content.sources.iter().all(|source| source.home() != home) {
+                content.sources.push(Arc::clone(needs.source));
+            }
+            // One that failed is tried again with what is known now.
+            let has_failed = |arrival: &&Arc<Arrival>| matches!(arrival.ended(), Some(Err(_)));
+            let arrival = content.arrivals.get(&pool);
+            if let Some(arrival) = arrival.filter(|arrival| !has_failed(arrival)) {
                 return Claim {
                     arrival: Arc::clone(arrival),
                     is_first: false,
                 };
             }
-            let is_there = needs.known.is_some_and(|known| known.contains(&blob.digest));
+            if content
+                .owner
+                .as_ref()
+                .is_some_and(|owner| has_failed(&owner))
+            {
+                content.owner = None;
+            }
+            let is_there = needs
+                .known
+                .is_some_and(|known| known.contains(&blob.digest));
             let arrival = Arc::new(Arrival::new(blob, needs, pool.clone(), is_there));
             content.arrivals.insert(pool.clone(), Arc::clone(&arrival));
             match &content.owner {
@@ -246,6 +265,12 @@ impl Realm {
         contents
             .get(digest)
             .map_or(0, |content| content.waiting.len())
+    }
+
+    /// The `nth` home that a blob can be read from, counted from 0.
+    pub(super) fn source(&self, digest: &Digest, nth: usize) -> Option<Arc<dyn Source>> {
+        let contents = self.contents();
+        contents.get(digest)?.sources.get(nth).map(Arc::clone)
     }
 
     /// Those that have to be watched from now on.

@@ -66,10 +66,8 @@ impl Way<'_> {
                 return Ok(attached);
             }
             let tags = COSIGN.map(|ending| format!("{}.{ending}", referrers_tag(subject)));
-            let (listed, tagged) = tokio::join!(
-                self.source.referrers(subject),
-                self.source.find_tags(&tags)
-            );
+            let (listed, tagged) =
+                tokio::join!(self.source.referrers(subject), self.source.find_tags(&tags));
             for listed in listed.map_err(failed())? {
                 let name = Which::Digest(listed.digest.clone());
                 let Some(manifest) = self.read_referrer(&name).await? else {

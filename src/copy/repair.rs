@@ -13,7 +13,7 @@ use super::artifact::Way;
 use super::graph::{Arrival, Needs, Sink};
 use super::outcome::CopyError;
 use super::resolve::own_blobs;
-use super::transfer::Transfer;
+use super::transfer::{Sources, Transfer};
 
 impl Way<'_> {
     /// Brings what the target lacks of what a manifest refers to; whether there was anything.
@@ -62,7 +62,7 @@ impl Way<'_> {
         let _reading = self.source.reads().enter(weight).await;
         let transfer = Transfer {
             descriptor: blob.clone(),
-            source: Arc::clone(&self.source),
+            sources: Sources::One(Arc::clone(&self.source)),
             sinks: vec![Sink {
                 arrival: Arc::clone(&arrival),
                 session: None,

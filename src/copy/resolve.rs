@@ -308,7 +308,9 @@ impl Way<'_> {
 
 /// The words for a source that could not be asked.
 fn unasked(error: &store::Error) -> String {
-    format!("the source cannot be asked whether there is something newer; what is there stays: {error}")
+    format!(
+        "the source cannot be asked whether there is something newer; what is there stays: {error}"
+    )
 }
 
 /// The words for foreign layers.

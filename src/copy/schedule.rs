@@ -14,7 +14,7 @@ use crate::store::{Begun, Mounting, places};
 use super::Events;
 use super::graph::{Arrival, Follow, Realm, Sent};
 use super::outcome::Side;
-use super::transfer::{Rules, Transfer};
+use super::transfer::{Rules, Sources, Transfer};
 
 /// The most pools that one read of a blob serves: each of them is an open request.
 const SINKS: usize = 32;
@@ -76,12 +76,15 @@ impl Queue {
     fn pop(&self) -> Option<(Arc<Arrival>, Arc<Window>)> {
         let mut homes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         homes.retain(|_, home| !home.heap.is_empty());
-        let best = homes
-            .values_mut()
-            .max_by(|a, b| {
-                let rank = |home: &Home| (home.reads.has_room(), home.heap.peek().map(|job| job.0.descriptor.size));
-                rank(a).cmp(&rank(b))
-            })?;
+        let best = homes.values_mut().max_by(|a, b| {
+            let rank = |home: &Home| {
+                (
+                    home.reads.has_room(),
+                    home.heap.peek().map(|job| job.0.descriptor.size),
+                )
+            };
+            rank(a).cmp(&rank(b))
+        })?;
         let Job(arrival) = best.heap.pop()?;
         Some((arrival, Arc::clone(&best.reads)))
     }
@@ -116,7 +119,7 @@ pub(super) async fn run(realm: Arc<Realm>, rules: Rules, events: Arc<dyn Events>
         let transfer = Transfer {
             sinks: realm.take_waiting(digest, waiting),
             descriptor: arrival.descriptor.clone(),
-            source: Arc::clone(&arrival.source),
+            sources: Sources::All(Arc::clone(&realm)),
             rules: rules.clone(),
             events: Arc::clone(&events),
         };

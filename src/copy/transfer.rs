@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -10,11 +11,12 @@ use tokio::sync::mpsc;
 
 use crate::http::{Class, Course, Policy};
 use crate::oci::Descriptor;
+use crate::reference::Digest;
 use crate::settings::Hash;
 use crate::store::{Begun, Blob, Checks, Error, Session, Source, resumed, verified};
 
 use super::Events;
-use super::graph::{Arrival, Failure, Sent, Sink};
+use super::graph::{Arrival, Failure, Realm, Sent, Sink};
 use super::outcome::Side;
 
 /// Pieces that wait for a slower one of several writers.
@@ -27,10 +29,35 @@ pub(super) struct Rules {
     pub(super) hash: Hash,
 }
 
+/// Where a blob can be read.
+pub(super) enum Sources {
+    /// Wherever an artifact of the run that wants it can be read.
+    All(Arc<Realm>),
+    /// One place.
+    One(Arc<dyn Source>),
+}
+
+impl Sources {
+    /// The `nth` home, counted from 0; behind the first one all artifacts are waited for that could
+    /// name another.
+    async fn get(&self, digest: &Digest, nth: usize) -> Option<Arc<dyn Source>> {
+        match self {
+            Self::One(source) => (nth == 0).then(|| Arc::clone(source)),
+            Self::All(realm) => {
+                let known = realm.source(digest, nth);
+                if known.is_none() {
+                    realm.all_resolved().await;
+                }
+                known.or_else(|| realm.source(digest, nth))
+            }
+        }
+    }
+}
+
 /// A blob to be read for some pools.
 pub(super) struct Transfer {
     pub(super) descriptor: Descriptor,
-    pub(super) source: Arc<dyn Source>,
+    pub(super) sources: Sources,
     pub(super) sinks: Vec<Sink>,
     pub(super) rules: Rules,
     pub(super) events: Arc<dyn Events>,
@@ -45,19 +72,35 @@ struct Open {
 impl Transfer {
     /// Brings the blob to all pools; each arrival learns its own end.
     pub(super) async fn run(mut self) {
-        let mut course = Course::start();
         let mut sinks = std::mem::take(&mut self.sinks);
-        loop {
+        let (mut course, mut home) = (Course::start(), 0);
+        let digest = &self.descriptor.digest;
+        let mut next = self.sources.get(digest, home).await;
+        while let Some(source) = next.clone() {
             let (open, mut failed) = self.begin(sinks).await;
-            failed.extend(self.copy(open).await);
-            let Some(worst) = failed.iter().map(|(_, failure)| class(failure)).max_by_key(|class| *class != Class::Permanent) else {
-                return;
+            failed.extend(self.copy(&source, open).await);
+            // Where one home has it damaged or not at all, another one may have it whole.
+            let is_source_s = failed
+                .iter()
+                .any(|(_, failure)| failure.is_final_at_source(&course));
+            let other = if is_source_s {
+                self.sources.get(digest, home + 1).await
+            } else {
+                None
             };
-            // Those for whom nothing more can be done are told; one wait for all others.
-            let wait = course.failed(&self.rules.policy, worst, fastrand::f64());
+            let wait = if other.is_some() {
+                (home, next, course) = (home + 1, other, Course::start());
+                Some(Duration::ZERO)
+            } else {
+                let classes = failed.iter().map(|(_, failure)| failure.class());
+                let worst = classes.max_by_key(|class| *class != Class::Permanent);
+                let Some(worst) = worst else { return };
+                course.failed(&self.rules.policy, worst, fastrand::f64())
+            };
             sinks = Vec::new();
             for (arrival, failure) in failed {
-                if wait.is_none() || class(&failure) == Class::Permanent {
+                let is_hopeless = failure.side == Side::Target || !is_source_s;
+                if wait.is_none() || is_hopeless && failure.class() == Class::Permanent {
                     arrival.end(Err(failure));
                     continue;
                 }
@@ -68,10 +111,10 @@ impl Transfer {
                     session: None,
                 });
             }
-            let Some(wait) = wait.filter(|_| !sinks.is_empty()) else {
-                return;
-            };
-            tokio::time::sleep(wait).await;
+            match wait {
+                Some(wait) if !sinks.is_empty() => tokio::time::sleep(wait).await,
+                _ => return,
+            }
         }
     }
 
@@ -96,14 +139,18 @@ impl Transfer {
     }
 
     /// One read for all; those who did not get it whole come back.
-    async fn copy(&self, open: Vec<Open>) -> Vec<(Arc<Arrival>, Failure)> {
+    async fn copy(
+        &self,
+        source: &Arc<dyn Source>,
+        open: Vec<Open>,
+    ) -> Vec<(Arc<Arrival>, Failure)> {
         if open.is_empty() {
             return Vec::new();
         }
         self.events
             .expect(self.descriptor.size.saturating_mul(open.len() as u64));
         let reader = Reader::default();
-        let blob = reader.watch(self.read(&open));
+        let blob = reader.watch(self.read(source, &open));
         let results = if open.len() > 1 {
             self.write_all(open, blob, &reader).await
         } else {
@@ -114,9 +161,9 @@ impl Transfer {
     }
 
     /// The blob, checked as the rules say.
-    fn read(&self, open: &[Open]) -> Blob {
-        let (source, policy) = (Arc::clone(&self.source), self.rules.policy.clone());
-        let blob = resumed(source, self.descriptor.clone(), policy);
+    fn read(&self, source: &Arc<dyn Source>, open: &[Open]) -> Blob {
+        let policy = self.rules.policy.clone();
+        let blob = resumed(Arc::clone(source), self.descriptor.clone(), policy);
         let checks = open.iter().map(|open| open.arrival.target.checks_digests());
         let is_left_to_target = match self.rules.hash {
             Hash::Always => false,
@@ -231,14 +278,23 @@ impl Failure {
             error: Arc::new(error),
         }
     }
-}
 
-/// Whether the whole transfer is worth another try. A read that broke was taken up again as often as
-/// the policy allows; only damaged content is read anew.
-fn class(failure: &Failure) -> Class {
-    match (failure.side, failure.error.class()) {
-        (Side::Source, Class::Doubtful) => Class::Doubtful,
-        (Side::Source, _) => Class::Permanent,
-        (Side::Target, class) => class,
+    /// Whether the whole transfer is worth another try. A read that broke was taken up again as often
+    /// as the policy allows; only damaged content is read anew.
+    fn class(&self) -> Class {
+        match (self.side, self.error.class()) {
+            (Side::Source, Class::Doubtful) => Class::Doubtful,
+            (Side::Source, _) => Class::Permanent,
+            (Side::Target, class) => class,
+        }
+    }
+
+    /// Whether nothing more is to be expected of this source.
+    fn is_final_at_source(&self, course: &Course) -> bool {
+        let is_final = match self.class() {
+            Class::Doubtful => course.has_doubted(),
+            class => class == Class::Permanent,
+        };
+        self.side == Side::Source && is_final
     }
 }

@@ -149,7 +149,9 @@ impl State {
         }
         self.is_new = false;
         let pause = FIRST_PAUSE.saturating_mul(1 << self.complaints.saturating_sub(1).min(10));
-        let pause = wait.map_or(pause, |wait| wait.max(FIRST_PAUSE)).min(LONGEST_PAUSE);
+        let pause = wait
+            .map_or(pause, |wait| wait.max(FIRST_PAUSE))
+            .min(LONGEST_PAUSE);
         self.closed_until = self.closed_until.max(Some(now + pause));
     }
 }
@@ -271,11 +273,19 @@ mod tests {
     fn a_bucket_keeps_its_rate_whatever_the_crowd() {
         let (bucket, start) = (Bucket::new(10.0), Instant::now());
         let turns: Vec<f64> = (0..50)
-            .map(|_| bucket.turn(start).map_or(0.0, |turn| (turn - start).as_secs_f64()))
+            .map(|_| {
+                bucket
+                    .turn(start)
+                    .map_or(0.0, |turn| (turn - start).as_secs_f64())
+            })
             .collect();
         // The burst goes at once, then one each tenth of a second.
         assert_eq!(turns.iter().filter(|turn| **turn == 0.0).count(), 3);
-        assert!(turns[3..].windows(2).all(|two| (two[1] - two[0] - 0.1).abs() < 1e-6));
+        assert!(
+            turns[3..]
+                .windows(2)
+                .all(|two| (two[1] - two[0] - 0.1).abs() < 1e-6)
+        );
         assert!((turns[49] - 4.65).abs() < 1e-6, "{turns:?}");
     }
 }

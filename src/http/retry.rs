@@ -52,6 +52,12 @@ impl Course {
         }
     }
 
+    /// Whether something doubtful came already.
+    #[must_use]
+    pub fn has_doubted(&self) -> bool {
+        self.doubts > 0
+    }
+
     /// A failure happened: the wait before the next try, `None` where there shall be none. `jitter` is
     /// 0 to 1.
     pub fn failed(&mut self, policy: &Policy, class: Class, jitter: f64) -> Option<Duration> {
@@ -155,15 +161,24 @@ mod tests {
     fn waits_double_up_to_the_longest_and_honour_the_host_s_wish() {
         let policy = policy();
         assert_eq!(waits(&policy, Class::Transient(None)), [1, 2, 4, 5]);
-        assert_eq!(waits(&policy, Class::Transient(Some(Duration::from_secs(3)))), [3, 3, 4, 5]);
-        assert_eq!(waits(&policy, Class::Transient(Some(Duration::from_mins(15)))), [5; 4]);
+        assert_eq!(
+            waits(&policy, Class::Transient(Some(Duration::from_secs(3)))),
+            [3, 3, 4, 5]
+        );
+        assert_eq!(
+            waits(&policy, Class::Transient(Some(Duration::from_mins(15)))),
+            [5; 4]
+        );
         assert_eq!(waits(&policy, Class::Permanent), [0; 0]);
     }
 
     #[test]
     fn what_is_doubtful_gets_one_more_try() {
         assert_eq!(waits(&policy(), Class::Doubtful), [1]);
-        let once = Policy { tries: 1, ..policy() };
+        let once = Policy {
+            tries: 1,
+            ..policy()
+        };
         assert_eq!(waits(&once, Class::Doubtful), [0; 0]);
         assert_eq!(waits(&once, Class::Throttled(None)), [0; 0]);
     }
@@ -177,7 +192,10 @@ mod tests {
             started: Instant::now() - Duration::from_secs(58),
             ..Course::start()
         };
-        assert_eq!(late.failed(&policy, throttled, 1.0), Some(Duration::from_secs(1)));
+        assert_eq!(
+            late.failed(&policy, throttled, 1.0),
+            Some(Duration::from_secs(1))
+        );
         assert_eq!(late.failed(&policy, throttled, 1.0), None);
     }
 }

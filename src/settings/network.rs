@@ -184,9 +184,10 @@ impl Network {
         let tries = reader.read("--tries", tries.as_deref(), "tries", 4, |text| {
             whole_number(text, 1, 100)
         });
-        let mut wait = |flag: &'static str, given: &Option<String>, parameter, default: Duration| {
-            reader.read(flag, given.as_deref(), parameter, default, seconds)
-        };
+        let mut wait =
+            |flag: &'static str, given: &Option<String>, parameter, default: Duration| {
+                reader.read(flag, given.as_deref(), parameter, default, seconds)
+            };
         let patience = wait("--patience", &flags.patience, "patience", default.patience);
         let connect = wait(
             "--connect-timeout",

@@ -51,6 +51,10 @@ impl Source for ChartSource {
         future::ready(Ok(Vec::new())).boxed()
     }
 
+    fn home(&self) -> String {
+        format!("chart {}", self.0.manifest.digest)
+    }
+
     fn reads(&self) -> Arc<Window> {
         // It is in memory already.
         Window::new(usize::MAX, usize::MAX)

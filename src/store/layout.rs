@@ -299,6 +299,10 @@ impl Source for Layout {
         .boxed()
     }
 
+    fn home(&self) -> String {
+        self.pool()
+    }
+
     fn reads(&self) -> Arc<Window> {
         Arc::clone(&self.places)
     }
@@ -326,10 +330,7 @@ impl Target for Layout {
         Source::resolve(self, which)
     }
 
-    fn resolve_all<'a>(
-        &'a self,
-        _: &'a [Which],
-    ) -> Option<Answer<'a, HashMap<Which, Digest>>> {
+    fn resolve_all<'a>(&'a self, _: &'a [Which]) -> Option<Answer<'a, HashMap<Which, Digest>>> {
         None
     }
 
@@ -368,11 +369,7 @@ impl Target for Layout {
         None
     }
 
-    fn begin<'a>(
-        &'a self,
-        descriptor: &'a Descriptor,
-        _: Option<&'a str>,
-    ) -> Answer<'a, Begun> {
+    fn begin<'a>(&'a self, descriptor: &'a Descriptor, _: Option<&'a str>) -> Answer<'a, Begun> {
         async move {
             Ok(if self.has_blob(descriptor).await? {
                 Begun::There
@@ -383,12 +380,7 @@ impl Target for Layout {
         .boxed()
     }
 
-    fn finish<'a>(
-        &'a self,
-        _: Session,
-        descriptor: &'a Descriptor,
-        blob: Blob,
-    ) -> Answer<'a, ()> {
+    fn finish<'a>(&'a self, _: Session, descriptor: &'a Descriptor, blob: Blob) -> Answer<'a, ()> {
         self.write_blob(descriptor, blob).boxed()
     }
 

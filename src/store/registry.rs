@@ -126,28 +126,32 @@ impl Repository {
             let _place = pace.admit(action).await;
             let answer = self.send_once(scope, &request).await;
             pace.note(action, &answer);
-            answer.map_err(|error| self.lagging(action, error))
+            match answer {
+                Ok(answer) => Ok(answer),
+                Err(error) => Err(self.lagging(action, error).await),
+            }
         };
         policy.run(send).await
     }
 
     /// What a registry denies although it was given it a moment ago is worth waiting for: ECR checks
     /// manifests against blobs that it has not noted yet, and creates repositories in its own time.
-    fn lagging(&self, action: Action, error: Error) -> Error {
+    async fn lagging(&self, action: Action, error: Error) -> Error {
         let Error::Http(http) = error else {
             return error;
         };
+        let is_write = matches!(action, Action::PutManifest | Action::StartUpload);
+        let ecr = self.registry.ecr.as_ref();
+        let ecr = ecr.filter(|ecr| http.has_code("NAME_UNKNOWN") && ecr.has_created(&self.name));
+        if let Some(ecr) = ecr.filter(|_| is_write) {
+            return match ecr.seen(&self.name).await {
+                Ok(()) => Error::Lagging(http),
+                Err(error) => error.into(),
+            };
+        }
         let unknown = ["BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
-        let is_new = || {
-            let ecr = self.registry.ecr.as_ref();
-            http.has_code("NAME_UNKNOWN") && ecr.is_some_and(|ecr| ecr.has_created(&self.name))
-        };
-        let is_lag = match action {
-            Action::PutManifest => unknown.iter().any(|code| http.has_code(code)) || is_new(),
-            Action::StartUpload => is_new(),
-            _ => false,
-        };
-        if is_lag {
+        let is_unknown = unknown.iter().any(|code| http.has_code(code));
+        if is_unknown && action == Action::PutManifest {
             Error::Lagging(http)
         } else {
             Error::Http(http)
@@ -171,7 +175,10 @@ impl Repository {
             Err(error) if auth.is_refusal(&error) => {
                 // Once: the challenge is answered, or a token that expired on the way is renewed.
                 let challenges = error.headers().cloned().unwrap_or_default();
-                match auth.renew(http, scope, &challenges, header.as_ref()).await? {
+                match auth
+                    .renew(http, scope, &challenges, header.as_ref())
+                    .await?
+                {
                     Some(renewed) => Ok(http.send(authorized(&Some(renewed))).await?),
                     None => Err(error.into()),
                 }
@@ -209,6 +216,10 @@ impl Source for Repository {
 
     fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob> {
         self.read_blob(descriptor, from).boxed()
+    }
+
+    fn home(&self) -> String {
+        self.pool()
     }
 
     fn reads(&self) -> Arc<Window> {
@@ -251,10 +262,7 @@ impl Target for Repository {
         self.find_manifest(which, Access::Push).boxed()
     }
 
-    fn resolve_all<'a>(
-        &'a self,
-        names: &'a [Which],
-    ) -> Option<Answer<'a, HashMap<Which, Digest>>> {
+    fn resolve_all<'a>(&'a self, names: &'a [Which]) -> Option<Answer<'a, HashMap<Which, Digest>>> {
         let ecr = self.registry.ecr.as_ref()?;
         Some(async move { Ok(ecr.find_images(&self.name, names).await?) }.boxed())
     }

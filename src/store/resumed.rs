@@ -76,4 +76,3 @@ impl Reading {
         blob.try_next().await
     }
 }
-

@@ -60,3 +60,41 @@ helm_renders_the_sources() {
         --argjson charts "$(jq -c .charts "$work/registry/replication_result.json")" \
         "$work/registry/replication_report.json" | sort -u | diff - "$work/rendered"
 }
+
+helm_shows_the_values() {
+    local key version target wrong=0
+    while read -r key _ version _ target; do
+        diff <(helm show values "$target" --version "$version" --plain-http) <(helm show values "$work/served/$key.tgz") || wrong=1
+    done < <(charts_of "$work/registry")
+    return "$wrong"
+}
+
+# As the EKS module does: in a shell line, where the version has no quotes, and then the folder that is called as the
+# last part of the repository.
+helm_pulls_as_the_consumer() {
+    local version target into wrong=0
+    while read -r _ _ version _ target; do
+        into=$(mktemp -d -p "$work")
+        (
+            cd "$into"
+            HOME=$work/helm-home bash -c "$cache/helm-$helm_version/helm pull $target --version $version --untar --plain-http"
+        )
+        [ -f "$into/${target##*/}/Chart.yaml" ] || { echo "$target: not in ${target##*/}" && wrong=1; }
+    done < <(charts_of "$work/registry")
+    return "$wrong"
+}
+
+check_helm() {
+    for helm_version in "${helm_versions[@]}"; do
+        if ! build_helm "$helm_version"; then
+            skip "helm-$helm_version" "$why"
+            continue
+        fi
+        check "Helm $helm_version pulls $charts charts, byte for byte as at their sources" helm_pulls_the_archives
+        check "Helm $helm_version pulls $charts charts in the EKS module's shell line" helm_pulls_as_the_consumer
+        check "Helm $helm_version pulls a provenance file" helm_pulls_the_provenance
+        check "Helm $helm_version shows the values that the sources have" helm_shows_the_values
+        check "Helm $helm_version renders, without the values, what the program read from the charts" helm_renders_the_sources
+        check "Helm $helm_version renders, with the values, exactly the copies" helm_renders_only_copies
+    done
+}

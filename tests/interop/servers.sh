@@ -34,11 +34,11 @@ with socket.socket() as free:
     print(free.getsockname()[1])'
 }
 
-# background NAME COMMAND...: its output goes to NAME.out and NAME.log. It ends with its standard input, if it looks.
+# background NAME COMMAND...: its output goes to NAME.out and NAME.log.
 background() {
     local name=$1
     shift
-    timeout "$server_seconds" "$@" >"$work/$name.out" 2>"$work/$name.log" < <(exec sleep "$server_seconds") &
+    timeout "$server_seconds" "$@" >"$work/$name.out" 2>"$work/$name.log" </dev/null &
     children+=("$!")
 }
 

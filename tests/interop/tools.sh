@@ -152,10 +152,16 @@ build_helm() {
 
 # Sets `replicator_program` and `lab_programs`, which are built, unless REPLICATOR and LAB_PROGRAMS name them.
 find_ours() {
-    local built
-    built=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/debug
+    local built=''
+    if [ -z "${REPLICATOR:-}" ]; then
+        cargo build --locked --quiet --bin replicator
+    fi
+    if [ -z "${LAB_PROGRAMS:-}" ]; then
+        cargo build --locked --quiet --example lab-source --example lab-registry
+    fi
+    if [ -z "${REPLICATOR:-}" ] || [ -z "${LAB_PROGRAMS:-}" ]; then
+        built=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/debug
+    fi
     replicator_program=${REPLICATOR:-$built/replicator} lab_programs=${LAB_PROGRAMS:-$built/examples}
-    [ -n "${REPLICATOR:-}" ] || cargo build --locked --quiet --bin replicator
-    [ -n "${LAB_PROGRAMS:-}" ] || cargo build --locked --quiet --example lab-source --example lab-registry
     "$replicator_program" --version
 }

@@ -75,7 +75,8 @@ async fn a_token_that_runs_out_in_the_middle_is_renewed() -> Result {
             .await?,
         Registry::start().await?,
     );
-    let image = (0..8).fold(Image::new(), |image, seed| image.layer(100, seed));
+    // Longer than a token lives: each wave waits for an answer.
+    let image = (0..40).fold(Image::new(), |image, seed| image.layer(100, seed));
     let pushed = image.push(&source, "team/app", "1")?;
     source.faults().latency(300);
     let run = app().deploy(&target).args(["--jobs", "1"]);
@@ -98,11 +99,12 @@ async fn wherever_the_target_refuses_a_token_a_new_one_is_tried() -> Result {
         target.url()
     );
     let (mut names, mut all) = (Vec::new(), Vec::new());
-    for (name, method, path) in [
+    let faults = [
         ("open", "POST", "/blobs/uploads/"),
         ("send", "PUT", "/blobs/uploads/"),
         ("name", "PUT", "/manifests/"),
-    ] {
+    ];
+    for (seed, (name, method, path)) in (1..).zip(faults) {
         let fault = Fault::status(401).header("WWW-Authenticate", &challenge);
         let rule = Rule::new(fault).on(method, &format!("/{name}{path}"));
         // The first request of all is refused anyway, without a token.
@@ -110,8 +112,8 @@ async fn wherever_the_target_refuses_a_token_a_new_one_is_tried() -> Result {
         names.push(format!("quay.io/team/{name}:1"));
         let image = Image::new()
             .platform("linux/amd64")
-            .layer(500, 1)
-            .layer(600, 2);
+            .layer(500, seed)
+            .layer(600, 10 + seed);
         all.push(image.push(&source, &format!("team/{name}"), "1")?);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

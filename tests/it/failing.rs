@@ -3,7 +3,7 @@
 
 use lab::faults::{Fault, Rule};
 use lab::image::Image;
-use lab::registry::Registry;
+use lab::registry::{EcrBehaviour, Registry};
 
 use super::Result;
 use super::content::{assert_same, mirrored};
@@ -56,9 +56,10 @@ async fn a_missing_source_image_fails_alone_and_nothing_is_published() -> Result
 #[tokio::test]
 async fn wrong_bytes_never_arrive_and_the_source_is_blamed() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let other = |seed| Image::new().layer(20_000, seed).layer(30_000, seed + 1);
     let pushed = image().push(&source, "team/blob", "1")?;
-    image().push(&source, "team/manifest", "1")?;
-    let whole = image().push(&source, "team/whole", "1")?;
+    other(10).push(&source, "team/manifest", "1")?;
+    let whole = other(20).push(&source, "team/whole", "1")?;
     let faults = source.faults();
     faults.add(Rule::new(Fault::Corrupt { at: 15_000 }).on("GET", "team/blob/blobs/"));
     faults.add(Rule::new(Fault::Corrupt { at: 30 }).on("GET", "team/manifest/manifests/"));
@@ -87,6 +88,35 @@ async fn wrong_bytes_never_arrive_and_the_source_is_blamed() -> Result {
     for blob in &pushed.blobs {
         let arrived = target.blob(&mirrored("team/blob"), &blob.digest);
         assert!(arrived.is_none() || arrived == source.blob("team/blob", &blob.digest));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_one_home_has_damaged_comes_from_another_that_has_it_too() -> Result {
+    let source = Registry::start().await?;
+    let pushed = image().push(&source, "team/a", "1")?;
+    image().layer(10, 9).push(&source, "team/b", "1")?;
+    for (size, fault) in [
+        (20_000, Fault::status(404)),
+        (30_000, Fault::Corrupt { at: 15_000 }),
+    ] {
+        let layer = pushed.blobs.iter().find(|blob| blob.size == size);
+        let path = format!("team/a/blobs/{}", layer.expect("a layer").digest);
+        source.faults().add(Rule::new(fault).on("GET", &path));
+    }
+    let data = Data::images(&["quay.io/team/a:1", "quay.io/team/b:1"]);
+    let whole = Registry::start().await?;
+    let no_mounting = EcrBehaviour {
+        blob_mounting: false,
+        ..EcrBehaviour::OFF
+    };
+    let apart = Registry::builder().ecr(no_mounting).start().await?;
+    for target in [whole, apart] {
+        let run = data.deploy(&target).endpoint("quay.io", &source.url());
+        run.args(["--tries", "2"]).run().await.ended(0);
+        assert_same(&source, &pushed, &target, "1");
+        assert_eq!(target.check_integrity(), Vec::<String>::new());
     }
     Ok(())
 }
@@ -142,7 +172,7 @@ async fn what_passes_is_outlived() -> Result {
             "/blobs/",
         ),
         ("busy", true, busy(), "GET", "/manifests/"),
-        ("cut", true, Fault::Reset, "HEAD", "/manifests/"),
+        ("cut", true, Fault::Reset, "GET", "/manifests/"),
         (
             "unwell",
             false,
@@ -168,8 +198,10 @@ async fn what_passes_is_outlived() -> Result {
         ("throttled", false, busy(), "PUT", "/manifests/"),
     ];
     let (mut names, mut all) = (Vec::new(), Vec::new());
-    for (name, at_source, fault, method, path) in faults {
-        all.push(image().push(&source, &format!("team/{name}"), "1")?);
+    for (seed, (name, at_source, fault, method, path)) in (1..).zip(faults) {
+        // Nothing in common, or one would get by mounting what it should have sent.
+        let image = Image::new().layer(20_000, seed).layer(30_000, 100 + seed);
+        all.push(image.push(&source, &format!("team/{name}"), "1")?);
         names.push(format!("quay.io/team/{name}:1"));
         let faults = if at_source {
             source.faults()
@@ -254,7 +286,7 @@ async fn what_a_failed_run_sent_is_not_sent_again() -> Result {
     );
     target.wire().clear();
     run().run().await.ended(0);
-    assert_eq!(target.wire().count("POST", "/blobs/uploads/"), 0);
+    assert_eq!(target.wire().count("PUT", "/blobs/uploads/"), 0);
     assert_same(&source, &pushed, &target, "1");
     Ok(())
 }

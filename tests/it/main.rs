@@ -19,6 +19,7 @@ mod data_files;
 mod destroying;
 mod ecr;
 mod failing;
+mod frugal;
 mod layout;
 mod local_charts;
 mod observing;

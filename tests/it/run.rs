@@ -32,6 +32,8 @@ pub(crate) struct Running {
 /// A run that came to its end by itself.
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
+    /// The most memory that it had, in bytes.
+    pub(crate) peak_memory: u64,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     dir: TempDir,
@@ -157,7 +159,9 @@ impl Running {
     }
 
     pub(crate) async fn finish(mut self) -> Finished {
+        let mut peak = 0;
         let code = loop {
+            peak = peak.max(peak_memory(self.child.id()));
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 break status.code();
             }
@@ -170,6 +174,7 @@ impl Running {
         };
         Finished {
             code,
+            peak_memory: peak,
             stdout: self.text("stdout"),
             stderr: self.text("stderr"),
             dir: std::mem::replace(
@@ -183,6 +188,15 @@ impl Running {
         let bytes = fs::read(self.dir.path().join(name)).expect("the child's output");
         String::from_utf8(bytes).expect("text")
     }
+}
+
+/// The most memory that a process has had so far, in bytes; 0 where the system does not tell, or the
+/// process has ended.
+fn peak_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }
 
 impl Drop for Running {

@@ -108,7 +108,7 @@ async fn blob_mounting_is_left_required_or_enabled() -> Result {
     let run =
         |word: &str| build(&aws, &data, &source).env("SEEDFARMER_PARAMETER_BLOB_MOUNTING", word);
     run("leave").run().await.ended(0);
-    assert_eq!(aws.count("GetAccountSetting"), 0);
+    assert_eq!(aws.count("PutAccountSetting"), 0);
     run("require")
         .run()
         .await

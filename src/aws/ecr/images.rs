@@ -45,11 +45,14 @@ impl Ecr {
                 .set_image_ids(Some(ids.collect()));
             // ECR converts a manifest whose type is not named.
             let types = media_type::ACCEPT.split(',').map(str::trim);
-            let request = request.set_accepted_media_types(Some(types.map(str::to_owned).collect()));
+            let request =
+                request.set_accepted_media_types(Some(types.map(str::to_owned).collect()));
             let answer = request.send().await;
             let answer = answer.map_err(|error| Error::new(ACTION, repository, &error))?;
             for id in answer.images().iter().filter_map(|image| image.image_id()) {
-                let Some(digest) = id.image_digest().and_then(|text| text.parse::<Digest>().ok())
+                let Some(digest) = id
+                    .image_digest()
+                    .and_then(|text| text.parse::<Digest>().ok())
                 else {
                     continue;
                 };
@@ -90,10 +93,12 @@ impl Ecr {
             let digests = batch.iter().map(ToString::to_string).collect();
             let answer = request.set_layer_digests(Some(digests)).send().await;
             let answer = answer.map_err(|error| Error::new(ACTION, repository, &error))?;
-            let available = answer.layers().iter().filter(|layer| {
-                layer.layer_availability() == Some(&LayerAvailability::Available)
-            });
-            found.extend(available.filter_map(|layer| layer.layer_digest()?.parse::<Digest>().ok()));
+            let available = answer
+                .layers()
+                .iter()
+                .filter(|layer| layer.layer_availability() == Some(&LayerAvailability::Available));
+            found
+                .extend(available.filter_map(|layer| layer.layer_digest()?.parse::<Digest>().ok()));
         }
         Ok(found)
     }

@@ -26,7 +26,6 @@ pub struct Repository {
     pub(super) kms_key: Option<String>,
 }
 
-
 impl From<&types::Repository> for Repository {
     fn from(described: &types::Repository) -> Self {
         let encryption = described.encryption_configuration();
@@ -131,7 +130,7 @@ impl Ecr {
         // Whoever pushes is told by the registry itself when the repository is not there yet.
         let wanted = self.aws.repositories();
         if wanted.lifecycle_policy.is_some() || wanted.policy.is_some() {
-            self.wait_until_visible(name).await?;
+            self.seen(name).await?;
             self.align_policies(name).await?;
         }
         Ok(())
@@ -152,6 +151,20 @@ impl Ecr {
     pub fn has_created(&self, name: &str) -> bool {
         let created = self.created.lock().unwrap_or_else(PoisonError::into_inner);
         created.contains(name)
+    }
+
+    /// Waits until everybody knows a repository that this run created; asked once for all that wait.
+    ///
+    /// # Errors
+    /// When it is not seen for a minute.
+    pub async fn seen(&self, name: &str) -> Result<(), Error> {
+        let cell = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(seen.entry(name.to_owned()).or_default())
+        };
+        cell.get_or_try_init(|| self.wait_until_visible(name))
+            .await
+            .map(drop)
     }
 
     async fn wait_until_visible(&self, name: &str) -> Result<(), Error> {

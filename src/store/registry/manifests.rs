@@ -16,7 +16,11 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 const SUBJECT: &str = "oci-subject";
 
 impl Repository {
-    pub(super) async fn find_manifest(&self, which: &Which, access: Access) -> Result<Option<Digest>, Error> {
+    pub(super) async fn find_manifest(
+        &self,
+        which: &Which,
+        access: Access,
+    ) -> Result<Option<Digest>, Error> {
         let url = self.url(&format!("manifests/{which}")).await?;
         let head =
             |client: &reqwest::Client| client.head(url.clone()).header(ACCEPT, media_type::ACCEPT);
@@ -71,7 +75,11 @@ impl Repository {
             .map_err(|source| Error::Manifest { digest, source })
     }
 
-    pub(super) async fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<Stored, Error> {
+    pub(super) async fn write_manifest(
+        &self,
+        which: &Which,
+        manifest: &Manifest,
+    ) -> Result<Stored, Error> {
         let url = self.url(&format!("manifests/{which}")).await?;
         let put = |client: &reqwest::Client| {
             client
@@ -80,7 +88,10 @@ impl Repository {
                 .body(manifest.bytes.clone())
         };
         // No look at Location: ECR sends none.
-        match (self.send(Action::PutManifest, Access::Push, put).await, which) {
+        match (
+            self.send(Action::PutManifest, Access::Push, put).await,
+            which,
+        ) {
             (Ok(response), _) if response.headers().contains_key(SUBJECT) => Ok(Stored::Linked),
             (Ok(_), _) => Ok(Stored::Plain),
             // ECR refuses to write a tag that cannot move even with the content it has, so a write whose
