@@ -68,6 +68,9 @@ struct Run {
     pools: HashMap<String, Pool>,
 }
 
+/// Where an artifact is read and where it is written, or why there is no such place.
+type Homes = Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError>;
+
 /// An artifact with its two homes.
 struct Opened {
     source: Arc<dyn store::Source>,
@@ -164,8 +167,7 @@ impl Engine {
         AbortOnDropHandle::new(tokio::spawn(schedule))
     }
 
-    #[expect(clippy::type_complexity, reason = "two homes, or why there are none")]
-    fn open(&self, copy: &Copy) -> Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError> {
+    fn open(&self, copy: &Copy) -> Homes {
         let open = "open the home";
         let source: Arc<dyn store::Source> = match &copy.source {
             Source::Chart(artifact) => Arc::new(ChartSource::new(artifact.as_ref().clone())),
@@ -182,10 +184,7 @@ impl Engine {
 }
 
 impl Run {
-    fn new(
-        copies: &[Copy],
-        homes: &[Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError>],
-    ) -> Self {
+    fn new(copies: &[Copy], homes: &[Homes]) -> Self {
         let mut artifacts: HashMap<String, usize> = HashMap::new();
         let mut pools: HashMap<String, Pool> = HashMap::new();
         for (copy, homes) in copies.iter().zip(homes) {

@@ -115,7 +115,7 @@ pub(super) async fn run(realm: Arc<Realm>, rules: Rules, events: Arc<dyn Events>
             continue;
         }
         let weight = places(arrival.descriptor.size);
-        let writing = arrival.target.writes().enter(weight * waiting).await;
+        let place = arrival.target.writes().enter(weight * waiting).await;
         let transfer = Transfer {
             sinks: realm.take_waiting(digest, waiting),
             descriptor: arrival.descriptor.clone(),
@@ -124,7 +124,7 @@ pub(super) async fn run(realm: Arc<Realm>, rules: Rules, events: Arc<dyn Events>
             events: Arc::clone(&events),
         };
         tasks.spawn(async move {
-            let _writing = writing;
+            let _writing = place;
             let _reading = reads.enter(weight).await;
             transfer.run().await;
         });

@@ -144,7 +144,7 @@ mod tests {
             tries: 5,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(5),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 

@@ -42,8 +42,11 @@ pub struct Registry {
     /// It does not understand mounting: nobody tries twice.
     lacks_mounting: AtomicBool,
     /// All tags of a repository, where it lists them at once.
-    tags: Mutex<HashMap<String, Arc<OnceCell<Option<HashSet<String>>>>>>,
+    tags: Mutex<HashMap<String, Tags>>,
 }
+
+/// All tags of a repository, once they are asked for and if one answer holds them.
+type Tags = Arc<OnceCell<Option<HashSet<String>>>>;
 
 /// One repository of a registry.
 pub(super) struct Repository {

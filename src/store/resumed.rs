@@ -66,12 +66,11 @@ impl Reading {
     }
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
-        let blob = match &mut self.blob {
-            Some(blob) => blob,
-            None => {
-                let blob = self.source.blob(&self.descriptor, self.seen).await?;
-                self.blob.insert(blob)
-            }
+        let blob = if let Some(blob) = &mut self.blob {
+            blob
+        } else {
+            let blob = self.source.blob(&self.descriptor, self.seen).await?;
+            self.blob.insert(blob)
         };
         blob.try_next().await
     }

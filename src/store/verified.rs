@@ -92,18 +92,17 @@ pub fn verified(blob: Blob, descriptor: &Descriptor, hash: bool) -> Blob {
     if hash && descriptor.size < HASHED_APART {
         return checked.boxed();
     }
-    let hasher = checked.hasher.take().filter(|_| hash);
-    let Some(mut hasher) = hasher else {
+    let Some(mut hasher) = checked.hasher.take().filter(|_| hash) else {
         return checked.boxed();
     };
     let (pieces, mut to_hash) = mpsc::channel::<Bytes>(AHEAD);
-    let hashed = tokio::task::spawn_blocking(move || {
+    let digest = tokio::task::spawn_blocking(move || {
         while let Some(piece) = to_hash.blocking_recv() {
             hasher.update(&piece);
         }
         hasher.finish()
     });
-    let state = (checked, Some((pieces, hashed)));
+    let state = (checked, Some((pieces, digest)));
     stream::try_unfold(state, |(mut checked, mut apart)| async move {
         let Some(piece) = checked.try_next().await? else {
             return Ok(None);
@@ -113,10 +112,10 @@ pub fn verified(blob: Blob, descriptor: &Descriptor, hash: bool) -> Blob {
             drop(pieces.send(piece.clone()).await);
         }
         if checked.seen == checked.wanted
-            && let Some((pieces, hashed)) = apart.take()
+            && let Some((pieces, digest)) = apart.take()
         {
             drop(pieces);
-            let found = match hashed.await {
+            let found = match digest.await {
                 Ok(found) => found,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             };

@@ -69,12 +69,12 @@ impl Corpus {
             assert_eq!(reads, 1, "{digest} was read {reads} times");
         }
     }
+}
 
-    /// Each distinct blob was sent so many times in all.
-    #[track_caller]
-    fn assert_sent(&self, target: &Registry, uploads: usize) {
-        assert_eq!(target.wire().count_action("upload.put"), uploads);
-    }
+/// So many blobs were sent in all.
+#[track_caller]
+fn assert_sent(target: &Registry, uploads: usize) {
+    assert_eq!(target.wire().count_action("upload.put"), uploads);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_cold_run_moves_each_blob_once_and_asks_nothing_twice() -> Result {
         assert_same(&source, pushed, &target, "1");
     }
     corpus.assert_read_once(&source);
-    corpus.assert_sent(&target, corpus.distinct().len());
+    assert_sent(&target, corpus.distinct().len());
     let bytes = &done.json("replication_report.json")["totals"]["bytes"];
     assert_eq!(*bytes, corpus.distinct().values().sum::<u64>());
 
@@ -159,7 +159,7 @@ async fn ecr_is_asked_in_batches_and_nothing_about_what_is_new() -> Result {
     build(&aws, &corpus.data(), &source).run().await.ended(0);
     let wire = aws.registry().wire();
     corpus.assert_read_once(&source);
-    corpus.assert_sent(aws.registry(), corpus.distinct().len());
+    assert_sent(aws.registry(), corpus.distinct().len());
     let mounts = corpus.placed() - corpus.distinct().len();
     assert_eq!(wire.count_action("blob.mount"), mounts);
     assert_eq!(wire.count("HEAD", ""), 0);
@@ -223,7 +223,7 @@ async fn where_nothing_can_be_mounted_one_read_feeds_all() -> Result {
     let corpus = Corpus::new(&source)?;
     build(&aws, &corpus.data(), &source).run().await.ended(0);
     corpus.assert_read_once(&source);
-    corpus.assert_sent(aws.registry(), corpus.placed());
+    assert_sent(aws.registry(), corpus.placed());
     assert_eq!(aws.registry().wire().count_action("blob.mount"), 0);
     for pushed in &corpus.pushed {
         let to = format!("idf-quay.io/{}", pushed.repository);
@@ -251,7 +251,7 @@ async fn a_registry_that_refuses_to_mount_is_noticed_and_its_sessions_are_used()
     for pushed in &corpus.pushed {
         assert_same(&source, pushed, &target, "1");
     }
-    corpus.assert_sent(&target, corpus.placed());
+    assert_sent(&target, corpus.placed());
     // Each POST became an upload.
     assert_eq!(target.wire().count("POST", ""), corpus.placed());
     Ok(())

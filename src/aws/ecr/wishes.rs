@@ -183,7 +183,7 @@ impl Ecr {
                     .send()
                     .await;
                 answer.map_err(|error| Error::new("ecr:PutAccountSetting", SETTING, &error))?;
-                let _ = self.mounts.set(true);
+                self.mounts.set(true).ok();
                 Ok(())
             }
         }

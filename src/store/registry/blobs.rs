@@ -234,7 +234,7 @@ impl Repository {
                     .map_err(|error| http::Error::transport(&Method::PUT, &url, error))?;
             }
             let now = sent.load(Ordering::Relaxed);
-            if now == before && is_sent || now == before && now < size {
+            if now == before {
                 return Err(http::Error::quiet(&Method::PUT, &url, period).into());
             }
             let slowest = http.slowest().saturating_mul(period.as_secs());
