@@ -57,11 +57,33 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)?;
+        write!(f, "{}: {}", Short(&self.place), Short(&self.what))?;
         for line in self.remedy.iter().flat_map(|remedy| remedy.lines()) {
-            write!(f, "\n      {line}")?;
+            write!(f, "\n      {}", Short(line))?;
         }
         Ok(())
+    }
+}
+
+/// A text, cut where it gets too long to be read: what a file or a server says can have megabytes.
+struct Short<'a>(&'a str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 2_000;
+        let end = self.0.char_indices().nth(MOST).map(|(end, _)| end);
+        for letter in self.0[..end.unwrap_or(self.0.len())].chars() {
+            // No line of it can look like another message.
+            if letter.is_control() {
+                write!(f, "{}", letter.escape_debug())?;
+            } else {
+                write!(f, "{letter}")?;
+            }
+        }
+        match end {
+            None => Ok(()),
+            Some(_) => write!(f, " … ({} bytes)", self.0.len()),
+        }
     }
 }
 
@@ -197,4 +219,25 @@ pub fn did_you_mean<'a>(
         let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
         format!("nearest: {}", names.join(", "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_megabytes_is_cut_when_it_is_told() {
+        let problem = Problem::input("place", "ü".repeat(1_000_000)).remedy("short");
+        let told = problem.to_string();
+        assert!(told.len() < 5_000 && told.contains("… (2000000 bytes)\n      short"));
+    }
+
+    #[test]
+    fn a_text_of_somebody_else_is_told_in_one_line() {
+        let problem = Problem::input("a\nb", "c\u{1b}[2J\r\n  - d").remedy("e\nf");
+        assert_eq!(
+            problem.to_string(),
+            "a\\nb: c\\u{1b}[2J\\r\\n  - d\n      e\n      f"
+        );
+    }
 }

@@ -75,6 +75,17 @@ struct Lines {
     color: bool,
 }
 
+/// Text without what a terminal would obey: much of what is told here was written by others.
+fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    let is_order = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.contains(is_order) {
+        let keep = |c: char| if is_order(c) { '\u{FFFD}' } else { c };
+        text.chars().map(keep).collect::<String>().into()
+    } else {
+        text.into()
+    }
+}
+
 /// A message without its fields: the message says it all.
 struct MessageOnly;
 
@@ -84,7 +95,7 @@ impl<'writer> FormatFields<'writer> for MessageOnly {
         impl tracing::field::Visit for Message<'_> {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
                 if field.name() == "message" {
-                    self.1 = write!(self.0, "{value:?}");
+                    self.1 = self.0.write_str(&printable(&format!("{value:?}")));
                 }
             }
         }
