@@ -25,6 +25,9 @@ const MAX_ENTRIES: usize = 20_000;
 /// The deepest nesting of subcharts.
 const MAX_DEPTH: usize = 8;
 
+/// The deepest nesting of folders in a chart's folder: links can make it endless.
+const MAX_FOLDERS: usize = 64;
+
 /// The files of a chart that are read here, by their path below the chart's folder; those of
 /// subcharts are below `charts/<name>/`, be they folders or archives.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -70,7 +73,8 @@ fn unpack(
         let mut entry = entry.context("it is no whole gzipped tar archive")?;
         ensure!(budget.entries > 0, "it has more than {MAX_ENTRIES} entries");
         budget.entries -= 1;
-        read += 512 + entry.size();
+        // An entry can claim any size.
+        read = entry.size().saturating_add(512).saturating_add(read);
         ensure!(
             read <= limit,
             "its content has more than {} MiB",
@@ -80,15 +84,22 @@ fn unpack(
         let raw = std::str::from_utf8(&raw)
             .context("the name of one of its files is not UTF-8")?
             .replace('\\', "/");
-        let path = inner_path(&raw)?;
-        if !entry.header().entry_type().is_file() {
+        let Some(path) = inner_path(&raw)? else {
             continue;
-        }
-        let Some(path) = path else { continue };
+        };
         let is_subchart = is_subchart_archive(&path);
         if !is_subchart && !is_read(&path) {
             continue;
         }
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
+            continue;
+        }
+        // Helm sees an empty file where a link stands.
+        ensure!(
+            kind.is_file(),
+            "its file {raw} is a link or something else that is no plain file"
+        );
         ensure!(
             entry.size() <= MAX_FILE || is_subchart,
             "its file {raw} has more than {} MiB",
@@ -130,6 +141,10 @@ fn inner_path(raw: &str) -> anyhow::Result<Option<String>> {
                 bail!("it holds the path `{raw}`, which leads out of the chart")
             }
         }
+    }
+    // A drive, which Helm refuses on every system.
+    if raw.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && raw[1..].starts_with(":/") {
+        bail!("it holds the path `{raw}`, which leads out of the chart")
     }
     Ok((parts.len() > 1).then(|| parts[1..].join("/")))
 }
@@ -186,8 +201,16 @@ fn subchart_folder(path: &str, archive: &[u8]) -> anyhow::Result<String> {
 /// When the folder cannot be read.
 pub fn pack(folder: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     let ignore = super::path::Ignore::read(folder)?;
-    let mut files = BTreeMap::new();
-    collect(folder, "", &ignore, &mut files)?;
+    let mut packing = Packing {
+        ignore,
+        files: BTreeMap::new(),
+        budget: Budget {
+            content: MAX_CONTENT,
+            entries: MAX_ENTRIES,
+        },
+    };
+    packing.collect(folder, "", MAX_FOLDERS)?;
+    let files = packing.files;
     let gzip = flate2::GzBuilder::new()
         .mtime(0)
         .write(Vec::new(), flate2::Compression::default());
@@ -206,39 +229,64 @@ pub fn pack(folder: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     Ok(tar.into_inner()?.finish()?)
 }
 
-fn collect(
-    folder: &Path,
-    below: &str,
-    ignore: &super::path::Ignore,
-    files: &mut BTreeMap<String, Vec<u8>>,
-) -> anyhow::Result<()> {
-    let reading = || format!("cannot read {}", folder.display());
-    for entry in std::fs::read_dir(folder).with_context(reading)? {
-        let entry = entry.with_context(reading)?;
-        let name = entry.file_name();
-        let path = format!(
-            "{below}{}",
-            name.to_str()
-                .with_context(|| format!("{} is not UTF-8", entry.path().display()))?
+/// A chart's folder on its way into an archive.
+struct Packing {
+    ignore: super::path::Ignore,
+    files: BTreeMap<String, Vec<u8>>,
+    budget: Budget,
+}
+
+impl Packing {
+    fn collect(&mut self, folder: &Path, below: &str, depth: usize) -> anyhow::Result<()> {
+        ensure!(
+            depth > 0,
+            "{} lies more than {MAX_FOLDERS} folders deep in the chart",
+            folder.display()
         );
-        let is_dir = entry.path().is_dir();
-        if ignore.matches(&path, is_dir) {
-            continue;
-        }
-        if is_dir {
-            collect(&entry.path(), &format!("{path}/"), ignore, files)?;
-        } else {
-            let content = std::fs::read(entry.path())
-                .with_context(|| format!("cannot read {}", entry.path().display()))?;
+        let reading = || format!("cannot read {}", folder.display());
+        for entry in std::fs::read_dir(folder).with_context(reading)? {
+            let entry = entry.with_context(reading)?;
+            let (name, from) = (entry.file_name(), entry.path());
+            let name = name
+                .to_str()
+                .with_context(|| format!("{} is not UTF-8", from.display()))?;
+            let path = format!("{below}{name}");
+            let is_dir = from.is_dir();
+            if self.ignore.matches(&path, is_dir) {
+                continue;
+            }
             ensure!(
-                files.len() < MAX_ENTRIES,
-                "{} holds more than {MAX_ENTRIES} files",
-                folder.display()
+                self.budget.entries > 0,
+                "{} is one of more than {MAX_ENTRIES} files and folders of the chart",
+                from.display()
             );
-            files.insert(path, content);
+            self.budget.entries -= 1;
+            if is_dir {
+                self.collect(&from, &format!("{path}/"), depth - 1)?;
+            } else {
+                let content = read_file(&from, self.budget.content)?;
+                self.budget.content -= content.len() as u64;
+                self.files.insert(path, content);
+            }
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Reads a file that has `limit` bytes at most.
+pub(super) fn read_file(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let reading = || format!("cannot read {}", path.display());
+    let file = std::fs::File::open(path).with_context(reading)?;
+    let mut content = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut content)
+        .with_context(reading)?;
+    ensure!(
+        content.len() as u64 <= limit,
+        "{} has more than {limit} bytes, which is more than a chart may have",
+        path.display()
+    );
+    Ok(content)
 }
 
 #[cfg(test)]

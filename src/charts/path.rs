@@ -20,8 +20,7 @@ pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Pro
             let archive = archive::pack(&found, &name)?;
             return anyhow::Ok((Bytes::from(archive), None));
         }
-        let archive =
-            std::fs::read(&found).with_context(|| format!("cannot read {}", found.display()))?;
+        let archive = archive::read_file(&found, archive::MAX_ARCHIVE)?;
         let beside = PathBuf::from(format!("{}.prov", found.display()));
         let provenance = match std::fs::read(&beside) {
             Ok(content) => Some(Bytes::from(content)),
@@ -152,19 +151,35 @@ impl Rule {
     }
 }
 
-/// `*` and `?` within one folder's name, as Go's `filepath.Match`.
-fn glob(pattern: &[char], text: &[char]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some(('*', rest)), _) => {
-            glob(rest, text)
-                || text
-                    .split_first()
-                    .is_some_and(|(first, text)| *first != '/' && glob(pattern, text))
+/// `*` and `?` within one folder's name, as Go's `filepath.Match`. Only the last `*` can have taken
+/// too little, so that many of them cost no more than a few.
+fn glob(mut pattern: &[char], mut text: &[char]) -> bool {
+    // What follows the last `*`, and the text from where that was tried.
+    let mut star: Option<(&[char], &[char])> = None;
+    loop {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => return true,
+            (Some(('*', rest)), _) => {
+                star = Some((rest, text));
+                pattern = rest;
+            }
+            (Some((letter, rest)), Some((first, after)))
+                if letter == first || *letter == '?' && *first != '/' =>
+            {
+                (pattern, text) = (rest, after);
+            }
+            _ => {
+                let taken = star.and_then(|(rest, from)| Some((rest, from.split_first()?)));
+                let Some((rest, (first, after))) = taken else {
+                    return false;
+                };
+                if *first == '/' {
+                    return false;
+                }
+                star = Some((rest, after));
+                (pattern, text) = (rest, after);
+            }
         }
-        (Some(('?', rest)), Some((first, text))) => *first != '/' && glob(rest, text),
-        (Some((letter, rest)), Some((first, text))) => letter == first && glob(rest, text),
-        _ => false,
     }
 }
 
@@ -185,8 +200,27 @@ mod tests {
             ("templates/ci", true, false),
             ("templates/.swp", false, true),
             ("values.yaml", false, false),
+            ("templates/a/b.yaml", false, false),
         ] {
             assert_eq!(ignore.matches(path, is_dir), ignored, "{path}");
+        }
+    }
+
+    #[test]
+    fn many_stars_are_matched_as_fast_as_one() {
+        let pattern: Vec<char> = "*a".repeat(40).chars().chain(['b']).collect();
+        let text: Vec<char> = "a".repeat(2_000).chars().collect();
+        assert!(!glob(&pattern, &text));
+        assert!(glob(&pattern[..80], &text));
+        for (pattern, text, fits) in [
+            ("a*/c*d", "ab/cxd", true),
+            ("a*d", "ab/cd", false),
+            ("*", "", true),
+            ("a*b?c", "aXbYbZc", true),
+            ("*?", "", false),
+        ] {
+            let [pattern, text] = [pattern, text].map(|text| text.chars().collect::<Vec<char>>());
+            assert_eq!(glob(&pattern, &text), fits, "{pattern:?} {text:?}");
         }
     }
 }
