@@ -59,6 +59,11 @@ impl Path {
         Self(parts)
     }
 
+    /// Keys and indices, the outermost first.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// What stands at the path; `None` when there is nothing, `Some(Null)` when there is a null.
     #[must_use]
     pub fn get<'v>(&self, values: &'v Value) -> Option<&'v Value> {
@@ -69,18 +74,24 @@ impl Path {
         })
     }
 
-    /// Every path that exists in some values, inner ones included.
+    /// The paths that exist in some values, inner ones included: as many as a person could mean. Paths
+    /// that are very long are left out, and so are those after the first twenty thousand.
     #[must_use]
     pub fn all(values: &Value) -> Vec<String> {
+        const LONGEST: usize = 256;
+        const MOST: usize = 20_000;
         fn walk(value: &Value, path: &str, all: &mut Vec<String>) {
             let mut visit = |part: &str, value: &Value| {
+                if all.len() == MOST || path.len() + part.len() > LONGEST {
+                    return;
+                }
                 let path = if path.is_empty() {
                     part.to_owned()
                 } else {
                     format!("{path}.{part}")
                 };
+                all.push(path.clone());
                 walk(value, &path, all);
-                all.push(path);
             };
             match value {
                 Value::Object(map) => map
@@ -273,5 +284,13 @@ mod tests {
             base,
             json!({"image": {"tag": "2", "registry": "a"}, "new": [1]})
         );
+    }
+
+    #[test]
+    fn the_paths_of_hostile_values_stay_few_and_short() {
+        let wide: Value = (0..50_000).map(|n| (n.to_string(), json!(1))).collect();
+        let below_a_long_key = json!({"k".repeat(1_000_000): wide, "a": {"b": 1}});
+        assert_eq!(Path::all(&below_a_long_key), ["a", "a.b"]);
+        assert_eq!(Path::all(&wide).len(), 20_000);
     }
 }

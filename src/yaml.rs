@@ -82,6 +82,15 @@ impl Default for Limits {
     }
 }
 
+/// What of its limits other texts have spent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Values.
+    pub nodes: usize,
+    /// Bytes of scalars.
+    pub bytes: usize,
+}
+
 /// Reads all documents. A text without any has none, an empty document between two `---` is null.
 ///
 /// # Errors
@@ -100,8 +109,21 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
 /// # Errors
 /// As [`parse`].
 pub fn first(text: &str, limits: &Limits) -> Result<Option<Node>, Error> {
+    first_within(text, limits, &mut Spent::default())
+}
+
+/// The same as [`first`], within limits that it shares with other texts: many small ones cost as much
+/// as one large one.
+///
+/// # Errors
+/// As [`parse`].
+pub fn first_within(text: &str, limits: &Limits, spent: &mut Spent) -> Result<Option<Node>, Error> {
     let mut reader = Reader::new(text, limits)?;
-    reader.document()?.map(|root| reader.node(root)).transpose()
+    reader.spend_before(spent);
+    let root = reader.document()?;
+    let root = root.map(|root| reader.node(root)).transpose()?;
+    *spent = reader.spent();
+    Ok(root)
 }
 
 /// Reads a `values.yaml` as Helm 4 does: the documents are merged, mappings key by key, and of
@@ -113,13 +135,21 @@ pub fn first(text: &str, limits: &Limits) -> Result<Option<Node>, Error> {
 /// As [`parse`] and [`Node::to_helm_json`]; a document that is no mapping; and a line that starts
 /// with `---` and goes on with anything but a comment.
 pub fn values(text: &str) -> Result<Value, Error> {
+    values_within(text, &Limits::default(), &mut Spent::default())
+}
+
+/// The same as [`values`], within limits that it shares with other texts.
+///
+/// # Errors
+/// As [`values`].
+pub fn values_within(text: &str, limits: &Limits, spent: &mut Spent) -> Result<Value, Error> {
     let mut merged = Map::new();
     for (lines_before, document) in documents(text)? {
         let moved = |mut error: Error| {
             error.line += lines_before;
             error
         };
-        let Some(root) = first(&document, &Limits::default()).map_err(moved)? else {
+        let Some(root) = first_within(&document, limits, spent).map_err(moved)? else {
             continue;
         };
         match root.to_helm_json().map_err(moved)? {

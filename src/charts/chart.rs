@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::inventory::Subchart;
 use crate::values::overlay;
-use crate::yaml::{self, Kind, Limits, Node};
+use crate::yaml::{self, Kind, Limits, Node, Spent};
 
 use super::archive::{self, Files};
 
@@ -66,6 +66,18 @@ const FIELDS: [(&str, Field); 17] = [
     ("type", Field::Text),
 ];
 
+/// What the files of a chart and of all its subcharts may cost together: some fifty times what the
+/// largest public chart costs.
+const LIMITS: Limits = Limits {
+    nodes: 500_000,
+    depth: 128,
+    bytes: 16 << 20,
+};
+
+/// The largest metadata, as JSON in bytes. It becomes part of a manifest, and of those registries
+/// take 4 MiB, with `<` as six characters.
+const MAX_METADATA: usize = 512 << 10;
+
 const DEPENDENCY: [(&str, Field); 8] = [
     ("name", Field::Text),
     ("version", Field::Text),
@@ -93,16 +105,16 @@ impl Chart {
     /// # Errors
     /// When the archive, Chart.yaml or values.yaml is broken or over the limits.
     pub fn read(archive: &[u8]) -> anyhow::Result<Self> {
-        Self::from_files(&archive::read(archive)?)
+        Self::from_files(&archive::read(archive)?, &mut Spent::default())
     }
 
-    fn from_files(files: &Files) -> anyhow::Result<Self> {
-        let node =
-            document(files, "Chart.yaml")?.context("it has no Chart.yaml in its top folder")?;
+    fn from_files(files: &Files, spent: &mut Spent) -> anyhow::Result<Self> {
+        let node = document(files, "Chart.yaml", spent)?
+            .context("it has no Chart.yaml in its top folder")?;
         let mut metadata = object(&node, &FIELDS);
         // A chart of the old format keeps its dependencies apart.
         if !metadata.contains_key("dependencies")
-            && let Some(requirements) = document(files, "requirements.yaml")?
+            && let Some(requirements) = document(files, "requirements.yaml", spent)?
             && let Some(dependencies) = requirements
                 .get("dependencies")
                 .and_then(|list| value(list, Field::Items(&DEPENDENCY)))
@@ -117,30 +129,35 @@ impl Chart {
             "its Chart.yaml has the name `{name}`"
         );
         let values = match files.get("values.yaml") {
-            Some(bytes) => {
-                yaml::values(utf8(bytes, "values.yaml")?).context("its values.yaml is broken")?
-            }
+            Some(bytes) => yaml::values_within(utf8(bytes, "values.yaml")?, &LIMITS, spent)
+                .context("its values.yaml is broken")?,
             None => Value::Object(Map::new()),
         };
         let mut subcharts = BTreeMap::new();
         for folder in folders(files) {
             let prefix = format!("charts/{folder}/");
             let below: Files = files
-                .iter()
-                .filter_map(|(path, bytes)| {
+                .range(prefix.clone()..)
+                .map_while(|(path, bytes)| {
                     Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone()))
                 })
                 .collect();
             if below.contains_key("Chart.yaml") {
-                let chart = Self::from_files(&below)
+                let chart = Self::from_files(&below, spent)
                     .with_context(|| format!("in its subchart {folder}"))?;
                 subcharts.insert(folder, chart);
             }
         }
+        let metadata = Value::Object(metadata);
+        ensure!(
+            metadata.to_string().len() <= MAX_METADATA,
+            "its Chart.yaml says more than {} KiB",
+            MAX_METADATA >> 10
+        );
         Ok(Self {
             name,
             version,
-            metadata: Value::Object(metadata),
+            metadata,
             values,
             subcharts,
         })
@@ -211,11 +228,11 @@ fn utf8<'a>(bytes: &'a [u8], name: &str) -> anyhow::Result<&'a str> {
 }
 
 /// The first document of a file.
-fn document(files: &Files, name: &str) -> anyhow::Result<Option<Node>> {
+fn document(files: &Files, name: &str, spent: &mut Spent) -> anyhow::Result<Option<Node>> {
     let Some(bytes) = files.get(name) else {
         return Ok(None);
     };
-    yaml::first(utf8(bytes, name)?, &Limits::default())
+    yaml::first_within(utf8(bytes, name)?, &LIMITS, spent)
         .with_context(|| format!("its {name} is broken"))
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use super::{Error, Kind, Limits, Node, Scalar};
+use super::{Error, Kind, Limits, Node, Scalar, Spent};
 
 /// An event and where it is.
 pub(crate) type Item<'a> = (Event<'a>, Span);
@@ -67,6 +67,20 @@ impl<'a> Reader<'a> {
             depth: 0,
             anchors: HashMap::new(),
         })
+    }
+
+    /// Counts what other texts have spent.
+    pub(crate) fn spend_before(&mut self, spent: &Spent) {
+        self.spent.nodes += spent.nodes;
+        self.spent.bytes += spent.bytes;
+    }
+
+    /// What this text and those before it have spent.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent {
+            nodes: self.spent.nodes,
+            bytes: self.spent.bytes,
+        }
     }
 
     /// Goes to the next document and gives its first event, for [`Reader::node`] or
