@@ -134,6 +134,16 @@ async fn fetch_one(
         );
         return Err(Problem::input(place(spec), what).remedy("`name` must be the chart's own name"));
     }
+    // The plan tells Helm the chart's own version, and a reader of the data file expects the one there.
+    if !same_version(&chart.version, &spec.version) {
+        let what = format!(
+            "the archive from {} holds version `{}`",
+            spec.repository_text, chart.version
+        );
+        let remedy =
+            "the repository names its archives wrongly: ask its publisher, or pin what it holds";
+        return Err(Problem::input(place(spec), what).remedy(remedy));
+    }
     let content = match download.artifact {
         Some(location) => Content::Artifact(location),
         None => Content::Archive {
@@ -157,7 +167,9 @@ fn place(spec: &ChartSpec) -> String {
     format!("{}: chart {} {}", spec.place, spec.name, spec.version)
 }
 
-/// Whether two texts name one version: as Helm does, with or without a `v` in front.
+/// Whether two texts name one version: as Helm does, with or without a `v` in front, and with `_`
+/// for `+`, as a tag has it.
 fn same_version(a: &str, b: &str) -> bool {
-    a.strip_prefix('v').unwrap_or(a) == b.strip_prefix('v').unwrap_or(b)
+    let bare = |text: &str| text.strip_prefix('v').unwrap_or(text).replace('+', "_");
+    bare(a) == bare(b)
 }

@@ -133,11 +133,23 @@ impl Http {
     /// # Errors
     /// When it cannot be had, after the tries that the error is worth.
     pub async fn get(&self, url: &Url, limit: u64) -> Result<Bytes, Error> {
-        let asked = self.rewrite(url);
         let basic = match authority(url) {
             Some(host) => self.credentials.get(&host).await,
             None => None,
         };
+        self.get_with(url, basic, limit).await
+    }
+
+    /// The same without credentials.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub async fn get_anonymous(&self, url: &Url, limit: u64) -> Result<Bytes, Error> {
+        self.get_with(url, None, limit).await
+    }
+
+    async fn get_with(&self, url: &Url, basic: Option<Basic>, limit: u64) -> Result<Bytes, Error> {
+        let asked = self.rewrite(url);
         let places = self.places(&asked);
         self.policy
             .run(|| async {

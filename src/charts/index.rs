@@ -66,13 +66,20 @@ pub enum Error {
     /// It is no YAML, or has values that do not belong there.
     #[error("the index cannot be read")]
     Yaml(#[from] yaml::Error),
+    /// It has more than [`MAX_ENTRIES`] charts, or versions of one.
+    #[error("the index has more than {MAX_ENTRIES} {0}")]
+    TooMany(&'static str),
     /// It can be read and is something else, such as an error page.
     #[error("this is no index of charts: {0}")]
     NotAnIndex(&'static str),
 }
 
 /// No index is read that is larger. The largest public ones have about 30 MB.
-pub const MAX_BYTES: usize = 128 << 20;
+pub const MAX_BYTES: usize = 64 << 20;
+
+/// The most charts of an index, and the most versions of a chart that is wanted. The largest public
+/// ones have some thousands.
+const MAX_ENTRIES: usize = 100_000;
 
 const LIMITS: Limits = Limits {
     nodes: 1_000_000,
@@ -104,7 +111,11 @@ pub fn read(index: impl AsRef<[u8]>, wanted: &BTreeSet<String>) -> Result<Index,
     plain::read(text, wanted).map_or_else(|| read_events(text, wanted), Ok)
 }
 
-fn read_events(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error> {
+/// Reads an index in YAML event by event: what [`read`] comes to where the fast way gives up.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_events(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error> {
     let mut reader = Reader::new(text, &LIMITS)?;
     let root = reader.document()?.ok_or(Error::NotAnIndex("it is empty"))?;
     if !matches!(root.0, Event::MappingStart(..)) {
@@ -152,7 +163,7 @@ fn read_charts<'a>(
         } else {
             reader.skip(value)?;
         }
-        index.names.push(name);
+        index.add_name(name)?;
     }
     Ok(())
 }
@@ -180,7 +191,13 @@ fn entries(versions: &Node) -> Result<Vec<Entry>, yaml::Error> {
         return Err(key.error("the entry has this key twice"));
     }
     let mut entries = Vec::new();
-    for node in list(versions, "the versions of a chart")? {
+    let versions = list(versions, "the versions of a chart")?;
+    if versions.len() > MAX_ENTRIES {
+        return Err(versions[MAX_ENTRIES].error(format!(
+            "a chart with more than {MAX_ENTRIES} versions is not read"
+        )));
+    }
+    for node in versions {
         if node.is_null() {
             continue;
         }
@@ -231,6 +248,14 @@ fn go_string(node: &Node) -> Result<Option<String>, yaml::Error> {
 }
 
 impl Index {
+    fn add_name(&mut self, name: String) -> Result<(), Error> {
+        if self.names.len() == MAX_ENTRIES {
+            return Err(Error::TooMany("charts"));
+        }
+        self.names.push(name);
+        Ok(())
+    }
+
     /// The entry of a version of a wanted chart: the one with exactly this text, else the one that
     /// differs by a leading `v`.
     ///
@@ -261,6 +286,8 @@ impl Index {
         let mut names: Vec<_> = self
             .names
             .iter()
+            // No name is much longer than the one that is looked for and still similar to it.
+            .filter(|name| name.len() <= 2 * chart.len())
             .map(|name| (strsim::jaro_winkler(chart, name), name))
             .filter(|(similarity, name)| *similarity > 0.8 && *name != chart)
             .collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
 use crate::http::Http;
@@ -14,9 +14,6 @@ use crate::reference::Digest;
 
 use super::index::{self, Entry, Index};
 use super::{Download, archive, place};
-
-/// The largest index that is fetched, in bytes. The largest public ones have some 20 MB.
-const MAX_INDEX: u64 = 128 * 1024 * 1024;
 
 /// The largest provenance file, in bytes: a signed copy of Chart.yaml.
 const MAX_PROVENANCE: u64 = 1024 * 1024;
@@ -106,8 +103,13 @@ fn outside(spec: &ChartSpec, error: &anyhow::Error) -> Problem {
 }
 
 async fn read_index(url: &Url, charts: &BTreeSet<String>, http: &Http) -> anyhow::Result<Index> {
-    let bytes = http.get(&below(url, "index.yaml"), MAX_INDEX).await?;
+    /// An index in the works can take several times its size; one for each processor is no slower.
+    static AT_ONCE: Semaphore = Semaphore::const_new(2);
+    let bytes = http
+        .get(&below(url, "index.yaml"), index::MAX_BYTES as u64)
+        .await?;
     let charts = charts.clone();
+    let _place = AT_ONCE.acquire().await;
     let read = tokio::task::spawn_blocking(move || {
         index::read(&bytes, &charts).context("its index.yaml cannot be used")
     });
@@ -125,7 +127,15 @@ async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::
         matches!(url.scheme(), "http" | "https"),
         "its entry in the index names {url}; write that repository (oci://…) into the data file"
     );
-    let archive = http.get(&url, archive::MAX_ARCHIVE).await?;
+    // An index that came by TLS must not bring the repository's credentials out of it.
+    let get = async |url: &Url, limit: u64| {
+        if repository.scheme() == "https" && url.scheme() == "http" {
+            http.get_anonymous(url, limit).await
+        } else {
+            http.get(url, limit).await
+        }
+    };
+    let archive = get(&url, archive::MAX_ARCHIVE).await?;
     if let Some(promised) = &entry.digest {
         // Helm writes bare SHA-256 in hexadecimal.
         let promised = promised
@@ -141,7 +151,7 @@ async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::
     }
     let mut beside = url.clone();
     beside.set_path(&format!("{}.prov", url.path()));
-    let provenance = match http.get(&beside, MAX_PROVENANCE).await {
+    let provenance = match get(&beside, MAX_PROVENANCE).await {
         Ok(provenance) => Some(provenance),
         // Most charts have none; some hosts say so with 403 or a redirect to a page.
         Err(error)

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Entry, Error, Index, NO_API_VERSION};
+use super::{Entry, Error, Index, MAX_ENTRIES, NO_API_VERSION};
 
 /// Reads an index that is JSON. As in Go, the last of several charts of one name counts.
 pub(super) fn read(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error> {
@@ -96,22 +96,49 @@ impl<'de> Visitor<'de> for Charts<'_> {
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
             if self.0.contains(&name) {
-                let versions: Option<Vec<Option<RawEntry>>> = map.next_value()?;
-                let entries = versions
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-                    .filter_map(RawEntry::into_entry)
-                    .collect();
-                index.entries.insert(name.clone(), entries);
+                let entries: Option<Versions> = map.next_value()?;
+                let entries = entries.map(|Versions(entries)| entries);
+                index
+                    .entries
+                    .insert(name.clone(), entries.unwrap_or_default());
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
             if seen.insert(name.clone()) {
-                index.names.push(name);
+                index.add_name(name).map_err(serde::de::Error::custom)?;
             }
         }
         Ok(index)
+    }
+}
+
+/// The versions of a chart. Each is taken as it comes, so that a list of nothing but nulls costs
+/// nothing.
+struct Versions(Vec<Entry>);
+
+impl<'de> Deserialize<'de> for Versions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Versions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the versions of a chart")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Versions, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = list.next_element::<Option<RawEntry>>()? {
+                    entries.extend(entry.and_then(RawEntry::into_entry));
+                    if entries.len() > MAX_ENTRIES {
+                        let error = Error::TooMany("versions of a chart");
+                        return Err(serde::de::Error::custom(error));
+                    }
+                }
+                Ok(Versions(entries))
+            }
+        }
+        deserializer.deserialize_seq(List)
     }
 }
 

@@ -19,7 +19,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Index, LIMITS, entries};
+use super::{Index, LIMITS, MAX_ENTRIES, entries};
 use crate::yaml::{self, Kind, Reader, Scalar};
 
 /// Reads an index, None if that takes the slow way.
@@ -44,7 +44,7 @@ pub(super) fn read(text: &str, wanted: &BTreeSet<String>) -> Option<Index> {
                 .entries
                 .insert(name.to_owned(), entries(versions).ok()?);
         }
-        index.names.push(name.to_owned());
+        index.add_name(name.to_owned()).ok()?;
     }
     Some(index)
 }
@@ -107,6 +107,10 @@ fn cut(text: &str) -> Option<Parts<'_>> {
         if is_item && !charts.is_empty() {
             may_be_open = lines.may_open(indent, content);
         } else {
+            // The slow way says so.
+            if charts.len() == MAX_ENTRIES {
+                return None;
+            }
             may_be_open = false;
             lines = Lines::default();
             charts.push((chart_name(content)?, start));
