@@ -1,13 +1,20 @@
 //! Content as the OCI image specification describes it: descriptors and manifests. Pure.
 //! <https://github.com/opencontainers/image-spec>
 
-use std::collections::BTreeMap;
+mod descriptor;
+mod sound;
+
+use std::collections::HashSet;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::reference::Digest;
 use crate::settings::Platform;
+
+use descriptor::null_is_empty;
+pub use descriptor::{DescribedPlatform, Descriptor};
+use sound::Sound;
 
 /// Media types of manifests, configs and charts.
 pub mod media_type {
@@ -44,82 +51,15 @@ const ATTESTATION_OF: &str = "vnd.docker.reference.digest";
 /// asks registries to take.
 pub const MAX_MANIFEST: u64 = 4_194_304;
 
+/// The most children of an index, and the most layers of an image, that are taken. Images have at
+/// most 127 layers and some twenty platforms; a list of referrers can be longer.
+pub const MAX_PARTS: usize = 10_000;
+
 /// The tag under which a registry without a list of referrers keeps one (distribution specification,
 /// "Referrers Tag Schema"); with an ending, a cosign artifact.
 #[must_use]
 pub fn referrers_tag(subject: &Digest) -> String {
     format!("{}-{}", subject.algorithm(), subject.hex())
-}
-
-/// What content is and how to find it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Descriptor {
-    /// Its media type.
-    #[serde(default)]
-    pub media_type: String,
-    /// Its digest.
-    pub digest: Digest,
-    /// Its length in bytes.
-    pub size: u64,
-    /// What kind of artifact it is, in a list of referrers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// What it runs on, in an index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<DescribedPlatform>,
-    /// Annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// Where else it can be had: foreign layers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub urls: Vec<String>,
-}
-
-/// The platform in an index's descriptor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DescribedPlatform {
-    /// Operating system.
-    #[serde(default)]
-    pub os: String,
-    /// Architecture.
-    #[serde(default)]
-    pub architecture: String,
-    /// Variant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
-}
-
-impl DescribedPlatform {
-    /// `BuildKit` gives its attestations the platform unknown/unknown.
-    fn is_known(&self) -> bool {
-        self.os != "unknown" && !self.os.is_empty()
-    }
-}
-
-impl std::fmt::Display for DescribedPlatform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant
-            .iter()
-            .try_for_each(|variant| write!(f, "/{variant}"))
-    }
-}
-
-impl Descriptor {
-    /// Describes some bytes.
-    #[must_use]
-    pub fn of(media_type: &str, content: &[u8]) -> Self {
-        Self {
-            media_type: media_type.to_owned(),
-            digest: Digest::of(content),
-            size: content.len() as u64,
-            artifact_type: None,
-            platform: None,
-            annotations: BTreeMap::new(),
-            urls: Vec::new(),
-        }
-    }
 }
 
 /// A manifest or index: its exact bytes, and what they refer to.
@@ -170,6 +110,17 @@ pub enum InvalidManifest {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// More parts than anybody needs.
+    #[error("it has {found} {what}, more than {MAX_PARTS} are not taken")]
+    TooMany {
+        /// Layers or manifests.
+        what: &'static str,
+        /// How many.
+        found: usize,
+    },
+    /// Something longer than any manifest may be.
+    #[error("it has {0} bytes, more than {MAX_MANIFEST} are not taken")]
+    TooLarge(usize),
 }
 
 #[derive(Deserialize)]
@@ -190,14 +141,22 @@ struct Subject {
 struct ImageContent {
     subject: Option<Subject>,
     config: Descriptor,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     layers: Vec<Descriptor>,
 }
 
 #[derive(Deserialize)]
 struct IndexContent {
     subject: Option<Subject>,
+    #[serde(deserialize_with = "null_is_empty")]
     manifests: Vec<Descriptor>,
+}
+
+fn check_count(what: &'static str, found: usize) -> Result<(), InvalidManifest> {
+    if found > MAX_PARTS {
+        return Err(InvalidManifest::TooMany { what, found });
+    }
+    Ok(())
 }
 
 impl Manifest {
@@ -211,6 +170,9 @@ impl Manifest {
             let media_type = media_type.to_owned();
             move |source| InvalidManifest::Content { media_type, source }
         };
+        if bytes.len() as u64 > MAX_MANIFEST {
+            return Err(InvalidManifest::TooLarge(bytes.len()));
+        }
         let announced = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
         let announced =
             announced.filter(|text| text.contains("manifest") || text.contains("index"));
@@ -222,11 +184,15 @@ impl Manifest {
             media_type::OCI_INDEX | media_type::DOCKER_LIST => {
                 let index: IndexContent =
                     serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
+                check_count("manifests", index.manifests.len())?;
+                // A selection of platforms reads all of it, and the parts above may have been skipped.
+                serde_json::from_slice::<Sound>(&bytes).map_err(broken(&media_type))?;
                 (Refers::Manifests(index.manifests), index.subject)
             }
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => {
                 let image: ImageContent =
                     serde_json::from_slice(&bytes).map_err(broken(&media_type))?;
+                check_count("layers", image.layers.len())?;
                 (
                     Refers::Blobs {
                         config: Box::new(image.config),
@@ -288,13 +254,11 @@ impl Manifest {
             .iter()
             .filter_map(|child| child.platform.as_ref())
             .filter(|p| p.is_known());
-        let mut platforms: Vec<String> = Vec::new();
-        for platform in known.map(ToString::to_string) {
-            if !platforms.contains(&platform) {
-                platforms.push(platform);
-            }
-        }
-        platforms
+        let mut seen = HashSet::new();
+        known
+            .map(ToString::to_string)
+            .filter(|platform| seen.insert(platform.clone()))
+            .collect()
     }
 
     /// The index with only some platforms, and with the attestations of what it keeps; children that
@@ -320,7 +284,7 @@ impl Manifest {
                 .any(|wanted| wanted.matches(&platform.os, &platform.architecture, variant))
         };
         let known = |child: &Descriptor| child.platform.clone().filter(DescribedPlatform::is_known);
-        let dropped: Vec<&Digest> = children
+        let dropped: HashSet<&Digest> = children
             .iter()
             .filter(|child| known(child).is_some_and(|platform| !is_wanted(&platform)))
             .map(|child| &child.digest)
@@ -345,8 +309,8 @@ impl Manifest {
             .iter()
             .map(|child| {
                 let about = subject(child);
-                !dropped.contains(&&child.digest)
-                    && !about.is_some_and(|about: Digest| dropped.contains(&&about))
+                !dropped.contains(&child.digest)
+                    && !about.is_some_and(|about: Digest| dropped.contains(&about))
             })
             .collect();
         let mut index: serde_json::Value =

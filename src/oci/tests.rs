@@ -86,3 +86,73 @@ fn what_is_no_manifest_gets_a_verdict() {
         media_type::OCI_MANIFEST
     );
 }
+
+#[test]
+fn null_is_an_empty_list_as_programs_in_go_write_it() {
+    let digest = Digest::of(b"");
+    let config =
+        json!({"mediaType": "x", "digest": digest, "size": 0, "annotations": null, "urls": null});
+    for (text, layers) in [
+        (json!({"config": config, "layers": null}), true),
+        (json!({"manifests": null}), false),
+    ] {
+        let manifest = Manifest::parse(None, Bytes::from(text.to_string())).unwrap();
+        assert_eq!(matches!(manifest.refers, Refers::Blobs { .. }), layers);
+    }
+}
+
+#[test]
+fn what_a_selection_would_stumble_over_is_no_manifest() {
+    let child = |architecture: &str| {
+        format!(
+            r#"{{"digest":"{}","size":1,"platform":{{"os":"linux","architecture":"{architecture}"}}}}"#,
+            Digest::of(architecture.as_bytes())
+        )
+    };
+    let index = format!(
+        r#"{{"manifests":[{},{}],"more":1e999}}"#,
+        child("amd64"),
+        child("arm64")
+    );
+    let error = Manifest::parse(None, Bytes::from(index)).unwrap_err();
+    assert!(matches!(error, InvalidManifest::Content { .. }), "{error}");
+}
+
+#[test]
+fn an_endless_list_and_endless_bytes_are_refused() {
+    let child = format!(r#"{{"digest":"{}","size":1}}"#, Digest::of(b""));
+    let index = |count: usize| format!(r#"{{"manifests":[{}]}}"#, vec![&*child; count].join(","));
+    let parse = |text: String| Manifest::parse(None, Bytes::from(text));
+    assert!(parse(index(MAX_PARTS)).is_ok());
+    let error = parse(index(MAX_PARTS + 1)).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "it has 10001 manifests, more than 10000 are not taken"
+    );
+    let error = parse(index(100_000)).unwrap_err();
+    assert!(matches!(error, InvalidManifest::TooLarge(_)), "{error}");
+}
+
+#[test]
+fn digests_and_sizes_that_are_none_are_refused() {
+    let good = format!("sha256:{}", "a".repeat(64));
+    let short = "sha256:abc".to_owned();
+    let unknown = format!("md5:{}", "a".repeat(32));
+    for (digest, size) in [
+        (&good, "-1"),
+        (&good, "18446744073709551616"),
+        (&good, "1.5"),
+        (&good, "\"1\""),
+        (&good, "null"),
+        (&short, "1"),
+        (&unknown, "1"),
+        (&String::new(), "1"),
+    ] {
+        let text = format!(r#"{{"config":{{"digest":"{digest}","size":{size}}},"layers":[]}}"#);
+        let error = Manifest::parse(Some(media_type::OCI_MANIFEST), Bytes::from(text));
+        assert!(
+            matches!(error, Err(InvalidManifest::Content { .. })),
+            "{digest} {size}"
+        );
+    }
+}
