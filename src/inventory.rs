@@ -6,7 +6,7 @@ mod file;
 mod image;
 mod layers;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use url::Url;
@@ -16,7 +16,7 @@ use crate::reference::{ImageName, Mappings};
 use crate::settings::DataFiles;
 use crate::values::Path;
 
-use file::{Entry, Reader};
+use file::{DataFile, Entry, Reader};
 
 /// What the data files ask for, both files merged.
 #[derive(Debug, Clone)]
@@ -159,7 +159,32 @@ impl Inventory {
     pub fn read(files: &DataFiles) -> Result<Self, Problems> {
         let mut reader = Reader::default();
         let read = reader.open(files);
-        let inventory = read.map(|(eks_version, default, version)| {
+        Self::merge(reader, read)
+    }
+
+    /// Merges the contents of a `default.yaml` and of a version's file that need not be on a disk.
+    ///
+    /// # Errors
+    /// As [`Inventory::read`].
+    pub fn parse(eks_version: &str, default: &[u8], version: &[u8]) -> Result<Self, Problems> {
+        let mut reader = Reader::default();
+        let name = format!("{eks_version}.yaml");
+        let files = (
+            reader.parse_file("default.yaml".as_ref(), default),
+            reader.parse_file(name.as_ref(), version),
+        );
+        let read = match files {
+            (Some(default), Some(version)) => Some((eks_version.to_owned(), default, version)),
+            _ => None,
+        };
+        Self::merge(reader, read)
+    }
+
+    fn merge(
+        mut reader: Reader,
+        files: Option<(String, DataFile, DataFile)>,
+    ) -> Result<Self, Problems> {
+        let inventory = files.map(|(eks_version, default, version)| {
             let roots = [default.root(), version.root()];
             reader.note_unknown(
                 &roots,
@@ -213,10 +238,12 @@ impl Reader {
         let mut version = String::new();
         for root in roots {
             let Some(ami) = root.get("ami") else { continue };
-            if let Some(text) = self
-                .mapping(&ami)
-                .and_then(|ami| self.optional_text(&ami, "version"))
-            {
+            let entry = self.mapping(&ami).and_then(|ami| ami.get("version"));
+            let text = entry.and_then(|entry| {
+                let text = self.text_or_null(&entry)?.trim().to_owned();
+                self.is_word(&text, &entry).then_some(text)
+            });
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
                 version = text;
             }
         }
@@ -225,9 +252,15 @@ impl Reader {
 
     fn additional_images(&mut self, roots: &[Entry<'_>]) -> Vec<AdditionalImage> {
         let mut images: Vec<AdditionalImage> = Vec::new();
+        let mut seen = HashSet::new();
         for root in roots {
             for entry in self.entries(root, "additional_images") {
-                images.retain(|image| image.key != entry.name());
+                if !self.is_word(entry.name(), &entry) {
+                    continue;
+                }
+                if !seen.insert(entry.name().to_owned()) {
+                    images.retain(|image| image.key != entry.name());
+                }
                 // An image that is set to null in the version file is dropped.
                 let Some(text) = self.text_or_null(&entry) else {
                     continue;

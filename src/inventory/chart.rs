@@ -1,5 +1,7 @@
 //! The charts of both data files, merged.
 
+use std::collections::{HashMap, HashSet};
+
 use url::Url;
 
 use crate::problem::{Problem, did_you_mean};
@@ -19,39 +21,48 @@ const CHART_KEYS: [&str; 7] = [
 ];
 
 impl Reader {
-    pub(super) fn charts(&mut self, roots: &[Entry<'_>]) -> Vec<ChartSpec> {
-        let sections: Vec<Entry<'_>> = roots
+    pub(super) fn charts<'a>(&mut self, roots: &[Entry<'a>]) -> Vec<ChartSpec> {
+        let sections: Vec<Entry<'a>> = roots
             .iter()
             .filter_map(|root| root.get("charts"))
             .filter_map(|charts| self.mapping(&charts))
             .collect();
         let mut keys: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         for entry in sections.iter().flat_map(Entry::entries) {
-            if !keys.iter().any(|key| key == entry.name()) {
+            if seen.insert(entry.name().to_owned()) && self.is_word(entry.name(), &entry) {
                 keys.push(entry.name().to_owned());
             }
         }
+        let by_key = |section: &Entry<'a>| -> HashMap<String, Entry<'a>> {
+            let entries = section.entries().into_iter();
+            entries
+                .map(|entry| (entry.name().to_owned(), entry))
+                .collect()
+        };
+        let sections: Vec<HashMap<String, Entry<'a>>> = sections.iter().map(by_key).collect();
+        let default = roots.first().and_then(|root| root.get("charts"));
+        let default = default.map(|charts| by_key(&charts)).unwrap_or_default();
         keys.iter()
             .filter_map(|key| {
                 let layers: Vec<Entry<'_>> = sections
                     .iter()
                     .filter_map(|section| section.get(key))
-                    .collect();
-                let layers: Vec<Entry<'_>> = layers
-                    .iter()
                     .filter_map(|layer| self.mapping(layer))
                     .collect();
-                self.chart(key, &Layers(layers), roots, &keys)
+                let others = || keys.iter().filter(|other| *other != key);
+                let in_default = default.contains_key(key);
+                self.chart(key, &Layers(layers), in_default, others)
             })
             .collect()
     }
 
-    fn chart(
+    fn chart<'k, I: Iterator<Item = &'k String>>(
         &mut self,
         key: &str,
         layers: &Layers<'_>,
-        roots: &[Entry<'_>],
-        keys: &[String],
+        in_default: bool,
+        others: impl FnOnce() -> I,
     ) -> Option<ChartSpec> {
         let top = layers.last()?.clone();
         self.note_unknown(&layers.0, &CHART_KEYS);
@@ -62,16 +73,9 @@ impl Reader {
                     .map(|text| (text.trim().to_owned(), entry))
             })
         });
-        let in_default = roots
-            .first()
-            .and_then(|root| root.get("charts"))
-            .is_some_and(|charts| charts.get(key).is_some());
         let is_whole = fields.iter().all(Option::is_some);
         if !in_default && !is_whole {
-            let others = keys
-                .iter()
-                .filter(|other| *other != key)
-                .map(String::as_str);
+            let others = others().map(String::as_str);
             let mut remedy = did_you_mean(key, others).unwrap_or_default();
             remedy.push_str("\nor give it name, repository and version here to add a chart");
             let problem = Problem::input(

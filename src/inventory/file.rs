@@ -1,5 +1,6 @@
 //! A data file as a tree whose every place can be named.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::problem::{Problem, did_you_mean};
@@ -69,31 +70,29 @@ impl<'a> Entry<'a> {
         matches!(&self.node.kind, Kind::Scalar(scalar) if scalar.text().is_none())
     }
 
-    /// What a mapping holds, in order; of a repeated key the last.
+    /// What a mapping holds, in order.
     pub(super) fn entries(&self) -> Vec<Entry<'a>> {
-        let mut entries: Vec<Entry<'a>> = Vec::new();
-        for (key, node) in self.node.entries() {
-            let Some(name) = key
-                .as_scalar()
-                .map(|key| key.text().unwrap_or("null").to_owned())
-            else {
-                continue;
-            };
-            entries.retain(|entry| entry.name() != name);
-            let mut keys = self.keys.clone();
-            keys.push(name);
-            entries.push(Entry {
-                file: self.file,
-                node,
-                line: key.line,
-                keys,
-            });
-        }
+        let entries = self.node.entries().into_iter();
         entries
+            .filter_map(|(key, node)| Some(self.below(key_text(key)?, key, node)))
+            .collect()
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Entry<'a>> {
-        self.entries().into_iter().find(|entry| entry.name() == key)
+        let entries = self.node.entries().into_iter();
+        let mut found = entries.filter(|(name, _)| key_text(name) == Some(key));
+        found.next().map(|(name, node)| self.below(key, name, node))
+    }
+
+    fn below(&self, name: &str, key: &Node, node: &'a Node) -> Entry<'a> {
+        let mut keys = self.keys.clone();
+        keys.push(name.to_owned());
+        Entry {
+            file: self.file,
+            node,
+            line: key.line,
+            keys,
+        }
     }
 
     /// The elements of a list.
@@ -110,6 +109,11 @@ impl<'a> Entry<'a> {
         };
         self.node.items().iter().enumerate().map(item).collect()
     }
+}
+
+/// A key as it is written; null is a name like any other.
+fn key_text(key: &Node) -> Option<&str> {
+    key.as_scalar().map(|key| key.text().unwrap_or("null"))
 }
 
 impl Reader {
@@ -170,25 +174,36 @@ impl Reader {
     }
 
     fn read_file(&mut self, path: &Path) -> Option<DataFile> {
+        let limit = Limits::default().bytes as u64;
+        let mut bytes = Vec::new();
+        // One byte more than allowed, so that a file that is too large is seen to be.
+        let read =
+            std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            let remedy = "in a manifest: name it under dataFiles; default.yaml and the version's file are both needed";
+            let what = format!("cannot read the data file: {error}");
+            self.problems
+                .push(Problem::input(path.display().to_string(), what).remedy(remedy));
+            return None;
+        }
+        self.parse_file(path, &bytes)
+    }
+
+    /// Reads a data file's bytes.
+    pub(super) fn parse_file(&mut self, path: &Path, bytes: &[u8]) -> Option<DataFile> {
         let problem = |what: String| Problem::input(path.display().to_string(), what);
-        let text = match std::fs::read(path) {
-            Ok(bytes) => {
-                if let Ok(text) = String::from_utf8(bytes) {
-                    text
-                } else {
-                    self.problems
-                        .push(problem("the file is not UTF-8 text".to_owned()));
-                    return None;
-                }
-            }
-            Err(error) => {
-                let remedy = "in a manifest: name it under dataFiles; default.yaml and the version's file are both needed";
-                self.problems
-                    .push(problem(format!("cannot read the data file: {error}")).remedy(remedy));
-                return None;
-            }
+        let most = Limits::default().bytes;
+        if bytes.len() > most {
+            self.problems
+                .push(problem(format!("the file has more than {most} bytes")));
+            return None;
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.problems
+                .push(problem("the file is not UTF-8 text".to_owned()));
+            return None;
         };
-        let mut documents = match yaml::parse(&text, &Limits::default()) {
+        let mut documents = match yaml::parse(text, &Limits::default()) {
             Ok(documents) => documents,
             Err(error) => {
                 let place = format!("{}:{}", path.display(), error.line);
@@ -262,6 +277,23 @@ impl Reader {
         self.text_or_null(&entry)
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty())
+    }
+
+    /// Whether a key or version has only letters that are safe everywhere: what is published becomes an
+    /// environment variable of other programs, and words of their shell lines.
+    pub(super) fn is_word(&mut self, text: &str, entry: &Entry<'_>) -> bool {
+        let is_letter = |c: char| c.is_alphanumeric() || "-_.:/@+".contains(c);
+        let fits = text.chars().all(is_letter);
+        if !fits {
+            let what = format!(
+                "`{}` holds a letter that is not allowed here",
+                text.escape_debug()
+            );
+            let remedy = "letters, digits and `-` `_` `.` `:` `/` `@` `+` are allowed";
+            self.problems
+                .push(Problem::input(entry.place(), what).remedy(remedy));
+        }
+        fits
     }
 
     pub(super) fn wrong_kind(&mut self, entry: &Entry<'_>, expected: &str) {

@@ -7,6 +7,9 @@ use super::file::{Entry, Reader};
 use super::layers::Layers;
 use super::{ImageSpec, Origin, Part, Removal, Subchart};
 
+/// The most images of one chart. The largest public ones have some twenty.
+const MAX_IMAGES: usize = 1_000;
+
 const IMAGE_KEYS: [&str; 4] = ["registry", "repository", "tag", "remove"];
 const PART_KEYS: [&str; 6] = ["location", "path", "subchart", "prefix", "name", "set"];
 
@@ -27,6 +30,11 @@ impl Reader {
             .collect();
         let replication = Layers(sections);
         let names = images.names();
+        if let (true, Some(place)) = (names.len() > MAX_IMAGES, layers.last()) {
+            let what = format!("the chart has more than {MAX_IMAGES} images");
+            self.problems.push(Problem::input(place.place(), what));
+            return Vec::new();
+        }
         for stray in replication
             .0
             .iter()
@@ -205,9 +213,20 @@ impl Reader {
             ));
             return None;
         };
-        text.parse()
+        let path: Path = text
+            .parse()
             .map_err(|what: String| self.problems.push(Problem::input(parent.place(), what)))
-            .ok()
+            .ok()?;
+        // Paths become keys of the values that are published, and other programs merge those.
+        if path.parts().any(|part| part == "__proto__") {
+            let what =
+                format!("`{text}` is not a path of values: nobody's values hold `__proto__`");
+            self.problems.push(Problem::input(parent.place(), what));
+            return None;
+        }
+        let entry = parent.get(key)?;
+        let is_plain = path.parts().all(|part| self.is_word(part, &entry));
+        is_plain.then_some(path)
     }
 
     /// The alias of the subchart that an entry names; one that the chart does not list is a problem.

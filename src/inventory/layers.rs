@@ -1,5 +1,7 @@
 //! What two data files say about one thing.
 
+use std::collections::HashSet;
+
 use super::file::Entry;
 
 /// The entries that say something about one thing, the version file's last: the later one wins.
@@ -27,10 +29,13 @@ impl<'a> Layers<'a> {
     /// The names below a key, in order of appearance; a name that a later entry sets to null is gone.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
         for entry in self.0.iter().flat_map(Entry::entries) {
             if entry.is_null() {
-                names.retain(|name| name != entry.name());
-            } else if !names.iter().any(|name| name == entry.name()) {
+                if known.remove(entry.name()) {
+                    names.retain(|name| name != entry.name());
+                }
+            } else if known.insert(entry.name().to_owned()) {
                 names.push(entry.name().to_owned());
             }
         }

@@ -95,6 +95,12 @@ impl Prefix {
     /// When prefix and name together are no reference, or break the rule of ECR for repository
     /// names: 2 to 256 characters, lower case, of the distribution grammar.
     pub fn locate(&self, name: &str) -> Result<Location, InvalidName> {
+        if let Self::Layout { .. } = self {
+            // A folder could take any name; a registry that is filled from it could not.
+            format!("registry.invalid/{name}")
+                .parse::<Location>()
+                .map_err(|error| InvalidName::new(name, "an image reference", error.why))?;
+        }
         let location: Location = self.join(name).parse()?;
         if let (Self::Ecr { .. }, Some(repository)) = (self, location.repository())
             && !(2..=256).contains(&repository.len())
@@ -238,5 +244,14 @@ mod tests {
             .unwrap();
         assert!(ecr.locate("quay.io/a:1").is_ok());
         assert!(ecr.locate(&format!("{}:1", "a".repeat(260))).is_err());
+    }
+
+    #[test]
+    fn a_name_that_no_registry_can_hold_is_refused_for_a_folder_too() {
+        let layout: Prefix = "oci:mirror".parse().unwrap();
+        assert!(layout.locate("quay.io/a:1").is_ok());
+        for name in ["$(id):1", "a b:1", "Upper:1", "a;b:1", "a'b:1", "a/../b:1"] {
+            assert!(layout.locate(name).is_err(), "{name}");
+        }
     }
 }
