@@ -20,14 +20,26 @@ mod destroying;
 mod ecr;
 mod failing;
 mod frugal;
+mod fuzz_corpus;
+mod hostile_charts;
+mod hostile_data;
+mod hostile_registry;
 mod layout;
 mod local_charts;
 mod observing;
 mod parity;
 mod permissions;
+mod properties;
 mod referrers;
 mod secrets;
 mod settings;
+
+#[path = "../../fuzz/src/lib.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "it is the library of the fuzz targets as well"
+)]
+mod fuzzing;
 
 /// What a test gives back.
 type Result = anyhow::Result<()>;

@@ -32,10 +32,11 @@ pub(crate) struct Running {
 /// A run that came to its end by itself.
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
-    /// The most memory that it had, in bytes.
-    pub(crate) peak_memory: u64,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// The most memory that it had at once, in bytes; 0 where the system does not say.
+    pub(crate) peak: u64,
+    pub(crate) took: Duration,
     dir: TempDir,
 }
 
@@ -161,7 +162,7 @@ impl Running {
     pub(crate) async fn finish(mut self) -> Finished {
         let mut peak = 0;
         let code = loop {
-            peak = peak.max(peak_memory(self.child.id()));
+            peak = peak.max(memory(self.child.id()));
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 break status.code();
             }
@@ -174,9 +175,10 @@ impl Running {
         };
         Finished {
             code,
-            peak_memory: peak,
             stdout: self.text("stdout"),
             stderr: self.text("stderr"),
+            peak,
+            took: self.started.elapsed(),
             dir: std::mem::replace(
                 &mut self.dir,
                 tempfile::tempdir().expect("a temporary folder"),
@@ -190,13 +192,12 @@ impl Running {
     }
 }
 
-/// The most memory that a process has had so far, in bytes; 0 where the system does not tell, or the
-/// process has ended.
-fn peak_memory(process: u32) -> u64 {
+/// The most memory that a process had at once so far, in bytes.
+fn memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kibibytes.unwrap_or_default() << 10
 }
 
 impl Drop for Running {
