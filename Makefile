@@ -1,7 +1,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint module-lint dist ci interop quickstart advisories
+.PHONY: help test lint module-lint dist ci interop quickstart advisories fuzz
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,23 @@ module-lint: ## What Seed-Farmer reads: deployspec, scripts, template and its pe
 interop: ## Against docker-registry, skopeo, Helm and the Seed-Farmer CLI, which it installs if need be
 	bash tests/interop/run.sh
 	bash tests/interop/seedfarmer/run.sh
+
+MINUTES ?= 5
+TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+# libFuzzer's instrumentation is a -Z flag, which the pinned stable compiler takes with this variable.
+# What is found on the way goes below .target; what is worth keeping is put into fuzz/corpus by hand,
+# small (`cargo fuzz tmin`), and cargo test replays it from then on.
+fuzz: export RUSTC_BOOTSTRAP = 1
+fuzz: ## Each fuzz target for MINUTES=5; needs cargo-fuzz, clang is not needed
+	$(CARGO) fuzz build --target-dir .target/fuzz
+	@set -e; for target in $(TARGETS); do \
+		mkdir -p .target/fuzz-corpus/$$target; \
+		echo "fuzz: $$target, $(MINUTES) minutes"; \
+		$(CARGO) fuzz run --target-dir .target/fuzz $$target .target/fuzz-corpus/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$$(( $(MINUTES) * 60 )) -max_len=16384 -timeout=10 -rss_limit_mb=2048 \
+			-print_final_stats=1 -verbosity=0; \
+	done
 
 quickstart: ## Runs examples/quickstart.rs
 	$(CARGO) run --release --example quickstart

@@ -72,7 +72,7 @@ pub fn plan(plan: &Plan) {
                 let below = target.strip_prefix(text);
                 below.is_some_and(|more| more.is_empty() || more.starts_with([':', '@', '/']))
             };
-            assert!(targets.iter().any(|target| is_part(target)), "{rest}");
+            assert!(targets.iter().any(is_part), "{rest}");
         });
     }
 }

@@ -94,7 +94,10 @@ fn null_is_an_empty_list_as_programs_in_go_write_it() {
         json!({"mediaType": "x", "digest": digest, "size": 0, "annotations": null, "urls": null});
     for (text, layers) in [
         (json!({"config": config, "layers": null}), true),
-        (json!({"manifests": null}), false),
+        (
+            json!({"mediaType": media_type::OCI_INDEX, "manifests": null}),
+            false,
+        ),
     ] {
         let manifest = Manifest::parse(None, Bytes::from(text.to_string())).unwrap();
         assert_eq!(matches!(manifest.refers, Refers::Blobs { .. }), layers);

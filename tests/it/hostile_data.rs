@@ -117,16 +117,13 @@ async fn paths_that_other_programs_would_take_for_more_are_refused() -> Result {
 #[tokio::test]
 async fn a_data_file_made_to_harm_is_refused_with_its_name() {
     let deep = format!("charts: {}", "[".repeat(100_000));
-    let laughs = "a: &a [x,x,x,x,x,x,x,x,x,x]\n".to_owned()
-        + &(b'b'..b'i')
-            .map(|letter| {
-                let (name, before) = (char::from(letter), char::from(letter - 1));
-                format!(
-                    "{name}: &{name} [{}]\n",
-                    vec![format!("*{before}"); 10].join(",")
-                )
-            })
-            .collect::<String>();
+    let line = |letter: u8| {
+        let (name, before) = (char::from(letter), char::from(letter - 1));
+        let ten = vec![format!("*{before}"); 10].join(",");
+        format!("{name}: &{name} [{ten}]\n")
+    };
+    let lines: Vec<String> = (b'b'..b'i').map(line).collect();
+    let laughs = format!("a: &a [x,x,x,x,x,x,x,x,x,x]\n{}", lines.concat());
     let large = " ".repeat(17 << 20);
     for (text, reason) in [
         ("charts: \0\n", "control character"),

@@ -141,7 +141,7 @@ fn contents(plan: &Plan) -> (serde_json::Value, Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_name_is_shown_as_it_was_written(text in name()) {
