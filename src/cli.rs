@@ -7,6 +7,7 @@ mod flags;
 mod log;
 mod plan;
 mod table;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ Examples:
       in a Seed-Farmer build: all settings come from the environment
   replicator copy quay.io/prometheus/prometheus:v3.5.0 localhost:5000/prometheus:v3.5.0
       copy one image
+  replicator verify
+      check that everything of the last deployment is still at the target
 
 Exit codes: 0 done; 1 something failed, nothing was published; 2 bad input, nothing was started.";
 
@@ -62,6 +65,7 @@ enum Command {
     Deploy(Box<deploy::Deploy>),
     Plan(plan::Plan),
     Copy(copy::Copy),
+    Verify(verify::Verify),
     Destroy(destroy::Destroy),
     DeleteRepos(destroy::DeleteRepos),
 }
@@ -123,6 +127,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Deploy(args) => args.run(environment, screen, &stop).await,
             Command::Plan(args) => args.run(environment).await,
             Command::Copy(args) => args.run(environment, screen, &stop).await,
+            Command::Verify(args) => args.run(environment, &stop).await,
             Command::Destroy(args) => args.run(environment).await,
             Command::DeleteRepos(args) => args.run(environment).await,
         }

@@ -20,6 +20,7 @@
 //! | [`observe`] | what of a plan is at the target already | writes |
 //! | [`copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
+//! | [`verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Around them: [`reference`](mod@reference) (names, digests), [`values`] and [`yaml`] (what charts hold), [`oci`]
@@ -48,4 +49,5 @@ pub mod reference;
 pub mod settings;
 pub mod store;
 pub mod values;
+pub mod verify;
 pub mod yaml;

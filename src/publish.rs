@@ -200,7 +200,14 @@ pub fn write_result(plan: &Plan, outcomes: &[Outcome], out: &Path) -> anyhow::Re
             digests.insert(copy.target_text.clone(), digest.to_string());
         }
     }
-    let text = plan.result.with_digests(&digests).to_json();
+    let result = plan.result.with_digests(&digests);
+    if result == plan.result && !digests.is_empty() {
+        tracing::warn!(
+            "the digests of {} artifacts do not fit into {RESULT_FILE}: only {REPORT_FILE} has them for `replicator verify`",
+            digests.len()
+        );
+    }
+    let text = result.to_json();
     write(out, RESULT_FILE, &text)?;
     Ok(text)
 }

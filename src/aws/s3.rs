@@ -31,6 +31,12 @@ impl Bucket {
         }
     }
 
+    /// An object's name as a person writes it.
+    #[must_use]
+    pub fn show(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.name)
+    }
+
     /// Makes sure that the bucket exists and is ours. A new one is encrypted, closed to the public and
     /// to unencrypted connections, and tagged.
     ///

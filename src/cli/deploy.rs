@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Ecr;
 use crate::charts;
-use crate::copy::{Engine, Outcome};
+use crate::copy::{CopyError, Done, Engine, Outcome, Side};
 use crate::plan::{Copy, Plan};
 use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, Publication, Report};
-use crate::reference::Prefix;
+use crate::reference::{Digest, Location, Prefix};
 use crate::settings::{Environment, Settings, Target};
+use crate::verify;
 
 use super::Session;
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
@@ -109,6 +110,46 @@ fn publication(settings: &Settings) -> anyhow::Result<Option<Publication>> {
     }
 }
 
+/// Looks once more at each name that was written; one that does not stand for what was copied has
+/// failed, and so have all when the run is stopped meanwhile.
+async fn look_again(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]) {
+    let is_lost = outcomes.iter().any(|outcome| outcome.error().is_some());
+    if is_lost && session.stop.is_cancelled() {
+        return;
+    }
+    let written: Vec<(usize, (&Location, Digest))> = copies
+        .iter()
+        .zip(outcomes.iter())
+        .enumerate()
+        .filter(|(_, (_, outcome))| matches!(outcome.done, Done::Copied))
+        .filter_map(|(index, (copy, outcome))| {
+            Some((index, (&copy.target, outcome.digest.clone()?)))
+        })
+        .collect();
+    let names: Vec<(&Location, &Digest)> = written
+        .iter()
+        .map(|(_, (target, digest))| (*target, digest))
+        .collect();
+    let looked = verify::arrived(&session.stores, &names, session.settings.network.jobs);
+    let answers = tokio::select! {
+        answers = looked => answers.into_iter().map(Some).collect(),
+        () = session.stop.cancelled() => written.iter().map(|_| None).collect::<Vec<_>>(),
+    };
+    for ((index, _), answer) in written.iter().zip(answers) {
+        let error = match answer {
+            Some(Ok(())) => continue,
+            Some(Err(error)) => CopyError::Step {
+                side: Side::Target,
+                step: "find the copy",
+                reference: copies[*index].target_text.clone(),
+                source: Arc::new(error),
+            },
+            None => CopyError::Stopped,
+        };
+        outcomes[*index].done = Done::Failed(error);
+    }
+}
+
 /// Copies with progress and report; an error when one of the copies failed.
 pub(super) async fn copy_all(
     session: &Session,
@@ -122,9 +163,10 @@ pub(super) async fn copy_all(
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
     let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
     let engine = Engine::new(Arc::clone(&session.stores), settings, events);
-    let outcomes = engine
+    let mut outcomes = engine
         .run(copies, session.stop.clone().cancelled_owned())
         .await;
+    look_again(session, copies, &mut outcomes).await;
     drop(heartbeat);
     progress.end();
 
@@ -145,7 +187,7 @@ pub(super) async fn copy_all(
         return Ok(outcomes);
     }
     for (copy, outcome) in copies.iter().zip(outcomes) {
-        if let crate::copy::Done::Failed(error) = outcome.done {
+        if let Done::Failed(error) = outcome.done {
             let hint = error
                 .remedy()
                 .map(|hint| format!("\n    hint: {hint}"))

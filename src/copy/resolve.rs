@@ -72,7 +72,7 @@ pub(super) fn own_blobs(manifest: &Manifest) -> impl Iterator<Item = &Descriptor
     blobs
         .into_iter()
         .flat_map(|(layers, config)| layers.iter().chain([config]))
-        .filter(|blob| !is_foreign(blob))
+        .filter(|blob| !blob.is_foreign())
 }
 
 /// The layers of a manifest that stay behind.
@@ -81,14 +81,7 @@ fn foreign(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
         Refers::Blobs { layers, .. } => layers.as_slice(),
         Refers::Manifests(_) => &[],
     };
-    layers.iter().filter(|layer| is_foreign(layer))
-}
-
-/// A layer that registries do not keep because its licence forbids it; clients fetch it elsewhere.
-fn is_foreign(descriptor: &Descriptor) -> bool {
-    let is_marked = descriptor.media_type.contains("foreign")
-        || descriptor.media_type.contains("nondistributable");
-    is_marked && !descriptor.urls.is_empty()
+    layers.iter().filter(|layer| layer.is_foreign())
 }
 
 /// Why a source that cannot be asked is no failure where the target has the artifact.

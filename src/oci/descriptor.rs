@@ -79,6 +79,14 @@ impl std::fmt::Display for DescribedPlatform {
 }
 
 impl Descriptor {
+    /// Whether it is a layer that registries need not have: its publisher keeps it elsewhere.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        let is_marked =
+            self.media_type.contains("foreign") || self.media_type.contains("nondistributable");
+        is_marked && !self.urls.is_empty()
+    }
+
     /// Describes some bytes.
     #[must_use]
     pub fn of(media_type: &str, content: &[u8]) -> Self {

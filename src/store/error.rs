@@ -68,6 +68,23 @@ pub enum Error {
     /// A blob that the other side stopped giving; what is wrong is told there.
     #[error("the blob broke off at its source")]
     BrokenOff,
+    /// A name that was written and stands for something else a moment later.
+    #[error("{wanted} was written, and now {}", match found {
+        Some(found) => format!("the name stands for {found}: somebody else writes it too"),
+        None => "there is no such name: somebody else deletes it".to_owned(),
+    })]
+    Moved {
+        /// What was written.
+        wanted: Digest,
+        /// What the name stands for.
+        found: Option<Digest>,
+    },
+    /// A host that could not be reached a moment ago.
+    #[error("{host} could not be reached and is not asked again")]
+    Silent {
+        /// The host.
+        host: String,
+    },
     /// An AWS call.
     #[error(transparent)]
     Aws(#[from] crate::aws::Error),
@@ -90,9 +107,12 @@ impl Error {
             // What was damaged on the way may come whole the next time.
             Self::Digest { .. } | Self::Length { .. } => Class::Doubtful,
             Self::BrokenOff | Self::Expired(_) | Self::Lagging(_) => Class::Transient(None),
-            Self::File { .. } | Self::Layout { .. } | Self::Manifest { .. } | Self::Aws(_) => {
-                Class::Permanent
-            }
+            Self::File { .. }
+            | Self::Layout { .. }
+            | Self::Manifest { .. }
+            | Self::Moved { .. }
+            | Self::Silent { .. }
+            | Self::Aws(_) => Class::Permanent,
         }
     }
 
@@ -123,6 +143,9 @@ impl Error {
         match self {
             Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => error.remedy(),
             Self::Aws(error) => error.remedy(),
+            Self::Moved { .. } => Some(
+                "let only one deployment at a time write these names, and run again: what is there is not sent again",
+            ),
             _ => None,
         }
     }

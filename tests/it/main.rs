@@ -33,6 +33,7 @@ mod properties;
 mod referrers;
 mod secrets;
 mod settings;
+mod verifying;
 
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(

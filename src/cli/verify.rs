@@ -1,0 +1,312 @@
+//! `replicator verify`
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::problem::{Problem, Problems};
+use crate::publish::{self, Publication};
+use crate::reference::{EcrHost, Prefix};
+use crate::settings::{Environment, Flags, Settings, Target};
+use crate::verify::{self, Document, Expected, Fault, Finding, State};
+
+use super::Session;
+use super::flags::NetworkFlags;
+
+/// The largest file that is read. A report of 10,000 artifacts has some 5 MB.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Check that everything a result document names is at the target
+///
+/// For every chart and image: its name is there and stands for the recorded digest, and so is all below it,
+/// every platform of an index and every blob (only asked for, not read). Says what is missing, what differs and
+/// what could not be checked. Reads from the target only, and writes nothing.
+///
+/// Without RESULT in a Seed-Farmer build it takes the module's own document from its bucket, elsewhere
+/// `replication_result.json` of the output folder. A document without digests (of the Python module, or too
+/// large for them) names charts and additional images only; a `replication_report.json` names everything.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:
+  replicator verify
+  replicator verify out/replication_result.json --json
+  replicator verify s3://idf-dkr-img-rep-md-eu-west-1-123456789012/dev-replication-images-metadata.json
+
+Exit codes: 0 all is there; 1 something is missing, differs or could not be checked; 2 bad input.",
+    mut_arg("platforms", |arg| arg.hide(true)),
+    mut_arg("no_referrers", |arg| arg.hide(true)),
+    mut_arg("jobs", |arg| arg.help("Requests at once, 1 to 256 [default: 16]"))
+)]
+pub(super) struct Verify {
+    /// A result document or a report: a file, or `s3://BUCKET/KEY`
+    #[arg(value_name = "RESULT")]
+    result: Option<String>,
+    /// The output folder of the deployment [default: .]
+    #[arg(long, value_name = "DIR", conflicts_with = "result")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    network: NetworkFlags,
+    /// Print what was found as JSON to standard output
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+/// Where the document is.
+enum Place {
+    File(PathBuf),
+    Object {
+        bucket: String,
+        key: String,
+    },
+    /// The module's own object.
+    Module(Publication),
+}
+
+impl Verify {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let (settings, place) = self.place(environment)?;
+        let session = Session::open(settings, stop)?;
+        let (shown, text) = read(&place, &session).await?;
+        let document = Document::read(&text, &shown)?;
+        for warning in warnings(&document, &shown) {
+            tracing::warn!("{warning}");
+        }
+        let jobs = session.settings.network.jobs;
+        let findings = verify::check(&session.stores, &document.artifacts, jobs).await;
+        say(&document.artifacts, &findings);
+        if self.json {
+            let json = as_json(&shown, &document, &findings);
+            let text = serde_json::to_string_pretty(&json)? + "\n";
+            match std::io::stdout().write_all(text.as_bytes()) {
+                // Whoever reads only the first lines has what he wants.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+                written => written.context("cannot write to standard output")?,
+            }
+        }
+        verdict(&shown, &findings)
+    }
+
+    fn place(&self, environment: &Environment) -> anyhow::Result<(Settings, Place)> {
+        let flags = self.network.flags();
+        let by_name = || Settings::without_target(&flags, environment);
+        if let Some(result) = &self.result {
+            let place = place_of(result)?;
+            return Ok((by_name()?, place));
+        }
+        if self.out.is_none()
+            && let Some((settings, publication)) = module(&flags, environment)?
+        {
+            return Ok((settings, Place::Module(publication)));
+        }
+        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("."));
+        Ok((by_name()?, Place::File(out.join(publish::RESULT_FILE))))
+    }
+}
+
+/// The module whose build this is, if it is one's and publishes to a bucket.
+fn module(
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<Option<(Settings, Publication)>, Problems> {
+    let names = [
+        &environment.project,
+        &environment.deployment,
+        &environment.module,
+    ];
+    if names.iter().any(|name| name.is_none()) {
+        return Ok(None);
+    }
+    let settings = Settings::new(flags, environment)?;
+    match settings.target {
+        Target::Module { .. } | Target::Given(Prefix::Ecr { .. }) => {
+            let publication = Publication::new(&settings.module)?;
+            Ok(Some((settings, publication)))
+        }
+        Target::Named | Target::Given(_) => Ok(None),
+    }
+}
+
+fn place_of(text: &str) -> Result<Place, Problems> {
+    let Some(object) = text.strip_prefix("s3://") else {
+        return Ok(Place::File(PathBuf::from(text)));
+    };
+    match object.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Place::Object {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        }),
+        _ => Err(Problem::input(text, "an object is written s3://BUCKET/KEY").into()),
+    }
+}
+
+/// The document with the name under which it is blamed.
+async fn read(place: &Place, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
+    let (settings, aws) = (&session.settings, &session.aws);
+    let object = match place {
+        Place::File(path) => {
+            let shown = path.display().to_string();
+            let text = read_file(path).map_err(|what| missing(&shown, what))?;
+            return Ok((shown, text));
+        }
+        Place::Object { bucket, key } => {
+            let Some(region) = &settings.aws.region else {
+                let what = "no region is given, so S3 cannot be asked";
+                let problem = Problem::input("AWS_REGION", what);
+                let problem = problem.remedy("set AWS_REGION or AWS_DEFAULT_REGION");
+                return Err(Problems::from(problem).into());
+            };
+            let account = aws.account(region).await?;
+            let shown = format!("s3://{bucket}/{key}");
+            let bucket = aws.bucket(bucket, region, &account).await;
+            (bucket.get_text(key).await?, shown)
+        }
+        Place::Module(publication) => {
+            let host = ecr_host(session).await?;
+            let (bucket, key) = publication.bucket(&host, aws).await;
+            (bucket.get_text(key).await?, bucket.show(key))
+        }
+    };
+    match object {
+        (Some(text), shown) => Ok((shown, text.into_bytes())),
+        (None, shown) => Err(missing(&shown, "there is no such object".to_owned()).into()),
+    }
+}
+
+async fn ecr_host(session: &Session) -> anyhow::Result<EcrHost> {
+    match session.prefix().await? {
+        Prefix::Ecr { host, .. } => Ok(host),
+        other => bail!("{other} is not ECR (please report this)"),
+    }
+}
+
+fn missing(shown: &str, what: String) -> Problems {
+    let remedy = "`replicator deploy` writes it when every artifact is at the target";
+    Problem::input(shown, what).remedy(remedy).into()
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut text = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut text)
+        .map_err(cannot)?;
+    if text.len() as u64 > LARGEST {
+        return Err(format!("it has more than {LARGEST} bytes"));
+    }
+    Ok(text)
+}
+
+fn warnings(document: &Document, shown: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let (all, without) = (document.artifacts.len(), document.without_digest());
+    if !document.is_complete {
+        warnings.push(format!(
+            "{shown} records no digests: only its charts and additional images are checked, not the charts' \
+             images, and not whether their content is what was copied; the replication_report.json of the \
+             deployment has it all"
+        ));
+    } else if without > 0 {
+        warnings.push(format!(
+            "{shown} records no digest for {without} of {all} artifacts: whatever their names stand for is checked"
+        ));
+    }
+    warnings
+}
+
+/// A line for each thing that is wrong; the same silence of a host is told once.
+fn say(expected: &[Expected], findings: &[Finding]) {
+    let mut silent: BTreeMap<&Fault, usize> = BTreeMap::new();
+    for (expected, finding) in expected.iter().zip(findings) {
+        for fault in &finding.faults {
+            if let Fault::Unchecked { .. } = fault {
+                let told = silent.entry(fault).or_default();
+                *told += 1;
+                if *told > 1 {
+                    continue;
+                }
+            }
+            tracing::error!(target = expected.text, "{}: {fault}", expected.text);
+        }
+    }
+    for (fault, told) in silent {
+        if told > 1 {
+            tracing::error!("{} more {fault}", told - 1);
+        }
+        if let Fault::Unchecked {
+            remedy: Some(remedy),
+            ..
+        } = fault
+        {
+            tracing::error!(hint = true, "hint: {remedy}");
+        }
+    }
+    for state in State::ALL {
+        let is_found = findings.iter().any(|finding| finding.state() == state);
+        if let Some(remedy) = state.remedy().filter(|_| is_found) {
+            tracing::error!(hint = true, "hint, {}: {remedy}", state.word());
+        }
+    }
+}
+
+fn count(findings: &[Finding], state: State) -> usize {
+    let found = findings.iter().filter(|finding| finding.state() == state);
+    found.count()
+}
+
+fn verdict(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
+    let all = findings.len();
+    if count(findings, State::There) == all {
+        let manifests: usize = findings.iter().map(|finding| finding.manifests).sum();
+        let blobs: usize = findings.iter().map(|finding| finding.blobs).sum();
+        tracing::info!(
+            "all {all} artifacts of {shown} are at the target, with {manifests} manifests and {blobs} blobs"
+        );
+        return Ok(());
+    }
+    let wrong = State::ALL[1..]
+        .iter()
+        .map(|state| (count(findings, *state), state.word()));
+    let wrong: Vec<String> = wrong
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    bail!("{} of {all} artifacts of {shown}", wrong.join(", "))
+}
+
+fn as_json(shown: &str, document: &Document, findings: &[Finding]) -> Value {
+    let artifacts = document.artifacts.iter().zip(findings);
+    let artifacts: Vec<Value> = artifacts
+        .map(|(expected, finding)| {
+            let faults: Vec<String> = finding.faults.iter().map(ToString::to_string).collect();
+            json!({
+                "target": expected.text,
+                "recorded": expected.digest,
+                "found": finding.found,
+                "platforms": finding.platforms,
+                "manifests": finding.manifests,
+                "blobs": finding.blobs,
+                "state": finding.state().word(),
+                "problems": faults,
+            })
+        })
+        .collect();
+    let mut totals = json!({"artifacts": findings.len()});
+    for state in State::ALL {
+        totals[state.word()] = count(findings, state).into();
+    }
+    json!({
+        "result": shown,
+        "warnings": warnings(document, shown),
+        "artifacts": artifacts,
+        "totals": totals,
+    })
+}

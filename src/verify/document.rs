@@ -1,0 +1,228 @@
+//! What a result document, or a report, says is at the target.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::problem::{Problem, Problems};
+use crate::reference::{Digest, Location};
+
+/// An artifact that should be at the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Its name there, as it was recorded.
+    pub text: String,
+    /// Where that is.
+    pub target: Location,
+    /// Its digest, where it was recorded.
+    pub digest: Option<Digest>,
+}
+
+/// What a file says is at the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Document {
+    /// All artifacts, each once, in the order of their names.
+    pub artifacts: Vec<Expected>,
+    /// Whether the images of the charts are among them. A result document without digests names them
+    /// only in pieces, as each chart's values want them.
+    pub is_complete: bool,
+}
+
+/// The result document, as far as it matters here.
+#[derive(Deserialize)]
+struct ResultDocument {
+    charts: BTreeMap<String, Chart>,
+    additional_images: Option<BTreeMap<String, String>>,
+    digests: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Chart {
+    helm: Helm,
+}
+
+#[derive(Deserialize)]
+struct Helm {
+    repository: String,
+    version: String,
+}
+
+/// `replication_report.json`, as far as it matters here.
+#[derive(Deserialize)]
+struct Report {
+    artifacts: Vec<Reported>,
+}
+
+#[derive(Deserialize)]
+struct Reported {
+    target: String,
+    digest: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Either {
+    Result(ResultDocument),
+    Report(Report),
+}
+
+impl Document {
+    /// Reads a result document, of this program or of the Python module, or a report. `place` is what
+    /// problems are blamed on.
+    ///
+    /// # Errors
+    /// When it is neither, or names what cannot be a name.
+    pub fn read(text: &[u8], place: &str) -> Result<Self, Problems> {
+        let bad = |what: String| {
+            let remedy =
+                "give the replication_result.json or the replication_report.json of a deployment";
+            Problems::from(Problem::input(place, what).remedy(remedy))
+        };
+        let json: serde_json::Value = serde_json::from_slice(text)
+            .map_err(|error| bad(format!("it is not JSON: {error}")))?;
+        let either = serde_json::from_value(json)
+            .map_err(|_| bad("it is no result document and no report".to_owned()))?;
+        let (recorded, is_complete) = match either {
+            Either::Result(result) => {
+                let is_complete = result.digests.is_some();
+                (result.recorded(), is_complete)
+            }
+            Either::Report(report) => {
+                let artifacts = report.artifacts.into_iter();
+                let recorded = artifacts.map(|artifact| (artifact.target, artifact.digest));
+                (recorded.collect(), true)
+            }
+        };
+        let (mut artifacts, mut problems) = (Vec::new(), Vec::new());
+        for (text, digest) in recorded {
+            let read = || {
+                let target = text.parse::<Location>()?;
+                let digest = digest.as_deref().map(str::parse::<Digest>).transpose()?;
+                Ok::<_, crate::reference::InvalidName>((target, digest))
+            };
+            match read() {
+                Ok((target, digest)) => artifacts.push(Expected {
+                    text,
+                    target,
+                    digest,
+                }),
+                Err(error) => problems.push(Problem::input(place, error.to_string())),
+            }
+        }
+        Problems::check(problems)?;
+        Ok(Self {
+            artifacts,
+            is_complete,
+        })
+    }
+
+    /// How many artifacts have no recorded digest.
+    #[must_use]
+    pub fn without_digest(&self) -> usize {
+        let artifacts = self.artifacts.iter();
+        artifacts.filter(|one| one.digest.is_none()).count()
+    }
+}
+
+impl ResultDocument {
+    /// All names with their digests.
+    fn recorded(self) -> BTreeMap<String, Option<String>> {
+        let charts = self.charts.into_values().map(|chart| {
+            let Helm {
+                repository,
+                version,
+            } = chart.helm;
+            let repository = repository.strip_prefix("oci://").unwrap_or(&repository);
+            format!("{repository}:{}", version.replace('+', "_"))
+        });
+        let images = self.additional_images.into_iter().flatten();
+        let named = charts.chain(images.map(|(_, image)| image));
+        let mut recorded: BTreeMap<String, Option<String>> =
+            named.map(|name| (name, None)).collect();
+        let digests = self.digests.into_iter().flatten();
+        recorded.extend(digests.map(|(name, digest)| (name, Some(digest))));
+        recorded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(document: &serde_json::Value) -> Result<Document, Problems> {
+        Document::read(document.to_string().as_bytes(), "x.json")
+    }
+
+    fn digest() -> String {
+        format!("sha256:{}", "a".repeat(64))
+    }
+
+    #[test]
+    fn charts_additional_images_and_digests_name_each_artifact_once() {
+        let document = read(&json!({
+            "ami": {"version": "1"},
+            "charts": {"app": {"helm": {"name": "app", "repository": "oci://r.corp/p-charts/app", "version": "1.0.0+b"},
+                               "values": {"image": {"repository": "r.corp/p-x"}}}},
+            "additional_images": {"a": "r.corp/p-a:1"},
+            "digests": {"r.corp/p-charts/app:1.0.0_b": digest(), "r.corp/p-a:1": digest(), "r.corp/p-x:1": digest()},
+        }))
+        .unwrap();
+        let names: Vec<&str> = document
+            .artifacts
+            .iter()
+            .map(|one| one.text.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "r.corp/p-a:1",
+                "r.corp/p-charts/app:1.0.0_b",
+                "r.corp/p-x:1"
+            ]
+        );
+        assert!(document.is_complete && document.without_digest() == 0);
+    }
+
+    #[test]
+    fn a_document_without_digests_names_what_it_can() {
+        let document = read(&json!({
+            "charts": {"app": {"helm": {"repository": "oci:mirror:charts/app", "version": "1.0.0"}}},
+            "additional_images": {"a": "r.corp/p-a:1"},
+        }))
+        .unwrap();
+        let names: Vec<&str> = document
+            .artifacts
+            .iter()
+            .map(|one| one.text.as_str())
+            .collect();
+        assert_eq!(names, ["oci:mirror:charts/app:1.0.0", "r.corp/p-a:1"]);
+        assert!(!document.is_complete && document.without_digest() == 2);
+    }
+
+    #[test]
+    fn a_report_says_it_all() {
+        let document = read(&json!({"artifacts": [
+            {"kind": "image", "target": "r.corp/p-a:1", "digest": digest(), "done": "copied"},
+            {"kind": "image", "target": "r.corp/p-b:1", "digest": null, "done": "failed"},
+        ], "totals": {}}))
+        .unwrap();
+        assert!(document.is_complete);
+        assert_eq!(
+            (document.artifacts.len(), document.without_digest()),
+            (2, 1)
+        );
+    }
+
+    #[test]
+    fn what_is_no_document_is_told_and_all_bad_names_at_once() {
+        for text in ["", "[]", "{}", "1", "{\"charts\": []}", "\u{0}"] {
+            let error = Document::read(text.as_bytes(), "x.json").unwrap_err();
+            assert!(error.to_string().starts_with("x.json: it is no"), "{error}");
+        }
+        let error = read(
+            &json!({"charts": {}, "digests": {"r.corp/A:1": digest(), "r.corp/b:1": "md5:1"}}),
+        );
+        assert_eq!(error.unwrap_err().iter().count(), 2);
+    }
+}
