@@ -1,7 +1,11 @@
 CARGO ?= cargo
+RUNS ?= 200
+PARALLEL ?= 2
+ARTIFACTS ?= 2000
+SCALE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint module-lint dist ci interop quickstart advisories fuzz
+.PHONY: help test lint module-lint dist ci interop quickstart chaos load fuzz bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +50,15 @@ fuzz: ## Each fuzz target for MINUTES=5; needs cargo-fuzz, clang is not needed
 quickstart: ## Runs examples/quickstart.rs
 	$(CARGO) run --release --example quickstart
 
-ci: lint test interop quickstart ## What CI runs
+chaos: ## Runs against faults, with kills and re-runs; RUNS=1000, SEED=… RUNS=1 repeats one
+	$(CARGO) build --release --locked --bin replicator --example chaos
+	$(CARGO) run --release --locked --example chaos -- run --runs $(RUNS) --parallel $(PARALLEL) $(if $(SEED),--seed $(SEED))
+
+load: ## Many artifacts against ECR's quotas; ARTIFACTS=2000, SCALE=10 for ten times the quotas
+	$(CARGO) build --release --locked --bin replicator --example chaos
+	$(CARGO) run --release --locked --example chaos -- load --artifacts $(ARTIFACTS) --scale $(SCALE)
+
+ci: lint test interop quickstart chaos ## What CI runs
 
 dist: ## Portable binaries into bin/, with their checksums; ARCH="x86_64 aarch64"
 	bash scripts/dist.sh $(ARCH)

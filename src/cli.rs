@@ -166,14 +166,15 @@ async fn asked_to_stop() {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if is_input(error) { BAD_INPUT } else { FAILED }
+}
+
+/// Whether the input alone is to blame.
+fn is_input(error: &anyhow::Error) -> bool {
     let problems = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<Problems>());
-    if problems.is_some_and(Problems::is_input) {
-        BAD_INPUT
-    } else {
-        FAILED
-    }
+    problems.is_some_and(Problems::is_input)
 }
 
 /// What every run begins with.

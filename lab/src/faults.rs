@@ -15,6 +15,7 @@
 
 use crate::content::Prng;
 use crate::wire;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -111,6 +112,15 @@ impl Fault {
             Self::Slow { .. } => "slow",
             Self::Redirect(_) => "redirect",
             Self::DropUpload { .. } => "drop-upload",
+        }
+    }
+}
+
+impl Fault {
+    fn label(&self) -> String {
+        match self {
+            Self::Answer { status, .. } => format!("answer {status}"),
+            other => other.kind().to_owned(),
         }
     }
 }
@@ -214,6 +224,7 @@ struct Board {
     latency: Duration,
     prng: Prng,
     injected: Vec<(&'static str, wire::Request)>,
+    counts: BTreeMap<String, u64>,
 }
 
 impl Default for Faults {
@@ -223,6 +234,7 @@ impl Default for Faults {
             latency: Duration::ZERO,
             prng: Prng::new(0),
             injected: Vec::new(),
+            counts: BTreeMap::new(),
         })))
     }
 }
@@ -256,6 +268,12 @@ impl Faults {
         self.board().injected.clone()
     }
 
+    /// How often each kind of fault was injected; answers are told apart by their status.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.board().counts.clone()
+    }
+
     /// What shall happen to the request that has just arrived.
     pub(crate) fn decide(
         &self,
@@ -270,6 +288,7 @@ impl Faults {
                 .then(|| rule.fault.clone())
         });
         if let Some(fault) = &fault {
+            *board.counts.entry(fault.label()).or_default() += 1;
             board
                 .injected
                 .extend(entry.request().map(|request| (fault.kind(), request)));

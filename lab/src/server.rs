@@ -127,6 +127,7 @@ where
     H: Fn(Request<Body>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
+    let _counted = exchange.wire.connect();
     let reset = Arc::new(AtomicBool::new(false));
     // Small answers must not wait for the acknowledgement of the ones before.
     stream.set_nodelay(true).ok();

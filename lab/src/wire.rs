@@ -47,6 +47,8 @@ struct Log {
     requests: Vec<Request>,
     /// How many requests were cleared away: entries are numbered over the server's whole life.
     cleared: usize,
+    /// Connections that are open, and the most that ever were.
+    connections: (usize, usize),
 }
 
 impl Wire {
@@ -132,6 +134,20 @@ impl Wire {
         most
     }
 
+    /// The most connections that were open at one moment of the server's life.
+    #[must_use]
+    pub fn most_connections(&self) -> usize {
+        self.log().connections.1
+    }
+
+    /// Counts a connection until the returned guard is dropped.
+    pub(crate) fn connect(&self) -> Connected {
+        let (open, most) = &mut self.log().connections;
+        *open += 1;
+        *most = (*most).max(*open);
+        Connected(self.clone())
+    }
+
     /// Opens an entry; it is closed when the returned guard is dropped.
     pub(crate) fn open(&self, request: Request) -> Entry {
         let mut log = self.log();
@@ -144,6 +160,15 @@ impl Wire {
 
     fn log(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is open.
+pub(crate) struct Connected(Wire);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.log().connections.0 -= 1;
     }
 }
 

@@ -1,15 +1,17 @@
 //! `replicator deploy`
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Ecr;
 use crate::charts;
 use crate::copy::{CopyError, Done, Engine, Outcome, Side};
+use crate::inventory::Inventory;
 use crate::plan::{Copy, Plan};
 use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, Publication, Report};
@@ -51,39 +53,94 @@ impl Deploy {
             environment,
         )?;
         let publication = publication(&settings)?;
-        let session = Session::for_inventory(settings, &inventory, stop).await?;
-        let prefix = session.prefix().await?;
-        let (settings, stores) = (&session.settings, &session.stores);
+        let out = settings.out.clone();
+        let ready = tokio::select! {
+            ready = ready(settings, &inventory, stop) => ready,
+            () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
+        };
+        let (session, plan) = ready.map_err(|error| give_up(&out, (&[], &[]), started, error))?;
+        let outcomes = copy_all(&session, screen, &plan.copies, Some(&out)).await?;
 
-        let charts = charts::fetch(&inventory, stores).await?;
-        let plan = Plan::new(&inventory, &charts, &prefix)?;
-        publish::write_pairs(&plan, &settings.out)?;
-        publish::remove_result(&settings.out)?;
-        tracing::info!(
-            "EKS {}: {} artifacts to {prefix}",
-            inventory.eks_version,
-            plan.copies.len()
-        );
-
-        if let Prefix::Ecr { host, .. } = &prefix {
-            prepare(&plan, &session.aws.ecr(host)).await?;
-        }
-        let outcomes = copy_all(&session, screen, &plan.copies, Some(&settings.out)).await?;
-
-        let result = publish::write_result(&plan, &outcomes, &settings.out)?;
-        if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &prefix) {
-            let published = publication
-                .publish(&result, host, &settings.module, &session.aws)
-                .await?;
-            tracing::info!("published s3://{}/{}", published.bucket, published.object);
-        }
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LATE).await;
+        };
+        let published = tokio::select! {
+            published = tell(&session, publication, &plan, &outcomes) => published,
+            () = late => Err(anyhow!("stopped while the result was published")),
+        };
+        published.map_err(|error| give_up(&out, (&plan.copies, &outcomes), started, error))?;
         tracing::info!(
             "done in {}: {}",
             progress::duration(started.elapsed()),
-            settings.out.join(publish::RESULT_FILE).display()
+            out.join(publish::RESULT_FILE).display()
         );
         Ok(())
     }
+}
+
+/// How long a publication may still take once the run was asked to stop: less than the whole command may.
+const LATE: Duration = Duration::from_secs(2);
+
+/// All that comes before the first copy: credentials, charts, plan, repositories' settings.
+async fn ready(
+    settings: Settings,
+    inventory: &Inventory,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Session, Plan)> {
+    let session = Session::for_inventory(settings, inventory, stop).await?;
+    let prefix = session.prefix().await?;
+    let out = &session.settings.out;
+    let charts = charts::fetch(inventory, &session.stores).await?;
+    let plan = Plan::new(inventory, &charts, &prefix)?;
+    publish::write_pairs(&plan, out)?;
+    publish::remove_result(out)?;
+    tracing::info!(
+        "EKS {}: {} artifacts to {prefix}",
+        inventory.eks_version,
+        plan.copies.len()
+    );
+    if let Prefix::Ecr { host, .. } = &prefix {
+        prepare(&plan, &session.aws.ecr(host)).await?;
+    }
+    Ok((session, plan))
+}
+
+/// Writes the result, and uploads it where that is wanted.
+async fn tell(
+    session: &Session,
+    publication: Option<Publication>,
+    plan: &Plan,
+    outcomes: &[Outcome],
+) -> anyhow::Result<()> {
+    let settings = &session.settings;
+    let result = publish::write_result(plan, outcomes, &settings.out)?;
+    if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &plan.prefix) {
+        let published = publication
+            .publish(&result, host, &settings.module, &session.aws)
+            .await?;
+        tracing::info!("published s3://{}/{}", published.bucket, published.object);
+    }
+    Ok(())
+}
+
+/// A run that failed as a whole leaves no result, and a report that says why. Bad input leaves all as it
+/// was: nothing was started.
+fn give_up(
+    out: &Path,
+    (copies, outcomes): (&[Copy], &[Outcome]),
+    started: Instant,
+    error: anyhow::Error,
+) -> anyhow::Error {
+    if super::is_input(&error) {
+        return error;
+    }
+    let report = Report::new(copies, outcomes, started.elapsed()).because(&error);
+    let left = publish::remove_result(out).and_then(|()| publish::write_report(&report, out));
+    if let Err(error) = left {
+        tracing::error!("{error:#}");
+    }
+    error
 }
 
 /// Brings the account's setting and the repositories that exist into line with the parameters.
@@ -155,7 +212,7 @@ pub(super) async fn copy_all(
     session: &Session,
     screen: &Screen,
     copies: &[Copy],
-    report_to: Option<&std::path::Path>,
+    report_to: Option<&Path>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
     let progress = Progress::start(screen, copies.len());

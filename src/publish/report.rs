@@ -15,6 +15,10 @@ pub struct Report<'a> {
     artifacts: Vec<Artifact<'a>>,
     /// Sums.
     pub totals: Totals,
+    /// Why the run failed as a whole, outermost level first: before anything was copied, or when the
+    /// result could not be published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    error: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,7 +103,18 @@ impl<'a> Report<'a> {
             }
         });
         let artifacts = artifacts.collect();
-        Self { artifacts, totals }
+        Self {
+            artifacts,
+            totals,
+            error: Vec::new(),
+        }
+    }
+
+    /// The same for a run that failed as a whole.
+    #[must_use]
+    pub fn because(mut self, error: &anyhow::Error) -> Self {
+        self.error = error.chain().map(ToString::to_string).collect();
+        self
     }
 }
 

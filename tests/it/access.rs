@@ -237,6 +237,9 @@ async fn a_broken_docker_configuration_is_named_without_what_it_holds() -> Resul
         .await;
     assert_ne!(failed.code, Some(0));
     assert!(!failed.stderr.contains("hunter2"));
-    failed.left_nothing().said(&["config.json", "`quay.io`"]);
+    assert_eq!(failed.files(), ["replication_report.json"]);
+    let report = failed.json("replication_report.json").to_string();
+    assert!(report.contains("`quay.io`") && !report.contains("hunter2"));
+    failed.said(&["config.json", "`quay.io`"]);
     Ok(())
 }

@@ -257,3 +257,22 @@ async fn a_plan_changes_nothing_in_the_account() -> Result {
     assert_eq!(planned.work_file("SEEDFARMER_MODULE_METADATA"), None);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_result_that_cannot_be_published_is_not_left_behind_and_the_report_says_why() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    aws.fail("PutObject", "AccessDenied", 403, 9);
+    let failed = build(&aws, &app(), &source).run().await.ended(1);
+    assert_eq!(
+        failed.files(),
+        ["replication_report.json", "updated_images.json"]
+    );
+    assert_eq!(failed.report_of("team/app:1")["done"], "copied");
+    let error = failed.json("replication_report.json")["error"].to_string();
+    assert!(
+        error.contains("cannot publish") && error.contains("AccessDenied"),
+        "{error}"
+    );
+    Ok(())
+}

@@ -97,8 +97,10 @@ async fn a_run_that_is_stopped_while_it_fetches_charts_ends_too() -> Result {
         "{:?}",
         asked.elapsed()
     );
-    assert_ne!(stopped.code, Some(0));
-    assert_eq!(stopped.files(), Vec::<String>::new());
+    let stopped = stopped.ended(1);
+    assert_eq!(stopped.files(), ["replication_report.json"]);
+    let report = stopped.json("replication_report.json");
+    assert_eq!(report["error"][0], "stopped before anything was copied");
     Ok(())
 }
 

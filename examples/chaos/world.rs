@@ -1,0 +1,371 @@
+//! The registries and folders of one run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine as _;
+use fastrand::Rng;
+use lab::aws::Aws;
+use lab::chart::{Chart, ChartRepository};
+use lab::image::Pushed;
+use lab::registry::{Auth, Builder, EcrBehaviour, Registry};
+use lab::wire::Wire;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::draw::{Drawn, Login, Shape, other_faults, registry_faults};
+
+pub(crate) const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
+pub(crate) const OBJECT: &str = "dev-replication-images-metadata.json";
+pub(crate) const BEFORE: &[u8] = b"{\"an\": \"earlier result\"}";
+
+/// Where content goes.
+pub(crate) enum Target {
+    Plain(Registry),
+    Ecr(Box<Aws>),
+    Folder(PathBuf),
+}
+
+/// An image and where it must be in the end.
+pub(crate) struct Expected {
+    pub(crate) pushed: Pushed,
+    pub(crate) referrers: Vec<Pushed>,
+    pub(crate) repository: String,
+    pub(crate) tag: String,
+    source: String,
+    target: String,
+}
+
+pub(crate) struct World {
+    pub(crate) drawn: Drawn,
+    pub(crate) source: Registry,
+    pub(crate) target: Target,
+    pub(crate) charts: ChartRepository,
+    /// The archives of all charts by their names, with their digests.
+    pub(crate) archives: Vec<(String, String)>,
+    pub(crate) images: Vec<Expected>,
+    pub(crate) folder: TempDir,
+    /// What must stand in no output.
+    pub(crate) secrets: Vec<String>,
+}
+
+/// What the target is called in front of a name.
+struct Names {
+    prefix: String,
+    inside: &'static str,
+}
+
+impl World {
+    pub(crate) async fn build(drawn: Drawn) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("chaos-").tempdir()?;
+        for name in ["home/.docker", "work", "out", "data"] {
+            std::fs::create_dir_all(folder.path().join(name))?;
+        }
+        let source = Registry::builder().auth(auth(drawn.source_login, "source", drawn.lifetime));
+        let source = habits(&drawn, source).start().await?;
+        let target = match drawn.shape {
+            Shape::DeployFolder => Target::Folder(folder.path().join("mirror")),
+            Shape::DeployPlain | Shape::CopyPlain => {
+                let auth = auth(drawn.target_login, "target", drawn.lifetime);
+                let ecr = EcrBehaviour {
+                    blob_mounting: drawn.mounting,
+                    validator_lag: drawn.validator_lag,
+                    ..EcrBehaviour::OFF
+                };
+                let registry = habits(&drawn, Registry::builder().auth(auth)).ecr(ecr);
+                Target::Plain(registry.start().await?)
+            }
+            Shape::DeployEcr | Shape::CopyEcr => {
+                let ecr = EcrBehaviour {
+                    blob_mounting: drawn.mounting,
+                    validator_lag: drawn.validator_lag,
+                    ..EcrBehaviour::default()
+                };
+                let ecr = if drawn.quotas { ecr.with_quotas() } else { ecr };
+                let aws = Aws::builder()
+                    .ecr(ecr)
+                    .token_lifetime(drawn.lifetime)
+                    .creation_delay(drawn.creation_delay);
+                Target::Ecr(Box::new(aws.start().await?))
+            }
+        };
+        let mut world = Self {
+            source,
+            target,
+            charts: ChartRepository::start(classic(&drawn)).await?,
+            archives: Vec::new(),
+            images: Vec::new(),
+            folder,
+            secrets: secrets(),
+            drawn,
+        };
+        world.seed()?;
+        world.write_inputs()?;
+        world.add_faults();
+        Ok(world)
+    }
+
+    /// The registry that content goes to.
+    pub(crate) fn target_registry(&self) -> Option<&Registry> {
+        match &self.target {
+            Target::Plain(registry) => Some(registry),
+            Target::Ecr(aws) => Some(aws.registry()),
+            Target::Folder(_) => None,
+        }
+    }
+
+    pub(crate) fn aws(&self) -> Option<&Aws> {
+        match &self.target {
+            Target::Ecr(aws) => Some(aws),
+            Target::Plain(_) | Target::Folder(_) => None,
+        }
+    }
+
+    /// All servers' logs.
+    pub(crate) fn wires(&self) -> Vec<&Wire> {
+        let mut wires = vec![self.source.wire(), self.charts.wire()];
+        wires.extend(self.target_registry().map(Registry::wire));
+        wires.extend(self.aws().map(Aws::wire));
+        wires
+    }
+
+    pub(crate) fn boards(&self) -> Vec<&lab::faults::Faults> {
+        let mut boards = vec![self.source.faults(), self.charts.faults()];
+        boards.extend(self.target_registry().map(Registry::faults));
+        boards.extend(self.aws().map(Aws::faults));
+        boards
+    }
+
+    /// All servers behave from now on.
+    pub(crate) fn calm(&self) {
+        self.boards().iter().for_each(|faults| faults.clear());
+    }
+
+    fn names(&self) -> Names {
+        let inside = match self.drawn.shape {
+            Shape::DeployEcr => "idf-",
+            Shape::DeployPlain => "mirror/",
+            Shape::DeployFolder => "",
+            Shape::CopyEcr | Shape::CopyPlain => "copied/",
+        };
+        let prefix = match &self.target {
+            Target::Plain(registry) => format!("{}/{inside}", registry.host()),
+            Target::Ecr(aws) => format!("{}/{inside}", aws.ecr_host()),
+            Target::Folder(dir) => format!("oci:{}:", dir.display()),
+        };
+        Names { prefix, inside }
+    }
+
+    fn seed(&mut self) -> anyhow::Result<()> {
+        let names = self.names();
+        for drawn in &self.drawn.images {
+            let (repository, tag) = (&drawn.repository, &drawn.tag);
+            let pushed = drawn.image.push(&self.source, repository, tag)?;
+            let mut referrers = Vec::new();
+            if drawn.attached {
+                referrers.push(pushed.attach(&self.source, "application/vnd.lab.sbom")?);
+            }
+            if drawn.signed {
+                referrers.push(pushed.sign(&self.source)?);
+            }
+            let host = self.source.host();
+            let inner = if self.drawn.shape.is_copy() {
+                repository.clone()
+            } else {
+                format!("{}/{repository}", host.replace(':', "-"))
+            };
+            self.images.push(Expected {
+                pushed,
+                referrers,
+                repository: format!("{}{inner}", names.inside),
+                tag: tag.clone(),
+                source: format!("{host}/{repository}:{tag}"),
+                target: format!("{}{inner}:{tag}", names.prefix),
+            });
+        }
+        for chart in classic(&self.drawn) {
+            let name = chart.file_name();
+            let name = name.split('-').next().unwrap_or_default();
+            self.archives.push((name.to_owned(), chart.digest()));
+        }
+        for number in 0..self.drawn.charts.1 {
+            let name = format!("oci{number}");
+            let chart = Chart::new(&name, "2.0.0").values("a: 1\n");
+            chart.push_oci(&self.source, &format!("charts/{name}"))?;
+            self.archives.push((name, chart.digest()));
+        }
+        Ok(())
+    }
+
+    /// Data files, the list of pairs, and the credentials.
+    fn write_inputs(&self) -> anyhow::Result<()> {
+        let path = |name: &str| self.folder.path().join(name);
+        let mut data = String::from("additional_images:\n");
+        for (number, image) in self.images.iter().enumerate() {
+            data += &format!("  image{number}: \"{}\"\n", image.source);
+        }
+        if !self.archives.is_empty() {
+            data += "charts:\n";
+        }
+        for (name, _) in &self.archives {
+            let (repository, version) = if name.starts_with("oci") {
+                (format!("oci://{}/charts", self.source.host()), "2.0.0")
+            } else {
+                (self.charts.url(), "1.0.0")
+            };
+            data += &format!(
+                "  {name}:\n    name: {name}\n    repository: {repository}\n    version: {version}\n"
+            );
+        }
+        std::fs::write(path("data/default.yaml"), data)?;
+        std::fs::write(path("data/1.34.yaml"), "ami: {version: 1.34.0}\n")?;
+        let pairs = self.images.iter();
+        let pairs: Vec<Value> = pairs
+            .map(|image| json!({"src": image.source, "target": image.target}))
+            .collect();
+        std::fs::write(path("data/list.json"), json!(pairs).to_string())?;
+
+        let mut auths = serde_json::Map::new();
+        let mut login = |login: Login, host: String, who: &str| {
+            if matches!(login, Login::Basic | Login::Bearer) {
+                auths.insert(host, json!({"auth": basic(who)}));
+            }
+        };
+        login(self.drawn.source_login, self.source.host(), "source");
+        if let Target::Plain(registry) = &self.target {
+            login(self.drawn.target_login, registry.host(), "target");
+        }
+        let config = json!({ "auths": auths }).to_string();
+        std::fs::write(path("home/.docker/config.json"), config)?;
+        if let Some(aws) = self.aws().filter(|_| self.drawn.published_before) {
+            aws.put_object(BUCKET, OBJECT, BEFORE);
+        }
+        Ok(())
+    }
+
+    fn add_faults(&self) {
+        if !self.drawn.faults {
+            return;
+        }
+        let rng = &mut Rng::with_seed(self.drawn.seed ^ 0xfa17);
+        registry_faults(rng, self.source.faults());
+        if let Some(target) = self.target_registry() {
+            registry_faults(rng, target.faults());
+        }
+        other_faults(rng, self.charts.faults());
+        if let Some(aws) = self.aws() {
+            other_faults(rng, aws.faults());
+            if rng.u32(0..100) < 30 {
+                let actions = [
+                    "GetAuthorizationToken",
+                    "CreateRepository",
+                    "DescribeRepositories",
+                    "PutObject",
+                ];
+                aws.throttle(actions[rng.usize(0..actions.len())], rng.u64(1..3));
+            }
+        }
+    }
+
+    /// The command line and the variables of the run.
+    pub(crate) fn command(&self) -> (Vec<String>, Vec<(String, String)>) {
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        let mut arguments: Vec<String> = if self.drawn.shape.is_copy() {
+            vec![
+                "copy".to_owned(),
+                "--list".to_owned(),
+                path("data/list.json"),
+            ]
+        } else {
+            [
+                "deploy",
+                "--eks-version",
+                "1.34",
+                "--data-dir",
+                &path("data"),
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        };
+        arguments.extend(["--out".to_owned(), path("out")]);
+        match (&self.target, self.drawn.shape) {
+            (Target::Plain(_), Shape::DeployPlain) => {
+                arguments.extend(["--registry-prefix".to_owned(), self.names().prefix]);
+            }
+            (Target::Folder(dir), _) => {
+                arguments.push("--registry-prefix".to_owned());
+                arguments.push(format!("oci:{}", dir.display()));
+            }
+            _ => {}
+        }
+        let mut variables = self.aws().map(Aws::env).unwrap_or_default();
+        if self.drawn.shape == Shape::DeployEcr {
+            let module = [
+                ("SEEDFARMER_PROJECT_NAME", "idf"),
+                ("SEEDFARMER_DEPLOYMENT_NAME", "dev"),
+                ("SEEDFARMER_MODULE_NAME", "replication-images"),
+                ("SEEDFARMER_MODULE_METADATA", "null"),
+            ];
+            variables.extend(module.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        (arguments, variables)
+    }
+}
+
+fn habits(drawn: &Drawn, builder: Builder) -> Builder {
+    let mut builder = builder;
+    if !drawn.ranges {
+        builder = builder.without_ranges();
+    }
+    if !drawn.referrers {
+        builder = builder.without_referrers();
+    }
+    if drawn.absolute_locations {
+        builder = builder.absolute_locations();
+    }
+    builder
+}
+
+fn classic(drawn: &Drawn) -> Vec<Chart> {
+    let charts = (0..drawn.charts.0)
+        .map(|number| Chart::new(&format!("chart{number}"), "1.0.0").values("image: {tag: 1}\n"));
+    charts.collect()
+}
+
+fn password(who: &str) -> String {
+    format!("hunter2-of-{who}")
+}
+
+fn basic(who: &str) -> String {
+    let text = format!("robot:{}", password(who));
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+fn auth(login: Login, who: &str, lifetime: Duration) -> Auth {
+    match login {
+        Login::None => Auth::Anonymous,
+        Login::Basic => Auth::basic("robot", &password(who)),
+        Login::Bearer => Auth::Bearer {
+            username: "robot".to_owned(),
+            password: password(who),
+            anonymous: false,
+            lifetime,
+        },
+        Login::Public => Auth::public(lifetime),
+    }
+}
+
+/// Passwords, what they look like in a header, and the beginnings of what the lab issues.
+fn secrets() -> Vec<String> {
+    let given = ["source", "target"].into_iter();
+    let mut secrets: Vec<String> = given.flat_map(|who| [password(who), basic(who)]).collect();
+    let issued = base64::engine::general_purpose::STANDARD_NO_PAD.encode("AWS:lab-password");
+    let beginnings = [
+        "lab-token-",
+        "lab-password-",
+        "lab-secret",
+        issued.trim_end_matches(|c: char| !c.is_alphanumeric()),
+    ];
+    secrets.extend(beginnings.map(|text| text[..text.len() - 1].to_owned()));
+    secrets
+}
