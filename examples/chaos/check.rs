@@ -7,6 +7,7 @@
 //! - whatever happened: no tag names incomplete content, no file is half written, no secret stands in any
 //!   output, none is sent to another host, memory and connections are bounded.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,13 +38,25 @@ pub(crate) fn after(world: &World, ended: &Ended, end: End) -> Vec<String> {
         Some(0) => wrong.extend(done(world)),
         Some(1) => wrong.extend(failed(world, ended)),
         Some(code) => wrong.push(format!("exit code {code}")),
-        // Before it can hear anything, a signal ends it at once.
-        None if ended.was_ended => wrong.extend(published(world, false)),
+        None if ended.is_cut_short && is_ended_by(end, ended) => {
+            wrong.extend(published(world, false));
+        }
         None if ended.too_long => {}
         None => wrong.push("it was ended by a signal that nobody sent".to_owned()),
     }
     wrong.extend(half_files(world));
+    let mut told = HashSet::new();
+    wrong.retain(|what| told.insert(what.clone()));
     wrong
+}
+
+/// Whether that signal ends a process as it did: SIGTERM only before anything can be heard or was said.
+fn is_ended_by(end: End, ended: &Ended) -> bool {
+    match end {
+        End::Killed(_) => true,
+        End::Terminated(after) => ended.stderr.is_empty() && after < Duration::from_millis(500),
+        End::ByItself => false,
+    }
 }
 
 fn bounds(ended: &Ended, end: End, wrong: &mut Vec<String>) {
@@ -57,7 +70,7 @@ fn bounds(ended: &Ended, end: End, wrong: &mut Vec<String>) {
         wrong.push(format!("{} sockets", ended.most_sockets));
     }
     if let End::Terminated(after) = end
-        && ended.was_ended
+        && ended.is_cut_short
         && ended.took.saturating_sub(after) > GRACE
     {
         wrong.push(format!(
@@ -257,7 +270,7 @@ fn failed(world: &World, ended: &Ended) -> Vec<String> {
             .iter()
             .any(|(_, request)| request.method == "PUT" && request.path.ends_with(OBJECT))
     });
-    if is_lost || ended.was_ended {
+    if is_lost || ended.is_cut_short {
         wrong.extend(published(world, false));
     } else if let Some(aws) = world.aws() {
         let before = world.drawn.published_before.then_some(BEFORE);

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::draw::End;
 
 /// The longest that a run may take.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// How a process ended.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Ended {
     pub(crate) most_sockets: usize,
     pub(crate) too_long: bool,
     /// Whether the end that was wanted came before its own.
-    pub(crate) was_ended: bool,
+    pub(crate) is_cut_short: bool,
 }
 
 /// A process to be started in a folder of its own, which has `home`, `work` and `out`.
@@ -58,7 +58,7 @@ impl Child<'_> {
             .context("the program does not start")?;
         let (started, id) = (Instant::now(), child.id().context("a process")?);
         let (mut most_memory, mut most_sockets) = (0, 0);
-        let (mut too_long, mut was_ended) = (false, false);
+        let (mut too_long, mut is_cut_short) = (false, false);
         let status = loop {
             if let Some(status) = child.try_wait()? {
                 break status;
@@ -66,13 +66,13 @@ impl Child<'_> {
             most_memory = most_memory.max(memory(id).unwrap_or_default());
             most_sockets = most_sockets.max(sockets(id));
             match end {
-                End::Killed(after) if !was_ended && started.elapsed() >= after => {
+                End::Killed(after) if !is_cut_short && started.elapsed() >= after => {
                     child.start_kill()?;
-                    was_ended = true;
+                    is_cut_short = true;
                 }
-                End::Terminated(after) if !was_ended && started.elapsed() >= after => {
+                End::Terminated(after) if !is_cut_short && started.elapsed() >= after => {
                     terminate(id).await;
-                    was_ended = true;
+                    is_cut_short = true;
                 }
                 _ => {}
             }
@@ -90,7 +90,7 @@ impl Child<'_> {
             most_memory,
             most_sockets,
             too_long,
-            was_ended,
+            is_cut_short,
         })
     }
 }

@@ -48,6 +48,10 @@ pub(crate) enum End {
 
 /// All that is drawn.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent switch"
+)]
 pub(crate) struct Drawn {
     pub(crate) seed: u64,
     pub(crate) shape: Shape,
@@ -144,7 +148,7 @@ pub(crate) fn draw(seed: u64) -> Drawn {
         absolute_locations: chance(rng, 30),
         mounting: chance(rng, 50),
         lifetime: if short {
-            millis(rng, 150..1500)
+            millis(rng, 500..2000)
         } else {
             Duration::from_mins(10)
         },
@@ -179,10 +183,10 @@ fn image(rng: &mut Rng, number: usize) -> DrawnImage {
             image.layer(size, seed + 100 * rng.u64(0..3))
         };
     }
-    if chance(rng, 20) {
-        image = image.docker();
-    } else if chance(rng, 20) {
-        image = image.attestations();
+    match rng.u32(0..10) {
+        0..2 => image = image.docker(),
+        2..4 => image = image.attestations(),
+        _ => {}
     }
     if chance(rng, 8) {
         image = image.nested();

@@ -11,10 +11,9 @@ const NAME: &str = "org.opencontainers.image.ref.name";
 /// The names of a folder with their digests, and all that is wrong with what they stand for.
 pub(crate) fn read(dir: &Path) -> (BTreeMap<String, String>, Vec<String>) {
     let (mut names, mut wrong) = (BTreeMap::new(), Vec::new());
-    let index = match std::fs::read(dir.join("index.json")) {
-        Ok(bytes) => bytes,
+    let Ok(index) = std::fs::read(dir.join("index.json")) else {
         // Nothing was finished.
-        Err(_) => return (names, wrong),
+        return (names, wrong);
     };
     let index: Value = serde_json::from_slice(&index).unwrap_or_else(|error| {
         wrong.push(format!("index.json is no JSON: {error}"));

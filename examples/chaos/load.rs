@@ -2,6 +2,7 @@
 //! in how much memory, how near to the quotas, and how often is it refused?
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -136,10 +137,11 @@ impl Load {
                 .base(20_000, 1)
                 .layer(5_000, 1_000 + number as u64);
             image.push(source, &repository, &format!("v{number}"))?;
-            data += &format!(
-                "      image{number}: {{repository: {{name: {}/{repository}}}, tag: {{name: v{number}}}}}\n",
+            writeln!(
+                data,
+                "      image{number}: {{repository: {{name: {}/{repository}}}, tag: {{name: v{number}}}}}",
                 source.host()
-            );
+            )?;
         }
         std::fs::write(folder.join("data/default.yaml"), data)?;
         std::fs::write(folder.join("data/1.34.yaml"), "ami: {version: 1.34.0}\n")?;

@@ -47,7 +47,7 @@ pub(crate) async fn run(binary: &Path, seed: u64, show: bool) -> anyhow::Result<
         let last: Vec<String> = last
             .iter()
             .rev()
-            .map(|line| format!("    | {line}"))
+            .map(|line| format!("    | {}", line.chars().take(400).collect::<String>()))
             .collect();
         let last = last.join("\n");
         violations.extend(found.iter().map(|what| format!("{which}: {what}\n{last}")));

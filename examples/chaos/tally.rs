@@ -98,15 +98,50 @@ impl fmt::Display for Tally {
             self.longest.0, self.longest.1
         )?;
         writeln!(f, "{:>8}  violations", self.violations.len())?;
+        // The same thing with other names and digests is one thing.
+        let mut alike: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for (seed, what) in &self.violations {
-            writeln!(
-                f,
-                "          seed {seed}: {}",
-                what.lines().next().unwrap_or_default()
-            )?;
+            alike.entry(kind_of(what)).or_default().push(*seed);
+        }
+        for (what, seeds) in alike {
+            let some: Vec<String> = seeds.iter().take(12).map(u64::to_string).collect();
+            let more = if seeds.len() > some.len() {
+                ", …"
+            } else {
+                ""
+            };
+            writeln!(f, "{:>16}  {what}", seeds.len())?;
+            writeln!(f, "                  seeds {}{more}", some.join(", "))?;
         }
         Ok(())
     }
+}
+
+/// A violation's first line, and the last of what the program said, without what differs from run to run.
+fn kind_of(what: &str) -> String {
+    let mut words = what.lines().next().unwrap_or_default().to_owned();
+    let reason = what
+        .lines()
+        .rev()
+        .find(|line| line.contains("cannot ") || line.contains("error:"));
+    for code in [
+        "BLOB_UPLOAD_UNKNOWN",
+        "MANIFEST_BLOB_UNKNOWN",
+        "MANIFEST_UNKNOWN",
+    ] {
+        if reason.is_some() && what.contains(code) {
+            words = format!("{words} ({code})");
+        }
+    }
+    let plain = words.split(' ').map(|word| {
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        if digits > 5 || word.starts_with('/') {
+            "…"
+        } else {
+            word
+        }
+    });
+    plain.collect::<Vec<_>>().join(" ")
 }
 
 /// MiB of KiB.

@@ -1,5 +1,6 @@
 //! The registries and folders of one run.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -202,7 +203,7 @@ impl World {
         let path = |name: &str| self.folder.path().join(name);
         let mut data = String::from("additional_images:\n");
         for (number, image) in self.images.iter().enumerate() {
-            data += &format!("  image{number}: \"{}\"\n", image.source);
+            writeln!(data, "  image{number}: \"{}\"", image.source)?;
         }
         if !self.archives.is_empty() {
             data += "charts:\n";
@@ -213,9 +214,10 @@ impl World {
             } else {
                 (self.charts.url(), "1.0.0")
             };
-            data += &format!(
-                "  {name}:\n    name: {name}\n    repository: {repository}\n    version: {version}\n"
-            );
+            writeln!(
+                data,
+                "  {name}:\n    name: {name}\n    repository: {repository}\n    version: {version}"
+            )?;
         }
         std::fs::write(path("data/default.yaml"), data)?;
         std::fs::write(path("data/1.34.yaml"), "ami: {version: 1.34.0}\n")?;
