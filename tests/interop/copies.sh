@@ -39,7 +39,7 @@ ours() {
     local out=$1
     shift
     env -i PATH="$PATH" HOME="$work/nobody" AWS_ENDPOINT_URL="${AWS_ENDPOINT_URL:-}" AWS_ACCESS_KEY_ID=test \
-        AWS_SECRET_ACCESS_KEY=test AWS_REGION=$region AWS_ACCOUNT_ID=$account timeout 300 "$replicator_program" \
+        AWS_SECRET_ACCESS_KEY=test AWS_REGION="$region" AWS_ACCOUNT_ID="$account" timeout 300 "$replicator_program" \
         copy --out "$out" --endpoint "$ecr_host=http://${host_of[ecr]:-127.0.0.1:1}" "$@"
 }
 

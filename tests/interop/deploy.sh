@@ -198,7 +198,7 @@ folder_is_a_layout() {
     is version "$(jq -r .imageLayoutVersion "$work/layout/oci-layout")" 1.0.0
     is "entries of index.json" "$(jq '.manifests | length' "$work/layout/index.json")" "$1"
     (
-        cd "$work/layout/blobs/sha256"
+        cd "$work/layout/blobs/sha256" || exit
         find . -type f -printf '%f  %f\n' | sha256sum --check --quiet --strict
     )
 }

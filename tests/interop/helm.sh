@@ -76,7 +76,7 @@ helm_pulls_as_the_consumer() {
     while read -r _ _ version _ target; do
         into=$(mktemp -d -p "$work")
         (
-            cd "$into"
+            cd "$into" || exit
             HOME=$work/helm-home bash -c "$cache/helm-$helm_version/helm pull $target --version $version --untar --plain-http"
         )
         [ -f "$into/${target##*/}/Chart.yaml" ] || { echo "$target: not in ${target##*/}" && wrong=1; }

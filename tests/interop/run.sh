@@ -34,11 +34,13 @@ for part in checks tools servers deploy helm copies clients charts signatures co
     . "tests/interop/$part.sh"
 done
 
+# shellcheck disable=SC2154 # the parts set it
 # wants PART
 wants() {
     [[ -z "${ONLY:-}" || " $ONLY " == *" $1 "* ]]
 }
 
+# shellcheck disable=SC2154 # the parts set what is used here
 main() {
     local tool
     for tool in jq curl skopeo perl gpg; do

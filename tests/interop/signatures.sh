@@ -14,7 +14,7 @@ verifies() {
 
 makes_keys() {
     (
-        cd "$work"
+        cd "$work" || exit
         COSIGN_PASSWORD='' "$cosign" generate-key-pair
         COSIGN_PASSWORD='' "$cosign" generate-key-pair --output-key-prefix stranger
     )

@@ -7,12 +7,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 root=$PWD here=$PWD/tests/interop/seedfarmer
 export PYTHONDONTWRITEBYTECODE=1
 
-seed_farmer=8.0.9
-moto=5.2.5
 account=123456789012 region=us-east-1
 # Mixed case: repositories and bucket are to have it in lower case.
 project=IdfMix lower=idfmix
 
+# shellcheck disable=SC2154 # tools.sh sets the programs
 work=$(mktemp -d)
 children=()
 # shellcheck disable=SC2317 # called by the trap
@@ -33,17 +32,6 @@ trap 'exit 130' INT TERM
 . tests/interop/tools.sh
 
 # What it needs --------------------------------------------------------------------------------------------------
-
-install_seedfarmer() {
-    # shellcheck disable=SC2154 # tools.sh sets it
-    venv=$cache/seedfarmer-$seed_farmer-moto-$moto
-    [ ! -e "$venv/complete" ] || return 0
-    rm -rf "$venv"
-    install_package python3 python3-venv &&
-        python3 -m venv "$venv" &&
-        "$venv/bin/pip" install --quiet --disable-pip-version-check "seed-farmer==$seed_farmer" "moto[server]==$moto" &&
-        touch "$venv/complete"
-}
 
 # first_line FILE: once it is there.
 first_line() {
@@ -72,7 +60,7 @@ start_registry() {
 }
 
 start_source() {
-    coproc source_process { exec "$programs/examples/lab-source" "$work/source" 1500; }
+    coproc source_process { exec "$lab_programs/lab-source" "$work/source" 1500; }
     # shellcheck disable=SC2154 # coproc sets it
     children+=("$source_process_PID")
     local line
@@ -106,7 +94,7 @@ make_module() {
     done
     binary=replicator-linux-$(uname -m)
     {
-        printf '#!/bin/sh\nprogram=%s/replicator\n' "$programs"
+        printf '#!/bin/sh\nprogram=%s\n' "$replicator_program"
         # shellcheck disable=SC2016 # for the script that is written
         printf '[ "$1" = deploy ] || exec "$program" "$@"\nshift\nexec "$program" deploy'
         printf " --endpoint '%s'" "$account.dkr.ecr.$region.amazonaws.com=http://$registry"
@@ -369,10 +357,9 @@ main() {
         echo 'interop-seedfarmer: jq and skopeo are needed and cannot be installed' >&2
         exit 1
     fi
-    cargo build --locked --quiet --bin replicator --example lab-source
-    programs=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/debug
+    find_ours
 
-    if ! install_seedfarmer; then
+    if ! find_python; then
         skip seed-farmer 'it is not here and cannot be had from PyPI'
     elif ! find_registry; then
         skip docker-registry 'it is not here and cannot be had from apt'
@@ -402,8 +389,7 @@ main() {
         check "seedfarmer destroy with DESTROY deletes exactly this module's" destroy_deletes_exactly_ours
     fi
     check "destroy without a program: keeps with RETAIN, fails with DESTROY" destroy_without_program
-    printf 'interop-seedfarmer: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+    summary interop-seedfarmer
 }
 
 main "$@"
