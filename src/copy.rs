@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::plan::{Copy, Source};
 use crate::reference::{Digest, Which};
-use crate::settings::{Platform, Settings};
+use crate::settings::{Platform, Referrers, Settings};
 use crate::store::{self, ChartSource, Stores, Target, which};
 
 pub use outcome::{CopyError, Done, Outcome, Side};
@@ -50,8 +50,8 @@ pub trait Events: Send + Sync {
 pub struct Engine {
     stores: Arc<Stores>,
     platforms: Vec<Platform>,
-    /// Whether what refers to an image goes along.
-    referrers: bool,
+    /// What of that which refers to an image goes along.
+    referrers: Referrers,
     rules: Rules,
     events: Arc<dyn Events>,
 }

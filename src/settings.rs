@@ -47,8 +47,8 @@ pub struct Settings {
     pub platforms: Vec<Platform>,
     /// What AWS is to be asked about.
     pub aws: Aws,
-    /// Whether what refers to an image (signatures, attestations) goes along.
-    pub referrers: bool,
+    /// What of that which refers to an image (signatures, attestations) goes along.
+    pub referrers: Referrers,
     /// How repositories are to be.
     pub repositories: Repositories,
     /// What becomes of repositories when the module is destroyed.
@@ -59,6 +59,29 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// Whether `NO_COLOR` is unset.
     pub color: bool,
+}
+
+/// What of that which refers to an image goes along.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Referrers {
+    /// Nothing.
+    None,
+    /// What refers to the image; and where something does, what refers to its platforms too.
+    #[default]
+    Image,
+    /// What refers to the image or to any of its platforms: a request more for each platform.
+    All,
+}
+
+impl Referrers {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.trim().to_lowercase().as_str() {
+            "none" | "false" | "no" | "0" => Ok(Self::None),
+            "image" | "true" | "yes" | "1" => Ok(Self::Image),
+            "all" => Ok(Self::All),
+            _ => Err(format!("`{text}` is none of image, all, none")),
+        }
+    }
 }
 
 /// A secret of Secrets Manager.
@@ -197,11 +220,12 @@ impl Settings {
         let region = flags.region.clone().or_else(|| environment.region.clone());
         let wishes = Repositories::new(flags, parameters, problems);
         let retention = retention(flags, parameters, problems);
-        let no_referrers = flags.no_referrers.then_some("false");
+        let referrers = flags.referrers.as_deref();
+        let referrers = flags.no_referrers.then_some("none").or(referrers);
         let referrers = parameters
-            .pick("--no-referrers", no_referrers, "referrers")
-            .map_or(Some(true), |given| {
-                given.parse_with(problems, repositories::flag)
+            .pick("--referrers", referrers, "referrers")
+            .map_or(Some(Referrers::default()), |given| {
+                given.parse_with(problems, Referrers::parse)
             });
         let secret_name = parameters.pick(
             "--secret-name",

@@ -12,8 +12,13 @@ pub(super) struct NetworkFlags {
     /// Platforms to copy, such as linux/amd64,linux/arm64 [default: all, the index untouched]
     #[arg(long, value_name = "LIST", help_heading = "Copying")]
     platforms: Option<String>,
-    /// Leave signatures, attestations and other referrers behind [parameter: `Referrers`]
-    #[arg(long, help_heading = "Copying")]
+    /// Which signatures, attestations and other referrers go along: image (those of the image, and where
+    /// it has some, of its platforms), all (those of each platform too, a request more for each), none
+    /// [parameter: `Referrers`] [default: image]
+    #[arg(long, value_name = "WORD", help_heading = "Copying")]
+    referrers: Option<String>,
+    /// The same as --referrers none
+    #[arg(long, help_heading = "Copying", conflicts_with = "referrers")]
     no_referrers: bool,
     /// Big blobs in transfer at once at most, 1 to 256; the number adapts to what hosts bear
     /// [parameter: `Jobs`] [default: 16]
@@ -148,6 +153,7 @@ impl NetworkFlags {
     pub(super) fn flags(&self) -> Flags {
         Flags {
             platforms: self.platforms.clone(),
+            referrers: self.referrers.clone(),
             no_referrers: self.no_referrers,
             jobs: self.jobs,
             tries: self.tries,

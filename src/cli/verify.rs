@@ -39,6 +39,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 Exit codes: 0 all is there; 1 something is missing, differs or could not be checked; 2 bad input.",
     mut_arg("platforms", |arg| arg.hide(true)),
     mut_arg("no_referrers", |arg| arg.hide(true)),
+    mut_arg("referrers", |arg| arg.hide(true)),
     mut_arg("jobs", |arg| arg.help("Requests at once, 1 to 256 [default: 16]"))
 )]
 pub(super) struct Verify {

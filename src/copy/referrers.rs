@@ -3,7 +3,7 @@
 //! never names an image whose signatures are still on their way.
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::oci::{Descriptor, Manifest, media_type, referrers_tag};
 use crate::reference::Digest;
@@ -25,6 +25,8 @@ pub(super) struct Attached {
     listed: Vec<Referrer>,
     /// By their tags.
     tagged: Vec<(String, Node)>,
+    /// What refers to the platforms of an index, by their digests.
+    platforms: Vec<(Digest, Attached)>,
     pub(super) notes: Vec<String>,
 }
 
@@ -37,7 +39,7 @@ struct Referrer {
 
 impl Attached {
     pub(super) fn is_empty(&self) -> bool {
-        self.listed.is_empty() && self.tagged.is_empty()
+        self.listed.is_empty() && self.tagged.is_empty() && self.platforms.is_empty()
     }
 
     /// All manifests, for their blobs.
@@ -48,7 +50,8 @@ impl Attached {
             nodes.extend(referrer.next.nodes());
             nodes
         });
-        tagged.chain(listed).collect()
+        let platforms = self.platforms.iter().flat_map(|(_, of)| of.nodes());
+        tagged.chain(listed).chain(platforms).collect()
     }
 }
 
@@ -101,6 +104,26 @@ impl Way<'_> {
         .boxed()
     }
 
+    /// Looks for what refers to the platforms of an index.
+    pub(super) async fn attach_to_platforms(
+        &self,
+        index: &Node,
+        attached: &mut Attached,
+    ) -> Result<(), CopyError> {
+        let looks = index.children.iter().map(|child| async {
+            let digest = child.manifest.digest.clone();
+            let found = self.attached(&digest, 0).await?;
+            Ok::<_, CopyError>((digest, found))
+        });
+        for (digest, mut found) in try_join_all(looks).await? {
+            attached.notes.append(&mut found.notes);
+            if !found.is_empty() {
+                attached.platforms.push((digest, found));
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what refers to a manifest that is at the target already.
     pub(super) fn commit_attached<'w>(
         &'w self,
@@ -109,6 +132,9 @@ impl Way<'_> {
     ) -> BoxFuture<'w, Result<Vec<String>, CopyError>> {
         async move {
             let (mut notes, mut unlinked) = (Vec::new(), Vec::new());
+            for (platform, of) in &attached.platforms {
+                notes.extend(self.commit_attached(platform, of).await?);
+            }
             for Referrer { listed, node, next } in &attached.listed {
                 let name = Which::Digest(listed.digest.clone());
                 match self.commit(node, &name).await {

@@ -8,6 +8,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 use crate::oci::{Descriptor, Manifest, Refers};
 use crate::plan::Source;
 use crate::reference::Digest;
+use crate::settings::Referrers;
 use crate::store::{self, Refusal, Which, which};
 
 use super::artifact::Way;
@@ -160,17 +161,24 @@ impl Way<'_> {
         }
         // Nothing at the source can refer to an index that was made here.
         let is_image = matches!(self.copy.source, Source::At(_));
-        let wants_attached = self.engine.referrers && is_image && !is_new;
+        let wanted = if is_image {
+            self.engine.referrers
+        } else {
+            Referrers::None
+        };
         let digest = root.digest.clone();
         let attached = async {
-            if wants_attached {
-                self.attached(&digest, 0).await
-            } else {
+            if wanted == Referrers::None || is_new {
                 Ok(Attached::default())
+            } else {
+                self.attached(&digest, 0).await
             }
         };
         let root = self.node(root, present.as_ref(), MAX_DEPTH);
         let (root, mut attached) = tokio::try_join!(root, attached)?;
+        if wanted == Referrers::All || !attached.is_empty() {
+            self.attach_to_platforms(&root, &mut attached).await?;
+        }
         notes.append(&mut attached.notes);
         notes.extend(left_behind(&root));
         Ok(Resolved::Bring {

@@ -59,6 +59,8 @@ pub struct Flags {
     pub repository_policy: Option<String>,
     /// `--blob-mounting`
     pub blob_mounting: Option<String>,
+    /// `--referrers`
+    pub referrers: Option<String>,
     /// `--no-referrers`
     pub no_referrers: bool,
     /// `--secret-name`

@@ -287,6 +287,9 @@ impl Target for Repository {
     ) -> Answer<'a, HashSet<Digest>> {
         async move {
             if let Some(ecr) = &self.registry.ecr {
+                if !ecr.existed(&self.name).await? {
+                    return Ok(HashSet::new());
+                }
                 let names: Vec<Which> = wanted.iter().cloned().map(Which::Digest).collect();
                 let found = ecr.find_images(&self.name, &names).await?;
                 return Ok(found.into_values().collect());

@@ -1,13 +1,13 @@
 //! Whether what was just copied is there: the last look before a result is published.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
 use crate::reference::{Digest, Location};
-use crate::store::{Error, Stores};
+use crate::store::{Error, Stores, Target, Which};
 
 use super::name;
 
@@ -15,20 +15,60 @@ use super::name;
 /// from a copy that is a moment old.
 const LATER: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Looks once at each name, with at most `jobs` requests at once; the answers are in the order of the
-/// names. The parts were checked by the target when it took the manifests: this asks for nothing else.
+/// Looks once at each name, with at most `jobs` requests at once, and where a home answers for many
+/// names at once, with one; the answers are in the order of the names. The parts were checked by the
+/// target when it took the manifests: this asks for nothing else.
 pub async fn arrived(
     stores: &Stores,
     copied: &[(&Location, &Digest)],
     jobs: usize,
 ) -> Vec<Result<(), Error>> {
+    let seen = in_batches(stores, copied, jobs).await;
     let silent = Mutex::default();
-    let silent = &silent;
+    let (silent, seen) = (&silent, &seen);
     stream::iter(copied)
-        .map(|(target, digest)| look(stores, target, digest, silent))
+        .map(|(target, digest)| async move {
+            if seen.get(*target) == Some(*digest) {
+                return Ok(());
+            }
+            look(stores, target, digest, silent).await
+        })
         .buffered(jobs)
         .collect()
         .await
+}
+
+/// What homes say that answer for many names at once. What they do not say is asked one by one, and so
+/// is everything where the question itself fails: the answers then tell why.
+async fn in_batches(
+    stores: &Stores,
+    copied: &[(&Location, &Digest)],
+    jobs: usize,
+) -> HashMap<Location, Digest> {
+    let mut pools: HashMap<String, (Arc<dyn Target>, Vec<&Location>)> = HashMap::new();
+    for (target, _) in copied {
+        if let Ok(home) = stores.target(target) {
+            let pool = pools.entry(home.pool()).or_insert((home, Vec::new()));
+            pool.1.push(target);
+        }
+    }
+    let asked = stream::iter(pools.into_values()).map(|(home, targets)| async move {
+        let names: Vec<Which> = targets.iter().map(|target| name(target)).collect();
+        let found = match home.resolve_all(&names) {
+            Some(found) => found.await.unwrap_or_default(),
+            None => HashMap::new(),
+        };
+        let seen = targets.into_iter().zip(names);
+        let seen =
+            seen.filter_map(|(target, name)| Some((target.clone(), found.get(&name)?.clone())));
+        seen.collect::<Vec<_>>()
+    });
+    asked
+        .buffer_unordered(jobs)
+        .concat()
+        .await
+        .into_iter()
+        .collect()
 }
 
 /// A host that cannot be reached is asked by few, not by all.

@@ -14,8 +14,8 @@ use super::{Ecr, Error};
 const BATCH: usize = 100;
 
 impl Ecr {
-    /// The digests of those images that there are; nothing is asked about a repository that did not
-    /// exist when the run began.
+    /// The digests of those images that there are; nothing is asked about a repository that neither
+    /// existed when the run began nor was created since.
     ///
     /// # Errors
     /// When ECR does not say.
@@ -26,7 +26,7 @@ impl Ecr {
     ) -> Result<HashMap<Which, Digest>, Error> {
         const ACTION: &str = "ecr:BatchGetImage";
         let mut found = HashMap::new();
-        if !self.repositories().await?.contains_key(repository) {
+        if !self.existed(repository).await? && !self.has_created(repository) {
             return Ok(found);
         }
         for batch in names.chunks(BATCH) {
@@ -80,7 +80,7 @@ impl Ecr {
     ) -> Result<HashSet<Digest>, Error> {
         const ACTION: &str = "ecr:BatchCheckLayerAvailability";
         let mut found = HashSet::new();
-        if !self.repositories().await?.contains_key(repository) {
+        if !self.existed(repository).await? {
             return Ok(found);
         }
         for batch in digests.chunks(BATCH) {

@@ -136,6 +136,14 @@ impl Ecr {
         Ok(())
     }
 
+    /// Whether a repository existed when the run began.
+    ///
+    /// # Errors
+    /// When ECR does not list the repositories.
+    pub async fn existed(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.repositories().await?.contains_key(name))
+    }
+
     /// Whether the tags of a repository that existed when the run began cannot move.
     ///
     /// # Errors
