@@ -206,7 +206,14 @@ impl Http {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(Error::status(&method, response).await)
+            let is_elsewhere = authority(response.url()) != authority(&url);
+            let error = Error::status(&method, response).await;
+            // A challenge of the host that we were redirected to is not one of the host that we asked.
+            Err(if is_elsewhere {
+                error.without_challenge()
+            } else {
+                error
+            })
         }
     }
 

@@ -1,7 +1,7 @@
 //! One artifact's way: from its name at the source to its name at the target.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -28,6 +28,8 @@ pub(super) struct Way<'a> {
     pub(super) target: Arc<dyn Target>,
     realm: Arc<Realm>,
     is_noted: AtomicBool,
+    /// Child manifests that it was found to have.
+    pub(super) manifests: AtomicUsize,
     /// The blobs that it waits for, once they are noted.
     claims: OnceLock<HashMap<Digest, Claim>>,
 }
@@ -50,6 +52,7 @@ impl<'a> Way<'a> {
             target: opened.target,
             realm: opened.realm,
             is_noted: AtomicBool::new(false),
+            manifests: AtomicUsize::new(0),
             claims: OnceLock::new(),
         }
     }

@@ -192,10 +192,12 @@ impl fmt::Display for CopyError {
                 reference,
                 available,
             } => {
+                let (shown, more) = (&available[..available.len().min(20)], available.len() > 20);
+                let more = if more { " and more" } else { "" };
                 write!(
                     f,
-                    "source: {reference} has none of the wanted platforms, only {}",
-                    available.join(", ")
+                    "source: {reference} has none of the wanted platforms, only {}{more}",
+                    shown.join(", ")
                 )
             }
             Self::Pinned { reference, found } => {

@@ -1,6 +1,7 @@
 //! What an artifact consists of: found at the source, as far as the target does not have it.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
@@ -19,8 +20,9 @@ use super::target_name;
 /// The deepest nesting of indexes. Real ones have two levels.
 pub(super) const MAX_DEPTH: usize = 8;
 
-/// The most children of one index. Real ones have a few dozen; each one is a request or two.
-const MAX_CHILDREN: usize = 2000;
+/// The most manifests of one artifact. Real ones have a few dozen, and each costs requests: what needs
+/// more was made to keep somebody busy.
+const MAX_MANIFESTS: usize = 10_000;
 
 /// A manifest that is to be brought, with those of its children that are.
 pub(super) struct Node {
@@ -241,9 +243,6 @@ impl Way<'_> {
             let endless = || CopyError::Depth {
                 reference: self.copy.source_text.clone(),
             };
-            if depth == 0 || children.len() > MAX_CHILDREN {
-                return Err(endless());
-            }
             let mut seen = HashSet::new();
             let children: Vec<Digest> = children
                 .iter()
@@ -254,6 +253,12 @@ impl Way<'_> {
             let known = self.target.known_manifests(&children, present).await;
             let known = known.map_err(self.target_error("look for child manifests"))?;
             let lacking = children.into_iter().filter(|child| !known.contains(child));
+            let lacking: Vec<Digest> = lacking.collect();
+            let before = self.manifests.fetch_add(lacking.len(), Ordering::Relaxed);
+            if depth == 0 || before + lacking.len() > MAX_MANIFESTS {
+                return Err(endless());
+            }
+            let lacking = lacking.into_iter();
             let nodes = lacking.map(|child| async move {
                 let child = self.read_child(child).await?;
                 self.node(child, None, depth - 1).await

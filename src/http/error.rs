@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
@@ -139,6 +139,14 @@ impl Error {
             Reason::Status { headers, .. } => Some(headers),
             _ => None,
         }
+    }
+
+    /// The same, without what the answer asks for to let us in.
+    pub(super) fn without_challenge(mut self) -> Self {
+        if let Reason::Status { headers, .. } = &mut *self.reason {
+            headers.remove(WWW_AUTHENTICATE);
+        }
+        self
     }
 
     /// Whether no connection came about: nobody has to be asked again who cannot be reached.

@@ -152,7 +152,13 @@ impl Repository {
                 Err(error) => error.into(),
             };
         }
-        let unknown = ["BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
+        let unknown = [
+            "BLOB_UNKNOWN",
+            "MANIFEST_BLOB_UNKNOWN",
+            "MANIFEST_UNKNOWN",
+            // ECR's word for layers that a manifest names and it does not know.
+            "BLOB_UPLOAD_UNKNOWN",
+        ];
         let is_unknown = unknown.iter().any(|code| http.has_code(code));
         if is_unknown && action == Action::PutManifest {
             Error::Lagging(http)

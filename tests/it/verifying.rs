@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use lab::aws::Aws;
 use lab::chart::{Chart, ChartRepository};
 use lab::faults::{Fault, Rule};
-use lab::image::{Image, Pushed, media};
+use lab::image::{Image, Pushed};
 use lab::registry::{Auth, Registry};
 use serde_json::{Value, json};
 
@@ -349,17 +350,21 @@ async fn a_tag_that_moves_while_it_is_deployed_is_not_published() -> Result {
     Image::new()
         .layer(2000, 4)
         .push(&source, "team/fine", "1")?;
-    aws.put_repository(name, |_| {});
-    // Between the write and the last look: what HEAD finds after the PUT is somebody else's.
-    let wrong = format!("sha256:{}", "0".repeat(64));
-    let other = Fault::status(200)
-        .header("docker-content-digest", &wrong)
-        .header("content-type", media::MANIFEST);
-    let rule = Rule::new(other).on("HEAD", "team/app/manifests/1");
-    let faults = aws.registry().faults();
+    // One is done and somebody else moves its tag while the other is still on its way.
+    let slow = Rule::new(Fault::Stall(Duration::from_secs(2)));
+    source.faults().add(slow.on("GET", "team/fine/blobs/"));
     let data = Data::images(&["quay.io/team/app:1", "quay.io/team/fine:1"]);
-    faults.add(rule);
-    let failed = build(&aws, &data, &source).run().await.ended(1);
+    let run = build(&aws, &data, &source).start();
+    let target = aws.registry();
+    run.until("the first is written", || !target.tags(name).is_empty())
+        .await;
+    let other = Image::new()
+        .layer(2000, 5)
+        .push(&source, "team/other", "1")?;
+    let (media_type, bytes, wrong) = source.manifest("team/other", "1").expect("it was pushed");
+    target.put_manifest(name, "1", &media_type, bytes);
+    assert_eq!(other.root.digest, wrong);
+    let failed = run.finish().await.ended(1);
     assert_eq!(failed.report_of("team/app:1")["done"], "failed");
     assert_eq!(failed.report_of("team/fine:1")["done"], "copied");
     let error = failed.report_of("team/app:1")["error"].to_string();

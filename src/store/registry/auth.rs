@@ -262,7 +262,8 @@ impl Auth {
     }
 
     /// Whether our credentials are for a token service that the registry names: it must be the
-    /// registry's own host or stand in its domain, and must not be less protected.
+    /// registry's own host, below that or below the host that the user named, or the domain that the
+    /// registry is in; and must not be less protected. Others in the same domain may be anybody.
     fn may_send_to(&self, http: &Http, realm: &Url) -> bool {
         let Ok(base) = Url::parse(&http.base(&self.host)) else {
             return false;
@@ -273,16 +274,14 @@ impl Auth {
         let (Some(own), Some(other)) = (base.host_str(), realm.host_str()) else {
             return false;
         };
-        let below = |host: &str, domain: &str| {
-            domain.contains('.') && host.ends_with(&format!(".{domain}"))
+        let below = |domain: &str| {
+            let is_name = domain.parse::<std::net::IpAddr>().is_err();
+            is_name && domain.contains('.') && other.ends_with(&format!(".{domain}"))
         };
-        let parent = own.split_once('.').map_or("", |(_, parent)| parent);
-        let is_name = own.parse::<std::net::IpAddr>().is_err();
-        own == other
-            || (is_name
-                && (below(own, other)
-                    || below(other, parent)
-                    || parent == other && other.contains('.')))
+        let is_parent = own
+            .split_once('.')
+            .is_some_and(|(_, parent)| parent == other && parent.contains('.'));
+        own == other || below(own) || below(&self.host) || is_parent
     }
 }
 
@@ -322,5 +321,8 @@ mod tests {
         assert!(!may("quay.io", "https://evilquay.io/token"));
         assert!(!may("quay.io", "http://quay.io/token"));
         assert!(!may("127.0.0.1:5000", "http://9.0.0.1/token"));
+        assert!(!may("registry.co.uk", "https://evil.co.uk/token"));
+        assert!(!may("us.azurecr.io", "https://evil.azurecr.io/token"));
+        assert!(may("corp.io", "https://auth.corp.io/token"));
     }
 }

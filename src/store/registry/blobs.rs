@@ -41,6 +41,14 @@ impl Repository {
         };
         let response = self.send(Action::GetBlob, Access::Pull, get).await?;
         let skipped = if starts_at(&response, from) { 0 } else { from };
+        let wanted = descriptor.size.saturating_sub(from - skipped);
+        if let Some(found) = response.content_length().filter(|found| *found != wanted) {
+            return Err(Error::Length {
+                digest: descriptor.digest.clone(),
+                wanted: descriptor.size,
+                found: found.saturating_add(from - skipped),
+            });
+        }
         let pieces = Pieces::new(&self.registry.http, Method::GET, response);
         let pieces = stream::try_unfold(pieces, |mut pieces| async move {
             let piece = pieces.next().await?;

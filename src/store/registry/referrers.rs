@@ -10,7 +10,9 @@ use reqwest::header::ACCEPT;
 use url::Url;
 
 use crate::http;
-use crate::oci::{Descriptor, MAX_MANIFEST, Manifest, Refers, media_type, referrers_tag};
+use crate::oci::{
+    Descriptor, InvalidManifest, MAX_MANIFEST, Manifest, Refers, media_type, referrers_tag,
+};
 use crate::reference::Digest;
 use crate::settings::Action;
 
@@ -61,6 +63,10 @@ impl Repository {
                     refers: Refers::Manifests(listed),
                     ..
                 }) => all.extend(listed),
+                Err(source @ (InvalidManifest::TooMany { .. } | InvalidManifest::TooLarge(_))) => {
+                    let digest = subject.clone();
+                    return Err(Error::Manifest { digest, source });
+                }
                 // A page for people, with status 200.
                 _ => return self.tagged_referrers(subject).await,
             }
