@@ -50,6 +50,9 @@ enum Command {
         /// Runs at once
         #[arg(long, default_value_t = 2)]
         parallel: usize,
+        /// Lets no manifest check lag behind uploads: to see what else is wrong
+        #[arg(long)]
+        no_lag: bool,
         /// Shows what was drawn and all that the program said
         #[arg(long)]
         show: bool,
@@ -70,6 +73,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             runs,
             seed,
             parallel,
+            no_lag,
             show,
         } => {
             chaos(
@@ -77,7 +81,7 @@ async fn main() -> anyhow::Result<ExitCode> {
                 runs,
                 seed.unwrap_or_else(of_the_day),
                 parallel,
-                show,
+                Wishes { no_lag, show },
             )
             .await
         }
@@ -100,12 +104,19 @@ fn of_the_day() -> u64 {
     now.unwrap_or_default().as_secs() / 86_400 * 100_000
 }
 
+/// What a person who looks for something can wish.
+#[derive(Debug, Clone, Copy)]
+struct Wishes {
+    no_lag: bool,
+    show: bool,
+}
+
 async fn chaos(
     binary: &std::path::Path,
     runs: u64,
     seed: u64,
     parallel: usize,
-    show: bool,
+    wishes: Wishes,
 ) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     println!(
@@ -117,7 +128,7 @@ async fn chaos(
         .for_each_concurrent(parallel, |seed| {
             let tally = Arc::clone(&tally);
             async move {
-                let ended = run::run(binary, seed, show).await;
+                let ended = run::run(binary, seed, wishes).await;
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 tally.add(seed, ended);
                 if tally.runs.is_multiple_of(50) {
