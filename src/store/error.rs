@@ -62,6 +62,9 @@ pub enum Error {
     /// An upload whose authorization ran out on the way; there is a new one for the next try.
     #[error("the authorization ran out during the upload")]
     Expired(#[source] http::Error),
+    /// A list of referrers that is none.
+    #[error("the list of referrers cannot be read")]
+    Listing(#[source] InvalidManifest),
     /// A registry that does not know yet what it was given a moment ago.
     #[error("the registry does not know yet what it was given")]
     Lagging(#[source] http::Error),
@@ -105,7 +108,7 @@ impl Error {
         match self {
             Self::Http(error) => error.class(),
             // What was damaged on the way may come whole the next time.
-            Self::Digest { .. } | Self::Length { .. } => Class::Doubtful,
+            Self::Digest { .. } | Self::Length { .. } | Self::Listing(_) => Class::Doubtful,
             Self::BrokenOff | Self::Expired(_) | Self::Lagging(_) => Class::Transient(None),
             Self::File { .. }
             | Self::Layout { .. }

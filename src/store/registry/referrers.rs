@@ -6,13 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use reqwest::Response;
-use reqwest::header::ACCEPT;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use url::Url;
 
 use crate::http;
-use crate::oci::{
-    Descriptor, InvalidManifest, MAX_MANIFEST, Manifest, Refers, media_type, referrers_tag,
-};
+use crate::oci::{Descriptor, MAX_MANIFEST, Manifest, Refers, media_type, referrers_tag};
 use crate::reference::Digest;
 use crate::settings::Action;
 
@@ -30,6 +28,15 @@ impl Repository {
     /// for it holds
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
     pub(super) async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let policy = self.registry.http.policy();
+        // Each request has its tries already; only what came damaged is asked for anew.
+        match self.read_referrers(subject).await {
+            Err(Error::Listing(_)) if policy.tries > 1 => self.read_referrers(subject).await,
+            answer => answer,
+        }
+    }
+
+    async fn read_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let lacks = &self.registry.lacks_referrers;
         if lacks.load(Ordering::Relaxed) {
             return self.tagged_referrers(subject).await;
@@ -57,16 +64,18 @@ impl Repository {
                 Err(error) => return Err(error),
             };
             page = next_page(&response);
+            let is_index = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+                kind.as_bytes()
+                    .starts_with(media_type::OCI_INDEX.as_bytes())
+            });
             let body = self.registry.http.body(response, MAX_MANIFEST).await?;
             match Manifest::parse(Some(media_type::OCI_INDEX), body) {
                 Ok(Manifest {
                     refers: Refers::Manifests(listed),
                     ..
                 }) => all.extend(listed),
-                Err(source @ (InvalidManifest::TooMany { .. } | InvalidManifest::TooLarge(_))) => {
-                    let digest = subject.clone();
-                    return Err(Error::Manifest { digest, source });
-                }
+                // A list that came damaged is no missing list.
+                Err(source) if is_index => return Err(Error::Listing(source)),
                 // A page for people, with status 200.
                 _ => return self.tagged_referrers(subject).await,
             }
