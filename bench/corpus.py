@@ -7,17 +7,16 @@ look at a layer's first bytes and would compress what is not compressed yet, whi
 
 import hashlib
 import json
-import math
-import os
 import random
 import shutil
 import subprocess
 import zlib
 from pathlib import Path
 
-VERSION = 2  # raise it when the contents change, so that the old ones are made anew
+VERSION = 3  # raise it when the contents change, so that the old ones are made anew
 MIB = 1 << 20
 CHUNK = 1 * MIB
+SMALLEST, LARGEST = 0.004, 85  # MB, before they are scaled to the corpus's size
 PLATFORMS = ("amd64", "arm64")
 OCI = {
     "index": "application/vnd.oci.image.index.v1+json",
@@ -155,21 +154,18 @@ def _kept(cache: Path, name: str, make) -> Corpus:
 def _plan(total: int, images: int):
     """Who has which layers: (key, size) lists per image and platform, `total` distinct bytes in all."""
     chosen = random.Random("plan 4")
-    bases = {(i, a): [(f"base {i} {a} {n}", chosen.uniform(2, 30)) for n in range(1 + i % 3)]
+    bases = {(i, a): [(f"base {i} {a} {n}", chosen.uniform(2, 20)) for n in range(1 + i % 3)]
              for i in range(6) for a in PLATFORMS}
     plan = []
     for number in range(images):
-        # As in a cluster: most images are small programs on a common base, some bring a lot along.
-        sizes = [math.exp(chosen.uniform(math.log(0.004), math.log(60))) for _ in range(chosen.randint(2, 6))]
+        # As in a cluster: most images are small programs on a common base, some bring a lot along. In MB.
+        sizes = [SMALLEST * (LARGEST / SMALLEST) ** chosen.random() ** 2 for _ in range(chosen.randint(2, 4))]
         data = [(f"data {number}", chosen.uniform(0.01, 2))] if number % 4 == 0 else []  # same for both platforms
         plan.append({a: bases[number % 6, a] + data + [(f"layer {number} {a} {n}", s) for n, s in enumerate(sizes)]
                      for a in PLATFORMS})
     sizes = {key: size for image in plan for layers in image.values() for key, size in layers}
-    # The smallest ones stay small and the largest is 60 MB at full scale; the rest is scaled to the total.
-    factor = total / (sum(sizes.values()) * 1e6)
-    fixed = {key: max(1000, int(min(size * factor, 60 * total / (1 << 30)) * 1e6)) for key, size in sizes.items()}
-    rest = total / sum(fixed.values())
-    return [{a: [(key, max(1000, int(fixed[key] * rest))) for key, _ in layers] for a, layers in image.items()}
+    factor = total / sum(sizes.values())
+    return [{a: [(key, max(1000, int(size * factor))) for key, size in layers] for a, layers in image.items()}
             for image in plan]
 
 

@@ -6,6 +6,7 @@ dropped (the queue), and every packet arrives half a round trip after it was sen
 """
 
 import collections
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -116,15 +117,29 @@ class Link:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
+def enter(namespace):
+    """Moves this thread into a network namespace, by its file."""
+    if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000) != 0:  # CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextlib.contextmanager
+def within(name):
+    """Sockets made meanwhile belong to the namespace `name`."""
+    with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{name}", "rb") as there:
+        enter(there)
+        try:
+            yield
+        finally:
+            enter(home)
+
+
 # The process that carries ---------------------------------------------------------------------------------------
 
 def _tun(namespace):
     """A TUN device `far` in `namespace`. The device stays where it was made, wherever the process goes then."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    place = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    if libc.setns(place, 0x40000000) != 0:  # CLONE_NEWNET
-        raise OSError(ctypes.get_errno(), f"setns {namespace}")
-    os.close(place)
+    with open(f"/run/netns/{namespace}", "rb") as there:
+        enter(there)
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", b"far", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
     return device

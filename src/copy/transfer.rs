@@ -1,5 +1,6 @@
 //! One blob on its way: read once, checked while it flows, written to every pool that wants it.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -147,10 +148,17 @@ impl Transfer {
         if open.is_empty() {
             return Vec::new();
         }
-        self.events
-            .expect(self.descriptor.size.saturating_mul(open.len() as u64));
         let reader = Reader::default();
         let blob = reader.watch(self.read(source, &open));
+        // No upload goes on before there is something to send: a source that fails is no upload's end.
+        let mut blob = blob.peekable();
+        if let Some(Err(_)) = Pin::new(&mut blob).peek().await {
+            let failed = |open: Open| Some((open.arrival, reader.failure()?));
+            return open.into_iter().filter_map(failed).collect();
+        }
+        let blob = blob.boxed();
+        self.events
+            .expect(self.descriptor.size.saturating_mul(open.len() as u64));
         let results = if open.len() > 1 {
             self.write_all(open, blob, &reader).await
         } else {
