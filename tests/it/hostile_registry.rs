@@ -102,7 +102,13 @@ async fn sizes_and_digests_that_lie_are_found_out() -> Result {
     put(&text);
     let other = Fault::Answer {
         status: 200,
-        headers: vec![("Content-Type".to_owned(), MANIFEST.to_owned())],
+        headers: vec![
+            ("Content-Type".to_owned(), MANIFEST.to_owned()),
+            (
+                "Docker-Content-Digest".to_owned(),
+                digest_of(text.as_bytes()),
+            ),
+        ],
         body: text.replace('7', "8"),
     };
     source
