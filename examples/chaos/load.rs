@@ -24,7 +24,7 @@ const REFUSED: f64 = 1.0;
 
 #[derive(clap::Args)]
 pub(crate) struct Load {
-    /// Artifacts: images with an own layer and a shared one, and the chart that names them
+    /// Artifacts: images with an own layer and a shared one, and the charts that name them
     #[arg(long, default_value_t = 2000)]
     artifacts: usize,
     /// How many times ECR's default quotas are granted
@@ -40,6 +40,9 @@ pub(crate) struct Load {
     #[arg(last = true)]
     arguments: Vec<String>,
 }
+
+/// Images of one chart.
+const IMAGES: usize = 500;
 
 /// One of ECR's actions with its quota: which requests count against it.
 struct Quota {
@@ -68,6 +71,10 @@ fn quotas(scale: u32) -> [Quota; 3] {
     ]
 }
 
+fn chart_name(number: usize) -> String {
+    format!("load{number}")
+}
+
 impl Load {
     pub(crate) async fn run(&self, binary: &Path) -> anyhow::Result<ExitCode> {
         let granted = EcrBehaviour::default().with_quotas();
@@ -80,7 +87,8 @@ impl Load {
         };
         let aws = Aws::builder().ecr(granted).start().await?;
         let source = Registry::start().await?;
-        let charts = ChartRepository::start(vec![Chart::new("load", "1.0.0")]).await?;
+        let charts = (0..self.charts()).map(|number| Chart::new(&chart_name(number), "1.0.0"));
+        let charts = ChartRepository::start(charts.collect()).await?;
         let folder = tempfile::Builder::new().prefix("load-").tempdir()?;
         self.write_inputs(folder.path(), &source, &charts)?;
         println!(
@@ -105,6 +113,9 @@ impl Load {
             ("SEEDFARMER_MODULE_NAME", "replication-images"),
         ];
         let mut variables = aws.env();
+        let quotas = quotas(self.scale);
+        let quotas = quotas.map(|quota| format!("{}={}", quota.action, quota.per_second));
+        variables.push(("SEEDFARMER_PARAMETER_QUOTAS".to_owned(), quotas.join(",")));
         variables.extend(module.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let child = Child {
             binary,
@@ -117,7 +128,11 @@ impl Load {
         Ok(self.show(&ended, &aws, &source))
     }
 
-    /// A chart whose images have fixed names: they take no room in the result document.
+    fn charts(&self) -> usize {
+        self.artifacts.div_ceil(IMAGES)
+    }
+
+    /// Charts whose images have fixed names: they take no room in the result document.
     fn write_inputs(
         &self,
         folder: &Path,
@@ -127,11 +142,16 @@ impl Load {
         for name in ["home", "work", "out", "data"] {
             std::fs::create_dir_all(folder.join(name))?;
         }
-        let mut data = format!(
-            "charts:\n  load:\n    name: load\n    repository: {}\n    version: 1.0.0\n    images:\n",
-            charts.url()
-        );
-        for number in 0..self.artifacts.saturating_sub(1) {
+        let mut data = "charts:\n".to_owned();
+        for number in 0..self.artifacts.saturating_sub(self.charts()) {
+            if number % IMAGES == 0 {
+                let name = chart_name(number / IMAGES);
+                writeln!(
+                    data,
+                    "  {name}:\n    name: {name}\n    repository: {}\n    version: 1.0.0\n    images:",
+                    charts.url()
+                )?;
+            }
             let repository = format!("load/app{}", number % self.repositories);
             let image = Image::new()
                 .base(20_000, 1)
