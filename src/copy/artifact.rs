@@ -16,7 +16,7 @@ use crate::store::{self, Error, Stored, Target, Which};
 use super::graph::{Claim, Failure, Needs, Realm, Sent};
 use super::outcome::{CopyError, Done, Outcome, Side};
 use super::referrers::Attached;
-use super::resolve::{Node, Resolved, own_blobs};
+use super::resolve::{Node, Resolved, Tree, own_blobs};
 use super::{Engine, Opened, Run, target_name};
 
 /// One artifact on its way.
@@ -94,11 +94,12 @@ impl<'a> Way<'a> {
                 notes,
                 done: Done::AlreadyThere,
             }),
-            Resolved::Bring {
-                root,
-                attached,
-                mut notes,
-            } => {
+            Resolved::Bring(tree) => {
+                let Tree {
+                    root,
+                    attached,
+                    mut notes,
+                } = *tree;
                 self.note(&root, &attached).await?;
                 notes.extend(self.commit_all(&root, &attached).await?);
                 Ok(Arrived {

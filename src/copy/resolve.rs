@@ -38,12 +38,15 @@ pub(super) enum Resolved {
         platforms: Vec<String>,
         notes: Vec<String>,
     },
-    /// This, with what refers to it.
-    Bring {
-        root: Node,
-        attached: Attached,
-        notes: Vec<String>,
-    },
+    /// This.
+    Bring(Box<Tree>),
+}
+
+/// An artifact as far as it is to be brought, with what refers to it.
+pub(super) struct Tree {
+    pub(super) root: Node,
+    pub(super) attached: Attached,
+    pub(super) notes: Vec<String>,
 }
 
 impl Node {
@@ -183,11 +186,11 @@ impl Way<'_> {
         }
         notes.append(&mut attached.notes);
         notes.extend(left_behind(&root));
-        Ok(Resolved::Bring {
+        Ok(Resolved::Bring(Box::new(Tree {
             root,
             attached,
             notes,
-        })
+        })))
     }
 
     /// What the artifact's name names at the target now.
