@@ -7,6 +7,7 @@ mod flags;
 mod log;
 mod plan;
 mod table;
+mod verdict;
 mod verify;
 
 use std::collections::BTreeMap;

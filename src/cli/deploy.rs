@@ -21,7 +21,6 @@ use crate::verify;
 
 use super::Session;
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
-use super::log::chain;
 
 /// Copy all charts and images of an EKS version, and publish the result
 ///
@@ -243,21 +242,7 @@ pub(super) async fn copy_all(
     if totals.failed == 0 {
         return Ok(outcomes);
     }
-    for (copy, outcome) in copies.iter().zip(outcomes) {
-        if let Done::Failed(error) = outcome.done {
-            let hint = error
-                .remedy()
-                .map(|hint| format!("\n    hint: {hint}"))
-                .unwrap_or_default();
-            let used_by = if copy.used_by.is_empty() {
-                String::new()
-            } else {
-                format!(" (for {})", copy.used_by.join(", "))
-            };
-            let chain = chain(&anyhow::Error::new(error));
-            tracing::error!("{}{used_by}\n    {chain}{hint}", copy.target_text);
-        }
-    }
+    super::verdict::tell(copies, outcomes);
     bail!(
         "{} of {} artifacts failed, nothing was published",
         totals.failed,

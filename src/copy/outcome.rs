@@ -143,6 +143,19 @@ impl Outcome {
 }
 
 impl CopyError {
+    /// What other artifacts may have failed for too, in words: "source quay.io: 401 Unauthorized".
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Step { side, source, .. } => {
+                let common = source.common()?;
+                Some(format!("{side} {common}"))
+            }
+            Self::Stopped => Some(self.to_string()),
+            _ => None,
+        }
+    }
+
     /// What a user can do about it.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {

@@ -149,6 +149,29 @@ impl Error {
         self
     }
 
+    /// What is wrong with the whole host, not with one of its things, in words: "quay.io: 401
+    /// Unauthorized".
+    #[must_use]
+    pub fn common(&self) -> Option<String> {
+        let (_, place) = self.request.split_once("://")?;
+        let host = place.split('/').next()?;
+        match &*self.reason {
+            Reason::Status { .. } if self.is_pull_limit() => {
+                Some(format!("{host}: the limit of pulls is used up"))
+            }
+            Reason::Status { status, .. } => matches!(status.as_u16(), 401 | 403 | 429 | 500..=599)
+                .then(|| format!("{host}: {status}")),
+            Reason::Transport(error) if error.is_connect() => {
+                Some(format!("{host}: no connection"))
+            }
+            Reason::Transport(_) => Some(format!("{host}: connections break")),
+            Reason::Quiet(_) | Reason::Slow(_) => {
+                Some(format!("{host}: it does not answer in time"))
+            }
+            Reason::TooLarge(_) | Reason::Unbuilt(_) | Reason::Refused(_) => None,
+        }
+    }
+
     /// Whether no connection came about: nobody has to be asked again who cannot be reached.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -128,6 +128,18 @@ impl Error {
         }
     }
 
+    /// What is wrong with the whole home, not with this content of it, in words: "quay.io: 401
+    /// Unauthorized".
+    #[must_use]
+    pub fn common(&self) -> Option<String> {
+        match self {
+            Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => error.common(),
+            Self::Silent { host } => Some(format!("{host}: no connection")),
+            Self::Aws(error) => Some(error.to_string()),
+            _ => None,
+        }
+    }
+
     /// Whether the home could not be reached at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -93,6 +93,35 @@ async fn wrong_bytes_never_arrive_and_the_source_is_blamed() -> Result {
 }
 
 #[tokio::test]
+async fn many_failures_for_one_reason_are_told_as_one_and_the_odd_one_apart() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let mut names = Vec::new();
+    for number in 0..12 {
+        image().push(&source, &format!("team/app{number}"), "1")?;
+        names.push(format!("quay.io/team/app{number}:1"));
+    }
+    names.push("quay.io/other/gone:1".to_owned());
+    let limit = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your unauthenticated pull rate limit."}]}"#;
+    let limited = Fault::status(429).body(limit);
+    source.faults().add(Rule::new(limited).on("GET", "/team/"));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let run = Data::images(&names).deploy(&target);
+    let failed = run.endpoint("quay.io", &source.url()).run().await.ended(1);
+    let failed = failed.said(&[
+        "12 artifacts failed for one reason: source 127.0.0.1",
+        "the limit of pulls is used up",
+        "HelmRepoSecretName",
+        "and 4 more: see the report",
+        "source: there is no quay.io/other/gone:1",
+        "13 of 13 artifacts failed",
+    ]);
+    assert_eq!(failed.lines_with("the first of them"), 1);
+    // A limit of hours is not tried again.
+    assert_eq!(source.wire().count("GET", "/team/app3/manifests/"), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_one_home_has_damaged_comes_from_another_that_has_it_too() -> Result {
     let source = Registry::start().await?;
     let pushed = image().push(&source, "team/a", "1")?;

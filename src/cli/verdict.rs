@@ -1,0 +1,60 @@
+//! The last words on what failed: each artifact with its reason, and one reason for many where they have
+//! one in common. A hundred times "401" hides the one that is something else.
+
+use std::collections::BTreeMap;
+
+use crate::copy::{CopyError, Done, Outcome};
+use crate::plan::Copy;
+
+use super::log::chain;
+
+/// From so many artifacts on, a reason is told once.
+const MANY: usize = 3;
+
+/// So many of them are named; the report names all.
+const NAMED: usize = 8;
+
+/// Tells what failed.
+pub(super) fn tell(copies: &[Copy], outcomes: Vec<Outcome>) {
+    let mut reasons: BTreeMap<String, Vec<(&Copy, CopyError)>> = BTreeMap::new();
+    for (number, (copy, outcome)) in copies.iter().zip(outcomes).enumerate() {
+        if let Done::Failed(error) = outcome.done {
+            // What has no reason that others could share stands alone.
+            let reason = error.reason().unwrap_or_else(|| format!("\u{7f}{number}"));
+            reasons.entry(reason).or_default().push((copy, error));
+        }
+    }
+    // What is alone comes first: it is what a list of many would hide.
+    let (many, few): (Vec<_>, Vec<_>) = reasons
+        .into_iter()
+        .partition(|(_, failed)| failed.len() >= MANY);
+    for (copy, error) in few.into_iter().flat_map(|(_, failed)| failed) {
+        let hint = hint(&error);
+        let used_by = if copy.used_by.is_empty() {
+            String::new()
+        } else {
+            format!(" (for {})", copy.used_by.join(", "))
+        };
+        let chain = chain(&anyhow::Error::new(error));
+        tracing::error!("{}{used_by}\n    {chain}{hint}", copy.target_text);
+    }
+    for (reason, mut failed) in many {
+        let count = failed.len();
+        let names = failed.iter().take(NAMED);
+        let mut names: Vec<&str> = names.map(|(copy, _)| copy.target_text.as_str()).collect();
+        let more = format!("and {} more: see the report", count.saturating_sub(NAMED));
+        names.extend((count > NAMED).then_some(more.as_str()));
+        let names = names.join("\n    ");
+        let (_, first) = failed.swap_remove(0);
+        let hint = hint(&first);
+        let chain = chain(&anyhow::Error::new(first));
+        tracing::error!(
+            "{count} artifacts failed for one reason: {reason}\n    {names}\n    the first of them: {chain}{hint}"
+        );
+    }
+}
+
+fn hint(error: &CopyError) -> String {
+    let hint = error.remedy().map(|hint| format!("\n    hint: {hint}"));
+    hint.unwrap_or_default()
+}
