@@ -58,6 +58,9 @@ load: ## Many artifacts against ECR's quotas; ARTIFACTS=2000, SCALE=10 for ten t
 	$(CARGO) build --release --locked --bin replicator --example chaos
 	$(CARGO) run --release --locked --example chaos -- load --artifacts $(ARTIFACTS) --scale $(SCALE)
 
+bench: ## Against skopeo, crane, oras, regctl and regsync: docs/benchmarks.md; BENCH="--quick"
+	python3 bench/run.py $(BENCH)
+
 ci: lint test interop quickstart chaos ## What CI runs
 
 dist: ## Portable binaries into bin/, with their checksums; ARCH="x86_64 aarch64"

@@ -13,7 +13,7 @@ import subprocess
 import zlib
 from pathlib import Path
 
-VERSION = 3  # raise it when the contents change, so that the old ones are made anew
+VERSION = 4  # raise it when the contents change, so that the old ones are made anew
 MIB = 1 << 20
 CHUNK = 1 * MIB
 SMALLEST, LARGEST = 0.004, 85  # MB, before they are scaled to the corpus's size
@@ -159,7 +159,7 @@ def _plan(total: int, images: int):
     plan = []
     for number in range(images):
         # As in a cluster: most images are small programs on a common base, some bring a lot along. In MB.
-        sizes = [SMALLEST * (LARGEST / SMALLEST) ** chosen.random() ** 2 for _ in range(chosen.randint(2, 4))]
+        sizes = [SMALLEST * (LARGEST / SMALLEST) ** chosen.random() ** 3 for _ in range(chosen.randint(2, 4))]
         data = [(f"data {number}", chosen.uniform(0.01, 2))] if number % 4 == 0 else []  # same for both platforms
         plan.append({a: bases[number % 6, a] + data + [(f"layer {number} {a} {n}", s) for n, s in enumerate(sizes)]
                      for a in PLATFORMS})
@@ -210,8 +210,7 @@ def changed(cache: Path, total: int, count: int = 68) -> Corpus:
                 layers = image[architecture]
                 for key, size in layers[:-1]:
                     known[key] = writer.layer(f"1 {key}", size)  # the same bytes again, for what they unpack to
-                last, size = layers[-1]
-                return [*known.values(), writer.layer(f"2 {last}", min(size, 4 * MIB))]
+                return [*known.values(), writer.layer(f"2 {layers[-1][0]}", total // 512)]
             _image(writer, number, layers_of, " again")
         writer.finish()
     return _kept(cache, f"changed-{count}-{total // MIB}m", make)

@@ -1,9 +1,10 @@
 """The registries on both ends, CNCF distribution 2.8.2 of Debian, and what their access logs say."""
 
+import contextlib
 import http.client
-import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -40,31 +41,34 @@ def find_program(cache: Path) -> Path | None:
 
 
 class Registry:
-    """One server over `storage`, on `host`; `inside` is the command that starts it in a network namespace."""
+    """One server over `storage`, on `host`; `inside` is the command that starts it in a network
+    namespace, and `within` makes sockets there."""
 
-    def __init__(self, program, storage, work: Path, name, host="127.0.0.1", inside=()):
+    def __init__(self, program, storage, work: Path, name, host="127.0.0.1", inside=(), within=None):
         self.log = work / f"{name}.access"
         errors = work / f"{name}.log"
         settings = work / f"{name}.yml"
-        # As Debian ships it, except for the place, and for the log, which would cost more than the access log does.
+        with within() if within else contextlib.nullcontext(), socket.create_server((host, 0)) as free:
+            self.address = "%s:%d" % free.getsockname()
+        # As Debian ships it, except for the place, and for the log of requests as JSON, which costs more than they do;
+        # the access log stays.
         settings.write_text(
-            f"version: 0.1\nlog: {{level: info, formatter: json, accesslog: {{disabled: false}}}}\n"
+            f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: false}}}}\n"
             f"storage:\n  cache: {{blobdescriptor: inmemory}}\n  filesystem: {{rootdirectory: {storage}}}\n"
-            f"http: {{addr: \"{host}:0\", secret: bench}}\n")
+            f"http: {{addr: \"{self.address}\", secret: bench}}\n")
         with open(self.log, "wb") as out, open(errors, "wb") as err:
             self.process = subprocess.Popen([*inside, "timeout", str(LIFE), str(program), "serve", str(settings)],
                                             stdout=out, stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
         for _ in range(200):
-            found = re.search(r"listening on (\S+):(\d+)", errors.read_text())
-            if found:
+            try:
+                with within() if within else contextlib.nullcontext():
+                    socket.create_connection((host, int(self.address.split(":")[1])), 1).close()
                 break
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        if not found:
+            except OSError:
+                time.sleep(0.05)
+        else:
             self.end()
             raise RuntimeError(f"the registry does not start: {errors.read_text()}")
-        self.address = f"{host}:{found[2]}"
         self.seen = 0
 
     def end(self):

@@ -122,7 +122,7 @@ def goals(table, hash_rate, sizes):
         best, peer = _least(tools, "requests")
         ours = tools.get(OURS[0])
         if best is not None and ours:
-            say(f"{key[0]}, {key[1]}: requests", f"< {best:.0f} of {peer}", f"{ours['requests']:.0f}",
+            say(f"{key[0]}, {key[1]}: requests", f"< {best:.0f} of {peer}", f"{ours['requests']:.0f}" + (" (as many)" if ours["requests"] == best else ""),
                 not ours["failed"] and ours["requests"] < best)
     peaks = [(f["rss"], key, tool) for key, tools in table.items() for tool, f in tools.items() if tool in OURS]
     if peaks:

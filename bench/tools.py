@@ -36,9 +36,10 @@ class Job:
 
 
 class Tool:
-    def __init__(self, name, command, version, scenarios=None, links=None):
-        """`command`: from a job to the words that do it. `scenarios`, `links`: where it takes part; None is all."""
-        self.name, self.command, self.version = name, command, version
+    def __init__(self, name, command, version, scenarios=None, links=None, once=False):
+        """`command`: from a job to the words that do it. `scenarios`, `links`: where it takes part; None is all.
+        `once`: it is not repeated, because no goal asks for it."""
+        self.name, self.command, self.version, self.once = name, command, version, once
         self.scenarios, self.links = scenarios, links
 
     def takes_part(self, link, scenario):
@@ -128,11 +129,11 @@ def find(cache: Path, ours: str):
     version = _said(ours, "--version").split()[-1]
     # The peers leave signatures and other referrers behind unless told otherwise, so the first one does the same work.
     tools.append(Tool("ours", _ours(ours, "--no-referrers"), version))
-    tools.append(Tool("ours, with referrers", _ours(ours), version))
+    tools.append(Tool("ours, with referrers", _ours(ours), version, once=True))
     if shutil.which("skopeo"):
         version = _said("skopeo", "--version").split()[-1]
         # One after the other, as its manual shows it; that this is slow needs to be shown only once.
-        tools.append(Tool("skopeo", _skopeo(1), version, scenarios=("cold", "warm"), links=("plain",)))
+        tools.append(Tool("skopeo", _skopeo(1), version, scenarios=("cold", "warm"), links=("plain",), once=True))
         tools.append(Tool("skopeo -P4", _skopeo(PARALLEL), version))
     else:
         skipped["skopeo"] = "it is not installed"

@@ -2,14 +2,13 @@
 //! the target prefix. Pure: text in, values out.
 
 mod digest;
+mod grammar;
 mod location;
 mod prefix;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-
-use oci_client::Reference;
 
 pub use digest::{Digest, Hasher, is_hashing_cheap};
 pub use location::{Location, Which};
@@ -91,14 +90,8 @@ impl FromStr for ImageName {
             tag: tag.map(str::to_owned),
             digest,
         };
-        // The grammar itself is the distribution specification's, as `oci-client` knows it. Upper case
-        // is looked at apart: a chart may write it, and the target gets it in lower case.
-        let lower = ImageName {
-            repository: repository.to_lowercase(),
-            ..parsed.clone()
-        };
-        Reference::try_from(lower.to_string().as_str())
-            .map_err(|error| invalid(error.to_string()))?;
+        // Upper case is looked at apart: a chart may write it, and the target gets it in lower case.
+        grammar::check(registry, &repository.to_lowercase()).map_err(invalid)?;
         Ok(parsed)
     }
 }

@@ -63,7 +63,7 @@ impl Copy {
         let (settings, pairs) = Problems::both(settings, pairs)?;
         let copies = copies(&pairs)?;
         let session = Session::open(settings, stop)?;
-        super::deploy::copy_all(&session, screen, &copies, self.out.as_deref())
+        super::deploy::copy_all(&session, screen, &copies, false, self.out.as_deref())
             .await
             .map(drop)
     }

@@ -58,7 +58,7 @@ impl Deploy {
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
         let (session, plan) = ready.map_err(|error| give_up(&out, (&[], &[]), started, error))?;
-        let outcomes = copy_all(&session, screen, &plan.copies, Some(&out)).await?;
+        let outcomes = copy_all(&session, screen, &plan.copies, true, Some(&out)).await?;
 
         let late = async {
             stop.cancelled().await;
@@ -206,11 +206,13 @@ async fn look_again(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]
     }
 }
 
-/// Copies with progress and report; an error when one of the copies failed.
+/// Copies with progress and report; an error when one of the copies failed. Before something is
+/// published that names the copies, each name is looked at once more.
 pub(super) async fn copy_all(
     session: &Session,
     screen: &Screen,
     copies: &[Copy],
+    will_publish: bool,
     report_to: Option<&Path>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
@@ -222,7 +224,9 @@ pub(super) async fn copy_all(
     let mut outcomes = engine
         .run(copies, session.stop.clone().cancelled_owned())
         .await;
-    look_again(session, copies, &mut outcomes).await;
+    if will_publish {
+        look_again(session, copies, &mut outcomes).await;
+    }
     drop(heartbeat);
     progress.end();
 

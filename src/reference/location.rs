@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use oci_client::Reference;
 
-use super::{Digest, InvalidName, is_registry_host};
+use super::{Digest, ImageName, InvalidName, grammar, is_registry_host};
 
 /// Where an artifact is, or shall be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -119,8 +119,8 @@ impl FromStr for Location {
                 "a repository's name must be in lower case".to_owned(),
             ));
         }
-        let parsed = Reference::try_from(reference).map_err(|error| invalid(error.to_string()))?;
-        Ok(Self::Registry(parsed))
+        let name: ImageName = reference.parse()?;
+        Ok(Self::Registry(grammar::reference(&name)))
     }
 }
 

@@ -1,0 +1,192 @@
+//! The grammar of names, as the distribution project has it
+//! (<https://pkg.go.dev/github.com/distribution/reference>): host, port and path. `oci-client` knows it
+//! as a regular expression, and compiling that takes longer than a run with nothing to do; the tests hold
+//! the two against each other.
+
+use oci_client::Reference;
+
+use super::{DEFAULT_TAG, ImageName};
+
+/// The longest repository name, host excluded, in characters.
+const MAX_NAME: usize = 255;
+
+/// Docker Hub, by the name that references use.
+const DOCKER_HUB: &str = "docker.io";
+
+/// Docker Hub by its old name.
+const OLD_DOCKER_HUB: &str = "index.docker.io";
+
+/// Checks host and repository; the rule that is broken.
+pub(super) fn check(registry: Option<&str>, repository: &str) -> Result<(), String> {
+    if let Some(host) = registry
+        && !is_host(host)
+    {
+        return Err(format!("`{host}` is no host[:port]"));
+    }
+    if repository.len() > MAX_NAME {
+        return Err(format!(
+            "a repository's name has at most {MAX_NAME} letters"
+        ));
+    }
+    match repository.split('/').find(|part| !is_path_part(part)) {
+        None => Ok(()),
+        Some(part) => Err(format!(
+            "`{part}` is no part of a repository's name: letters a-z and digits, with `.`, `_`, `__` or `-` between them"
+        )),
+    }
+}
+
+/// The reference that clients read in a checked name.
+pub(super) fn reference(name: &ImageName) -> Reference {
+    let registry = match name.registry.as_deref() {
+        None | Some(OLD_DOCKER_HUB) => DOCKER_HUB,
+        Some(registry) => registry,
+    };
+    let is_official = registry == DOCKER_HUB && !name.repository.contains('/');
+    let repository = if is_official {
+        format!("library/{}", name.repository)
+    } else {
+        name.repository.clone()
+    };
+    let registry = registry.to_owned();
+    let digest = name.digest.as_ref().map(ToString::to_string);
+    match (&name.tag, digest) {
+        (Some(tag), Some(digest)) => {
+            Reference::with_tag_and_digest(registry, repository, tag.clone(), digest)
+        }
+        (None, Some(digest)) => Reference::with_digest(registry, repository, digest),
+        (tag, None) => {
+            let tag = tag.as_deref().unwrap_or(DEFAULT_TAG);
+            Reference::with_tag(registry, repository, tag.to_owned())
+        }
+    }
+}
+
+/// `host`, `host:port`, `[ipv6]` or `[ipv6]:port`.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, "")) => (Host::Address(address), None),
+        Some((address, rest)) => match rest.strip_prefix(':') {
+            Some(port) => (Host::Address(address), Some(port)),
+            None => return false,
+        },
+        None => match text.split_once(':') {
+            Some((name, port)) => (Host::Name(name), Some(port)),
+            None => (Host::Name(text), None),
+        },
+    };
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let is_name = match name {
+        Host::Address(address) => {
+            !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
+        }
+        Host::Name(name) => name.split('.').all(is_label),
+    };
+    is_name && port.is_none_or(is_port)
+}
+
+enum Host<'a> {
+    Name(&'a str),
+    Address(&'a str),
+}
+
+/// Letters and digits, hyphens between them.
+fn is_label(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    is_end(bytes.first())
+        && is_end(bytes.last())
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+fn is_path_part(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut bytes = text.bytes().peekable();
+    // Where a letter has to come: at the beginning, and after each separator.
+    while bytes.next_if(|byte| is_letter(*byte)).is_some() {
+        while bytes.next_if(|byte| is_letter(*byte)).is_some() {}
+        match bytes.next() {
+            None => return true,
+            Some(b'.') => {}
+            Some(b'_') => {
+                bytes.next_if_eq(&b'_');
+            }
+            Some(b'-') => while bytes.next_if_eq(&b'-').is_some() {},
+            Some(_) => return false,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `oci-client` says, but for the one thing that no registry takes: a capital in a repository.
+    fn theirs(text: &str) -> Option<Reference> {
+        Reference::try_from(text)
+            .ok()
+            .filter(|found| !found.repository().contains(char::is_uppercase))
+    }
+
+    fn ours(text: &str) -> Option<Reference> {
+        text.parse::<ImageName>()
+            .ok()
+            .filter(|name| !name.repository.contains(char::is_uppercase))
+            .map(|name| reference(&name))
+    }
+
+    #[test]
+    fn names_are_read_as_oci_client_reads_them() {
+        let long = "a".repeat(300);
+        for text in [
+            "busybox",
+            "busybox:1.36",
+            "team/app",
+            "index.docker.io/busybox",
+            "docker.io/team/app:1",
+            "localhost/app",
+            "localhost:5000/app:x",
+            "quay.io/a/b/c:1.2.3-x_y",
+            "a--b/c__d/e.f/g-h",
+            "a__b",
+            "a___b",
+            "a..b/c",
+            "-a/b",
+            "a-/b",
+            "_a",
+            "a_",
+            "a/b/",
+            "/a",
+            "a//b",
+            "a:b/c",
+            "a.b:/c",
+            "a.b:x/c",
+            "-x.io/c",
+            "x-.io/c",
+            "X.io/c",
+            "a.b/C",
+            "a.b/c:",
+            "a.b/c:-x",
+            "a b",
+            "",
+            ":",
+            "@",
+            &long,
+        ] {
+            assert_eq!(ours(text), theirs(text), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_name_it_is_read_as_oci_client_reads_it(
+            text in "(([a-zA-Z0-9.-]{1,6}(:[0-9x]{0,2})?|localhost)/)?[a-z0-9._/-]{0,12}(:[A-Za-z0-9._-]{0,4})?"
+        ) {
+            proptest::prop_assert_eq!(ours(&text), theirs(&text));
+        }
+    }
+}
