@@ -26,7 +26,7 @@ lint: ## Formatting, clippy, and (with cargo-deny) bans, licences and sources
 module-lint: ## What Seed-Farmer reads: deployspec, scripts, template and its permissions
 	bash tests/module/run.sh
 
-interop: ## Against docker-registry, skopeo, Helm and the Seed-Farmer CLI, which it installs if need be
+interop: ## Against other registries, clients, Helm, cosign and the Seed-Farmer CLI, which it installs
 	bash tests/interop/run.sh
 	bash tests/interop/seedfarmer/run.sh
 

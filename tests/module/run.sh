@@ -29,7 +29,7 @@ lacks() {
 }
 
 if has shellcheck shellcheck; then
-    shellcheck --external-sources scripts/*.sh tests/module/*.sh tests/interop/seedfarmer/*.sh
+    shellcheck --external-sources scripts/*.sh tests/module/*.sh tests/interop/*.sh tests/interop/seedfarmer/*.sh
 else
     lacks 'shellcheck is not here and cannot be installed, so scripts and commands are not checked'
 fi
