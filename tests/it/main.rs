@@ -8,6 +8,7 @@ mod content;
 mod corpus;
 mod data;
 mod publishing;
+mod resuming;
 mod run;
 mod stopping;
 

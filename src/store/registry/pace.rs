@@ -10,7 +10,7 @@ use crate::store::{BIG_PLACES, Error};
 const FIRST_SMALL: usize = 8;
 
 /// How many places for blobs there are at first; a big one takes several.
-const FIRST_BLOBS: usize = 16;
+const FIRST_BLOBS: usize = 32;
 
 /// The windows of one registry by action, and, for ECR, its quotas.
 #[derive(Debug)]
