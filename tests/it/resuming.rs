@@ -92,7 +92,7 @@ async fn a_target_that_stands_still_is_cut_and_tried_again() -> Result {
     let pushed = Image::new()
         .layer(LAYER, 1)
         .push(&source, "team/app", "1")?;
-    let stall = Rule::new(Fault::Stall(Duration::from_secs(60)));
+    let stall = Rule::new(Fault::Stall(Duration::from_mins(1)));
     let faults = target.faults();
     faults.add(stall.clone().on("PUT", "/blobs/uploads/").times(1));
     faults.add(stall.clone().on("POST", "/blobs/uploads/").times(1));
