@@ -125,11 +125,13 @@ fn is_path_part(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What `oci-client` says, but for the one thing that no registry takes: a capital in a repository.
+    /// What `oci-client` says, but for what nobody can reach or takes: a host such as `a_b.c`, which it
+    /// lets pass as a part of a path, and a capital in a repository.
     fn theirs(text: &str) -> Option<Reference> {
         Reference::try_from(text)
             .ok()
             .filter(|found| !found.repository().contains(char::is_uppercase))
+            .filter(|found| is_host(found.registry()))
     }
 
     fn ours(text: &str) -> Option<Reference> {
