@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::plan::{Copy, Source};
@@ -104,12 +105,9 @@ impl Engine {
     ) -> Vec<Outcome> {
         let homes: Vec<_> = copies.iter().map(|copy| self.open(copy)).collect();
         let run = Arc::new(Run::new(copies, &homes));
-        // Dropping these ends what is still in work.
-        let _schedules: Vec<_> = run
-            .realms
-            .values()
-            .map(|realm| self.schedule(realm))
-            .collect();
+        let over = CancellationToken::new();
+        let schedules = run.realms.values();
+        let schedules: Vec<_> = schedules.map(|realm| self.schedule(realm, &over)).collect();
         let mut tasks = JoinSet::new();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(copies.len());
         for (index, (copy, homes)) in copies.iter().zip(homes).enumerate() {
@@ -152,17 +150,24 @@ impl Engine {
             }
         }
         tasks.shutdown().await;
+        over.cancel();
+        for schedule in schedules {
+            if let Err(error) = schedule.await {
+                tracing::error!("the schedule broke off (please report this): {error}");
+            }
+        }
         outcomes
             .into_iter()
             .map(|outcome| outcome.unwrap_or_else(|| Outcome::failed(CopyError::Stopped)))
             .collect()
     }
 
-    fn schedule(&self, realm: &Arc<Realm>) -> AbortOnDropHandle<()> {
+    fn schedule(&self, realm: &Arc<Realm>, over: &CancellationToken) -> AbortOnDropHandle<()> {
         let schedule = schedule::run(
             Arc::clone(realm),
             self.rules.clone(),
             Arc::clone(&self.events),
+            over.clone(),
         );
         AbortOnDropHandle::new(tokio::spawn(schedule))
     }

@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::Window;
 use crate::reference::Digest;
@@ -90,13 +91,31 @@ impl Queue {
     }
 }
 
-/// Moves the blobs of a realm until it is dropped.
-pub(super) async fn run(realm: Arc<Realm>, rules: Rules, events: Arc<dyn Events>) {
+/// Moves the blobs of a realm until it is stopped; what is in transfer then is given up before this
+/// returns, and leaves nothing behind.
+pub(super) async fn run(
+    realm: Arc<Realm>,
+    rules: Rules,
+    events: Arc<dyn Events>,
+    stop: CancellationToken,
+) {
     let mut tasks = JoinSet::new();
+    let moving = move_all(&realm, &rules, &events, &mut tasks);
+    stop.run_until_cancelled(moving).await;
+    tasks.shutdown().await;
+}
+
+/// Moves blobs as they are wanted, without end.
+async fn move_all(
+    realm: &Arc<Realm>,
+    rules: &Rules,
+    events: &Arc<dyn Events>,
+    tasks: &mut JoinSet<()>,
+) {
     loop {
         while tasks.try_join_next().is_some() {}
         for follow in realm.take_follows() {
-            tasks.spawn(mount(Arc::clone(&realm), follow));
+            tasks.spawn(mount(Arc::clone(realm), follow));
         }
         if realm.mounts() == Mounting::Never {
             // One of those who are not noted yet may want what would be read now.
@@ -119,9 +138,9 @@ pub(super) async fn run(realm: Arc<Realm>, rules: Rules, events: Arc<dyn Events>
         let transfer = Transfer {
             sinks: realm.take_waiting(digest, waiting),
             descriptor: arrival.descriptor.clone(),
-            sources: Sources::All(Arc::clone(&realm)),
+            sources: Sources::All(Arc::clone(realm)),
             rules: rules.clone(),
-            events: Arc::clone(&events),
+            events: Arc::clone(events),
         };
         tasks.spawn(async move {
             let _writing = place;

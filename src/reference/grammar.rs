@@ -62,32 +62,14 @@ pub(super) fn reference(name: &ImageName) -> Reference {
     }
 }
 
-/// `host`, `host:port`, `[ipv6]` or `[ipv6]:port`.
+/// `host` or `host:port`; an address of IP version 6 stands in no reference.
 fn is_host(text: &str) -> bool {
-    let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, "")) => (Host::Address(address), None),
-        Some((address, rest)) => match rest.strip_prefix(':') {
-            Some(port) => (Host::Address(address), Some(port)),
-            None => return false,
-        },
-        None => match text.split_once(':') {
-            Some((name, port)) => (Host::Name(name), Some(port)),
-            None => (Host::Name(text), None),
-        },
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
     };
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    let is_name = match name {
-        Host::Address(address) => {
-            !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
-        }
-        Host::Name(name) => name.split('.').all(is_label),
-    };
-    is_name && port.is_none_or(is_port)
-}
-
-enum Host<'a> {
-    Name(&'a str),
-    Address(&'a str),
+    name.split('.').all(is_label) && port.is_none_or(is_port)
 }
 
 /// Letters and digits, hyphens between them.

@@ -170,6 +170,6 @@ async fn a_name_that_ecr_cannot_hold_is_refused_before_anything_is_asked() {
     let refused = run.run().await.ended(2).left_nothing();
     refused.said(&[
         "additional_images.image0",
-        "not be more than 255 characters",
+        "must not be more than 255 characters",
     ]);
 }

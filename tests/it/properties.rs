@@ -15,7 +15,9 @@ use super::fuzzing::{build, invariants};
 /// A name by the grammar of the distribution specification.
 fn name() -> impl Strategy<Value = String> {
     let host = "([a-z0-9]{1,8}(\\.[a-z0-9]{1,8}){1,2}(:[0-9]{1,5})?|localhost)/";
-    let path = "[a-z0-9]{1,6}((\\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}(/[a-z0-9]{1,6}){0,3}";
+    // A first part with a dot would be a host.
+    let path =
+        "[a-z0-9]{1,6}((_|__|-{1,3})[a-z0-9]{1,4}){0,2}(/[a-z0-9]{1,6}(\\.[a-z0-9]{1,4})?){0,3}";
     let tag = ":[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}";
     let digest = "@sha256:[0-9a-f]{64}";
     let whole = format!("({host})?{path}({tag})?({digest})?");
