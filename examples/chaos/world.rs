@@ -301,6 +301,8 @@ impl World {
             _ => {}
         }
         let mut variables = self.aws().map(Aws::env).unwrap_or_default();
+        // A host that throttles for ever is to be given up within the time of a run.
+        variables.push(("SEEDFARMER_PARAMETER_PATIENCE".to_owned(), "8".to_owned()));
         if self.drawn.shape == Shape::DeployEcr {
             let module = [
                 ("SEEDFARMER_PROJECT_NAME", "idf"),

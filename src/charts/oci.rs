@@ -57,6 +57,14 @@ pub(super) async fn fetch(
         |error: crate::reference::InvalidName| Problem::input(place(spec), error.to_string()),
     )?;
     let tags = stores.tags(&location).await.unwrap_or_default();
+    let asked = spec.version.replace('+', "_");
+    if tags.contains(&asked) {
+        let what = format!(
+            "the registry {} lists this version and said that it does not have it",
+            spec.repository_text
+        );
+        return Err(Problem::outside(place(spec), &anyhow::anyhow!(what)).remedy("run again later"));
+    }
     let closest = super::index::closest(&spec.version, tags.iter().map(String::as_str));
     let what = format!(
         "the registry {} does not have this version",

@@ -25,7 +25,7 @@ pub(super) fn check(registry: Option<&str>, repository: &str) -> Result<(), Stri
     }
     if repository.len() > MAX_NAME {
         return Err(format!(
-            "a repository's name has at most {MAX_NAME} letters"
+            "a repository's name must not be more than {MAX_NAME} characters long"
         ));
     }
     match repository.split('/').find(|part| !is_path_part(part)) {
