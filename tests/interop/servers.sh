@@ -111,10 +111,10 @@ start_lab() {
 account=123456789012 region=us-east-1
 ecr_host=$account.dkr.ecr.$region.amazonaws.com
 
-# moto, with what seedfarmer/aws.py mends in it.
+# moto, with what seedfarmer/aws.py mends in it; of images it knows what the registry at `ecr.address` has.
 start_aws() {
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=$region
-    background moto "$venv/bin/python" tests/interop/seedfarmer/aws.py
+    background moto "$venv/bin/python" tests/interop/seedfarmer/aws.py "$work/ecr.address"
     AWS_ENDPOINT_URL=$(first_line "$work/moto.out")
     export AWS_ENDPOINT_URL
 }
@@ -130,6 +130,7 @@ print(base64.b64decode(token).decode().partition(":")[2])')
     # shellcheck disable=SC2016 # Perl's
     perl -e 'print "AWS:", crypt($ARGV[0], q($2y$05$) . "a" x 22), "\n"' "$password" >"$work/htpasswd"
     serve_distribution ecr "$registry_program" "{htpasswd: {realm: ecr, path: $work/htpasswd}}"
+    echo "$address" >"$work/ecr.address"
     mkdir -p "$DOCKER_CONFIG"
     jq -n --arg host "$address" --arg auth "$(printf 'AWS:%s' "$password" | base64 -w0)" \
         '{auths: {($host): {auth: $auth}}}' >"$DOCKER_CONFIG/config.json"

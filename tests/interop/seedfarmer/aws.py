@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""moto's server on a free port, which it prints, without what stands in Seed-Farmer's way in moto 5.2.5."""
+"""moto's server on a free port, which it prints, without what stands in Seed-Farmer's way in moto 5.2.5.
+
+The argument is a file with the address of the registry behind ECR's host name (behind.py)."""
+
+import sys
 
 from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend
@@ -11,6 +15,8 @@ from moto.kms.models import KmsBackend
 from moto.s3.models import FakeBucket
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+from behind import ask_behind
 
 
 def execute_change_set(self, change_set_name, stack_name=None):
@@ -92,6 +98,7 @@ parsing.clean_json = clean_json_of_nothing
 OutputMap.exports = property(exports)
 CloudFormationBackend.execute_change_set = execute_change_set
 KmsBackend.create_key = create_key_with_tags
+ask_behind(sys.argv[1])
 server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
 print(f"http://127.0.0.1:{server.server_port}", flush=True)
 server.serve_forever()

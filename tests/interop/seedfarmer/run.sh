@@ -53,7 +53,10 @@ start_registry() {
     children+=("$!")
     for _ in {1..100}; do
         registry=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/registry.log")
-        [ "$registry" = 127.0.0.1: ] || return 0
+        if [ "$registry" != 127.0.0.1: ]; then
+            echo "$registry" >"$work/registry.address"
+            return
+        fi
         sleep 0.1
     done
     return 1
@@ -70,7 +73,7 @@ start_source() {
 
 start_aws() {
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=$region
-    timeout 1500 "$venv/bin/python" "$here/aws.py" >"$work/moto.address" 2>"$work/moto.log" &
+    timeout 1500 "$venv/bin/python" "$here/aws.py" "$work/registry.address" >"$work/moto.address" 2>"$work/moto.log" &
     children+=("$!")
     AWS_ENDPOINT_URL=$(first_line "$work/moto.address")
     export AWS_ENDPOINT_URL
