@@ -60,7 +60,7 @@ fn push_images(registry: &Registry) -> std::io::Result<String> {
     let images = [
         ("extra/artifact:1", artifact.layer_as("text/plain", 5, 4)),
         ("extra/nested/deep/name:1_0-a.b", two().docker().nested().layer(100, 10)),
-        ("extra/single:1", one().layer(0, 0).layer(100, 11)),
+        ("extra/single:1", one().layer(1, 33).layer(100, 11)),
         ("extra/without-layers:1", one()),
         ("spare/moved:1.0", two().platform("windows/amd64").layer(1_000, 12)),
         ("team/aliased:2.7", two().platform("linux/arm/v7").layer(3_000_000, 13)),
