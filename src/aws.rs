@@ -1,5 +1,6 @@
 //! The door to AWS. Types of the SDK stop here.
 
+mod codebuild;
 mod ecr;
 mod error;
 mod s3;
@@ -15,6 +16,7 @@ use tokio::sync::OnceCell;
 use crate::reference::EcrHost;
 use crate::settings;
 
+pub use codebuild::{Build, CodeBuild, Machine, Phase};
 pub use ecr::{Ecr, Repository, Token, is_owned};
 pub use error::Error;
 pub use s3::Bucket;
@@ -163,6 +165,11 @@ impl Aws {
             region: region.to_owned(),
             suffix,
         })
+    }
+
+    /// The builds of a region.
+    pub async fn codebuild(&self, region: &str) -> CodeBuild {
+        CodeBuild::new(&self.config(region).await)
     }
 
     /// The bucket of a name in a region.

@@ -9,8 +9,9 @@ mod plan;
 mod table;
 mod verdict;
 mod verify;
+mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,7 @@ enum Command {
     Verify(verify::Verify),
     Destroy(destroy::Destroy),
     DeleteRepos(destroy::DeleteRepos),
+    Work(work::Work),
 }
 
 /// How the program speaks.
@@ -131,6 +133,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Verify(args) => args.run(environment, &stop).await,
             Command::Destroy(args) => args.run(environment).await,
             Command::DeleteRepos(args) => args.run(environment).await,
+            Command::Work(args) => Box::pin(args.run(environment, &stop)).await,
         }
     };
     let stopped = async {
@@ -209,6 +212,15 @@ impl Session {
         inventory: &Inventory,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
+        Self::for_hosts(settings, &inventory.source_hosts(), stop).await
+    }
+
+    /// The same where only the hosts are known.
+    async fn for_hosts(
+        settings: Settings,
+        hosts: &BTreeSet<String>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
         let Some(name) = settings.secret.clone() else {
             return Self::open(settings, stop);
         };
@@ -220,7 +232,7 @@ impl Session {
             .await
             .map_err(anyhow::Error::new)
             .context(place.clone())?;
-        let secret = source_secret::read(&text, name.key.as_deref(), &inventory.source_hosts());
+        let secret = source_secret::read(&text, name.key.as_deref(), hosts);
         let secret = secret.map_err(|what| Problems::from(Problem::input(place, what)))?;
         let hosts: Vec<&str> = secret.keys().map(String::as_str).collect();
         if hosts.is_empty() {

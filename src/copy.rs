@@ -13,6 +13,7 @@ mod referrers;
 mod repair;
 mod resolve;
 mod schedule;
+mod survey;
 mod transfer;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ use crate::settings::{Platform, Referrers, Settings};
 use crate::store::{self, ChartSource, Stores, Target, which};
 
 pub use outcome::{CopyError, Done, Outcome, Side};
+pub use survey::{Need, Surveyed};
 
 use artifact::Way;
 use graph::Realm;
@@ -103,6 +105,17 @@ impl Engine {
         copies: &[Copy],
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
+        let nothing = copies.iter().map(|_| None).collect();
+        self.run_surveyed(copies, nothing, stop).await
+    }
+
+    /// The same where a survey has found out already what some of the artifacts need.
+    pub async fn run_surveyed(
+        self: &Arc<Self>,
+        copies: &[Copy],
+        surveyed: Vec<Option<Surveyed>>,
+        stop: impl Future<Output = ()>,
+    ) -> Vec<Outcome> {
         let homes: Vec<_> = copies.iter().map(|copy| self.open(copy)).collect();
         let run = Arc::new(Run::new(copies, &homes));
         let over = CancellationToken::new();
@@ -110,7 +123,8 @@ impl Engine {
         let schedules: Vec<_> = schedules.map(|realm| self.schedule(realm, &over)).collect();
         let mut tasks = JoinSet::new();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(copies.len());
-        for (index, (copy, homes)) in copies.iter().zip(homes).enumerate() {
+        let each = copies.iter().zip(homes).zip(surveyed).enumerate();
+        for (index, ((copy, homes), surveyed)) in each {
             let (source, target) = match homes {
                 Ok(homes) => homes,
                 Err(error) => {
@@ -129,7 +143,8 @@ impl Engine {
             };
             let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
             tasks.spawn(async move {
-                let outcome = Way::new(&engine, &run, &copy, opened).outcome().await;
+                let way = Way::new(&engine, &run, &copy, opened);
+                let outcome = way.outcome(surveyed).await;
                 engine.events.finished(&copy, &outcome);
                 (index, outcome)
             });

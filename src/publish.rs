@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use crate::aws::{Aws, Bucket};
 use crate::copy::{Done, Outcome};
+use crate::fleet::Place;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::reference::{Digest, EcrHost};
@@ -28,6 +29,9 @@ pub const REPORT_FILE: &str = "replication_report.json";
 
 /// The longest name of a bucket (S3's rules for general purpose buckets).
 const MAX_BUCKET: usize = 63;
+
+/// How the key of a result document ends.
+const OBJECT_END: &str = "-metadata.json";
 
 /// Where the result document goes, besides the local folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,7 @@ impl Publication {
         Problems::check(problems)?;
         Ok(Self {
             project,
-            object: format!("{deployment}-{name}-metadata.json"),
+            object: format!("{deployment}-{name}{OBJECT_END}"),
         })
     }
 
@@ -87,6 +91,17 @@ impl Publication {
             aws.bucket(&name, &host.region, &host.account).await,
             &self.object,
         )
+    }
+
+    /// Where the builds of a run meet: below keys that are this module's alone.
+    #[must_use]
+    pub fn runs(&self, host: &EcrHost) -> Place {
+        let module = self.object.trim_end_matches(OBJECT_END);
+        Place {
+            host: host.clone(),
+            bucket: bucket_name(&self.project, &host.region, &host.account),
+            prefix: format!("{module}-runs/"),
+        }
     }
 
     /// Uploads the result document and writes the module's metadata into the working directory, where

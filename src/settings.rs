@@ -2,6 +2,7 @@
 //! variable. Touches no network.
 
 mod environment;
+mod fan_out;
 mod flags;
 mod network;
 mod platform;
@@ -12,9 +13,12 @@ use std::path::PathBuf;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
-pub use environment::{Environment, Parameters};
+pub use environment::{Environment, Handed, Parameters};
 pub use flags::Flags;
-pub use network::{Action, DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Hash, Network, Quotas};
+pub use fan_out::{FanOut, MOST_BUILDS};
+pub use network::{
+    Action, DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Hash, Network, Quotas, Share,
+};
 pub use platform::Platform;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
@@ -49,6 +53,10 @@ pub struct Settings {
     pub aws: Aws,
     /// What of that which refers to an image (signatures, attestations) goes along.
     pub referrers: Referrers,
+    /// Over how many builds the work may be spread.
+    pub fan_out: FanOut,
+    /// The build of CodeBuild that this run is, `<project>:<uuid>`.
+    pub build: Option<String>,
     /// How repositories are to be.
     pub repositories: Repositories,
     /// What becomes of repositories when the module is destroyed.
@@ -246,6 +254,11 @@ impl Settings {
             .map_or(Some(Vec::new()), |given| {
                 given.parse_with(problems, Platform::parse_list)
             });
+        let fan_out = parameters
+            .pick("--fan-out", flags.fan_out.as_deref(), "fan_out")
+            .map_or(Some(FanOut::default()), |given| {
+                given.parse_with(problems, FanOut::parse)
+            });
         let network = Network::new(flags, parameters, problems);
         Some(Self {
             target: target?,
@@ -260,6 +273,8 @@ impl Settings {
                 custom_s3_endpoint: environment.custom_s3_endpoint,
             },
             referrers: referrers?,
+            fan_out: fan_out?,
+            build: environment.build.clone(),
             repositories: wishes,
             retention: retention?,
             secret,

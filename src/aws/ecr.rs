@@ -37,6 +37,8 @@ pub struct Ecr {
     ensured: std::sync::Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     /// What this run created.
     created: std::sync::Mutex<HashSet<String>>,
+    /// What other builds of this run may have created.
+    created_elsewhere: std::sync::Mutex<HashSet<String>>,
     /// Those of them that everybody knows.
     seen: std::sync::Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     /// Whether repositories give each other blobs.
@@ -63,6 +65,7 @@ impl Ecr {
             existing: OnceCell::new(),
             ensured: std::sync::Mutex::default(),
             created: std::sync::Mutex::default(),
+            created_elsewhere: std::sync::Mutex::default(),
             seen: std::sync::Mutex::default(),
             mounts: OnceCell::new(),
         }

@@ -1,5 +1,7 @@
 //! The bucket for the result document.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
@@ -261,6 +263,83 @@ impl Bucket {
         let text = String::from_utf8(bytes.to_vec());
         text.map(Some)
             .map_err(|_| Error::answer(ACTION, &resource, "the object is not text"))
+    }
+
+    /// Writes an object unless there is one of that name; says whether it did. Of several who try at once,
+    /// one does (S3's conditional writes).
+    ///
+    /// # Errors
+    /// When S3 does not take it.
+    pub async fn put_new(&self, key: &str, text: &str) -> Result<bool, Error> {
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .expected_bucket_owner(&self.account)
+            .content_type("application/json")
+            .if_none_match("*")
+            .body(ByteStream::from(text.as_bytes().to_vec()));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match Error::new("s3:PutObject", &format!("{}/{key}", self.name), &error) {
+                error if error.code() == Some("PreconditionFailed") => Ok(false),
+                // Somebody else is writing it in this moment.
+                error if error.code() == Some("ConditionalRequestConflict") => Ok(false),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Writes an object of some megabytes.
+    ///
+    /// # Errors
+    /// When S3 does not take it.
+    pub async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .expected_bucket_owner(&self.account)
+            .body(ByteStream::from(bytes));
+        let resource = format!("{}/{key}", self.name);
+        let answer = request.send().await;
+        answer
+            .map(drop)
+            .map_err(|error| Error::new("s3:PutObject", &resource, &error))
+    }
+
+    /// The keys that begin with a prefix, each with the time of its last change; none where there is no
+    /// bucket.
+    ///
+    /// # Errors
+    /// When S3 does not list them.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<(String, SystemTime)>, Error> {
+        const ACTION: &str = "s3:ListBucket";
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(prefix)
+            .expected_bucket_owner(&self.account);
+        let mut pages = request.into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => match Error::new(ACTION, &self.name, &error) {
+                    error if error.code() == Some("NoSuchBucket") => return Ok(keys),
+                    error => return Err(error),
+                },
+            };
+            keys.extend(page.contents().iter().filter_map(|object| {
+                let changed = object.last_modified().copied();
+                let changed = changed.and_then(|time| SystemTime::try_from(time).ok());
+                Some((object.key()?.to_owned(), changed.unwrap_or(SystemTime::UNIX_EPOCH)))
+            }));
+        }
+        Ok(keys)
     }
 
     /// Deletes an object; one that is gone already is fine.

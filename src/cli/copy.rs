@@ -13,6 +13,7 @@ use crate::reference::Location;
 use crate::settings::{Environment, Settings};
 
 use super::Session;
+use super::deploy::{How, copy_all};
 use super::flags::NetworkFlags;
 
 /// Copy one reference, or the pairs of an `updated_images.json`
@@ -63,9 +64,11 @@ impl Copy {
         let (settings, pairs) = Problems::both(settings, pairs)?;
         let copies = copies(&pairs)?;
         let session = Session::open(settings, stop)?;
-        super::deploy::copy_all(&session, screen, &copies, false, self.out.as_deref())
-            .await
-            .map(drop)
+        let how = How {
+            report_to: self.out.as_deref(),
+            ..How::default()
+        };
+        copy_all(&session, screen, &copies, &how).await.map(drop)
     }
 
     fn pairs(&self) -> Result<Vec<Pair>, Problem> {

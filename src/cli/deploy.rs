@@ -1,7 +1,7 @@
 //! `replicator deploy`
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::Ecr;
 use crate::charts;
 use crate::copy::{CopyError, Done, Engine, Outcome, Side};
+use crate::fleet::Fleet;
 use crate::inventory::Inventory;
 use crate::plan::{Copy, Plan};
 use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, Publication, Report};
 use crate::reference::{Digest, Location, Prefix};
-use crate::settings::{Environment, Settings, Target};
+use crate::settings::{Environment, FanOut, Flags, Settings, Target};
 use crate::verify;
 
 use super::Session;
@@ -47,10 +48,8 @@ impl Deploy {
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
-        let (settings, inventory) = super::read(
-            &self.repositories.onto(self.data.flags(&self.network)),
-            environment,
-        )?;
+        let flags = self.repositories.onto(self.data.flags(&self.network));
+        let (settings, inventory) = super::read(&flags, environment)?;
         let publication = publication(&settings)?;
         let out = settings.out.clone();
         let ready = tokio::select! {
@@ -58,7 +57,15 @@ impl Deploy {
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
         let (session, plan) = ready.map_err(|error| give_up(&out, (&[], &[]), started, error))?;
-        let outcomes = copy_all(&session, screen, &plan.copies, true, Some(&out)).await?;
+        let fleet = publication
+            .as_ref()
+            .and_then(|publication| fleet(&session, &plan, publication, &inventory, (flags, environment)));
+        let how = How {
+            fleet: fleet.as_ref(),
+            will_publish: true,
+            report_to: Some(&out),
+        };
+        let outcomes = copy_all(&session, screen, &plan.copies, &how).await?;
 
         let late = async {
             stop.cancelled().await;
@@ -69,6 +76,11 @@ impl Deploy {
             () = late => Err(anyhow!("stopped while the result was published")),
         };
         published.map_err(|error| give_up(&out, (&plan.copies, &outcomes), started, error))?;
+        if let Some(fleet) = fleet
+            && let Err(error) = fleet.clear().await
+        {
+            tracing::warn!("what the builds told each other stays in the bucket: {error:#}");
+        }
         tracing::info!(
             "done in {}: {}",
             progress::duration(started.elapsed()),
@@ -80,6 +92,45 @@ impl Deploy {
 
 /// How long a publication may still take once the run was asked to stop: less than the whole command may.
 const LATE: Duration = Duration::from_secs(2);
+
+/// What further builds need, in a build of CodeBuild and where that is wanted.
+fn fleet(
+    session: &Session,
+    plan: &Plan,
+    publication: &Publication,
+    inventory: &Inventory,
+    (flags, environment): (Flags, &Environment),
+) -> Option<Fleet> {
+    let settings = &session.settings;
+    let Prefix::Ecr { host, .. } = &plan.prefix else {
+        return None;
+    };
+    if settings.fan_out == FanOut::Off {
+        return None;
+    }
+    if settings.build.is_none() {
+        if let FanOut::Builds(_) = settings.fan_out {
+            tracing::warn!("this is no build of CodeBuild: there can be no further ones");
+        }
+        return None;
+    }
+    // What the secret holds, other builds can read too.
+    let (stores, secret) = (Arc::clone(&session.stores), session.secret.clone());
+    let own_hosts = move |host: &str| {
+        stores.http().credentials().knows(host) && !secret.contains_key(host)
+    };
+    Some(Fleet {
+        place: publication.runs(host),
+        flags,
+        environment: environment.clone(),
+        hosts: inventory.source_hosts(),
+        own_hosts: Box::new(own_hosts),
+        aws: Arc::clone(&session.aws),
+        stores: Arc::clone(&session.stores),
+        settings: settings.clone(),
+        laid_out: OnceLock::new(),
+    })
+}
 
 /// All that comes before the first copy: credentials, charts, plan, repositories' settings.
 async fn ready(
@@ -206,32 +257,45 @@ async fn look_again(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]
     }
 }
 
+/// How a copying is done.
+#[derive(Default)]
+pub(super) struct How<'a> {
+    /// With the help of other builds, where that is worth it.
+    pub(super) fleet: Option<&'a Fleet>,
+    /// Something that names the copies will be published.
+    pub(super) will_publish: bool,
+    /// Where the report goes.
+    pub(super) report_to: Option<&'a Path>,
+}
+
 /// Copies with progress and report; an error when one of the copies failed. Before something is
 /// published that names the copies, each name is looked at once more.
 pub(super) async fn copy_all(
     session: &Session,
     screen: &Screen,
     copies: &[Copy],
-    will_publish: bool,
-    report_to: Option<&Path>,
+    how: &How<'_>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
     let progress = Progress::start(screen, copies.len());
     let heartbeat =
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
     let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
-    let engine = Engine::new(Arc::clone(&session.stores), settings, events);
-    let mut outcomes = engine
-        .run(copies, session.stop.clone().cancelled_owned())
-        .await;
-    if will_publish {
+    let mut outcomes = match how.fleet {
+        Some(fleet) => fleet.run(copies, &events, &session.stop).await,
+        None => {
+            let engine = Engine::new(Arc::clone(&session.stores), settings, events);
+            engine.run(copies, session.stop.clone().cancelled_owned()).await
+        }
+    };
+    if how.will_publish {
         look_again(session, copies, &mut outcomes).await;
     }
     drop(heartbeat);
     progress.end();
 
     let report = Report::new(copies, &outcomes, started.elapsed());
-    if let Some(out) = report_to {
+    if let Some(out) = how.report_to {
         publish::write_report(&report, out)?;
     }
     let totals = report.totals;

@@ -70,6 +70,10 @@ pub(super) struct DataFlags {
     /// other registry, or oci:DIR [default: <account>.dkr.ecr.<region>.<suffix>/<project>-]
     #[arg(long, value_name = "PREFIX")]
     registry_prefix: Option<String>,
+    /// Over how many builds of CodeBuild the work is spread: auto, off, or a number, this one included.
+    /// Outside CodeBuild it stays here [parameter: `FanOut`] [default: auto]
+    #[arg(long, value_name = "N", help_heading = "Copying")]
+    fan_out: Option<String>,
     /// Where result files are written [default: .]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -140,6 +144,7 @@ impl DataFlags {
             eks_version: self.eks_version.clone(),
             data_dir: self.data_dir.clone(),
             registry_prefix: self.registry_prefix.clone(),
+            fan_out: self.fan_out.clone(),
             out: self.out.clone(),
             project: self.project.clone(),
             deployment: self.deployment.clone(),

@@ -1,6 +1,6 @@
 //! One artifact's way: from its name at the source to its name at the target.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
-use crate::oci::{Descriptor, Manifest};
+use crate::oci::Manifest;
 use crate::plan::Copy;
 use crate::reference::Digest;
 use crate::store::{self, Error, Stored, Target, Which};
@@ -16,7 +16,8 @@ use crate::store::{self, Error, Stored, Target, Which};
 use super::graph::{Claim, Failure, Needs, Realm, Sent};
 use super::outcome::{CopyError, Done, Outcome, Side};
 use super::referrers::Attached;
-use super::resolve::{Node, Resolved, Tree, own_blobs};
+use super::resolve::{Node, Resolved, Tree, all_blobs, own_blobs};
+use super::survey::Surveyed;
 use super::{Engine, Opened, Run, target_name};
 
 /// One artifact on its way.
@@ -57,10 +58,10 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Goes the whole way.
-    pub(super) async fn outcome(&self) -> Outcome {
+    /// Goes the whole way; what a survey has found out is not asked again.
+    pub(super) async fn outcome(&self, surveyed: Option<Surveyed>) -> Outcome {
         let started = Instant::now();
-        let result = self.go().await;
+        let result = self.go(surveyed.and_then(Surveyed::into_resolved)).await;
         self.noted();
         let arrived = match result {
             Ok(arrived) => Outcome {
@@ -82,8 +83,12 @@ impl<'a> Way<'a> {
         }
     }
 
-    async fn go(&self) -> Result<Arrived, CopyError> {
-        match self.resolve().await? {
+    async fn go(&self, resolved: Option<Resolved>) -> Result<Arrived, CopyError> {
+        let resolved = match resolved {
+            Some(resolved) => resolved,
+            None => self.resolve().await?,
+        };
+        match resolved {
             Resolved::There {
                 digest,
                 platforms,
@@ -117,10 +122,7 @@ impl<'a> Way<'a> {
         let target = &self.target;
         let prepared = target.prepare().await;
         prepared.map_err(self.target_error("create the repository"))?;
-        let mut seen = HashSet::new();
-        let nodes = std::iter::once(root).chain(attached.nodes());
-        let mut blobs: Vec<Descriptor> = nodes.flat_map(Node::blobs).collect();
-        blobs.retain(|blob| seen.insert(blob.digest.clone()));
+        let blobs = all_blobs(root, attached);
         let digests: Vec<Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
         let look = self.target_error("look for blobs");
         let known = target.known_blobs(&digests).await.map_err(&look)?;

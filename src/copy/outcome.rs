@@ -117,7 +117,9 @@ pub(super) fn step<'a>(
 }
 
 impl Outcome {
-    pub(super) fn failed(error: CopyError) -> Self {
+    /// It is not there, and nothing else is known.
+    #[must_use]
+    pub fn failed(error: CopyError) -> Self {
         Self::ended(Done::Failed(error))
     }
 

@@ -49,7 +49,28 @@ pub(super) struct Tree {
     pub(super) notes: Vec<String>,
 }
 
+impl Tree {
+    /// Manifests to write, those of what refers to the artifact included.
+    pub(super) fn manifests(&self) -> usize {
+        let attached = self.attached.nodes().into_iter().map(Node::manifests);
+        self.root.manifests() + attached.sum::<usize>()
+    }
+}
+
+/// All distinct blobs of an artifact and of what refers to it.
+pub(super) fn all_blobs(root: &Node, attached: &Attached) -> Vec<Descriptor> {
+    let mut seen = HashSet::new();
+    let nodes = std::iter::once(root).chain(attached.nodes());
+    let mut blobs: Vec<Descriptor> = nodes.flat_map(Node::blobs).collect();
+    blobs.retain(|blob| seen.insert(blob.digest.clone()));
+    blobs
+}
+
 impl Node {
+    fn manifests(&self) -> usize {
+        1 + self.children.iter().map(Self::manifests).sum::<usize>()
+    }
+
     /// All distinct blobs below, config first in no manifest: layers are what takes long.
     pub(super) fn blobs(&self) -> Vec<Descriptor> {
         let (mut blobs, mut seen) = (Vec::new(), HashSet::new());

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::settings::Share;
+
 /// The first pause after a complaint that names no time; it doubles with each further one in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -173,8 +175,9 @@ fn as_limit(count: usize) -> f64 {
 /// A quota: so many requests a second, evenly, with a small burst.
 #[derive(Debug)]
 pub struct Bucket {
-    /// The time between two requests.
+    /// The time between two requests, if the whole quota is ours.
     interval: Duration,
+    share: Share,
     /// How far ahead of the even pace requests may be.
     burst: Duration,
     /// When the next request is due by the even pace.
@@ -182,12 +185,13 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket for `rate` requests a second, more than 0. The burst is a quarter of a second's worth:
-    /// others use the same quota.
+    /// A bucket for `rate` requests a second, more than 0, of which a share is ours. The burst is a quarter
+    /// of a second's worth: others use the same quota.
     #[must_use]
-    pub fn new(rate: f64) -> Self {
+    pub fn new(rate: f64, share: Share) -> Self {
         Self {
             interval: Duration::from_secs_f64(1.0 / rate),
+            share,
             burst: Duration::from_millis(250),
             next: Mutex::default(),
         }
@@ -204,7 +208,7 @@ impl Bucket {
     fn turn(&self, now: Instant) -> Option<Instant> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let due = next.map_or(now, |next| next.max(now));
-        *next = Some(due + self.interval);
+        *next = Some(due + self.interval.div_f64(self.share.get()));
         let turn = due.checked_sub(self.burst).unwrap_or(now);
         (turn > now).then_some(turn)
     }
@@ -271,7 +275,8 @@ mod tests {
 
     #[test]
     fn a_bucket_keeps_its_rate_whatever_the_crowd() {
-        let (bucket, start) = (Bucket::new(10.0), Instant::now());
+        let share = Share::default();
+        let (bucket, start) = (Bucket::new(10.0, share.clone()), Instant::now());
         let turns: Vec<f64> = (0..50)
             .map(|_| {
                 bucket
@@ -287,5 +292,10 @@ mod tests {
                 .all(|two| (two[1] - two[0] - 0.1).abs() < 1e-6)
         );
         assert!((turns[49] - 4.65).abs() < 1e-6, "{turns:?}");
+        // Others get their part: what is asked from now on goes at half the pace.
+        share.set(0.5);
+        let turn = |_| (bucket.turn(start).unwrap() - start).as_secs_f64();
+        let turns: Vec<f64> = (0..3).map(turn).collect();
+        assert!((turns[2] - turns[1] - 0.2).abs() < 1e-6, "{turns:?}");
     }
 }

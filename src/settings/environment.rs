@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::problem::Problem;
 
 /// The variables that matter, once read.
@@ -32,10 +34,23 @@ pub struct Environment {
     pub docker_config: Option<PathBuf>,
     /// `NO_COLOR` is unset or empty (<https://no-color.org>).
     pub color: bool,
+    /// `CODEBUILD_BUILD_ID`, `<project>:<uuid>`: set in a build of CodeBuild.
+    pub build: Option<String>,
+}
+
+/// What another build of the same run has to be told of the environment of the first one.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub struct Handed {
+    parameters: Parameters,
+    project: Option<String>,
+    deployment: Option<String>,
+    module: Option<String>,
+    account: Option<String>,
+    partition: Option<String>,
 }
 
 /// The module parameters: names in lower case without `SEEDFARMER_PARAMETER_`, values as text.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Parameters(BTreeMap<String, String>);
 
 /// A text with the name under which the user gave it.
@@ -90,6 +105,36 @@ impl Environment {
                 .is_some(),
             docker_config: docker_config.map(|dir| dir.join("config.json")),
             color: get("NO_COLOR").is_none(),
+            build: get("CODEBUILD_BUILD_ID"),
+        }
+    }
+}
+
+impl Environment {
+    /// For another build of the same run: Seed-Farmer tells only the first one.
+    #[must_use]
+    pub fn handed(&self) -> Handed {
+        Handed {
+            parameters: self.parameters.clone(),
+            project: self.project.clone(),
+            deployment: self.deployment.clone(),
+            module: self.module.clone(),
+            account: self.account.clone(),
+            partition: self.partition.clone(),
+        }
+    }
+
+    /// With what the first build handed on.
+    #[must_use]
+    pub fn with(self, handed: Handed) -> Self {
+        Self {
+            parameters: handed.parameters,
+            project: handed.project,
+            deployment: handed.deployment,
+            module: handed.module,
+            account: handed.account,
+            partition: handed.partition,
+            ..self
         }
     }
 }
@@ -143,6 +188,7 @@ fn manifest_name(parameter: &str) -> &str {
         "answer_timeout" => "parameter AnswerTimeout",
         "slowest_transfer" => "parameter SlowestTransfer",
         "quotas" => "parameter Quotas",
+        "fan_out" => "parameter FanOut",
         "hash" => "parameter Hash",
         "custom_tags" => "parameter CustomTags",
         "image_tag_mutability" => "parameter ImageTagMutability",

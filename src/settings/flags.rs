@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-/// What the flags of a command say; `None` and empty where they say nothing.
-#[derive(Debug, Default, Clone)]
+use serde::{Deserialize, Serialize};
+
+/// What the flags of a command say; `None` and empty where they say nothing. A build that works on a part
+/// of a run is told them as they are.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Flags {
     /// `--eks-version`
     pub eks_version: Option<String>,
@@ -27,6 +31,8 @@ pub struct Flags {
     pub answer_timeout: Option<String>,
     /// `--slowest-transfer`
     pub slowest_transfer: Option<String>,
+    /// `--fan-out`
+    pub fan_out: Option<String>,
     /// `--quotas`
     pub quotas: Option<String>,
     /// `--hash`

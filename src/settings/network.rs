@@ -1,6 +1,8 @@
 //! How the network is used: how much at once, how long to wait, how often to try.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use url::Url;
@@ -38,6 +40,8 @@ pub struct Network {
     pub slowest: u64,
     /// Requests a second that ECR grants.
     pub quotas: Quotas,
+    /// How much of the quotas this build may use.
+    pub share: Share,
     /// Who checks the digests of blobs.
     pub hash: Hash,
     /// Hosts that speak plain HTTP, besides loopback.
@@ -56,6 +60,7 @@ impl Default for Network {
             answer: Duration::from_mins(1),
             slowest: 1024,
             quotas: Quotas::default(),
+            share: Share::default(),
             hash: Hash::default(),
             plain_http: BTreeSet::new(),
             endpoints: BTreeMap::new(),
@@ -165,6 +170,30 @@ impl Quotas {
     }
 }
 
+/// The part of the quotas that one of several builds may use, from 0 to 1. Clones share it, and it can
+/// change while requests wait.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<AtomicU64>);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(1.0_f64.to_bits())))
+    }
+}
+
+impl Share {
+    /// The part.
+    #[must_use]
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    /// From now on.
+    pub fn set(&self, part: f64) {
+        self.0.store(part.clamp(0.001, 1.0).to_bits(), Ordering::Relaxed);
+    }
+}
+
 impl Network {
     pub(super) fn new(
         flags: &Flags,
@@ -231,6 +260,7 @@ impl Network {
             answer: answer?,
             slowest: slowest? as u64,
             quotas: quotas?,
+            share: default.share,
             hash: hash?,
             plain_http: flags.plain_http.iter().cloned().collect(),
             endpoints,

@@ -13,6 +13,10 @@ use super::{Ecr, Error};
 /// Names or digests per call (`ecr-2015-09-21`, the service's own model).
 const BATCH: usize = 100;
 
+/// What ECR says when somebody deleted a repository meanwhile, or another build did not come to creating
+/// it.
+const NO_REPOSITORY: &str = "RepositoryNotFoundException";
+
 impl Ecr {
     /// The digests of those images that there are; nothing is asked about a repository that neither
     /// existed when the run began nor was created since.
@@ -47,8 +51,13 @@ impl Ecr {
             let types = media_type::ACCEPT.split(',').map(str::trim);
             let request =
                 request.set_accepted_media_types(Some(types.map(str::to_owned).collect()));
-            let answer = request.send().await;
-            let answer = answer.map_err(|error| Error::new(ACTION, repository, &error))?;
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => match Error::new(ACTION, repository, &error) {
+                    error if error.code() == Some(NO_REPOSITORY) => return Ok(found),
+                    error => return Err(error),
+                },
+            };
             for id in answer.images().iter().filter_map(|image| image.image_id()) {
                 let Some(digest) = id
                     .image_digest()
@@ -91,8 +100,13 @@ impl Ecr {
                 .registry_id(&self.host.account)
                 .repository_name(repository);
             let digests = batch.iter().map(ToString::to_string).collect();
-            let answer = request.set_layer_digests(Some(digests)).send().await;
-            let answer = answer.map_err(|error| Error::new(ACTION, repository, &error))?;
+            let answer = match request.set_layer_digests(Some(digests)).send().await {
+                Ok(answer) => answer,
+                Err(error) => match Error::new(ACTION, repository, &error) {
+                    error if error.code() == Some(NO_REPOSITORY) => return Ok(found),
+                    error => return Err(error),
+                },
+            };
             let available = answer
                 .layers()
                 .iter()

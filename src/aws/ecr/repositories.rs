@@ -136,12 +136,25 @@ impl Ecr {
         Ok(())
     }
 
-    /// Whether a repository existed when the run began.
+    /// Whether a repository may hold something that this build did not bring: it existed when the run
+    /// began, or another build of the run may have created it.
     ///
     /// # Errors
     /// When ECR does not list the repositories.
     pub async fn existed(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.repositories().await?.contains_key(name))
+        let is_elsewhere = {
+            let elsewhere = &self.created_elsewhere;
+            let elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+            elsewhere.contains(name)
+        };
+        Ok(is_elsewhere || self.repositories().await?.contains_key(name))
+    }
+
+    /// Another build of this run may have created a repository.
+    pub fn may_exist(&self, name: &str) {
+        let elsewhere = &self.created_elsewhere;
+        let mut elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        elsewhere.insert(name.to_owned());
     }
 
     /// Whether the tags of a repository that existed when the run began cannot move.

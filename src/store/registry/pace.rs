@@ -27,8 +27,10 @@ impl Pace {
                 Action::GetBlob | Action::FinishUpload => Window::new(FIRST_BLOBS, most),
                 _ => Window::new(FIRST_SMALL, most),
             }),
-            buckets: is_ecr
-                .then(|| Action::ALL.map(|action| Bucket::new(network.quotas.get(action)))),
+            buckets: is_ecr.then(|| {
+                Action::ALL
+                    .map(|action| Bucket::new(network.quotas.get(action), network.share.clone()))
+            }),
         }
     }
 

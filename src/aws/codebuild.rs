@@ -1,0 +1,174 @@
+//! Builds of CodeBuild: what this one runs on, and more of the same kind.
+
+use aws_config::SdkConfig;
+use aws_sdk_codebuild::Client;
+use aws_sdk_codebuild::types::{
+    self, ComputeType, EnvironmentType, ImagePullCredentialsType, ProjectFleet, SourceType, StatusType,
+};
+
+use super::Error;
+
+/// The shortest and the longest that a build may be given, in minutes (`StartBuild`'s
+/// `timeoutInMinutesOverride`).
+const TIMEOUTS: (i32, i32) = (5, 2160);
+
+/// How long a build may wait for its turn, in minutes. The run that started it stops it before, when
+/// there is nothing left for it to do.
+const QUEUED_TIMEOUT: i32 = 60;
+
+/// `BatchGetBuilds` takes so many ids.
+const BATCH: usize = 100;
+
+/// The builds of one region.
+pub struct CodeBuild(Client);
+
+/// What a build runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    project: String,
+    role: Option<String>,
+    image: Option<String>,
+    pull_credentials: Option<ImagePullCredentialsType>,
+    compute: Option<ComputeType>,
+    environment: Option<EnvironmentType>,
+    fleet: Option<String>,
+    /// Minutes.
+    timeout: i32,
+}
+
+/// A build as CodeBuild describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// `<project>:<uuid>`
+    pub id: String,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for its turn, or its machine is being made.
+    Waiting,
+    /// Its commands run.
+    Running,
+    /// It has ended; the word is CodeBuild's.
+    Over(String),
+}
+
+impl CodeBuild {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self(Client::new(config))
+    }
+
+    /// What a build runs on.
+    ///
+    /// # Errors
+    /// When CodeBuild does not say, or knows no such build.
+    pub async fn machine(&self, id: &str) -> Result<Machine, Error> {
+        const ACTION: &str = "codebuild:BatchGetBuilds";
+        let answer = self.0.batch_get_builds().ids(id).send().await;
+        let answer = answer.map_err(|error| Error::new(ACTION, id, &error))?;
+        let build = answer.builds().first();
+        let build = build.ok_or_else(|| Error::answer(ACTION, id, "there is no such build"))?;
+        let environment = build.environment();
+        let project = id.split(':').next().unwrap_or(id);
+        Ok(Machine {
+            project: build.project_name().unwrap_or(project).to_owned(),
+            role: build.service_role().map(str::to_owned),
+            image: environment.map(|environment| environment.image().to_owned()),
+            pull_credentials: environment
+                .and_then(|environment| environment.image_pull_credentials_type().cloned()),
+            compute: environment.map(|environment| environment.compute_type().clone()),
+            environment: environment.map(|environment| environment.r#type().clone()),
+            fleet: environment
+                .and_then(|environment| environment.fleet()?.fleet_arn().map(str::to_owned)),
+            timeout: build
+                .timeout_in_minutes()
+                .unwrap_or(TIMEOUTS.1)
+                .clamp(TIMEOUTS.0, TIMEOUTS.1),
+        })
+    }
+
+    /// Starts a build without a source on such a machine; the same token twice starts one. Returns its id.
+    ///
+    /// # Errors
+    /// When CodeBuild starts none: `AccountLimitExceededException` when the account may have no more.
+    pub async fn start(
+        &self,
+        machine: &Machine,
+        buildspec: &str,
+        token: &str,
+    ) -> Result<String, Error> {
+        const ACTION: &str = "codebuild:StartBuild";
+        let fleet = machine
+            .fleet
+            .as_ref()
+            .map(|arn| ProjectFleet::builder().fleet_arn(arn).build());
+        let request = self
+            .0
+            .start_build()
+            .project_name(&machine.project)
+            .source_type_override(SourceType::NoSource)
+            .buildspec_override(buildspec)
+            .timeout_in_minutes_override(machine.timeout)
+            .queued_timeout_in_minutes_override(QUEUED_TIMEOUT)
+            .idempotency_token(token)
+            .set_service_role_override(machine.role.clone())
+            .set_image_override(machine.image.clone())
+            .set_image_pull_credentials_type_override(machine.pull_credentials.clone())
+            .set_compute_type_override(machine.compute.clone())
+            .set_environment_type_override(machine.environment.clone())
+            .set_fleet_override(fleet);
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| Error::new(ACTION, &machine.project, &error))?;
+        let id = answer.build_value().and_then(|build| build.id());
+        id.map(str::to_owned)
+            .ok_or_else(|| Error::answer(ACTION, &machine.project, "the answer names no build"))
+    }
+
+    /// How far builds are; those that CodeBuild does not know are missing in the answer.
+    ///
+    /// # Errors
+    /// When CodeBuild does not say.
+    pub async fn look(&self, ids: &[String]) -> Result<Vec<Build>, Error> {
+        const ACTION: &str = "codebuild:BatchGetBuilds";
+        let mut found = Vec::new();
+        for ids in ids.chunks(BATCH) {
+            let answer = self
+                .0
+                .batch_get_builds()
+                .set_ids(Some(ids.to_vec()))
+                .send()
+                .await;
+            let answer = answer.map_err(|error| Error::new(ACTION, &ids[0], &error))?;
+            found.extend(answer.builds().iter().filter_map(build));
+        }
+        Ok(found)
+    }
+
+    /// Stops a build; one that has ended already is fine.
+    ///
+    /// # Errors
+    /// When CodeBuild refuses.
+    pub async fn stop(&self, id: &str) -> Result<(), Error> {
+        let answer = self.0.stop_build().id(id).send().await;
+        answer
+            .map(drop)
+            .map_err(|error| Error::new("codebuild:StopBuild", id, &error))
+    }
+}
+
+fn build(described: &types::Build) -> Option<Build> {
+    let phase = match described.build_status() {
+        Some(StatusType::InProgress) | None => match described.current_phase() {
+            Some("SUBMITTED" | "QUEUED" | "PROVISIONING") => Phase::Waiting,
+            _ => Phase::Running,
+        },
+        Some(status) => Phase::Over(status.as_str().to_owned()),
+    };
+    Some(Build {
+        id: described.id()?.to_owned(),
+        phase,
+    })
+}

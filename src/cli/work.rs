@@ -1,0 +1,60 @@
+//! `replicator work`: what a further build of a run does.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::Aws;
+use crate::fleet::{self, Errand};
+use crate::settings::{Environment, Flags, Settings};
+
+use super::Session;
+
+/// Do a part of another build's run
+///
+/// Nobody calls this by hand: `deploy` starts further builds with it when `FanOut` says so. It takes parts of
+/// the work from the run's place in the module's bucket until none is left.
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct Work {
+    /// The module's bucket
+    #[arg(long, value_name = "NAME")]
+    bucket: String,
+    /// What the keys of the run begin with
+    #[arg(long, value_name = "KEY")]
+    prefix: String,
+    /// The region
+    #[arg(long, value_name = "NAME")]
+    region: String,
+    /// The account
+    #[arg(long, value_name = "NUMBER")]
+    account: String,
+    /// Which of the further builds this is, from 1 on
+    #[arg(long, value_name = "N")]
+    build: usize,
+}
+
+impl Work {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        // Which AWS this is has to be known before the bucket can be read that says everything else.
+        let here = Environment {
+            account: Some(self.account.clone()),
+            region: Some(self.region.clone()),
+            ..environment.clone()
+        };
+        let aws = Aws::new(&Settings::without_target(&Flags::default(), &here)?);
+        let bucket = aws.bucket(&self.bucket, &self.region, &self.account).await;
+        let Some(errand) = Errand::read(bucket, &self.prefix, self.build).await? else {
+            tracing::info!("the run is over");
+            return Ok(());
+        };
+        let mut environment = errand.environment(environment.clone());
+        environment.region = Some(self.region.clone());
+        let settings = Settings::new(errand.flags(), &environment)?;
+        errand.divide(&settings.network.share);
+        let session = Session::for_hosts(settings, &errand.hosts(), stop).await?;
+        fleet::work(errand, &session.stores, &session.settings, stop).await
+    }
+}

@@ -1,0 +1,315 @@
+//! What the builds of a run tell each other, in the module's bucket below a prefix of the run's own:
+//!
+//! ```text
+//! <deployment>-<module>-runs/<run>/replicator    the program, as the first build runs it
+//!                                  order.json    what all builds do, written once
+//!                                  shards/<n>    artifacts of a shard, written once
+//!                                  claims/<n>    which build works on it: the first one to write it
+//!                                  first         the first build's signs of life, and its word
+//!                                  builds/<n>    each further build's signs of life, and what it did
+//! ```
+
+use std::time::{Duration, SystemTime};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::Bucket;
+use crate::copy::{Done, Outcome};
+use crate::plan::{Copy, Kind, Source};
+use crate::reference::Location;
+use crate::settings::{Flags, Handed};
+
+/// How many objects are written or read at once.
+const AT_ONCE: usize = 8;
+
+/// What a run left behind is nobody's any more after this time: no build lasts longer.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(36);
+
+/// The place of one run.
+pub(super) struct Board {
+    bucket: Bucket,
+    /// With a slash at its end.
+    prefix: String,
+}
+
+/// What all builds do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// As the first build was told.
+    pub(super) flags: Flags,
+    pub(super) environment: Handed,
+    /// The hosts that a secret's credentials may be for.
+    pub(super) hosts: Vec<String>,
+    /// How many shards there are.
+    pub(super) shards: usize,
+    /// Builds, the first one included: each may use so much of the quotas.
+    pub(super) builds: usize,
+}
+
+/// A shard as a further build is told of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Portion {
+    /// The bytes of its distinct blobs.
+    pub(super) bytes: u64,
+    pub(super) items: Vec<Item>,
+}
+
+/// An artifact of a shard.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Item {
+    number: usize,
+    is_chart: bool,
+    source: String,
+    source_text: String,
+    target: String,
+    target_text: String,
+    used_by: Vec<String>,
+}
+
+/// Who works on a shard.
+#[derive(Debug, Serialize, Deserialize)]
+struct Claim {
+    build: usize,
+}
+
+/// The first build's word.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Word {
+    /// Another number each time: it lives.
+    pub(super) beat: u64,
+    /// All shall stop.
+    pub(super) stop: bool,
+    /// The builds that may begin: their part of the quotas is theirs.
+    pub(super) admitted: Vec<usize>,
+}
+
+/// What a further build has done so far.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Report {
+    pub(super) beat: u64,
+    /// Bytes that it expects to move, and has moved.
+    pub(super) expected: u64,
+    pub(super) moved: u64,
+    /// What is at the target.
+    pub(super) arrived: Vec<Arrived>,
+    /// Artifacts that it could not bring.
+    pub(super) failed: Vec<usize>,
+    /// It does nothing more.
+    pub(super) is_over: bool,
+}
+
+/// An artifact that is at the target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Arrived {
+    pub(super) number: usize,
+    digest: Option<String>,
+    platforms: Vec<String>,
+    bytes: u64,
+    seconds: f64,
+    notes: Vec<String>,
+    was_there: bool,
+}
+
+impl Item {
+    /// An artifact that any build can read: `None` for what only this one has.
+    pub(super) fn of(number: usize, copy: &Copy) -> Option<Self> {
+        let Source::At(source @ Location::Registry(_)) = &copy.source else {
+            return None;
+        };
+        Some(Self {
+            number,
+            is_chart: copy.kind == Kind::Chart,
+            source: source.to_string(),
+            source_text: copy.source_text.clone(),
+            target: copy.target.to_string(),
+            target_text: copy.target_text.clone(),
+            used_by: copy.used_by.clone(),
+        })
+    }
+
+    /// The host that it is read from.
+    pub(super) fn host(&self) -> &str {
+        self.source.split('/').next().unwrap_or_default()
+    }
+
+    pub(super) fn copy(self) -> anyhow::Result<(usize, Copy)> {
+        Ok((
+            self.number,
+            Copy {
+                kind: if self.is_chart {
+                    Kind::Chart
+                } else {
+                    Kind::Image
+                },
+                source: Source::At(self.source.parse()?),
+                source_text: self.source_text,
+                target: self.target.parse()?,
+                target_text: self.target_text,
+                used_by: self.used_by,
+            },
+        ))
+    }
+}
+
+impl Arrived {
+    /// `None` when it is not at the target.
+    pub(super) fn of(number: usize, outcome: &Outcome) -> Option<Self> {
+        Some(Self {
+            number,
+            digest: outcome.digest.as_ref().map(ToString::to_string),
+            platforms: outcome.platforms.clone(),
+            bytes: outcome.bytes,
+            seconds: outcome.took.as_secs_f64(),
+            notes: outcome.notes.clone(),
+            was_there: match outcome.done {
+                Done::Copied => false,
+                Done::AlreadyThere => true,
+                Done::Failed(_) => return None,
+            },
+        })
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        let took = Duration::try_from_secs_f64(self.seconds);
+        Outcome {
+            digest: self.digest.as_ref().and_then(|text| text.parse().ok()),
+            platforms: self.platforms.clone(),
+            bytes: self.bytes,
+            took: took.unwrap_or_default(),
+            notes: self.notes.clone(),
+            done: if self.was_there {
+                Done::AlreadyThere
+            } else {
+                Done::Copied
+            },
+        }
+    }
+}
+
+impl Board {
+    pub(super) fn new(bucket: Bucket, prefix: &str) -> Self {
+        Self {
+            bucket,
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// The program's key.
+    fn program(&self) -> String {
+        format!("{}replicator", self.prefix)
+    }
+
+    /// The same as a person and the AWS CLI write it.
+    pub(super) fn show_program(&self) -> String {
+        self.bucket.show(&self.program())
+    }
+
+    /// Lays out a run: program, order and shards.
+    pub(super) async fn lay_out(
+        &self,
+        program: Vec<u8>,
+        order: &Order,
+        shards: &[Portion],
+    ) -> anyhow::Result<()> {
+        self.bucket.put_bytes(&self.program(), program).await?;
+        let shards = shards.iter().enumerate();
+        stream::iter(shards)
+            .map(|(number, portion)| self.write(format!("shards/{number}"), portion))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        self.write("order.json".to_owned(), order).await
+    }
+
+    pub(super) async fn order(&self) -> anyhow::Result<Option<Order>> {
+        self.read("order.json").await
+    }
+
+    pub(super) async fn shard(&self, number: usize) -> anyhow::Result<Option<Portion>> {
+        self.read(&format!("shards/{number}")).await
+    }
+
+    /// Claims a shard; `Err` names the build that was faster.
+    pub(super) async fn claim(
+        &self,
+        shard: usize,
+        build: usize,
+    ) -> anyhow::Result<Result<(), Option<usize>>> {
+        let key = format!("{}claims/{shard}", self.prefix);
+        let text = serde_json::to_string(&Claim { build })?;
+        if self.bucket.put_new(&key, &text).await? {
+            return Ok(Ok(()));
+        }
+        let claim: Option<Claim> = self.read(&format!("claims/{shard}")).await?;
+        match claim {
+            // An answer that was lost on its way.
+            Some(claim) if claim.build == build => Ok(Ok(())),
+            claim => Ok(Err(claim.map(|claim| claim.build))),
+        }
+    }
+
+    /// The shards that somebody works on.
+    pub(super) async fn claimed(&self) -> anyhow::Result<Vec<usize>> {
+        let prefix = format!("{}claims/", self.prefix);
+        let keys = self.bucket.list(&prefix).await?;
+        let keys = keys.iter().filter_map(|(key, _)| key.strip_prefix(&prefix));
+        Ok(keys.filter_map(|key| key.parse().ok()).collect())
+    }
+
+    pub(super) async fn tell(&self, word: &Word) -> anyhow::Result<()> {
+        self.write("first".to_owned(), word).await
+    }
+
+    pub(super) async fn word(&self) -> anyhow::Result<Option<Word>> {
+        self.read("first").await
+    }
+
+    pub(super) async fn report(&self, build: usize, done: &Report) -> anyhow::Result<()> {
+        self.write(format!("builds/{build}"), done).await
+    }
+
+    /// What further builds have done; nothing for those that have not begun.
+    pub(super) async fn reports(
+        &self,
+        builds: impl IntoIterator<Item = usize>,
+    ) -> anyhow::Result<Vec<(usize, Report)>> {
+        let reports = stream::iter(builds).map(|build| async move {
+            let done: Option<Report> = self.read(&format!("builds/{build}")).await?;
+            anyhow::Ok(done.map(|done| (build, done)))
+        });
+        let reports: Vec<_> = reports.buffered(AT_ONCE).try_collect().await?;
+        Ok(reports.into_iter().flatten().collect())
+    }
+
+    /// Deletes all of this run, and what earlier runs of this module left.
+    pub(super) async fn clear(&self) -> anyhow::Result<()> {
+        let all = self.prefix.trim_end_matches('/').rsplit_once('/');
+        let all = all.map_or("", |(all, _)| all);
+        let now = SystemTime::now();
+        let keys = self.bucket.list(&format!("{all}/")).await?;
+        let gone = keys.into_iter().filter(|(key, changed)| {
+            let age = now.duration_since(*changed).unwrap_or_default();
+            key.starts_with(&self.prefix) || age > FORGOTTEN_AFTER
+        });
+        stream::iter(gone)
+            .map(|(key, _)| async move { self.bucket.delete(&key).await })
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(())
+    }
+
+    async fn write<T: Serialize + ?Sized>(&self, name: String, what: &T) -> anyhow::Result<()> {
+        let text = serde_json::to_string(what)?;
+        let key = format!("{}{name}", self.prefix);
+        Ok(self.bucket.put_json(&key, &text).await?)
+    }
+
+    async fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
+        let key = format!("{}{name}", self.prefix);
+        let text = self.bucket.get_text(&key).await?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+}

@@ -1,0 +1,435 @@
+//! The first build: it divides the work, does its part, listens to the others, and in the end has an
+//! outcome for every artifact.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::Aws;
+use crate::copy::{CopyError, Engine, Events, Need, Outcome, Surveyed};
+use crate::plan::Copy;
+use crate::progress;
+use crate::reference::EcrHost;
+use crate::settings::{Environment, FanOut, Flags, Settings};
+use crate::store::Stores;
+
+use super::board::{Board, Item, Order, Portion};
+use super::crew::{Call, Crew, News};
+use super::forecast::{self, Speeds};
+use super::hands::{Hands, Job, Outcomes};
+use super::shard::{self, Load, Shard};
+
+/// How often the others are listened to.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long the first build's own rate is measured before it counts.
+const MEASURE: Duration = Duration::from_secs(15);
+
+/// The rate of a slow build, in bytes a second: what even that one moves in a short time is not divided.
+const SLOW: f64 = 10e6;
+
+/// The shortest silence after which somebody counts as lost.
+const LEAST_SILENCE: Duration = Duration::from_secs(3);
+
+/// Where the builds of a run meet.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The account and region of the target.
+    pub host: EcrHost,
+    /// The module's bucket.
+    pub bucket: String,
+    /// What all keys of this module's runs begin with, with a slash at its end.
+    pub prefix: String,
+}
+
+/// What the first build needs to get others.
+pub struct Fleet {
+    /// Where they meet.
+    pub place: Place,
+    /// As this build was told.
+    pub flags: Flags,
+    /// As this build was told.
+    pub environment: Environment,
+    /// The hosts that a secret's credentials may be for.
+    pub hosts: BTreeSet<String>,
+    /// The hosts whose credentials only this machine has.
+    pub own_hosts: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Access to AWS.
+    pub aws: Arc<Aws>,
+    /// All homes.
+    pub stores: Arc<Stores>,
+    /// The run's settings.
+    pub settings: Settings,
+    /// What this run's keys begin with, once there are some.
+    pub laid_out: OnceLock<String>,
+}
+
+/// Who works on a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Nobody,
+    First,
+    Further(usize),
+}
+
+/// A run.
+struct Run<'a> {
+    fleet: &'a Fleet,
+    copies: &'a [Copy],
+    surveyed: Vec<Option<Surveyed>>,
+    outcomes: Vec<Option<Outcome>>,
+    shards: Vec<Shard>,
+    holders: Vec<Holder>,
+    hands: Hands,
+    events: Arc<dyn Events>,
+    crew: Option<Crew>,
+    /// What this build works on outside of shards, or has worked on.
+    taken_over: HashSet<usize>,
+    /// There will be no further builds.
+    is_alone: bool,
+    total: Load,
+}
+
+impl Fleet {
+    /// Copies everything, as [`Engine::run`] does, with the help of other builds where that is worth it.
+    pub async fn run(
+        &self,
+        copies: &[Copy],
+        events: &Arc<dyn Events>,
+        stop: &CancellationToken,
+    ) -> Vec<Outcome> {
+        let engine = Engine::new(Arc::clone(&self.stores), &self.settings, Arc::clone(events));
+        let survey = engine.survey(copies);
+        let Some(surveyed) = stop.run_until_cancelled(survey).await else {
+            let stopped = |_| Outcome::failed(CopyError::Stopped);
+            return copies.iter().map(stopped).collect();
+        };
+        let needs = self.to_divide(copies, &surveyed);
+        let total = Load::of(needs.iter().map(|(_, need)| *need));
+        let builds = self.expected_builds(&total);
+        if builds < 2 {
+            let surveyed = surveyed.into_iter().map(Some).collect();
+            let stop = stop.clone().cancelled_owned();
+            return engine.run_surveyed(copies, surveyed, stop).await;
+        }
+        let shards = shard::pack(&needs, builds);
+        drop(needs);
+        let hands = Hands::new(&self.stores, &self.settings, Arc::clone(events), stop);
+        let run = Run {
+            fleet: self,
+            copies,
+            outcomes: copies.iter().map(|_| None).collect(),
+            surveyed: surveyed.into_iter().map(Some).collect(),
+            holders: vec![Holder::Nobody; shards.len()],
+            shards,
+            hands,
+            events: Arc::clone(events),
+            crew: None,
+            taken_over: HashSet::new(),
+            is_alone: false,
+            total,
+        };
+        run.run(stop).await
+    }
+
+    /// The artifacts that other builds could bring and that take some time.
+    fn to_divide<'s>(
+        &self,
+        copies: &[Copy],
+        surveyed: &'s [Surveyed],
+    ) -> Vec<(usize, &'s Need)> {
+        let each = copies.iter().zip(surveyed).enumerate();
+        let each = each.filter_map(|(number, (copy, surveyed))| {
+            let need = surveyed.need.as_ref().filter(|need| need.bytes() > 0)?;
+            let item = Item::of(number, copy)?;
+            (!(self.own_hosts)(item.host())).then_some((number, need))
+        });
+        each.collect()
+    }
+
+    /// How many builds there could be at most, as far as one can say before anything is measured.
+    fn expected_builds(&self, total: &Load) -> usize {
+        match self.settings.fan_out {
+            FanOut::Off => 1,
+            FanOut::Builds(builds) => {
+                if total.bytes > 0 {
+                    builds
+                } else {
+                    1
+                }
+            }
+            FanOut::Auto => {
+                forecast::worthwhile(total, &Speeds::of(SLOW, &self.settings.network.quotas))
+            }
+        }
+    }
+
+    /// Deletes what the builds told each other; nothing needs it any more.
+    ///
+    /// # Errors
+    /// When S3 refuses.
+    pub async fn clear(&self) -> anyhow::Result<()> {
+        let Some(run) = self.laid_out.get() else {
+            return Ok(());
+        };
+        let (name, host) = (&self.place.bucket, &self.place.host);
+        let bucket = self.aws.bucket(name, &host.region, &host.account).await;
+        Board::new(bucket, run).clear().await
+    }
+
+    fn silence(&self) -> Duration {
+        self.settings.network.answer.max(LEAST_SILENCE)
+    }
+}
+
+impl Run<'_> {
+    async fn run(mut self, stop: &CancellationToken) -> Vec<Outcome> {
+        let divided: HashSet<usize> = self.shards.iter().flat_map(|shard| shard.artifacts.clone()).collect();
+        let own = (0..self.copies.len()).filter(|number| !divided.contains(number));
+        let own: Vec<usize> = own.collect();
+        self.begin(&own);
+        // Something to do while the others are called.
+        while self.hands.run_low() && self.take_next().await {}
+        if let FanOut::Builds(builds) = self.fleet.settings.fan_out {
+            self.raise(builds).await;
+        }
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while self.hands.run_low() && self.take_next().await {}
+            if self.outcomes.iter().all(Option::is_some) || self.is_at_an_end() {
+                break;
+            }
+            tokio::select! {
+                done = self.hands.next() => self.note(done),
+                _ = ticks.tick() => {
+                    stop.run_until_cancelled(self.tick()).await;
+                }
+                () = stop.cancelled() => break,
+            }
+        }
+        if let Some(crew) = &mut self.crew {
+            crew.dismiss().await;
+        }
+        // The engine gives up by itself when it is to stop.
+        while !self.hands.are_idle() {
+            let done = self.hands.next().await;
+            self.note(done);
+        }
+        let lost = || Outcome::failed(CopyError::Stopped);
+        let outcomes = self.outcomes.into_iter();
+        outcomes.map(|outcome| outcome.unwrap_or_else(lost)).collect()
+    }
+
+    /// Begins to work on artifacts here.
+    fn begin(&mut self, numbers: &[usize]) {
+        if numbers.is_empty() {
+            return;
+        }
+        let needs = numbers.iter().filter_map(|number| self.surveyed[*number].as_ref()?.need.as_ref());
+        let bytes = Load::of(needs).bytes;
+        let copies = numbers.iter().map(|number| (*number, self.copies[*number].clone()));
+        self.hands.take(Job {
+            copies: copies.collect(),
+            surveyed: numbers.iter().map(|number| self.surveyed[*number].take()).collect(),
+            bytes,
+        });
+    }
+
+    fn note(&mut self, done: Outcomes) {
+        for (number, outcome) in done {
+            self.outcomes[number] = Some(outcome);
+        }
+    }
+
+    /// Whether nothing more is to be expected from anybody.
+    fn is_at_an_end(&self) -> bool {
+        let is_expected = |holder: &Holder| match (holder, &self.crew) {
+            (Holder::Nobody, _) => true,
+            (Holder::Further(build), Some(crew)) => !crew.is_gone(*build),
+            (Holder::First | Holder::Further(_), _) => false,
+        };
+        self.hands.are_idle() && !self.holders.iter().any(is_expected)
+    }
+
+    /// Takes the next shard that nobody has; whether there may be one more.
+    async fn take_next(&mut self) -> bool {
+        let next = self.holders.iter().position(|holder| *holder == Holder::Nobody);
+        let Some(shard) = next else { return false };
+        let claimed = match &self.crew {
+            Some(crew) => crew.board().claim(shard, 0).await,
+            None => Ok(Ok(())),
+        };
+        match claimed {
+            Ok(Err(Some(build))) => {
+                self.holders[shard] = Holder::Further(build);
+                self.take_over_from_the_gone();
+                return true;
+            }
+            Ok(Err(None)) => return false,
+            Ok(Ok(())) => {}
+            // At worst somebody else does the same.
+            Err(error) => tracing::debug!("a claim cannot be made: {error:#}"),
+        }
+        self.holders[shard] = Holder::First;
+        let artifacts = self.shards[shard].artifacts.clone();
+        self.begin(&artifacts);
+        true
+    }
+
+    async fn tick(&mut self) {
+        if let Some(crew) = &mut self.crew {
+            let news = crew.hear().await;
+            self.hear(news);
+        } else if self.fleet.settings.fan_out == FanOut::Auto
+            && !self.is_alone
+            && self.hands.since() >= MEASURE
+            && let Some(rate) = self.hands.rate()
+        {
+            let left = Load {
+                bytes: self.total.bytes.saturating_sub(self.hands.moved()),
+                ..self.total
+            };
+            let speeds = Speeds::of(rate, &self.fleet.settings.network.quotas);
+            let builds = forecast::worthwhile(&left, &speeds);
+            if builds > 1 {
+                self.raise(builds).await;
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        for arrived in news.arrived {
+            let number = arrived.number;
+            if self.outcomes.get(number).is_none_or(Option::is_some) {
+                continue;
+            }
+            let (copy, outcome) = (&self.copies[number], arrived.outcome());
+            self.forget_what_was_known(number);
+            self.events.finished(copy, &outcome);
+            self.outcomes[number] = Some(outcome);
+        }
+        self.events.expect(news.expected);
+        self.events.moved(news.moved);
+        let failed = news.failed.into_iter();
+        let failed: Vec<usize> = failed.filter(|number| *number < self.copies.len()).collect();
+        self.take_over(&failed);
+        if !news.gone.is_empty() {
+            self.take_over_from_the_gone();
+        }
+    }
+
+    /// Does here what those who are gone left unfinished.
+    fn take_over_from_the_gone(&mut self) {
+        let Some(crew) = &self.crew else { return };
+        let left = self.holders.iter().zip(&self.shards);
+        let left = left.filter(|(holder, _)| match holder {
+            Holder::Further(build) => crew.is_gone(*build),
+            Holder::Nobody | Holder::First => false,
+        });
+        let left: Vec<usize> = left.flat_map(|(_, shard)| shard.artifacts.clone()).collect();
+        self.take_over(&left);
+    }
+
+    fn take_over(&mut self, numbers: &[usize]) {
+        let open = numbers.iter().copied();
+        let open = open.filter(|number| self.outcomes[*number].is_none());
+        let open: Vec<usize> = open.filter(|number| self.taken_over.insert(*number)).collect();
+        for number in &open {
+            self.forget_what_was_known(*number);
+        }
+        self.begin(&open);
+    }
+
+    /// Somebody else may have made the repository.
+    fn forget_what_was_known(&self, number: usize) {
+        if let Some(repository) = self.copies[number].target.repository() {
+            let ecr = self.fleet.aws.ecr(&self.fleet.place.host);
+            ecr.may_exist(repository);
+        }
+    }
+
+    /// Gets further builds; where that cannot be, this one goes on alone.
+    async fn raise(&mut self, builds: usize) {
+        let left = self.total.bytes.saturating_sub(self.hands.moved());
+        match self.call(builds).await {
+            Ok(crew) => {
+                tracing::info!(
+                    "{} are spread over {} builds, this one included",
+                    progress::bytes(left),
+                    crew.len() + 1
+                );
+                self.crew = Some(crew);
+            }
+            Err(error) => {
+                self.is_alone = true;
+                tracing::warn!("this build goes on alone: {error:#}");
+            }
+        }
+    }
+
+    async fn call(&self, builds: usize) -> anyhow::Result<Crew> {
+        let Fleet { place, settings, aws, .. } = self.fleet;
+        let id = settings.build.as_deref().context("this is no build of CodeBuild")?;
+        let codebuild = aws.codebuild(&place.host.region).await;
+        let machine = codebuild.machine(id).await?;
+        let program = std::env::current_exe().context("the program does not know its own file")?;
+        let program = tokio::fs::read(&program).await;
+        let program = program.context("the program cannot be read")?;
+        let bucket = aws.bucket(&place.bucket, &place.host.region, &place.host.account).await;
+        let partition = aws.partition(&place.host.region).await?;
+        bucket.ensure(&partition, aws.all_tags()).await?;
+        let name = run_name();
+        let run = format!("{}{name}/", place.prefix);
+        self.fleet.laid_out.set(run.clone()).ok();
+        let order = Order {
+            flags: self.fleet.flags.clone(),
+            environment: self.fleet.environment.handed(),
+            hosts: self.fleet.hosts.iter().cloned().collect(),
+            shards: self.shards.len(),
+            builds,
+        };
+        let portions = self.shards.iter().map(|shard| {
+            let numbers = shard.artifacts.iter();
+            let items = numbers.filter_map(|number| Item::of(*number, &self.copies[*number]));
+            Portion {
+                bytes: shard.load.bytes,
+                items: items.collect(),
+            }
+        });
+        let own = self.holders.iter().enumerate();
+        let own: BTreeSet<usize> = own
+            .filter(|(_, holder)| **holder == Holder::First)
+            .map(|(shard, _)| shard)
+            .collect();
+        let arguments = ["work", "--bucket", &place.bucket, "--prefix", &run];
+        let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
+        arguments.extend(["--region".to_owned(), place.host.region.clone()]);
+        arguments.extend(["--account".to_owned(), place.host.account.clone()]);
+        Crew::raise(Call {
+            board: Board::new(bucket, &run),
+            codebuild,
+            machine,
+            order: &order,
+            shards: &portions.collect::<Vec<_>>(),
+            own: &own,
+            program,
+            arguments: &arguments,
+            share: &settings.network.share,
+            silence: self.fleet.silence(),
+            token: &name,
+        })
+        .await
+    }
+}
+
+/// A name that no other run has.
+fn run_name() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = now.unwrap_or_default().as_secs();
+    format!("{seconds}-{:08x}", fastrand::u32(..))
+}

@@ -1,0 +1,173 @@
+//! What one build does: shard after shard. The next one is begun when the last one runs low, so that
+//! neither its end nor its beginning leaves the link idle.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::copy::{Engine, Events, Outcome, Surveyed};
+use crate::plan::Copy;
+use crate::settings::Settings;
+use crate::store::Stores;
+
+use super::forecast::as_f64;
+
+/// The next shard is begun when this much time's worth is left of the ones before.
+const LEFT: Duration = Duration::from_secs(2);
+
+/// A shard to work on.
+pub(super) struct Job {
+    /// Numbers and artifacts.
+    pub(super) copies: Vec<(usize, Copy)>,
+    pub(super) surveyed: Vec<Option<Surveyed>>,
+    /// The bytes of its distinct blobs.
+    pub(super) bytes: u64,
+}
+
+/// Numbers and outcomes of artifacts.
+pub(super) type Outcomes = Vec<(usize, Outcome)>;
+
+/// The work of one build.
+pub(super) struct Hands {
+    stores: Arc<Stores>,
+    settings: Settings,
+    events: Arc<dyn Events>,
+    stop: CancellationToken,
+    running: FuturesUnordered<BoxFuture<'static, (usize, Outcomes)>>,
+    /// Those of what is under way, each with the bytes that there are to move.
+    meters: HashMap<usize, (Arc<Meter>, u64)>,
+    taken: usize,
+    moved_before: u64,
+    /// When the first byte could move.
+    began: Option<Instant>,
+}
+
+impl Hands {
+    pub(super) fn new(
+        stores: &Arc<Stores>,
+        settings: &Settings,
+        events: Arc<dyn Events>,
+        stop: &CancellationToken,
+    ) -> Self {
+        Self {
+            stores: Arc::clone(stores),
+            settings: settings.clone(),
+            events,
+            stop: stop.clone(),
+            running: FuturesUnordered::new(),
+            meters: HashMap::new(),
+            taken: 0,
+            moved_before: 0,
+            began: None,
+        }
+    }
+
+    /// Begins to work on a shard.
+    pub(super) fn take(&mut self, job: Job) {
+        self.began.get_or_insert_with(Instant::now);
+        let meter = Arc::new(Meter {
+            inner: Arc::clone(&self.events),
+            moved: AtomicU64::new(0),
+        });
+        let name = self.taken;
+        self.taken += 1;
+        self.meters.insert(name, (Arc::clone(&meter), job.bytes));
+        let engine = Engine::new(Arc::clone(&self.stores), &self.settings, meter);
+        let stop = self.stop.clone().cancelled_owned();
+        let work = async move {
+            let (numbers, copies): (Vec<usize>, Vec<Copy>) = job.copies.into_iter().unzip();
+            let outcomes = engine.run_surveyed(&copies, job.surveyed, stop).await;
+            numbers.into_iter().zip(outcomes).collect()
+        };
+        // On a thread of its own, so that whoever waits for AWS holds up no transfer.
+        let work = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(work));
+        self.running.push(
+            async move { (name, work.await.unwrap_or_default()) }.boxed(),
+        );
+    }
+
+    /// The next shard that is done; never, as long as there is none under way.
+    pub(super) async fn next(&mut self) -> Outcomes {
+        let Some((name, outcomes)) = self.running.next().await else {
+            return std::future::pending().await;
+        };
+        if let Some((meter, _)) = self.meters.remove(&name) {
+            self.moved_before += meter.moved();
+        }
+        outcomes
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn are_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Bytes moved so far.
+    pub(super) fn moved(&self) -> u64 {
+        let now = self.meters.values().map(|(meter, _)| meter.moved());
+        self.moved_before + now.sum::<u64>()
+    }
+
+    /// What is left to move of that which is under way, in bytes.
+    fn left(&self) -> u64 {
+        let left = self.meters.values();
+        left.map(|(meter, bytes)| bytes.saturating_sub(meter.moved()))
+            .sum()
+    }
+
+    /// Bytes a second since the first shard was begun.
+    pub(super) fn rate(&self) -> Option<f64> {
+        let seconds = self.began?.elapsed().as_secs_f64();
+        (self.moved() > 0 && seconds > 0.0).then(|| as_f64(self.moved()) / seconds)
+    }
+
+    /// How long work has been under way.
+    pub(super) fn since(&self) -> Duration {
+        self.began.map(|began| began.elapsed()).unwrap_or_default()
+    }
+
+    /// Whether another shard should be begun.
+    pub(super) fn run_low(&self) -> bool {
+        let left = as_f64(self.left());
+        let enough = self.rate().map_or(0.0, |rate| rate * LEFT.as_secs_f64());
+        self.are_idle() || left < enough
+    }
+}
+
+/// Passes on what the engine tells, and counts.
+struct Meter {
+    inner: Arc<dyn Events>,
+    moved: AtomicU64,
+}
+
+impl Meter {
+    fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+}
+
+impl Events for Meter {
+    fn expect(&self, bytes: u64) {
+        self.inner.expect(bytes);
+    }
+
+    fn moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.inner.moved(bytes);
+    }
+
+    fn give_up(&self, bytes: u64) {
+        self.inner.give_up(bytes);
+    }
+
+    fn finished(&self, copy: &Copy, outcome: &Outcome) {
+        self.inner.finished(copy, outcome);
+    }
+}
