@@ -5,6 +5,7 @@ mod deploy;
 mod destroy;
 mod flags;
 mod log;
+mod outlook;
 mod plan;
 mod table;
 mod verdict;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 
+use crate::copy::Need;
 use crate::oci::{Manifest, Refers};
 use crate::plan::{Copy, Source};
 use crate::reference::{Digest, Location};
@@ -21,6 +22,8 @@ pub struct Seen {
     pub platforms: Vec<String>,
     /// The bytes of all distinct content.
     pub bytes: Option<u64>,
+    /// That content, where all of it is known.
+    pub content: Option<Need>,
     /// How it is at the target.
     pub state: State,
 }
@@ -92,6 +95,9 @@ pub async fn observe(
     (seen, warnings.collect())
 }
 
+/// A digest, its platforms, and the bytes and content below it.
+type Described = (Digest, Vec<String>, Option<(u64, Need)>);
+
 struct Observer<'a> {
     copy: &'a Copy,
     stores: &'a Stores,
@@ -111,7 +117,7 @@ impl Observer<'_> {
             }
         };
         let (described, present) = tokio::join!(root, self.ask(&self.copy.target, self.target()));
-        let (digest, platforms, bytes) = match described {
+        let (digest, platforms, content) = match described {
             Some(Some(described)) => described,
             Some(None) => {
                 return Seen {
@@ -136,7 +142,8 @@ impl Observer<'_> {
         Seen {
             digest: Some(digest),
             platforms,
-            bytes,
+            bytes: content.as_ref().map(|(bytes, _)| *bytes),
+            content: content.map(|(_, need)| need),
             state,
         }
     }
@@ -185,10 +192,7 @@ impl Observer<'_> {
         self.stores.source(&self.copy.target)?.resolve(&name).await
     }
 
-    async fn source(
-        &self,
-        location: &Location,
-    ) -> Result<Option<(Digest, Vec<String>, Option<u64>)>, Error> {
+    async fn source(&self, location: &Location) -> Result<Option<Described>, Error> {
         let source = self.stores.source(location)?;
         let Some(root) = source.manifest(&which(location)).await? else {
             return Ok(None);
@@ -196,21 +200,25 @@ impl Observer<'_> {
         Ok(Some(self.describe(source.as_ref(), &root).await))
     }
 
-    async fn describe(
-        &self,
-        source: &dyn store::Source,
-        root: &Manifest,
-    ) -> (Digest, Vec<String>, Option<u64>) {
+    async fn describe(&self, source: &dyn store::Source, root: &Manifest) -> Described {
         let selected = root.select(self.platforms).ok().flatten();
         let root = selected.as_ref().unwrap_or(root);
-        let bytes = size(source, root).await.ok().flatten();
-        (root.digest.clone(), root.platforms(), bytes)
+        let content = content(source, root).await.ok().flatten();
+        (root.digest.clone(), root.platforms(), content)
     }
 }
 
-/// The bytes of all distinct content below a manifest; `None` where a part of it cannot be read.
-async fn size(source: &dyn store::Source, root: &Manifest) -> Result<Option<u64>, Error> {
+/// All distinct content below a manifest, with its bytes and those of the manifests; `None` where a part of
+/// it cannot be read.
+async fn content(
+    source: &dyn store::Source,
+    root: &Manifest,
+) -> Result<Option<(u64, Need)>, Error> {
     let (mut counted, mut bytes) = (HashSet::new(), root.bytes.len() as u64);
+    let mut need = Need {
+        blobs: Vec::new(),
+        manifests: 1,
+    };
     let mut open: Vec<Manifest> = vec![root.clone()];
     while let Some(manifest) = open.pop() {
         match &manifest.refers {
@@ -218,6 +226,7 @@ async fn size(source: &dyn store::Source, root: &Manifest) -> Result<Option<u64>
                 for blob in layers.iter().chain([config.as_ref()]) {
                     if counted.insert(blob.digest.clone()) {
                         bytes += blob.size;
+                        need.blobs.push(blob.clone());
                     }
                 }
             }
@@ -236,10 +245,11 @@ async fn size(source: &dyn store::Source, root: &Manifest) -> Result<Option<u64>
                 for child in children {
                     let Some(child) = child? else { return Ok(None) };
                     bytes += child.bytes.len() as u64;
+                    need.manifests += 1;
                     open.push(child);
                 }
             }
         }
     }
-    Ok(Some(bytes))
+    Ok(Some((bytes, need)))
 }

@@ -222,6 +222,12 @@ pub fn bytes(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
 }
 
+/// A rate for a person.
+#[must_use]
+pub fn bytes_per_second(rate: f64) -> String {
+    format!("{:.0} MB/s", rate / 1e6)
+}
+
 /// A time for a person.
 #[must_use]
 pub fn duration(duration: Duration) -> String {

@@ -14,8 +14,8 @@ use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
 pub use environment::{Environment, Handed, Parameters};
-pub use flags::Flags;
 pub use fan_out::{FanOut, MOST_BUILDS};
+pub use flags::Flags;
 pub use network::{
     Action, DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Hash, Network, Quotas, Share,
 };

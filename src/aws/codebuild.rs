@@ -3,7 +3,8 @@
 use aws_config::SdkConfig;
 use aws_sdk_codebuild::Client;
 use aws_sdk_codebuild::types::{
-    self, ComputeType, EnvironmentType, ImagePullCredentialsType, ProjectFleet, SourceType, StatusType,
+    self, ComputeType, EnvironmentType, ImagePullCredentialsType, ProjectFleet, SourceType,
+    StatusType,
 };
 
 use super::Error;

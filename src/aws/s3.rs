@@ -282,7 +282,8 @@ impl Bucket {
             .body(ByteStream::from(text.as_bytes().to_vec()));
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) => match Error::new("s3:PutObject", &format!("{}/{key}", self.name), &error) {
+            Err(error) => match Error::new("s3:PutObject", &format!("{}/{key}", self.name), &error)
+            {
                 error if error.code() == Some("PreconditionFailed") => Ok(false),
                 // Somebody else is writing it in this moment.
                 error if error.code() == Some("ConditionalRequestConflict") => Ok(false),
@@ -336,7 +337,10 @@ impl Bucket {
             keys.extend(page.contents().iter().filter_map(|object| {
                 let changed = object.last_modified().copied();
                 let changed = changed.and_then(|time| SystemTime::try_from(time).ok());
-                Some((object.key()?.to_owned(), changed.unwrap_or(SystemTime::UNIX_EPOCH)))
+                Some((
+                    object.key()?.to_owned(),
+                    changed.unwrap_or(SystemTime::UNIX_EPOCH),
+                ))
             }));
         }
         Ok(keys)

@@ -57,9 +57,15 @@ impl Deploy {
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
         let (session, plan) = ready.map_err(|error| give_up(&out, (&[], &[]), started, error))?;
-        let fleet = publication
-            .as_ref()
-            .and_then(|publication| fleet(&session, &plan, publication, &inventory, (flags, environment)));
+        let fleet = publication.as_ref().and_then(|publication| {
+            fleet(
+                &session,
+                &plan,
+                publication,
+                &inventory,
+                (flags, environment),
+            )
+        });
         let how = How {
             fleet: fleet.as_ref(),
             will_publish: true,
@@ -116,9 +122,8 @@ fn fleet(
     }
     // What the secret holds, other builds can read too.
     let (stores, secret) = (Arc::clone(&session.stores), session.secret.clone());
-    let own_hosts = move |host: &str| {
-        stores.http().credentials().knows(host) && !secret.contains_key(host)
-    };
+    let own_hosts =
+        move |host: &str| stores.http().credentials().knows(host) && !secret.contains_key(host);
     Some(Fleet {
         place: publication.runs(host),
         flags,
@@ -285,7 +290,9 @@ pub(super) async fn copy_all(
         Some(fleet) => fleet.run(copies, &events, &session.stop).await,
         None => {
             let engine = Engine::new(Arc::clone(&session.stores), settings, events);
-            engine.run(copies, session.stop.clone().cancelled_owned()).await
+            engine
+                .run(copies, session.stop.clone().cancelled_owned())
+                .await
         }
     };
     if how.will_publish {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use crate::aws::{Aws, Ecr};
+use crate::aws::{Aws, Bucket, Ecr, Error};
 use crate::destroy::{self, Plan, Tagged};
 use crate::problem::{Problem, Problems};
 use crate::publish::Publication;
@@ -109,6 +109,10 @@ impl Destroy {
         }
         execute(&plan, &ecr).await?;
         bucket.delete(object).await?;
+        let runs = publication.runs(&host).prefix;
+        if let Err(error) = clear(&bucket, &runs).await {
+            tracing::warn!("the builds of failed runs left {runs}* in the bucket: {error}");
+        }
         if bucket.delete_if_ours_and_empty(&project).await? {
             tracing::info!("deleted the result document and its bucket");
         } else {
@@ -155,6 +159,14 @@ async fn ecr_host(settings: &Settings, aws: &Arc<Aws>) -> anyhow::Result<Option<
         Target::Module { region, .. } => Some(aws.ecr_host(region).await?),
         Target::Named | Target::Given(_) => None,
     })
+}
+
+/// Runs that did not come to a good end leave what their builds told each other.
+async fn clear(bucket: &Bucket, prefix: &str) -> Result<(), Error> {
+    for (key, _) in bucket.list(prefix).await? {
+        bucket.delete(&key).await?;
+    }
+    Ok(())
 }
 
 /// Plans, and shows the plan.

@@ -14,6 +14,7 @@ use crate::publish;
 use crate::settings::{Environment, Network};
 
 use super::flags::{DataFlags, NetworkFlags};
+use super::outlook::Outlook;
 use super::{Session, table};
 
 /// Show what `deploy` would do
@@ -56,12 +57,17 @@ impl Plan {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
+        let credentials = session.stores.http().credentials();
+        let outlook = Outlook::new(&plan, &seen, &session.settings, |host| {
+            credentials.knows(host)
+        });
         let text = if self.json {
-            let mut text = serde_json::to_string_pretty(&document(&plan, &seen, &warnings))?;
+            let mut text =
+                serde_json::to_string_pretty(&document(&plan, &seen, &warnings, &outlook))?;
             text.push('\n');
             text
         } else {
-            table::table(&plan, &seen)
+            format!("{}{outlook}\n", table::table(&plan, &seen))
         };
         match std::io::stdout().write_all(text.as_bytes()) {
             // Whoever reads only the first lines has what he wants.
@@ -93,7 +99,7 @@ async fn look(session: &Session, plan: &plan::Plan) -> anyhow::Result<(Vec<Seen>
     .await)
 }
 
-fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String]) -> Value {
+fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], outlook: &Outlook) -> Value {
     let artifacts: Vec<Value> = plan
         .copies
         .iter()
@@ -116,6 +122,7 @@ fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String]) -> Value {
         "artifacts": artifacts,
         "repositories": plan.repositories(),
         "warnings": warnings,
+        "outlook": outlook.to_json(),
         "result": serde_json::from_str::<Value>(&plan.result.to_json()).unwrap_or_default(),
     })
 }

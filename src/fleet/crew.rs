@@ -123,7 +123,8 @@ impl Crew {
                 Err(error) => {
                     let hint = error.remedy().map(|hint| format!(" ({hint})"));
                     let hint = hint.unwrap_or_default();
-                    return Err(anyhow::Error::new(error).context(format!("no further build can be started{hint}")));
+                    return Err(anyhow::Error::new(error)
+                        .context(format!("no further build can be started{hint}")));
                 }
             }
         }
@@ -191,7 +192,10 @@ impl Crew {
         let reports = self.board.reports(who.iter().copied()).await?;
         let mut is_anybody_new = false;
         for (number, report) in reports {
-            let Some(member) = self.members.iter_mut().find(|member| member.number == number)
+            let Some(member) = self
+                .members
+                .iter_mut()
+                .find(|member| member.number == number)
             else {
                 continue;
             };
@@ -200,8 +204,10 @@ impl Crew {
             }
             let old = std::mem::replace(&mut member.report, report);
             let report = &member.report;
-            news.arrived.extend(report.arrived.iter().skip(old.arrived.len()).cloned());
-            news.failed.extend(report.failed.iter().skip(old.failed.len()));
+            news.arrived
+                .extend(report.arrived.iter().skip(old.arrived.len()).cloned());
+            news.failed
+                .extend(report.failed.iter().skip(old.failed.len()));
             news.expected += report.expected.saturating_sub(old.expected);
             news.moved += report.moved.saturating_sub(old.moved);
             if member.is_gone {
@@ -211,7 +217,12 @@ impl Crew {
                 member.is_gone = true;
                 news.gone.push(number);
             } else if !self.word.admitted.contains(&number) {
-                tracing::info!("build {} of {} has begun: {}", number + 1, self.builds, member.id);
+                tracing::info!(
+                    "build {} of {} has begun: {}",
+                    number + 1,
+                    self.builds,
+                    member.id
+                );
                 self.word.admitted.push(number);
                 is_anybody_new = true;
             }
@@ -238,7 +249,8 @@ impl Crew {
             let how = match build.map(|build| &build.phase) {
                 None => {
                     member.unknown += 1;
-                    (member.unknown >= UNKNOWN).then(|| "CodeBuild does not know it any more".to_owned())
+                    (member.unknown >= UNKNOWN)
+                        .then(|| "CodeBuild does not know it any more".to_owned())
                 }
                 Some(Phase::Over(status)) => Some(format!("CodeBuild says {status}")),
                 Some(Phase::Waiting | Phase::Running) => {
@@ -254,11 +266,15 @@ impl Crew {
             if let Some(how) = how {
                 member.is_gone = true;
                 news.gone.push(member.number);
-                if matches!(build.map(|build| &build.phase), Some(Phase::Over(status)) if status == "SUCCEEDED") {
+                if matches!(build.map(|build| &build.phase), Some(Phase::Over(status)) if status == "SUCCEEDED")
+                {
                     continue;
                 }
                 let (number, id) = (member.number + 1, &member.id);
-                tracing::warn!("build {number} of {} is lost, what it has not done is done here: {how}: {id}", self.builds);
+                tracing::warn!(
+                    "build {number} of {} is lost, what it has not done is done here: {how}: {id}",
+                    self.builds
+                );
             }
         }
         self.stop(&silent).await;
@@ -289,7 +305,9 @@ impl Crew {
     async fn stop(&self, ids: &[String]) {
         let stopped = stream::iter(ids).map(|id| async move {
             if let Err(error) = self.codebuild.stop(id).await {
-                tracing::warn!("the build {id} is not needed any more and cannot be stopped: {error}");
+                tracing::warn!(
+                    "the build {id} is not needed any more and cannot be stopped: {error}"
+                );
             }
         });
         stopped.buffer_unordered(AT_ONCE).collect::<()>().await;

@@ -137,11 +137,7 @@ impl Fleet {
     }
 
     /// The artifacts that other builds could bring and that take some time.
-    fn to_divide<'s>(
-        &self,
-        copies: &[Copy],
-        surveyed: &'s [Surveyed],
-    ) -> Vec<(usize, &'s Need)> {
+    fn to_divide<'s>(&self, copies: &[Copy], surveyed: &'s [Surveyed]) -> Vec<(usize, &'s Need)> {
         let each = copies.iter().zip(surveyed).enumerate();
         let each = each.filter_map(|(number, (copy, surveyed))| {
             let need = surveyed.need.as_ref().filter(|need| need.bytes() > 0)?;
@@ -188,7 +184,11 @@ impl Fleet {
 
 impl Run<'_> {
     async fn run(mut self, stop: &CancellationToken) -> Vec<Outcome> {
-        let divided: HashSet<usize> = self.shards.iter().flat_map(|shard| shard.artifacts.clone()).collect();
+        let divided: HashSet<usize> = self
+            .shards
+            .iter()
+            .flat_map(|shard| shard.artifacts.clone())
+            .collect();
         let own = (0..self.copies.len()).filter(|number| !divided.contains(number));
         let own: Vec<usize> = own.collect();
         self.begin(&own);
@@ -222,7 +222,9 @@ impl Run<'_> {
         }
         let lost = || Outcome::failed(CopyError::Stopped);
         let outcomes = self.outcomes.into_iter();
-        outcomes.map(|outcome| outcome.unwrap_or_else(lost)).collect()
+        outcomes
+            .map(|outcome| outcome.unwrap_or_else(lost))
+            .collect()
     }
 
     /// Begins to work on artifacts here.
@@ -230,12 +232,19 @@ impl Run<'_> {
         if numbers.is_empty() {
             return;
         }
-        let needs = numbers.iter().filter_map(|number| self.surveyed[*number].as_ref()?.need.as_ref());
+        let needs = numbers
+            .iter()
+            .filter_map(|number| self.surveyed[*number].as_ref()?.need.as_ref());
         let bytes = Load::of(needs).bytes;
-        let copies = numbers.iter().map(|number| (*number, self.copies[*number].clone()));
+        let copies = numbers
+            .iter()
+            .map(|number| (*number, self.copies[*number].clone()));
         self.hands.take(Job {
             copies: copies.collect(),
-            surveyed: numbers.iter().map(|number| self.surveyed[*number].take()).collect(),
+            surveyed: numbers
+                .iter()
+                .map(|number| self.surveyed[*number].take())
+                .collect(),
             bytes,
         });
     }
@@ -258,7 +267,10 @@ impl Run<'_> {
 
     /// Takes the next shard that nobody has; whether there may be one more.
     async fn take_next(&mut self) -> bool {
-        let next = self.holders.iter().position(|holder| *holder == Holder::Nobody);
+        let next = self
+            .holders
+            .iter()
+            .position(|holder| *holder == Holder::Nobody);
         let Some(shard) = next else { return false };
         let claimed = match &self.crew {
             Some(crew) => crew.board().claim(shard, 0).await,
@@ -316,7 +328,9 @@ impl Run<'_> {
         self.events.expect(news.expected);
         self.events.moved(news.moved);
         let failed = news.failed.into_iter();
-        let failed: Vec<usize> = failed.filter(|number| *number < self.copies.len()).collect();
+        let failed: Vec<usize> = failed
+            .filter(|number| *number < self.copies.len())
+            .collect();
         self.take_over(&failed);
         if !news.gone.is_empty() {
             self.take_over_from_the_gone();
@@ -331,14 +345,18 @@ impl Run<'_> {
             Holder::Further(build) => crew.is_gone(*build),
             Holder::Nobody | Holder::First => false,
         });
-        let left: Vec<usize> = left.flat_map(|(_, shard)| shard.artifacts.clone()).collect();
+        let left: Vec<usize> = left
+            .flat_map(|(_, shard)| shard.artifacts.clone())
+            .collect();
         self.take_over(&left);
     }
 
     fn take_over(&mut self, numbers: &[usize]) {
         let open = numbers.iter().copied();
         let open = open.filter(|number| self.outcomes[*number].is_none());
-        let open: Vec<usize> = open.filter(|number| self.taken_over.insert(*number)).collect();
+        let open: Vec<usize> = open
+            .filter(|number| self.taken_over.insert(*number))
+            .collect();
         for number in &open {
             self.forget_what_was_known(*number);
         }
@@ -373,14 +391,24 @@ impl Run<'_> {
     }
 
     async fn call(&self, builds: usize) -> anyhow::Result<Crew> {
-        let Fleet { place, settings, aws, .. } = self.fleet;
-        let id = settings.build.as_deref().context("this is no build of CodeBuild")?;
+        let Fleet {
+            place,
+            settings,
+            aws,
+            ..
+        } = self.fleet;
+        let id = settings
+            .build
+            .as_deref()
+            .context("this is no build of CodeBuild")?;
         let codebuild = aws.codebuild(&place.host.region).await;
         let machine = codebuild.machine(id).await?;
         let program = std::env::current_exe().context("the program does not know its own file")?;
         let program = tokio::fs::read(&program).await;
         let program = program.context("the program cannot be read")?;
-        let bucket = aws.bucket(&place.bucket, &place.host.region, &place.host.account).await;
+        let bucket = aws
+            .bucket(&place.bucket, &place.host.region, &place.host.account)
+            .await;
         let partition = aws.partition(&place.host.region).await?;
         bucket.ensure(&partition, aws.all_tags()).await?;
         let name = run_name();

@@ -84,7 +84,9 @@ pub fn lower_bound(load: &Load, speeds: &Speeds, builds: usize) -> (Duration, Li
         (puts, Limit::Manifests),
         (uploads, Limit::Uploads),
     ];
-    let longest = limits.into_iter().reduce(|a, b| if b.0 > a.0 { b } else { a });
+    let longest = limits
+        .into_iter()
+        .reduce(|a, b| if b.0 > a.0 { b } else { a });
     let (seconds, limit) = longest.unwrap_or((0.0, Limit::Bytes));
     (Duration::from_secs_f64(seconds), limit)
 }
@@ -125,12 +127,15 @@ pub fn simulate(shards: &[Load], speeds: &Speeds, builds: usize) -> Schedule {
     let builds = builds.max(1);
     let share = 1.0 / as_f64(builds as u64);
     let late = speeds.start_up.as_secs_f64();
-    let mut free: Vec<f64> = (0..builds).map(|build| if build == 0 { 0.0 } else { late }).collect();
+    let mut free: Vec<f64> = (0..builds)
+        .map(|build| if build == 0 { 0.0 } else { late })
+        .collect();
     let mut plan = vec![Vec::new(); builds];
     for (number, load) in shards.iter().enumerate() {
         let next = (0..builds).reduce(|a, b| if free[b] < free[a] { b } else { a });
         let build = next.unwrap_or(0);
-        let count = |count: usize, action| as_f64(count as u64) / (speeds.quotas.get(action) * share);
+        let count =
+            |count: usize, action| as_f64(count as u64) / (speeds.quotas.get(action) * share);
         let takes = [
             as_f64(load.bytes) / speeds.build,
             as_f64(load.largest) / speeds.stream,

@@ -163,7 +163,11 @@ impl Work<'_> {
                 return Ok(true);
             }
             self.report().await?;
-            if stop.run_until_cancelled(tokio::time::sleep(KNOCK)).await.is_none() {
+            if stop
+                .run_until_cancelled(tokio::time::sleep(KNOCK))
+                .await
+                .is_none()
+            {
                 return Ok(false);
             }
         }
@@ -247,7 +251,11 @@ impl Done {
 
     fn know(&self, copies: &[(usize, Copy)]) {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.extend(copies.iter().map(|(number, copy)| (copy.target_text.clone(), *number)));
+        numbers.extend(
+            copies
+                .iter()
+                .map(|(number, copy)| (copy.target_text.clone(), *number)),
+        );
     }
 }
 

@@ -88,9 +88,8 @@ impl Hands {
         };
         // On a thread of its own, so that whoever waits for AWS holds up no transfer.
         let work = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(work));
-        self.running.push(
-            async move { (name, work.await.unwrap_or_default()) }.boxed(),
-        );
+        self.running
+            .push(async move { (name, work.await.unwrap_or_default()) }.boxed());
     }
 
     /// The next shard that is done; never, as long as there is none under way.

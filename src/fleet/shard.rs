@@ -203,7 +203,10 @@ mod tests {
 
     fn need(blobs: &[(u64, u64)]) -> Need {
         Need {
-            blobs: blobs.iter().map(|(name, size)| blob(*name, *size)).collect(),
+            blobs: blobs
+                .iter()
+                .map(|(name, size)| blob(*name, *size))
+                .collect(),
             manifests: 1,
         }
     }
@@ -232,7 +235,10 @@ mod tests {
         let together = &together.expect("a shard").artifacts;
         assert!(together.contains(&2) && together.contains(&4), "{shards:?}");
         assert_eq!(reads(&shards), 116, "each blob once: {shards:?}");
-        let mut all: Vec<usize> = shards.iter().flat_map(|shard| shard.artifacts.clone()).collect();
+        let mut all: Vec<usize> = shards
+            .iter()
+            .flat_map(|shard| shard.artifacts.clone())
+            .collect();
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3, 4, 5]);
     }

@@ -190,7 +190,8 @@ impl Share {
 
     /// From now on.
     pub fn set(&self, part: f64) {
-        self.0.store(part.clamp(0.001, 1.0).to_bits(), Ordering::Relaxed);
+        self.0
+            .store(part.clamp(0.001, 1.0).to_bits(), Ordering::Relaxed);
     }
 }
 
