@@ -20,6 +20,7 @@ mod data_files;
 mod destroying;
 mod ecr;
 mod failing;
+mod fanning;
 mod frugal;
 mod fuzz_corpus;
 mod hostile_charts;

@@ -40,7 +40,7 @@ class Policy(unittest.TestCase):
                 self.assertFalse(self.allowed(granted, prefix + action, resource, context))
 
     def test_a_deployment_with_defaults(self):
-        granted = statements()
+        granted = statements(FanOut="off")
         self.assert_allowed(granted, "ecr:", ["GetAuthorizationToken"])
         self.assert_allowed(granted, "ecr:", ["DescribeRepositories"], ECR + "*")
         self.assert_allowed(granted, "ecr:", PUSH + SETTINGS, ECR + "idf-quay.io/a/b", owned_by("idf"))
@@ -114,6 +114,28 @@ class Policy(unittest.TestCase):
                 self.assertFalse(self.allowed(granted, "ecr:GetDownloadUrlForLayer", ECR + "other-a"))
                 self.assertTrue(self.allowed(granted, "ecr:GetAccountSetting"))
                 self.assertEqual(self.allowed(granted, "ecr:PutAccountSetting"), bool(enables))
+
+    def test_further_builds_unless_there_are_to_be_none(self):
+        project = "arn:aws:codebuild:us-east-1:123456789012:project/codeseeder-"
+        role = "arn:aws:iam::123456789012:role/"
+        to_codebuild = {"iam:PassedToService": "codebuild.amazonaws.com"}
+        run = "arn:aws:s3:::idf-dkr-img-rep-md-us-east-1-123456789012/dev-replication-images-runs/17-ab/first"
+        for word in ("auto", "8", " Auto"):
+            with self.subTest(word):
+                granted = statements(FanOut=word)
+                self.assert_allowed(granted, "codebuild:", ["StartBuild", "BatchGetBuilds", "StopBuild"], project + "idf")
+                self.assert_denied(granted, "codebuild:", ["StartBuild"], project + "other")
+                self.assert_denied(granted, "codebuild:", ["UpdateProject"], project + "idf")
+                self.assert_allowed(granted, "iam:", ["PassRole"], role + "a-role", to_codebuild)
+                self.assert_denied(granted, "iam:", ["PassRole"], role + "another", to_codebuild)
+                self.assert_denied(granted, "iam:", ["PassRole"], role + "a-role", {"iam:PassedToService": "ec2.amazonaws.com"})
+                self.assert_allowed(granted, "s3:", ["GetObject", "PutObject", "DeleteObject"], run)
+                self.assert_denied(granted, "s3:", ["PutObject"], run.replace("dev-", "prod-"))
+        for word in ("off", "OFF", " off "):
+            granted = statements(FanOut=word)
+            self.assert_denied(granted, "codebuild:", ["StartBuild", "BatchGetBuilds", "StopBuild"], project + "idf")
+            self.assert_denied(granted, "iam:", ["PassRole"], role + "a-role", to_codebuild)
+            self.assert_denied(granted, "s3:", ["PutObject"], run)
 
     def test_tag_mutability(self):
         self.assert_denied(statements(), "ecr:", ["PutImageTagMutability"], ECR + "idf-a")

@@ -1,0 +1,387 @@
+//! A run over several builds of CodeBuild, which the lab runs as processes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lab::aws::{Aws, Phase, Status};
+use lab::faults::{Fault, Rule};
+use lab::image::{Image, Pushed};
+use lab::registry::{Auth, Registry};
+
+use super::Result;
+use super::content::assert_same;
+use super::data::Data;
+use super::ecr::build;
+use super::run::{Finished, Run};
+
+const PROJECT: &str = "codeseeder-idf";
+const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
+const OBJECT: &str = "dev-replication-images-metadata.json";
+
+/// Images without a layer in common, in as many repositories.
+struct Corpus {
+    names: Vec<String>,
+    pushed: Vec<Pushed>,
+}
+
+impl Corpus {
+    fn new(source: &Registry, images: u64) -> std::io::Result<Self> {
+        let (mut names, mut pushed) = (Vec::new(), Vec::new());
+        for number in 0..images {
+            let image = Image::new().platform("linux/amd64").platform("linux/arm64");
+            // Configs differ with their layers.
+            let image = image.layer(40_000 + number, 100 + number).layer(2_000, 900 + number);
+            pushed.push(image.push(source, &format!("team/app{number}"), "1")?);
+            names.push(format!("quay.io/team/app{number}:1"));
+        }
+        Ok(Self { names, pushed })
+    }
+
+    fn data(&self) -> Data {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        Data::images(&names)
+    }
+
+    fn distinct(&self) -> BTreeSet<&str> {
+        let blobs = self.pushed.iter().flat_map(|pushed| &pushed.blobs);
+        blobs.map(|blob| blob.digest.as_str()).collect()
+    }
+
+    fn assert_arrived(&self, source: &Registry, aws: &Aws) {
+        for number in 0..self.pushed.len() {
+            let (from, to) = (format!("team/app{number}"), format!("idf-quay.io/team/app{number}"));
+            assert_same(source, &from, aws.registry(), &to, "1");
+        }
+        assert_eq!(aws.registry().check_integrity(), Vec::<String>::new());
+    }
+}
+
+/// How often each blob was read at the source.
+fn reads(source: &Registry) -> BTreeMap<String, usize> {
+    let mut reads = BTreeMap::new();
+    for request in source.wire().requests() {
+        if let Some((_, digest)) = request.path.split_once("/blobs/")
+            && request.method == "GET"
+        {
+            *reads.entry(digest.to_owned()).or_default() += 1;
+        }
+    }
+    reads
+}
+
+/// The first build of a run over so many.
+fn first(aws: &Aws, data: &Data, source: &Registry, builds: &str) -> Run {
+    build(aws, data, source)
+        .envs(aws.begin_build(PROJECT))
+        .env("SEEDFARMER_PARAMETER_FAN_OUT", builds)
+}
+
+/// What runs have left in the bucket.
+fn left(aws: &Aws) -> Vec<String> {
+    let bucket = aws.bucket(BUCKET).expect("the module's bucket");
+    let keys = bucket.objects.into_keys();
+    keys.filter(|key| key.contains("-runs/")).collect()
+}
+
+fn is_published(aws: &Aws) -> bool {
+    aws.object(BUCKET, OBJECT).is_some()
+}
+
+fn totals(run: &Finished) -> (u64, u64) {
+    let report = run.json("replication_report.json");
+    let total = |name: &str| report["totals"][name].as_u64().expect("a number");
+    (total("copied"), total("failed"))
+}
+
+/// The logs of all builds that were started.
+fn logs(aws: &Aws) -> String {
+    let builds = aws.builds().list();
+    let logs = builds.iter().map(|build| {
+        format!("--- {} {:?}\n{}", build.id, build.status, aws.builds().log(&build.id))
+    });
+    logs.collect()
+}
+
+/// Slow enough that builds which start late find something to do.
+async fn slow(milliseconds: u64) -> std::io::Result<(Aws, Registry)> {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    let pause = Duration::from_millis(milliseconds);
+    source.faults().add(Rule::new(Fault::Stall(pause)).on("GET", "/blobs/"));
+    Ok((aws, source))
+}
+
+#[tokio::test]
+async fn four_builds_share_the_work_and_no_blob_is_read_twice() -> Result {
+    let (aws, source) = slow(700).await?;
+    let corpus = Corpus::new(&source, 48)?;
+    let run = first(&aws, &corpus.data(), &source, "4").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let done = run.run().await.ended(0).said(&["spread over 4 builds"]);
+    assert_eq!(totals(&done), (48, 0), "{}", logs(&aws));
+    corpus.assert_arrived(&source, &aws);
+    let reads = reads(&source);
+    assert_eq!(reads.len(), corpus.distinct().len());
+    assert!(reads.values().all(|reads| *reads == 1), "{reads:?}");
+    assert!(is_published(&aws));
+    assert_eq!(left(&aws), Vec::<String>::new());
+    let logs = logs(&aws);
+    let builds = aws.builds().list();
+    assert_eq!(builds.len(), 3);
+    for build in &builds {
+        let log = aws.builds().log(&build.id);
+        assert!(log.contains("arrived: "), "it did nothing: {logs}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_further_build_is_like_the_first_one_and_checks_the_program_that_it_fetches() -> Result {
+    let (aws, source) = slow(300).await?;
+    let corpus = Corpus::new(&source, 8)?;
+    let run = first(&aws, &corpus.data(), &source, "2").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    run.run().await.ended(0);
+    let started = aws.builds().started();
+    assert_eq!(started.len(), 1);
+    let order = &started[0];
+    assert_eq!(order["projectName"], PROJECT);
+    assert_eq!(order["sourceTypeOverride"], "NO_SOURCE");
+    let spec: serde_json::Value =
+        serde_json::from_str(order["buildspecOverride"].as_str().expect("a buildspec"))?;
+    let install = spec["phases"]["install"]["commands"].as_array().expect("commands");
+    let program = std::fs::read(env!("CARGO_BIN_EXE_replicator"))?;
+    let digest = lab::content::digest_of(&program);
+    let check = format!("echo '{}  replicator' | sha256sum", &digest[7..]);
+    assert!(install.iter().any(|command| command.as_str().is_some_and(|text| text.starts_with(&check))), "{install:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn in_an_account_of_one_build_the_first_one_does_everything_and_stops_the_queued_ones() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    aws.builds().set_limit(Some(1));
+    let corpus = Corpus::new(&source, 24)?;
+    let run = first(&aws, &corpus.data(), &source, "8");
+    let done = run.run().await.ended(0);
+    assert_eq!(totals(&done), (24, 0));
+    corpus.assert_arrived(&source, &aws);
+    assert_eq!(aws.builds().most_running(), 0, "children");
+    let builds = aws.builds().list();
+    assert_eq!(builds.len(), 7);
+    assert!(builds.iter().all(|build| build.status == Status::Stopped), "{builds:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_starts_no_build_or_only_some_is_no_failure() -> Result {
+    for (limit, words) in [
+        (Some(1), "this build goes on alone"),
+        (Some(3), "only 3 builds instead of 8"),
+    ] {
+        let (aws, source) = slow(200).await?;
+        aws.builds().set_queue_limit(limit);
+        let corpus = Corpus::new(&source, 16)?;
+        let run = first(&aws, &corpus.data(), &source, "8").env("SEEDFARMER_PARAMETER_JOBS", "1");
+        let done = run.run().await.ended(0);
+        let done = done.said(&[words, "AccountLimitExceeded"]);
+        assert_eq!(totals(&done), (16, 0));
+        corpus.assert_arrived(&source, &aws);
+        assert_eq!(left(&aws), Vec::<String>::new());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn lost_builds_and_builds_that_never_begin_hold_up_nobody() -> Result {
+    let (aws, source) = slow(300).await?;
+    aws.builds().lose(2);
+    aws.builds().freeze(1);
+    let corpus = Corpus::new(&source, 24)?;
+    let run = first(&aws, &corpus.data(), &source, "5").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let done = run.run().await.ended(0);
+    assert_eq!(totals(&done), (24, 0), "{}", logs(&aws));
+    corpus.assert_arrived(&source, &aws);
+    assert_eq!(aws.builds().running(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_build_that_cannot_fetch_the_program_or_runs_another_one_does_nothing() -> Result {
+    let (aws, source) = slow(400).await?;
+    let corpus = Corpus::new(&source, 16)?;
+    // The second GetObject of the program brings something else.
+    aws.builds().set_variables(|ordinal| {
+        let nowhere = vec![("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned())];
+        if ordinal == 0 { nowhere } else { Vec::new() }
+    });
+    let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let run = run.start();
+    let done = run.finish().await.ended(0);
+    assert_eq!(totals(&done), (16, 0));
+    let builds = aws.builds().list();
+    assert_eq!(builds[0].status, Status::Failed, "{}", logs(&aws));
+    corpus.assert_arrived(&source, &aws);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_killed_builds_did_not_finish_the_first_one_does() -> Result {
+    // At the beginning of its work, and in the middle of it.
+    for sign in ["shard ", "arrived: "] {
+        let (aws, source) = slow(500).await?;
+        let corpus = Corpus::new(&source, 24)?;
+        let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
+        let run = run.start();
+        let victim = || {
+            let builds = aws.builds().list();
+            builds.into_iter().find(|build| {
+                build.phase == Phase::Build && aws.builds().log(&build.id).contains(sign)
+            })
+        };
+        run.until("a build has come so far", || victim().is_some()).await;
+        let victim = victim().expect("it was there a moment ago");
+        aws.builds().kill(&victim.id);
+        let done = run.finish().await.ended(0);
+        assert_eq!(totals(&done), (24, 0), "{}", logs(&aws));
+        corpus.assert_arrived(&source, &aws);
+        assert!(is_published(&aws));
+        assert_eq!(left(&aws), Vec::<String>::new());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_first_build_stops_the_others_and_publishes_nothing() -> Result {
+    let (aws, source) = slow(2_000).await?;
+    let corpus = Corpus::new(&source, 24)?;
+    let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let run = run.start();
+    let at_work = || {
+        let builds = aws.builds().list();
+        let logs = builds.iter().map(|build| aws.builds().log(&build.id));
+        logs.filter(|log| log.contains("shard ")).count()
+    };
+    run.until("two further builds are at work", || at_work() == 2).await;
+    run.terminate();
+    run.finish().await.ended(1);
+    assert!(!is_published(&aws));
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while aws.builds().running() > 0 {
+        assert!(std::time::Instant::now() < deadline, "they go on: {}", logs(&aws));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(aws.registry().check_integrity(), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn further_builds_end_when_the_first_one_vanishes() -> Result {
+    let (aws, source) = slow(1_500).await?;
+    let corpus = Corpus::new(&source, 40)?;
+    let run = first(&aws, &corpus.data(), &source, "2")
+        .env("SEEDFARMER_PARAMETER_JOBS", "1")
+        .env("SEEDFARMER_PARAMETER_ANSWER_TIMEOUT", "3")
+        .start();
+    run.until("a further build is at work", || logs(&aws).contains("shard ")).await;
+    // kill -9
+    drop(run);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while aws.builds().running() > 0 {
+        assert!(std::time::Instant::now() < deadline, "it goes on: {}", logs(&aws));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(logs(&aws).contains("the first build was not heard of"), "{}", logs(&aws));
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_deployments_at_once_do_not_meet() -> Result {
+    let (aws, source) = slow(300).await?;
+    let corpus = Corpus::new(&source, 16)?;
+    let other = first(&aws, &corpus.data(), &source, "2")
+        .env("SEEDFARMER_DEPLOYMENT_NAME", "test")
+        .env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let (run, other) = tokio::join!(run.run(), other.run());
+    assert_eq!((totals(&run.ended(0)).1, totals(&other.ended(0)).1), (0, 0));
+    corpus.assert_arrived(&source, &aws);
+    assert!(is_published(&aws));
+    assert!(aws.object(BUCKET, "test-replication-images-metadata.json").is_some());
+    assert_eq!(left(&aws), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_quotas_hold_for_all_builds_together() -> Result {
+    let (aws, source) = slow(10).await?;
+    let corpus = Corpus::new(&source, 40)?;
+    let run = first(&aws, &corpus.data(), &source, "4")
+        .env("SEEDFARMER_PARAMETER_QUOTAS", "PutImage=12");
+    run.run().await.ended(0);
+    let requests = aws.registry().wire().requests();
+    let puts = requests.iter().filter(|request| request.action == "manifest.put");
+    let times: Vec<_> = puts.map(|request| request.started).collect();
+    assert_eq!(times.len(), 120, "an index and two manifests each");
+    // In any two seconds the quota's worth, and the burst of a quarter of a second of each build.
+    let window = Duration::from_secs(2);
+    let busiest = times.iter().map(|start| {
+        times.iter().filter(|time| **time >= *start && **time - *start < window).count()
+    });
+    let busiest = busiest.max().unwrap_or_default();
+    assert!(busiest <= 24 + 4 * 4, "{busiest} in two seconds");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_further_build_cannot_bring_fails_with_its_reason_in_the_first_one() -> Result {
+    let (aws, source) = slow(300).await?;
+    let corpus = Corpus::new(&source, 16)?;
+    let gone = &corpus.pushed[3].blobs[0].digest;
+    source.remove_blob("team/app3", gone);
+    let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let done = run.run().await.ended(1).said(&["source", "team/app3"]);
+    assert_eq!(totals(&done), (15, 1));
+    assert!(!is_published(&aws));
+    assert_eq!(aws.registry().check_integrity(), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_only_the_first_build_has_credentials_for_it_copies_itself() -> Result {
+    let (username, password) = ("me".to_owned(), "secret".to_owned());
+    let auth = Auth::Basic { username, password };
+    let aws = Aws::start().await?;
+    let source = Registry::builder().auth(auth).start().await?;
+    let corpus = Corpus::new(&source, 6)?;
+    let run = first(&aws, &corpus.data(), &source, "3").login("quay.io", "me", "secret");
+    let done = run.run().await.ended(0);
+    assert_eq!(totals(&done), (6, 0));
+    assert_eq!(aws.builds().started().len(), 0, "nothing is left for others");
+    Ok(())
+}
+
+#[tokio::test]
+async fn outside_codebuild_and_for_little_work_there_is_one_build() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    let corpus = Corpus::new(&source, 2)?;
+    let outside = build(&aws, &corpus.data(), &source).env("SEEDFARMER_PARAMETER_FAN_OUT", "4");
+    outside.run().await.ended(0).said(&["no build of CodeBuild"]);
+    first(&aws, &corpus.data(), &source, "auto").run().await.ended(0);
+    first(&aws, &corpus.data(), &source, "off").run().await.ended(0);
+    assert_eq!(aws.builds().started().len(), 0);
+    let bad = first(&aws, &corpus.data(), &source, "many").run().await;
+    bad.ended(2).said(&["parameter FanOut", "`many`"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_survey_asks_no_more_than_a_run_without_it() -> Result {
+    let requests = async |fan_out: &str| -> anyhow::Result<(usize, usize)> {
+        let (aws, source) = (Aws::start().await?, Registry::start().await?);
+        let corpus = Corpus::new(&source, 6)?;
+        first(&aws, &corpus.data(), &source, fan_out).run().await.ended(0);
+        let api = aws.calls().iter().filter(|call| call.service == "ecr").count();
+        let wire = source.wire().requests().len() + aws.registry().wire().requests().len();
+        Ok((api, wire))
+    };
+    assert_eq!(requests("auto").await?, requests("off").await?);
+    Ok(())
+}
