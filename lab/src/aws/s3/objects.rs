@@ -86,7 +86,8 @@ impl Question<'_> {
             query("prefix"),
             query("continuation-token").max(query("start-after")),
         );
-        let most = query("max-keys").parse().unwrap_or(1000);
+        // A page has a thousand keys at most, whatever is asked for.
+        let most = query("max-keys").parse().unwrap_or(1000).min(1000);
         let found = bucket
             .objects
             .iter()
@@ -103,7 +104,7 @@ impl Question<'_> {
             )
         });
         let contents: Vec<String> = contents.collect();
-        let truncated = page.len() < found.len();
+        let truncated = most > 0 && page.len() < found.len();
         let next = page
             .last()
             .filter(|_| truncated)
