@@ -1,26 +1,27 @@
-//! ECR's API, S3, STS and Secrets Manager behind one address, and the registry that belongs to them.
+//! ECR's API, S3, STS, Secrets Manager and CodeBuild behind one address, and the registry that belongs to them.
 //!
 //! Give a child process [`Aws::env`] and its AWS SDK talks to this server. The services are told
 //! apart by the `X-Amz-Target` header, by a form body, and S3 by neither.
 
 mod account;
+mod codebuild;
 mod ecr;
 mod error;
 mod s3;
 mod secrets;
+mod service;
 mod sts;
 
+pub use codebuild::{Build, Builds, Phase, Status};
 pub use s3::{Bucket, Object};
 
 use crate::faults::Faults;
 use crate::registry::{self, EcrBehaviour, Registry, Repo};
-use crate::server::body::{Body, collect};
-use crate::server::{Door, Server, header, named};
+use crate::server::{Door, Server};
 use crate::wire::Wire;
 use account::Account;
 use bytes::Bytes;
 use error::Failure;
-use hyper::{Request, Response};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -36,11 +37,12 @@ pub struct Aws {
 /// One API call, in the order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// `ecr`, `s3`, `sts` or `secretsmanager`.
+    /// `ecr`, `s3`, `sts`, `secretsmanager` or `codebuild`.
     pub service: &'static str,
     /// `CreateRepository`, `PutObject`, ...
     pub action: String,
-    /// The repository (several with commas), `bucket/key`, or the secret.
+    /// The repository (several with commas), `bucket/key`, the secret, the project of a build that is
+    /// started, or the id of a build (several with commas).
     pub resource: String,
     /// Status of the answer.
     pub status: u16,
@@ -125,7 +127,7 @@ impl Builder {
         let account = Arc::new(Account::new(self, registry.core().clone(), door.host()));
         let server = door.serve({
             let account = account.clone();
-            move |request| answer(account.clone(), request)
+            move |request| service::answer(account.clone(), request)
         });
         Ok(Aws {
             server,
@@ -198,17 +200,14 @@ impl Aws {
     /// The environment for a child process whose AWS SDK shall come here.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
-        [
-            ("AWS_ENDPOINT_URL", &*self.url()),
-            ("AWS_ACCESS_KEY_ID", "AKIALAB"),
-            ("AWS_SECRET_ACCESS_KEY", "lab-secret"),
-            ("AWS_REGION", &self.account.region),
-            ("AWS_DEFAULT_REGION", &self.account.region),
-            ("AWS_ACCOUNT_ID", &self.account.number),
+        let mut variables = access(&self.url(), &self.account.region);
+        for (name, value) in [
+            ("AWS_ACCOUNT_ID", &*self.account.number),
             ("AWS_EC2_METADATA_DISABLED", "true"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+        ] {
+            variables.push((name.to_owned(), value.to_owned()));
+        }
+        variables
     }
 
     /// All calls so far.
@@ -332,84 +331,15 @@ impl Aws {
     }
 }
 
-/// Which protocol a request speaks; errors have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Service {
-    Ecr,
-    Secrets,
-    Sts,
-    S3,
-}
-
-impl Service {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ecr => "ecr",
-            Self::Secrets => "secretsmanager",
-            Self::Sts => "sts",
-            Self::S3 => "s3",
-        }
-    }
-}
-
-async fn answer(account: Arc<Account>, request: Request<Body>) -> Response<Body> {
-    if let Some(response) = account.download_layer(&request) {
-        return named(response, "ecr:download");
-    }
-    let (head, body) = request.into_parts();
-    let Ok(body) = collect(body).await else {
-        return Failure::new(400, "IncompleteBody", "the body ended early").answer(Service::S3);
-    };
-    let target = header(&head.headers, "x-amz-target").unwrap_or_default();
-    let (service, action, resource, result) = if let Some((prefix, action)) = target.split_once('.')
-    {
-        let input = serde_json::from_slice(&body).unwrap_or_default();
-        let known = prefix == "AmazonEC2ContainerRegistry_V20150921";
-        let service = if known {
-            Service::Ecr
-        } else {
-            Service::Secrets
-        };
-        let handle = if known { ecr::handle } else { secrets::handle };
-        let resource = if known {
-            ecr::resource(&input)
-        } else {
-            secrets::resource(&input)
-        };
-        let result = account
-            .injected(action)
-            .and_then(|()| handle(&account, action, &input));
-        (
-            service,
-            action.to_owned(),
-            resource,
-            result
-                .as_ref()
-                .map(error::json_answer)
-                .map_err(Clone::clone),
-        )
-    } else if sts::is_query(&head) {
-        let action = sts::action(&body);
-        let result = account
-            .injected(&action)
-            .and_then(|()| sts::handle(&account, &action));
-        (Service::Sts, action, String::new(), result)
-    } else {
-        let question = s3::Question::read(&head);
-        let action = question.action();
-        let result = account
-            .injected(&action)
-            .and_then(|()| question.answer(&account, &body));
-        (Service::S3, action, question.resource(), result)
-    };
-    let response = result.unwrap_or_else(|failure| failure.answer(service));
-    let status = response.status().as_u16();
-    let name = format!("{}:{action}", service.name());
-    account.state().calls.push(Call {
-        service: service.name(),
-        action,
-        resource,
-        status,
-    });
-    named(response, name)
+/// The variables by which an AWS SDK finds the stand-in and is let in.
+fn access(url: &str, region: &str) -> Vec<(String, String)> {
+    [
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_ACCESS_KEY_ID", "AKIALAB"),
+        ("AWS_SECRET_ACCESS_KEY", "lab-secret"),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
 }

@@ -1,5 +1,6 @@
 //! What the services of an account share.
 
+use super::codebuild::{Builds, Home};
 use super::error::Failure;
 use super::{Bucket, Builder, Call};
 use crate::registry::Core;
@@ -16,6 +17,7 @@ pub(super) struct Account {
     pub(super) arn: String,
     pub(super) creation_delay: Duration,
     pub(super) core: Arc<Core>,
+    pub(super) builds: Builds,
     /// `127.0.0.1:PORT` of the APIs.
     host: String,
     state: Mutex<State>,
@@ -54,7 +56,14 @@ impl Account {
             proxy_endpoint,
             failures: Vec::new(),
         };
+        let builds = Builds::new(Home {
+            account: builder.account.clone(),
+            region: builder.region.clone(),
+            url: format!("http://{host}"),
+            caller: arn.rsplit(':').next().unwrap_or_default().to_owned(),
+        });
         Self {
+            builds,
             number: builder.account,
             region: builder.region,
             arn,

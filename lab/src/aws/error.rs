@@ -1,6 +1,6 @@
 //! Errors, in the shapes that the SDKs parse.
 
-use super::Service;
+use super::service::Service;
 use crate::server::body::Body;
 use crate::server::{set, with_body};
 use crate::text::xml_escape;
@@ -31,7 +31,7 @@ impl Failure {
         let (code, message) = (xml_escape(&self.code), xml_escape(&self.message));
         let fields = format!("<Code>{code}</Code><Message>{message}</Message>");
         match service {
-            Service::Ecr | Service::Secrets => {
+            Service::Ecr | Service::Secrets | Service::CodeBuild => {
                 let body = json!({"__type": self.code, "message": self.message}).to_string();
                 set(
                     with_body(status, JSON, body),

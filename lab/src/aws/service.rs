@@ -1,0 +1,98 @@
+//! Which service a request is for, and its answer.
+
+use super::account::Account;
+use super::error::{self, Failure};
+use super::{Call, codebuild, ecr, s3, secrets, sts};
+use crate::server::body::{Body, collect};
+use crate::server::{header, named};
+use hyper::{Request, Response};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Which protocol a request speaks; errors have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    Ecr,
+    Secrets,
+    CodeBuild,
+    Sts,
+    S3,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ecr => "ecr",
+            Self::Secrets => "secretsmanager",
+            Self::CodeBuild => "codebuild",
+            Self::Sts => "sts",
+            Self::S3 => "s3",
+        }
+    }
+}
+
+/// Answers an action of the services that speak JSON.
+type Handle = fn(&Account, &str, &Value) -> Result<Value, Failure>;
+/// What such an action is about.
+type Resource = fn(&Value) -> String;
+
+/// The service behind the prefix of an `X-Amz-Target`.
+fn json_service(prefix: &str) -> (Service, Handle, Resource) {
+    match prefix {
+        "AmazonEC2ContainerRegistry_V20150921" => (Service::Ecr, ecr::handle, ecr::resource),
+        "CodeBuild_20161006" => (Service::CodeBuild, codebuild::handle, codebuild::resource),
+        _ => (Service::Secrets, secrets::handle, secrets::resource),
+    }
+}
+
+/// Answers a request and records the call.
+pub(super) async fn answer(account: Arc<Account>, request: Request<Body>) -> Response<Body> {
+    if let Some(response) = account.download_layer(&request) {
+        return named(response, "ecr:download");
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = collect(body).await else {
+        return Failure::new(400, "IncompleteBody", "the body ended early").answer(Service::S3);
+    };
+    let target = header(&head.headers, "x-amz-target").unwrap_or_default();
+    let (service, action, resource, result) = if let Some((prefix, action)) = target.split_once('.')
+    {
+        let input = serde_json::from_slice(&body).unwrap_or_default();
+        let (service, handle, resource) = json_service(prefix);
+        let result = account
+            .injected(action)
+            .and_then(|()| handle(&account, action, &input));
+        (
+            service,
+            action.to_owned(),
+            resource(&input),
+            result
+                .as_ref()
+                .map(error::json_answer)
+                .map_err(Clone::clone),
+        )
+    } else if sts::is_query(&head) {
+        let action = sts::action(&body);
+        let result = account
+            .injected(&action)
+            .and_then(|()| sts::handle(&account, &action));
+        (Service::Sts, action, String::new(), result)
+    } else {
+        let question = s3::Question::read(&head);
+        let action = question.action();
+        let result = account
+            .injected(&action)
+            .and_then(|()| question.answer(&account, &body));
+        (Service::S3, action, question.resource(), result)
+    };
+    let response = result.unwrap_or_else(|failure| failure.answer(service));
+    let status = response.status().as_u16();
+    let name = format!("{}:{action}", service.name());
+    account.state().calls.push(Call {
+        service: service.name(),
+        action,
+        resource,
+        status,
+    });
+    named(response, name)
+}
