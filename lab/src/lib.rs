@@ -6,7 +6,8 @@
 //! | [`registry`] | an OCI distribution 1.1 registry, plain or with the habits of ECR |
 //! | [`image`] | images, indexes, attestations and signatures, made on the spot |
 //! | [`chart`] | Helm charts and the HTTP repositories that serve them |
-//! | [`aws`] | ECR's API, S3, STS and Secrets Manager |
+//! | [`aws`] | ECR's API, S3, STS, Secrets Manager and CodeBuild, whose builds really run |
+//! | [`link`] | a network link of a certain speed |
 //! | [`faults`] | a network and servers that misbehave on request |
 //! | [`wire`] | what was really asked, byte counts included |
 //!
@@ -35,6 +36,7 @@ pub mod chart;
 pub mod content;
 pub mod faults;
 pub mod image;
+pub mod link;
 pub mod registry;
 mod server;
 mod text;
