@@ -9,7 +9,6 @@ use lab::image::{Image, Pushed};
 use lab::registry::{Auth, Registry};
 
 use super::Result;
-use super::content::assert_same;
 use super::data::Data;
 use super::ecr::build;
 use super::run::{Finished, Run};
@@ -47,10 +46,19 @@ impl Corpus {
         blobs.map(|blob| blob.digest.as_str()).collect()
     }
 
+    /// Everything is in the project's repositories, byte for byte.
     fn assert_arrived(&self, source: &Registry, aws: &Aws) {
-        for number in 0..self.pushed.len() {
-            let (from, to) = (format!("team/app{number}"), format!("idf-quay.io/team/app{number}"));
-            assert_same(source, &from, aws.registry(), &to, "1");
+        for (number, pushed) in self.pushed.iter().enumerate() {
+            let (from, to) = (
+                format!("team/app{number}"),
+                format!("idf-quay.io/team/app{number}"),
+            );
+            for manifest in pushed.manifests.iter().chain([&pushed.root]) {
+                let there = aws.registry().manifest(&to, &manifest.digest);
+                assert_eq!(source.manifest(&from, &manifest.digest), there, "{to}");
+            }
+            let tagged = aws.registry().manifest(&to, "1").map(|(_, _, digest)| digest);
+            assert_eq!(tagged.as_ref(), Some(&pushed.root.digest), "{to}");
         }
         assert_eq!(aws.registry().check_integrity(), Vec::<String>::new());
     }
