@@ -27,8 +27,7 @@ module-lint: ## What Seed-Farmer reads: deployspec, scripts, template and its pe
 	bash tests/module/run.sh
 
 interop: ## Against other registries, clients, Helm, cosign and the Seed-Farmer CLI, which it installs
-	bash tests/interop/run.sh
-	bash tests/interop/seedfarmer/run.sh
+	bash tests/interop/all.sh
 
 MINUTES ?= 5
 TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))

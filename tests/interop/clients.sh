@@ -6,10 +6,10 @@
 crane_pulls() {
     local platform digest wrong=0
     while read -r platform digest; do
-        rm -rf "$work/pulled"
-        "$crane" pull --platform "$platform" --format oci "$2:$3" "$work/pulled"
-        is "$platform" "$(jq -r '.manifests[].digest' "$work/pulled/index.json")" "$digest" || wrong=1
-    done < <(of "$1" '.platforms | to_entries[] | "\(.key) \(.value)"')
+        rm -rf "$mine/pulled"
+        "$crane" pull --platform "$platform" --format oci "$2:$3" "$mine/pulled"
+        is "$platform" "$(jq -r '.manifests[].digest' "$mine/pulled/index.json")" "$digest" || wrong=1
+    done < <(of "$1" platform)
     return "$wrong"
 }
 
@@ -17,12 +17,12 @@ skopeo_pulls() {
     local platform digest system machine variant found wrong=0
     while read -r platform digest; do
         IFS=/ read -r system machine variant <<<"$platform"
-        rm -rf "$work/pulled"
+        rm -rf "$mine/pulled"
         skopeo --insecure-policy --override-os "$system" --override-arch "$machine" ${variant:+--override-variant "$variant"} \
-            copy --quiet --preserve-digests --src-tls-verify=false "docker://$2:$3" "dir:$work/pulled"
-        found=$(sha256sum <"$work/pulled/manifest.json")
+            copy --quiet --preserve-digests --src-tls-verify=false "docker://$2:$3" "dir:$mine/pulled"
+        found=$(sha256sum <"$mine/pulled/manifest.json")
         is "$platform" "sha256:${found%% *}" "$digest" || wrong=1
-    done < <(of "$1" '.platforms | to_entries[] | "\(.key) \(.value)"')
+    done < <(of "$1" platform)
     return "$wrong"
 }
 

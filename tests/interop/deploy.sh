@@ -135,16 +135,21 @@ registry_has_the_bytes_of_the_sources() {
     return "$wrong"
 }
 
-# is_nested REFERENCE: an index of indexes, which skopeo does not copy.
-is_nested() {
-    skopeo_raw "$1" | jq -e 'any(.manifests[]?.mediaType; contains("index") or contains("list"))' >/dev/null
+# nests FILE: a manifest that is an index of indexes, which skopeo does not copy.
+nests() {
+    jq -e 'any(.manifests[]?.mediaType; contains("index") or contains("list"))' "$1" >/dev/null
 }
 
-# copies_whole REFERENCE: skopeo reads all platforms and all blobs, and checks their digests.
+# is_nested REFERENCE
+is_nested() {
+    skopeo_raw "$1" >"$work/manifest"
+    nests "$work/manifest"
+}
+
+# copies_whole REFERENCE FOLDER: skopeo reads all platforms and all blobs, and checks their digests.
 copies_whole() {
-    rm -rf "$work/whole"
-    skopeo --insecure-policy copy --quiet --all --preserve-digests --src-tls-verify=false \
-        "$1" "dir:$work/whole"
+    rm -rf "$2"
+    skopeo --insecure-policy copy --quiet --all --preserve-digests --src-tls-verify=false "$1" "dir:$2"
 }
 
 registry_gives_all_blobs() {
@@ -152,7 +157,7 @@ registry_gives_all_blobs() {
     while read -r _ target; do
         target=docker://$(by_digest "$target")
         is_nested "$target" && continue
-        copies_whole "$target" || { echo "not whole: $target" && wrong=1; }
+        copies_whole "$target" "$work/whole" || { echo "not whole: $target" && wrong=1; }
     done < <(images_of "$work/registry")
     return "$wrong"
 }
@@ -226,7 +231,7 @@ folder_gives_all_blobs() {
     while read -r _ target; do
         skopeo_finds "$target" || continue
         is_nested "$target" && continue
-        copies_whole "$target" || { echo "not whole: $target" && wrong=1; }
+        copies_whole "$target" "$work/whole" || { echo "not whole: $target" && wrong=1; }
     done < <(images_of "$work/folder")
     return "$wrong"
 }

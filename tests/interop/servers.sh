@@ -34,10 +34,11 @@ with socket.socket() as free:
     print(free.getsockname()[1])'
 }
 
-# background NAME COMMAND...: its output goes to NAME.out and NAME.log.
+# background NAME COMMAND...: its output goes to NAME.out and NAME.log, which are there from now on.
 background() {
     local name=$1
     shift
+    touch "$work/$name.out" "$work/$name.log"
     timeout "$server_seconds" "$@" >"$work/$name.out" 2>"$work/$name.log" </dev/null &
     children+=("$!")
 }

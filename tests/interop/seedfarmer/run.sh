@@ -49,6 +49,7 @@ first_line() {
 start_registry() {
     printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $work/storage}}" \
         'http: {addr: "127.0.0.1:0"}' >"$work/registry.yml"
+    touch "$work/registry.log"
     timeout 1500 "$registry_program" serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
     children+=("$!")
     for _ in {1..100}; do
