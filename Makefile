@@ -5,7 +5,7 @@ ARTIFACTS ?= 2000
 SCALE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint module-lint dist ci interop quickstart chaos load fuzz bench advisories
+.PHONY: help test lint module-lint dist ci interop quickstart chaos load fuzz fan-out bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ chaos: ## Runs against faults, with kills and re-runs; RUNS=1000, SEED=… RUNS=
 load: ## Many artifacts against ECR's quotas; ARTIFACTS=2000, SCALE=10 for ten times the quotas
 	$(CARGO) build --release --locked --bin replicator --example chaos
 	$(CARGO) run --release --locked --example chaos -- load --artifacts $(ARTIFACTS) --scale $(SCALE)
+
+fan-out: ## A run over four builds with a link each, against one build, and against the simulation
+	$(CARGO) build --release --locked --bin replicator --example fan-out
+	$(CARGO) run --release --locked --example fan-out -- measure
+	$(CARGO) run --release --locked --example fan-out -- simulate
 
 bench: ## Against skopeo, crane, oras, regctl and regsync: docs/benchmarks.md; BENCH="--quick"
 	python3 bench/run.py $(BENCH)

@@ -286,14 +286,12 @@ pub(super) async fn copy_all(
     let heartbeat =
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
     let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
-    let mut outcomes = match how.fleet {
-        Some(fleet) => fleet.run(copies, &events, &session.stop).await,
-        None => {
-            let engine = Engine::new(Arc::clone(&session.stores), settings, events);
-            engine
-                .run(copies, session.stop.clone().cancelled_owned())
-                .await
-        }
+    let mut outcomes = if let Some(fleet) = how.fleet {
+        fleet.run(copies, &events, &session.stop).await
+    } else {
+        let engine = Engine::new(Arc::clone(&session.stores), settings, events);
+        let stop = session.stop.clone().cancelled_owned();
+        engine.run(copies, stop).await
     };
     if how.will_publish {
         look_again(session, copies, &mut outcomes).await;

@@ -133,7 +133,8 @@ impl Fleet {
             is_alone: false,
             total,
         };
-        run.run(stop).await
+        // It is large, and most runs never get here.
+        Box::pin(run.run(stop)).await
     }
 
     /// The artifacts that other builds could bring and that take some time.
@@ -207,7 +208,7 @@ impl Run<'_> {
             tokio::select! {
                 done = self.hands.next() => self.note(done),
                 _ = ticks.tick() => {
-                    stop.run_until_cancelled(self.tick()).await;
+                    stop.run_until_cancelled(Box::pin(self.tick())).await;
                 }
                 () = stop.cancelled() => break,
             }

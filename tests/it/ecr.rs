@@ -19,7 +19,12 @@ const EXPIRED: &str = r#"{"errors":[{"code":"DENIED","message":"Your authorizati
 
 /// `deploy` as the module's build runs it, with an output folder of its own.
 pub(crate) fn build(aws: &Aws, data: &Data, source: &Registry) -> Run {
-    let run = seed_farmer(data.given_to(Run::new().arg("deploy")).envs(aws.env()));
+    build_with(Run::new(), aws, data, source)
+}
+
+/// The same with a run of a copy of the program.
+pub(crate) fn build_with(run: Run, aws: &Aws, data: &Data, source: &Registry) -> Run {
+    let run = seed_farmer(data.given_to(run.arg("deploy")).envs(aws.env()));
     run.out().endpoint("quay.io", &source.url())
 }
 

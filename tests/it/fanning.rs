@@ -1,16 +1,20 @@
 //! A run over several builds of CodeBuild, which the lab runs as processes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use lab::aws::{Aws, Phase, Status};
 use lab::faults::{Fault, Rule};
 use lab::image::{Image, Pushed};
 use lab::registry::{Auth, Registry};
+use tempfile::TempDir;
 
 use super::Result;
 use super::data::Data;
-use super::ecr::build;
+use super::ecr::{build, build_with};
 use super::run::{Finished, Run};
 
 const PROJECT: &str = "codeseeder-idf";
@@ -29,7 +33,9 @@ impl Corpus {
         for number in 0..images {
             let image = Image::new().platform("linux/amd64").platform("linux/arm64");
             // Configs differ with their layers.
-            let image = image.layer(40_000 + number, 100 + number).layer(2_000, 900 + number);
+            let image = image
+                .layer(40_000 + number, 100 + number)
+                .layer(2_000, 900 + number);
             pushed.push(image.push(source, &format!("team/app{number}"), "1")?);
             names.push(format!("quay.io/team/app{number}:1"));
         }
@@ -57,7 +63,10 @@ impl Corpus {
                 let there = aws.registry().manifest(&to, &manifest.digest);
                 assert_eq!(source.manifest(&from, &manifest.digest), there, "{to}");
             }
-            let tagged = aws.registry().manifest(&to, "1").map(|(_, _, digest)| digest);
+            let tagged = aws
+                .registry()
+                .manifest(&to, "1")
+                .map(|(_, _, digest)| digest);
             assert_eq!(tagged.as_ref(), Some(&pushed.root.digest), "{to}");
         }
         assert_eq!(aws.registry().check_integrity(), Vec::<String>::new());
@@ -77,11 +86,33 @@ fn reads(source: &Registry) -> BTreeMap<String, usize> {
     reads
 }
 
+/// The program without what only a debugger needs: each build fetches it, and it is three times as small.
+fn program() -> &'static Path {
+    static PROGRAM: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let whole = Path::new(env!("CARGO_BIN_EXE_replicator"));
+        let small = dir.path().join("replicator");
+        let strip = Command::new("strip")
+            .arg("-o")
+            .arg(&small)
+            .arg(whole)
+            .status();
+        if strip.is_ok_and(|status| status.success()) {
+            (dir, small)
+        } else {
+            (dir, whole.to_owned())
+        }
+    });
+    &PROGRAM.1
+}
+
 /// The first build of a run over so many.
 fn first(aws: &Aws, data: &Data, source: &Registry, builds: &str) -> Run {
-    build(aws, data, source)
+    build_with(Run::of(program()), aws, data, source)
         .envs(aws.begin_build(PROJECT))
         .env("SEEDFARMER_PARAMETER_FAN_OUT", builds)
+        // What ECR grants by default would take longer than everything else.
+        .env("SEEDFARMER_PARAMETER_QUOTAS", "PutImage=400")
 }
 
 /// What runs have left in the bucket.
@@ -105,7 +136,12 @@ fn totals(run: &Finished) -> (u64, u64) {
 fn logs(aws: &Aws) -> String {
     let builds = aws.builds().list();
     let logs = builds.iter().map(|build| {
-        format!("--- {} {:?}\n{}", build.id, build.status, aws.builds().log(&build.id))
+        format!(
+            "--- {} {:?}\n{}",
+            build.id,
+            build.status,
+            aws.builds().log(&build.id)
+        )
     });
     logs.collect()
 }
@@ -114,7 +150,9 @@ fn logs(aws: &Aws) -> String {
 async fn slow(milliseconds: u64) -> std::io::Result<(Aws, Registry)> {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     let pause = Duration::from_millis(milliseconds);
-    source.faults().add(Rule::new(Fault::Stall(pause)).on("GET", "/blobs/"));
+    source
+        .faults()
+        .add(Rule::new(Fault::Stall(pause)).on("GET", "/blobs/"));
     Ok((aws, source))
 }
 
@@ -154,16 +192,24 @@ async fn a_further_build_is_like_the_first_one_and_checks_the_program_that_it_fe
     assert_eq!(order["sourceTypeOverride"], "NO_SOURCE");
     let spec: serde_json::Value =
         serde_json::from_str(order["buildspecOverride"].as_str().expect("a buildspec"))?;
-    let install = spec["phases"]["install"]["commands"].as_array().expect("commands");
-    let program = std::fs::read(env!("CARGO_BIN_EXE_replicator"))?;
+    let install = spec["phases"]["install"]["commands"]
+        .as_array()
+        .expect("commands");
+    let program = std::fs::read(program())?;
     let digest = lab::content::digest_of(&program);
     let check = format!("echo '{}  replicator' | sha256sum", &digest[7..]);
-    assert!(install.iter().any(|command| command.as_str().is_some_and(|text| text.starts_with(&check))), "{install:?}");
+    assert!(
+        install.iter().any(|command| command
+            .as_str()
+            .is_some_and(|text| text.starts_with(&check))),
+        "{install:?}"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn in_an_account_of_one_build_the_first_one_does_everything_and_stops_the_queued_ones() -> Result {
+async fn in_an_account_of_one_build_the_first_one_does_everything_and_stops_the_queued_ones()
+-> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     aws.builds().set_limit(Some(1));
     let corpus = Corpus::new(&source, 24)?;
@@ -174,7 +220,10 @@ async fn in_an_account_of_one_build_the_first_one_does_everything_and_stops_the_
     assert_eq!(aws.builds().most_running(), 0, "children");
     let builds = aws.builds().list();
     assert_eq!(builds.len(), 7);
-    assert!(builds.iter().all(|build| build.status == Status::Stopped), "{builds:?}");
+    assert!(
+        builds.iter().all(|build| build.status == Status::Stopped),
+        "{builds:?}"
+    );
     Ok(())
 }
 
@@ -212,20 +261,36 @@ async fn lost_builds_and_builds_that_never_begin_hold_up_nobody() -> Result {
 }
 
 #[tokio::test]
-async fn a_build_that_cannot_fetch_the_program_or_runs_another_one_does_nothing() -> Result {
+async fn a_build_that_gets_no_program_or_another_one_does_nothing() -> Result {
     let (aws, source) = slow(400).await?;
-    let corpus = Corpus::new(&source, 16)?;
-    // The second GetObject of the program brings something else.
+    aws.builds().set_start_delay(Duration::from_millis(500));
     aws.builds().set_variables(|ordinal| {
-        let nowhere = vec![("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned())];
+        let nowhere = "http://127.0.0.1:1".to_owned();
+        let nowhere = vec![("AWS_ENDPOINT_URL".to_owned(), nowhere)];
         if ordinal == 0 { nowhere } else { Vec::new() }
     });
+    let corpus = Corpus::new(&source, 16)?;
     let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
     let run = run.start();
-    let done = run.finish().await.ended(0);
+    run.until("both builds are ordered", || aws.builds().list().len() == 2)
+        .await;
+    let keys = left(&aws);
+    let program = keys.iter().find(|key| key.ends_with("/replicator"));
+    aws.put_object(
+        BUCKET,
+        program.expect("the program"),
+        "#!/bin/sh\necho evil\n",
+    );
+    let done = run.finish().await.ended(0).said(&["is lost", "FAILED"]);
     assert_eq!(totals(&done), (16, 0));
     let builds = aws.builds().list();
-    assert_eq!(builds[0].status, Status::Failed, "{}", logs(&aws));
+    let statuses = builds.iter().map(|build| build.status);
+    assert!(
+        statuses.into_iter().all(|status| status == Status::Failed),
+        "{}",
+        logs(&aws)
+    );
+    assert!(!logs(&aws).contains("evil"), "{}", logs(&aws));
     corpus.assert_arrived(&source, &aws);
     Ok(())
 }
@@ -244,7 +309,8 @@ async fn what_killed_builds_did_not_finish_the_first_one_does() -> Result {
                 build.phase == Phase::Build && aws.builds().log(&build.id).contains(sign)
             })
         };
-        run.until("a build has come so far", || victim().is_some()).await;
+        run.until("a build has come so far", || victim().is_some())
+            .await;
         let victim = victim().expect("it was there a moment ago");
         aws.builds().kill(&victim.id);
         let done = run.finish().await.ended(0);
@@ -267,13 +333,18 @@ async fn a_stopped_first_build_stops_the_others_and_publishes_nothing() -> Resul
         let logs = builds.iter().map(|build| aws.builds().log(&build.id));
         logs.filter(|log| log.contains("shard ")).count()
     };
-    run.until("two further builds are at work", || at_work() == 2).await;
+    run.until("two further builds are at work", || at_work() == 2)
+        .await;
     run.terminate();
     run.finish().await.ended(1);
     assert!(!is_published(&aws));
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while aws.builds().running() > 0 {
-        assert!(std::time::Instant::now() < deadline, "they go on: {}", logs(&aws));
+        assert!(
+            std::time::Instant::now() < deadline,
+            "they go on: {}",
+            logs(&aws)
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(aws.registry().check_integrity(), Vec::<String>::new());
@@ -288,15 +359,26 @@ async fn further_builds_end_when_the_first_one_vanishes() -> Result {
         .env("SEEDFARMER_PARAMETER_JOBS", "1")
         .env("SEEDFARMER_PARAMETER_ANSWER_TIMEOUT", "3")
         .start();
-    run.until("a further build is at work", || logs(&aws).contains("shard ")).await;
+    run.until("a further build is at work", || {
+        logs(&aws).contains("shard ")
+    })
+    .await;
     // kill -9
     drop(run);
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while aws.builds().running() > 0 {
-        assert!(std::time::Instant::now() < deadline, "it goes on: {}", logs(&aws));
+        assert!(
+            std::time::Instant::now() < deadline,
+            "it goes on: {}",
+            logs(&aws)
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(logs(&aws).contains("the first build was not heard of"), "{}", logs(&aws));
+    assert!(
+        logs(&aws).contains("the first build was not heard of"),
+        "{}",
+        logs(&aws)
+    );
     Ok(())
 }
 
@@ -312,7 +394,10 @@ async fn two_deployments_at_once_do_not_meet() -> Result {
     assert_eq!((totals(&run.ended(0)).1, totals(&other.ended(0)).1), (0, 0));
     corpus.assert_arrived(&source, &aws);
     assert!(is_published(&aws));
-    assert!(aws.object(BUCKET, "test-replication-images-metadata.json").is_some());
+    assert!(
+        aws.object(BUCKET, "test-replication-images-metadata.json")
+            .is_some()
+    );
     assert_eq!(left(&aws), Vec::<String>::new());
     Ok(())
 }
@@ -321,17 +406,22 @@ async fn two_deployments_at_once_do_not_meet() -> Result {
 async fn the_quotas_hold_for_all_builds_together() -> Result {
     let (aws, source) = slow(10).await?;
     let corpus = Corpus::new(&source, 40)?;
-    let run = first(&aws, &corpus.data(), &source, "4")
-        .env("SEEDFARMER_PARAMETER_QUOTAS", "PutImage=12");
+    let run =
+        first(&aws, &corpus.data(), &source, "4").env("SEEDFARMER_PARAMETER_QUOTAS", "PutImage=12");
     run.run().await.ended(0);
     let requests = aws.registry().wire().requests();
-    let puts = requests.iter().filter(|request| request.action == "manifest.put");
+    let puts = requests
+        .iter()
+        .filter(|request| request.action == "manifest.put");
     let times: Vec<_> = puts.map(|request| request.started).collect();
     assert_eq!(times.len(), 120, "an index and two manifests each");
     // In any two seconds the quota's worth, and the burst of a quarter of a second of each build.
     let window = Duration::from_secs(2);
     let busiest = times.iter().map(|start| {
-        times.iter().filter(|time| **time >= *start && **time - *start < window).count()
+        times
+            .iter()
+            .filter(|time| **time >= *start && **time - *start < window)
+            .count()
     });
     let busiest = busiest.max().unwrap_or_default();
     assert!(busiest <= 24 + 4 * 4, "{busiest} in two seconds");
@@ -362,7 +452,11 @@ async fn what_only_the_first_build_has_credentials_for_it_copies_itself() -> Res
     let run = first(&aws, &corpus.data(), &source, "3").login("quay.io", "me", "secret");
     let done = run.run().await.ended(0);
     assert_eq!(totals(&done), (6, 0));
-    assert_eq!(aws.builds().started().len(), 0, "nothing is left for others");
+    assert_eq!(
+        aws.builds().started().len(),
+        0,
+        "nothing is left for others"
+    );
     Ok(())
 }
 
@@ -371,9 +465,19 @@ async fn outside_codebuild_and_for_little_work_there_is_one_build() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     let corpus = Corpus::new(&source, 2)?;
     let outside = build(&aws, &corpus.data(), &source).env("SEEDFARMER_PARAMETER_FAN_OUT", "4");
-    outside.run().await.ended(0).said(&["no build of CodeBuild"]);
-    first(&aws, &corpus.data(), &source, "auto").run().await.ended(0);
-    first(&aws, &corpus.data(), &source, "off").run().await.ended(0);
+    outside
+        .run()
+        .await
+        .ended(0)
+        .said(&["no build of CodeBuild"]);
+    first(&aws, &corpus.data(), &source, "auto")
+        .run()
+        .await
+        .ended(0);
+    first(&aws, &corpus.data(), &source, "off")
+        .run()
+        .await
+        .ended(0);
     assert_eq!(aws.builds().started().len(), 0);
     let bad = first(&aws, &corpus.data(), &source, "many").run().await;
     bad.ended(2).said(&["parameter FanOut", "`many`"]);
@@ -385,8 +489,15 @@ async fn the_survey_asks_no_more_than_a_run_without_it() -> Result {
     let requests = async |fan_out: &str| -> anyhow::Result<(usize, usize)> {
         let (aws, source) = (Aws::start().await?, Registry::start().await?);
         let corpus = Corpus::new(&source, 6)?;
-        first(&aws, &corpus.data(), &source, fan_out).run().await.ended(0);
-        let api = aws.calls().iter().filter(|call| call.service == "ecr").count();
+        first(&aws, &corpus.data(), &source, fan_out)
+            .run()
+            .await
+            .ended(0);
+        let api = aws
+            .calls()
+            .iter()
+            .filter(|call| call.service == "ecr")
+            .count();
         let wire = source.wire().requests().len() + aws.registry().wire().requests().len();
         Ok((api, wire))
     };

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use lab::aws::Aws;
+use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
 use serde_json::{Value, json};
 
@@ -66,6 +68,12 @@ fn arn(service: &str, action: &str, resource: &str) -> String {
             format!("arn:aws:ecr:us-east-1:123456789012:repository/{name}")
         }
         "s3" => format!("arn:aws:s3:::{resource}"),
+        "iam" => format!("arn:aws:iam::123456789012:role/{resource}"),
+        "codebuild" => {
+            // Builds are authorised by their project (CodeBuild's guide, "Permissions reference").
+            let project = resource.split(':').next().unwrap_or(resource);
+            format!("arn:aws:codebuild:us-east-1:123456789012:project/{project}")
+        }
         "secretsmanager" => {
             format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{resource}-a1B2c3")
         }
@@ -76,9 +84,17 @@ fn arn(service: &str, action: &str, resource: &str) -> String {
 
 /// All calls that were made, as the check of the template wants them.
 fn calls(aws: &Aws) -> Value {
-    let context = json!({"aws:ResourceTag/SeedFarmerProjectName": "idf"});
+    let context = json!({
+        "aws:ResourceTag/SeedFarmerProjectName": "idf",
+        "iam:PassedToService": "codebuild.amazonaws.com",
+    });
     let mut calls = Vec::new();
     for call in aws.calls() {
+        // Who starts a build with a role passes that role on.
+        if call.action == "StartBuild" {
+            let role = arn("iam", "PassRole", "a-role");
+            calls.push(json!({"action": "iam:PassRole", "resource": role, "context": context}));
+        }
         let resource = arn(call.service, &call.action, &call.resource);
         for action in call_actions(call.service, &call.action) {
             calls.push(json!({"action": action, "resource": resource, "context": context}));
@@ -182,6 +198,16 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
     next.push(&source, "team/more", "2")?;
     let data = Data::images(&["quay.io/team/app:2", "quay.io/team/more:2"]);
     wishes(build(&aws, &data, &source)).run().await.ended(0);
+    // More builds, one of which is still queued at the end.
+    image().layer(200, 8).push(&source, "team/app", "3")?;
+    let data = Data::images(&["quay.io/team/app:3"]);
+    aws.builds().set_limit(Some(1));
+    let pause = Fault::Stall(Duration::from_secs(2));
+    source.faults().add(Rule::new(pause).on("GET", "/blobs/"));
+    let spread = wishes(build(&aws, &data, &source))
+        .envs(aws.begin_build("codeseeder-idf"))
+        .env("SEEDFARMER_PARAMETER_FAN_OUT", "2");
+    spread.run().await.ended(0);
     let end = seed_farmer(Run::new().arg("destroy").envs(aws.env()));
     end.env("SEEDFARMER_PARAMETER_RETENTION_TYPE", "DESTROY")
         .run()

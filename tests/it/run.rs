@@ -42,11 +42,16 @@ pub(crate) struct Finished {
 
 impl Run {
     pub(crate) fn new() -> Self {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_replicator")))
+    }
+
+    /// A run of a copy of the program.
+    pub(crate) fn of(program: &Path) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         for folder in ["home", "work"] {
             fs::create_dir(dir.path().join(folder)).expect("a folder in it");
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_replicator"));
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
