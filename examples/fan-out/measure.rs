@@ -44,6 +44,9 @@ pub(crate) struct Measure {
     /// Milliseconds until an ordered build has its machine
     #[arg(long, default_value_t = 1500)]
     start_delay: u64,
+    /// Shows who did what when
+    #[arg(long)]
+    show: bool,
 }
 
 /// So many images share a base layer.
@@ -284,6 +287,30 @@ impl Measure {
                 "{} is not there",
                 image.repository
             );
+        }
+        if self.show {
+            for claim in aws.wire().requests().iter().filter(|request| {
+                request.method == "PUT"
+                    && request.path.contains("-runs/")
+                    && !request.path.contains("/shards/")
+            }) {
+                let at = claim.started - started;
+                println!(
+                    "{:6.1} s  {} {}",
+                    at.as_secs_f64(),
+                    claim.path.rsplit_once("-runs/").map_or("", |(_, key)| key),
+                    claim.status
+                );
+            }
+            for build in aws.builds().list() {
+                println!(
+                    "--- {} {:?}\n{}",
+                    build.id,
+                    build.status,
+                    aws.builds().log(&build.id)
+                );
+            }
+            println!("--- first\n{log}");
         }
         Ok(look(&aws, &source, started, took))
     }

@@ -1,7 +1,7 @@
 //! What the builds of a run tell each other, in the module's bucket below a prefix of the run's own:
 //!
 //! ```text
-//! <deployment>-<module>-runs/<run>/replicator    the program, as the first build runs it
+//! <deployment>-<module>-runs/<run>/replicator.gz the program, as the first build runs it
 //!                                  order.json    what all builds do, written once
 //!                                  shards/<n>    artifacts of a shard, written once
 //!                                  claims/<n>    which build works on it: the first one to write it
@@ -9,8 +9,12 @@
 //!                                  builds/<n>    each further build's signs of life, and what it did
 //! ```
 
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Bucket;
 use crate::copy::{Done, Outcome};
 use crate::plan::{Copy, Kind, Source};
-use crate::reference::Location;
+use crate::reference::{Digest, Location};
 use crate::settings::{Flags, Handed};
 
 /// How many objects are written or read at once.
@@ -32,6 +36,33 @@ pub(super) struct Board {
     bucket: Bucket,
     /// With a slash at its end.
     prefix: String,
+}
+
+/// The program, for builds like this one.
+pub(super) struct Program {
+    packed: Vec<u8>,
+    /// Of the program itself.
+    pub(super) digest: Digest,
+}
+
+impl Program {
+    /// The one that runs.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) async fn own() -> anyhow::Result<Self> {
+        let path = std::env::current_exe().context("the program does not know its own file")?;
+        let pack = move || {
+            let bytes = std::fs::read(path).context("the program cannot be read")?;
+            let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+            packer.write_all(&bytes)?;
+            anyhow::Ok(Self {
+                digest: Digest::of(&bytes),
+                packed: packer.finish()?,
+            })
+        };
+        tokio::task::spawn_blocking(pack).await?
+    }
 }
 
 /// What all builds do.
@@ -198,7 +229,7 @@ impl Board {
 
     /// The program's key.
     fn program(&self) -> String {
-        format!("{}replicator", self.prefix)
+        format!("{}replicator.gz", self.prefix)
     }
 
     /// The same as a person and the AWS CLI write it.
@@ -209,14 +240,16 @@ impl Board {
     /// Lays out a run: program, order and shards.
     pub(super) async fn lay_out(
         &self,
-        program: Vec<u8>,
+        program: &mut Program,
         order: &Order,
-        shards: &[Portion],
+        shards: Vec<Portion>,
     ) -> anyhow::Result<()> {
-        self.bucket.put_bytes(&self.program(), program).await?;
-        let shards = shards.iter().enumerate();
-        stream::iter(shards)
-            .map(|(number, portion)| self.write(format!("shards/{number}"), portion))
+        let packed = std::mem::take(&mut program.packed);
+        self.bucket.put_bytes(&self.program(), packed).await?;
+        stream::iter(shards.into_iter().enumerate())
+            .map(|(number, portion)| async move {
+                self.write(format!("shards/{number}"), &portion).await
+            })
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;

@@ -1,17 +1,18 @@
 //! The further builds, as the first one sees them.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::aws::{CodeBuild, Machine, Phase};
-use crate::reference::Digest;
+use crate::aws::{CodeBuild, Error, Machine, Phase};
 use crate::settings::Share;
 
-use super::board::{Arrived, Board, Order, Portion, Report, Word};
+use super::board::{Arrived, Board, Order, Program, Report, Word};
 
 /// How often CodeBuild is asked how builds are.
 const LOOK: Duration = Duration::from_secs(5);
@@ -25,8 +26,10 @@ const UNKNOWN: usize = 3;
 /// The further builds.
 pub(super) struct Crew {
     board: Board,
-    codebuild: CodeBuild,
+    codebuild: Arc<CodeBuild>,
     members: Vec<Member>,
+    started: mpsc::UnboundedReceiver<Started>,
+    starting: AbortOnDropHandle<()>,
     word: Word,
     told: Option<Instant>,
     looked: Option<Instant>,
@@ -61,80 +64,84 @@ pub(super) struct News {
     pub(super) moved: u64,
 }
 
-/// What is needed to get further builds.
-pub(super) struct Call<'a> {
+/// All that it takes to get further builds.
+pub(super) struct Call {
     pub(super) board: Board,
     pub(super) codebuild: CodeBuild,
     pub(super) machine: Machine,
-    pub(super) order: &'a Order,
-    pub(super) shards: &'a [Portion],
-    /// Those that the first build works on already.
-    pub(super) own: &'a BTreeSet<usize>,
-    pub(super) program: Vec<u8>,
+    pub(super) order: Order,
+    pub(super) program: Program,
     /// How a further build calls the program: its arguments, without its number.
-    pub(super) arguments: &'a [String],
-    pub(super) share: &'a Share,
+    pub(super) arguments: Vec<String>,
+    pub(super) share: Share,
     pub(super) silence: Duration,
     /// Names the run in CodeBuild's eyes.
-    pub(super) token: &'a str,
+    pub(super) token: String,
 }
 
+/// A build that was started, by its number, or why it and all after it were not.
+type Started = Result<(usize, String), (usize, Error)>;
+
 impl Crew {
-    /// Lays out the work and starts builds, as many as the account allows.
+    /// Starts builds, in the background, as many as the account allows. The work is laid out already;
+    /// `own` are the shards that the first build works on.
     ///
     /// # Errors
-    /// When the work cannot be laid out, or not one build can be started.
-    pub(super) async fn raise(call: Call<'_>) -> anyhow::Result<Self> {
-        let digest = Digest::of(&call.program);
-        call.board
-            .lay_out(call.program, call.order, call.shards)
-            .await?;
-        for shard in call.own {
+    /// When the bucket cannot be used.
+    pub(super) async fn raise(call: Call, own: &[usize]) -> anyhow::Result<Self> {
+        for shard in own {
             if let Err(other) = call.board.claim(*shard, 0).await? {
                 anyhow::bail!("shard {shard} of a new run is claimed already, by {other:?}");
             }
         }
+        let specs = (1..call.order.builds).map(|number| {
+            let token = format!("{}-{number}", call.token);
+            let spec = buildspec(&call.board, &call.program, &call.arguments, number);
+            (number, token, spec)
+        });
+        let specs: Vec<_> = specs.collect();
+        let codebuild = Arc::new(call.codebuild);
+        let (started, news) = mpsc::unbounded_channel();
+        let starting = start_all(Arc::clone(&codebuild), call.machine, specs, started);
         let mut crew = Self {
             word: Word::default(),
             told: None,
             looked: None,
             members: Vec::new(),
             builds: call.order.builds,
-            share: call.share.clone(),
+            share: call.share,
             silence: call.silence,
-            codebuild: call.codebuild,
+            codebuild,
             board: call.board,
+            started: news,
+            starting: AbortOnDropHandle::new(tokio::spawn(starting)),
         };
         crew.tell().await?;
-        let spec = |number: usize| buildspec(&crew.board, &digest, call.arguments, number);
-        let mut members = Vec::new();
-        for number in 1..call.order.builds {
-            let token = format!("{}-{number}", call.token);
-            match crew
-                .codebuild
-                .start(&call.machine, &spec(number), &token)
-                .await
-            {
-                Ok(id) => members.push(Member::new(number, id)),
-                Err(error) if number > 1 => {
-                    tracing::warn!("only {number} builds instead of {}: {error}", crew.builds);
-                    break;
-                }
-                Err(error) => {
-                    let hint = error.remedy().map(|hint| format!(" ({hint})"));
-                    let hint = hint.unwrap_or_default();
-                    return Err(anyhow::Error::new(error)
-                        .context(format!("no further build can be started{hint}")));
-                }
-            }
-        }
-        crew.members = members;
         Ok(crew)
     }
 
-    /// How many builds were started.
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
+    /// Notes who was started meanwhile.
+    fn note_started(&mut self) {
+        while let Ok(started) = self.started.try_recv() {
+            match started {
+                Ok((number, id)) => self.members.push(Member::new(number, id)),
+                Err((1, error)) => {
+                    let hint = error.remedy().map(|hint| format!(" ({hint})"));
+                    let hint = hint.unwrap_or_default();
+                    tracing::warn!(
+                        "this build goes on alone: no further one can be started{hint}: {error}"
+                    );
+                }
+                Err((number, error)) => {
+                    tracing::warn!("only {number} builds instead of {}: {error}", self.builds);
+                }
+            }
+        }
+    }
+
+    /// How many builds there are to be, the first one included.
+    pub(super) fn builds(&self) -> usize {
+        self.builds
     }
 
     pub(super) fn board(&self) -> &Board {
@@ -144,12 +151,14 @@ impl Crew {
     /// Whether a build will do nothing more.
     pub(super) fn is_gone(&self, number: usize) -> bool {
         let member = self.members.iter().find(|member| member.number == number);
-        member.is_none_or(|member| member.is_gone)
+        // A build may claim a shard before we hear that it was started.
+        member.map_or(self.starting.is_finished(), |member| member.is_gone)
     }
 
     /// Hears what is new, and admits those who have come. What cannot be heard now is heard later.
     pub(super) async fn hear(&mut self) -> News {
         let mut news = News::default();
+        self.note_started();
         let present = self.present();
         if let Err(error) = self.listen(&present, &mut news).await {
             tracing::debug!("the further builds cannot be heard now: {error:#}");
@@ -293,6 +302,8 @@ impl Crew {
     /// Nobody does anything any more.
     pub(super) async fn dismiss(&mut self) {
         self.word.stop = true;
+        self.starting.abort();
+        self.note_started();
         if let Err(error) = self.tell().await {
             tracing::debug!("the further builds cannot be told that it is over: {error:#}");
         }
@@ -333,16 +344,37 @@ pub(super) fn part(some: usize, all: usize) -> f64 {
     count(some) / count(all.max(1))
 }
 
+/// Starts builds, one after the other, until one cannot be started.
+async fn start_all(
+    codebuild: Arc<CodeBuild>,
+    machine: Machine,
+    specs: Vec<(usize, String, String)>,
+    started: mpsc::UnboundedSender<Started>,
+) {
+    for (number, token, spec) in specs {
+        let answer = codebuild.start(&machine, &spec, &token).await;
+        let is_last = answer.is_err();
+        let answer = answer.map(|id| (number, id));
+        let is_heard = started
+            .send(answer.map_err(|error| (number, error)))
+            .is_ok();
+        if is_last || !is_heard {
+            return;
+        }
+    }
+}
+
 /// What a further build runs: the very program of this run, and nothing else. JSON is YAML too.
-fn buildspec(board: &Board, digest: &Digest, arguments: &[String], number: usize) -> String {
-    let program = board.show_program();
+fn buildspec(board: &Board, program: &Program, arguments: &[String], number: usize) -> String {
+    let packed = board.show_program();
     let arguments: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
     json!({
         "version": 0.2,
         "phases": {
             "install": {"commands": [
-                format!("aws s3 cp --only-show-errors {} replicator", quoted(&program)),
-                format!("echo '{}  replicator' | sha256sum --check --quiet", digest.hex()),
+                format!("aws s3 cp --only-show-errors {} replicator.gz", quoted(&packed)),
+                "gunzip replicator.gz",
+                format!("echo '{}  replicator' | sha256sum --check --quiet", program.digest.hex()),
                 "chmod +x replicator",
             ]},
             "build": {"commands": [

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::aws::Aws;
 use crate::copy::{CopyError, Engine, Events, Need, Outcome, Surveyed};
@@ -17,7 +18,7 @@ use crate::reference::EcrHost;
 use crate::settings::{Environment, FanOut, Flags, Settings};
 use crate::store::Stores;
 
-use super::board::{Board, Item, Order, Portion};
+use super::board::{Board, Item, Order, Portion, Program};
 use super::crew::{Call, Crew, News};
 use super::forecast::{self, Speeds};
 use super::hands::{Hands, Job, Outcomes};
@@ -89,8 +90,9 @@ struct Run<'a> {
     crew: Option<Crew>,
     /// What this build works on outside of shards, or has worked on.
     taken_over: HashSet<usize>,
-    /// There will be no further builds.
-    is_alone: bool,
+    /// Further builds were called, and need not be called again.
+    is_called: bool,
+    calling: Option<AbortOnDropHandle<anyhow::Result<Call>>>,
     total: Load,
 }
 
@@ -130,7 +132,8 @@ impl Fleet {
             events: Arc::clone(events),
             crew: None,
             taken_over: HashSet::new(),
-            is_alone: false,
+            is_called: false,
+            calling: None,
             total,
         };
         // It is large, and most runs never get here.
@@ -196,7 +199,7 @@ impl Run<'_> {
         // Something to do while the others are called.
         while self.hands.run_low() && self.take_next().await {}
         if let FanOut::Builds(builds) = self.fleet.settings.fan_out {
-            self.raise(builds).await;
+            self.raise(builds);
         }
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -207,12 +210,17 @@ impl Run<'_> {
             }
             tokio::select! {
                 done = self.hands.next() => self.note(done),
+                call = called(&mut self.calling) => {
+                    self.calling = None;
+                    stop.run_until_cancelled(Box::pin(self.meet(call))).await;
+                }
                 _ = ticks.tick() => {
                     stop.run_until_cancelled(Box::pin(self.tick())).await;
                 }
                 () = stop.cancelled() => break,
             }
         }
+        drop(self.calling.take());
         if let Some(crew) = &mut self.crew {
             crew.dismiss().await;
         }
@@ -299,7 +307,7 @@ impl Run<'_> {
             let news = crew.hear().await;
             self.hear(news);
         } else if self.fleet.settings.fan_out == FanOut::Auto
-            && !self.is_alone
+            && !self.is_called
             && self.hands.since() >= MEASURE
             && let Some(rate) = self.hands.rate()
         {
@@ -310,7 +318,8 @@ impl Run<'_> {
             let speeds = Speeds::of(rate, &self.fleet.settings.network.quotas);
             let builds = forecast::worthwhile(&left, &speeds);
             if builds > 1 {
-                self.raise(builds).await;
+                self.is_called = true;
+                self.raise(builds);
             }
         }
     }
@@ -372,56 +381,8 @@ impl Run<'_> {
         }
     }
 
-    /// Gets further builds; where that cannot be, this one goes on alone.
-    async fn raise(&mut self, builds: usize) {
-        let left = self.total.bytes.saturating_sub(self.hands.moved());
-        match self.call(builds).await {
-            Ok(crew) => {
-                tracing::info!(
-                    "{} are spread over {} builds, this one included",
-                    progress::bytes(left),
-                    crew.len() + 1
-                );
-                self.crew = Some(crew);
-            }
-            Err(error) => {
-                self.is_alone = true;
-                tracing::warn!("this build goes on alone: {error:#}");
-            }
-        }
-    }
-
-    async fn call(&self, builds: usize) -> anyhow::Result<Crew> {
-        let Fleet {
-            place,
-            settings,
-            aws,
-            ..
-        } = self.fleet;
-        let id = settings
-            .build
-            .as_deref()
-            .context("this is no build of CodeBuild")?;
-        let codebuild = aws.codebuild(&place.host.region).await;
-        let machine = codebuild.machine(id).await?;
-        let program = std::env::current_exe().context("the program does not know its own file")?;
-        let program = tokio::fs::read(&program).await;
-        let program = program.context("the program cannot be read")?;
-        let bucket = aws
-            .bucket(&place.bucket, &place.host.region, &place.host.account)
-            .await;
-        let partition = aws.partition(&place.host.region).await?;
-        bucket.ensure(&partition, aws.all_tags()).await?;
-        let name = run_name();
-        let run = format!("{}{name}/", place.prefix);
-        self.fleet.laid_out.set(run.clone()).ok();
-        let order = Order {
-            flags: self.fleet.flags.clone(),
-            environment: self.fleet.environment.handed(),
-            hosts: self.fleet.hosts.iter().cloned().collect(),
-            shards: self.shards.len(),
-            builds,
-        };
+    /// Begins to get further builds; the work goes on meanwhile.
+    fn raise(&mut self, builds: usize) {
         let portions = self.shards.iter().map(|shard| {
             let numbers = shard.artifacts.iter();
             let items = numbers.filter_map(|number| Item::of(*number, &self.copies[*number]));
@@ -430,29 +391,91 @@ impl Run<'_> {
                 items: items.collect(),
             }
         });
+        let order = Order {
+            flags: self.fleet.flags.clone(),
+            environment: self.fleet.environment.handed(),
+            hosts: self.fleet.hosts.iter().cloned().collect(),
+            shards: self.shards.len(),
+            builds,
+        };
+        let name = run_name();
+        let prefix = format!("{}{name}/", self.fleet.place.prefix);
+        self.fleet.laid_out.set(prefix.clone()).ok();
+        let (place, settings, aws) = (
+            self.fleet.place.clone(),
+            self.fleet.settings.clone(),
+            Arc::clone(&self.fleet.aws),
+        );
+        let silence = self.fleet.silence();
+        let portions: Vec<Portion> = portions.collect();
+        let call = async move {
+            let Place { host, bucket, .. } = place;
+            let id = settings
+                .build
+                .as_deref()
+                .context("this is no build of CodeBuild")?;
+            let codebuild = aws.codebuild(&host.region).await;
+            let machine = codebuild.machine(id).await?;
+            let mut program = Program::own().await?;
+            let meeting = aws.bucket(&bucket, &host.region, &host.account).await;
+            let partition = aws.partition(&host.region).await?;
+            meeting.ensure(&partition, aws.all_tags()).await?;
+            let board = Board::new(meeting, &prefix);
+            board.lay_out(&mut program, &order, portions).await?;
+            let (region, account) = (&host.region, &host.account);
+            let arguments = ["work", "--bucket", &bucket, "--prefix", &prefix];
+            let more = ["--region", region, "--account", account];
+            let arguments = arguments.iter().chain(&more).map(ToString::to_string);
+            Ok(Call {
+                board,
+                codebuild,
+                machine,
+                order,
+                program,
+                arguments: arguments.collect(),
+                share: settings.network.share,
+                silence,
+                token: name,
+            })
+        };
+        self.calling = Some(AbortOnDropHandle::new(tokio::spawn(call)));
+    }
+
+    /// All is laid out: the builds can come. Where they cannot, this one goes on alone.
+    async fn meet(&mut self, call: anyhow::Result<Call>) {
         let own = self.holders.iter().enumerate();
-        let own: BTreeSet<usize> = own
-            .filter(|(_, holder)| **holder == Holder::First)
-            .map(|(shard, _)| shard)
-            .collect();
-        let arguments = ["work", "--bucket", &place.bucket, "--prefix", &run];
-        let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
-        arguments.extend(["--region".to_owned(), place.host.region.clone()]);
-        arguments.extend(["--account".to_owned(), place.host.account.clone()]);
-        Crew::raise(Call {
-            board: Board::new(bucket, &run),
-            codebuild,
-            machine,
-            order: &order,
-            shards: &portions.collect::<Vec<_>>(),
-            own: &own,
-            program,
-            arguments: &arguments,
-            share: &settings.network.share,
-            silence: self.fleet.silence(),
-            token: &name,
-        })
-        .await
+        let own = own.filter(|(_, holder)| **holder == Holder::First);
+        let own: Vec<usize> = own.map(|(shard, _)| shard).collect();
+        let crew = match call {
+            Ok(call) if own.len() < self.shards.len() => Crew::raise(call, &own).await,
+            Ok(_) => {
+                tracing::info!("nothing is left for further builds");
+                return;
+            }
+            Err(error) => Err(error),
+        };
+        match crew {
+            Ok(crew) => {
+                let left = self.total.bytes.saturating_sub(self.hands.moved());
+                let left = progress::bytes(left);
+                tracing::info!(
+                    "{left} are spread over {} builds, this one included",
+                    crew.builds()
+                );
+                self.crew = Some(crew);
+            }
+            Err(error) => tracing::warn!("this build goes on alone: {error:#}"),
+        }
+    }
+}
+
+/// What further builds are called with, once all is laid out; never, as long as they are not called.
+async fn called(
+    calling: &mut Option<AbortOnDropHandle<anyhow::Result<Call>>>,
+) -> anyhow::Result<Call> {
+    match calling {
+        Some(calling) => calling.await?,
+        None => std::future::pending().await,
     }
 }
 

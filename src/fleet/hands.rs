@@ -19,8 +19,12 @@ use crate::store::Stores;
 
 use super::forecast::as_f64;
 
-/// The next shard is begun when this much time's worth is left of the ones before.
-const LEFT: Duration = Duration::from_secs(2);
+/// The next shard is begun when this much time's worth is left of the one before: about what it takes to
+/// claim it and to read its manifests.
+const LEFT: Duration = Duration::from_secs(1);
+
+/// So many may be under way, with those whose manifests wait for their quota.
+const UNDER_WAY: usize = 4;
 
 /// A shard to work on.
 pub(super) struct Job {
@@ -134,9 +138,12 @@ impl Hands {
 
     /// Whether another shard should be begun.
     pub(super) fn run_low(&self) -> bool {
-        let left = as_f64(self.left());
+        let open = self.meters.values();
+        let open = open.filter(|(meter, bytes)| meter.moved() < *bytes);
+        // Who took more would leave too little for others in the end.
+        let is_room = open.count() < 2 && self.running.len() < UNDER_WAY;
         let enough = self.rate().map_or(0.0, |rate| rate * LEFT.as_secs_f64());
-        self.are_idle() || left < enough
+        self.are_idle() || is_room && as_f64(self.left()) < enough
     }
 }
 
