@@ -130,7 +130,8 @@ make_project() {
 seedfarmer() {
     (
         cd "$work/project"
-        PRIMARY_ACCOUNT=$account timeout 400 "$venv/bin/seedfarmer" "$@"
+        # In the foreground, where an interrupt reaches it.
+        PRIMARY_ACCOUNT=$account timeout --foreground 400 "$venv/bin/seedfarmer" "$@"
     )
 }
 
