@@ -224,51 +224,33 @@ impl Measure {
             let links = Arc::clone(&links);
             move |_| {
                 let link = Link::start(rate).expect("a free port");
-                let url = link.url();
-                links
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(link);
-                vec![
-                    ("HTTP_PROXY".to_owned(), url.clone()),
-                    ("http_proxy".to_owned(), url),
-                ]
+                let variables = proxy(&link);
+                let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+                links.push(link);
+                variables
             }
         });
         let own = Link::start(rate)?;
         let dir = tempfile::tempdir()?;
-        let data = dir.path().join("data");
-        std::fs::create_dir_all(&data)?;
-        let images: Vec<String> = (0..self.images)
-            .map(|number| format!("  image{number}: quay.io/team/app{number}:1\n"))
-            .collect();
-        std::fs::write(
-            data.join("default.yaml"),
-            format!("additional_images:\n{}", images.concat()),
-        )?;
-        std::fs::write(data.join("1.34.yaml"), "ami: {version: 1.34.0}\n")?;
         let started = Instant::now();
-        let status = tokio::process::Command::new(self.program()?)
+        let mut program = tokio::process::Command::new(self.program()?);
+        program
             .args(["deploy", "--eks-version", "1.34", "--fan-out", fan_out])
             .arg("--data-dir")
-            .arg(&data)
+            .arg(self.data(dir.path())?)
             .arg("--endpoint")
             .arg(format!("quay.io={}", source.url()))
             .current_dir(dir.path())
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", dir.path())
-            .env("HTTP_PROXY", own.url())
-            .env("http_proxy", own.url())
+            .envs(proxy(&own))
             .envs(aws.env())
             .envs(aws.begin_build("codeseeder-idf"))
-            .env("SEEDFARMER_PROJECT_NAME", "idf")
-            .env("SEEDFARMER_DEPLOYMENT_NAME", "dev")
-            .env("SEEDFARMER_MODULE_NAME", "replication-images")
+            .envs(MODULE)
             .stderr(std::fs::File::create(dir.path().join("log"))?)
-            .kill_on_drop(true)
-            .status()
-            .await?;
+            .kill_on_drop(true);
+        let status = program.status().await?;
         let took = started.elapsed();
         let log = std::fs::read_to_string(dir.path().join("log"))?;
         ensure!(status.success(), "it failed:\n{log}");
@@ -289,30 +271,23 @@ impl Measure {
             );
         }
         if self.show {
-            for claim in aws.wire().requests().iter().filter(|request| {
-                request.method == "PUT"
-                    && request.path.contains("-runs/")
-                    && !request.path.contains("/shards/")
-            }) {
-                let at = claim.started - started;
-                println!(
-                    "{:6.1} s  {} {}",
-                    at.as_secs_f64(),
-                    claim.path.rsplit_once("-runs/").map_or("", |(_, key)| key),
-                    claim.status
-                );
-            }
-            for build in aws.builds().list() {
-                println!(
-                    "--- {} {:?}\n{}",
-                    build.id,
-                    build.status,
-                    aws.builds().log(&build.id)
-                );
-            }
+            show_all(&aws, started);
             println!("--- first\n{log}");
         }
         Ok(look(&aws, &source, started, took))
+    }
+
+    /// A folder of data files that name all images.
+    fn data(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+        let data = dir.join("data");
+        std::fs::create_dir_all(&data)?;
+        let images: Vec<String> = (0..self.images)
+            .map(|number| format!("  image{number}: quay.io/team/app{number}:1\n"))
+            .collect();
+        let default = format!("additional_images:\n{}", images.concat());
+        std::fs::write(data.join("default.yaml"), default)?;
+        std::fs::write(data.join("1.34.yaml"), "ami: {version: 1.34.0}\n")?;
+        Ok(data)
     }
 
     fn program(&self) -> anyhow::Result<PathBuf> {
@@ -328,6 +303,37 @@ impl Measure {
             program.display()
         );
         Ok(program)
+    }
+}
+
+const MODULE: [(&str, &str); 3] = [
+    ("SEEDFARMER_PROJECT_NAME", "idf"),
+    ("SEEDFARMER_DEPLOYMENT_NAME", "dev"),
+    ("SEEDFARMER_MODULE_NAME", "replication-images"),
+];
+
+/// Through this link and no other way.
+fn proxy(link: &Link) -> Vec<(String, String)> {
+    let names = ["HTTP_PROXY", "http_proxy"];
+    names.map(|name| (name.to_owned(), link.url())).to_vec()
+}
+
+/// What the builds told each other, and what they said.
+fn show_all(aws: &Aws, started: Instant) {
+    for request in aws.wire().requests() {
+        let key = request.path.split_once("-runs/").map(|(_, key)| key);
+        if let (Some(key), "PUT") = (key, request.method.as_str()) {
+            let at = (request.started - started).as_secs_f64();
+            println!("{at:6.1} s  {key} {}", request.status);
+        }
+    }
+    for build in aws.builds().list() {
+        println!(
+            "--- {} {:?}\n{}",
+            build.id,
+            build.status,
+            aws.builds().log(&build.id)
+        );
     }
 }
 

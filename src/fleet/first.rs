@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -32,6 +32,9 @@ const MEASURE: Duration = Duration::from_secs(15);
 
 /// The rate of a slow build, in bytes a second: what even that one moves in a short time is not divided.
 const SLOW: f64 = 10e6;
+
+/// How long it may take until further builds can be called.
+const CALL: Duration = Duration::from_mins(1);
 
 /// The shortest silence after which somebody counts as lost.
 const LEAST_SILENCE: Duration = Duration::from_secs(3);
@@ -196,8 +199,6 @@ impl Run<'_> {
         let own = (0..self.copies.len()).filter(|number| !divided.contains(number));
         let own: Vec<usize> = own.collect();
         self.begin(&own);
-        // Something to do while the others are called.
-        while self.hands.run_low() && self.take_next().await {}
         if let FanOut::Builds(builds) = self.fleet.settings.fan_out {
             self.raise(builds);
         }
@@ -276,6 +277,10 @@ impl Run<'_> {
 
     /// Takes the next shard that nobody has; whether there may be one more.
     async fn take_next(&mut self) -> bool {
+        // The program is small, but a link full of blobs would leave it little room.
+        if self.calling.is_some() {
+            return false;
+        }
         let next = self
             .holders
             .iter()
@@ -381,7 +386,7 @@ impl Run<'_> {
         }
     }
 
-    /// Begins to get further builds; the work goes on meanwhile.
+    /// Begins to get further builds; what is under way goes on meanwhile.
     fn raise(&mut self, builds: usize) {
         let portions = self.shards.iter().map(|shard| {
             let numbers = shard.artifacts.iter();
@@ -437,6 +442,10 @@ impl Run<'_> {
                 silence,
                 token: name,
             })
+        };
+        let call = async {
+            let call = tokio::time::timeout(CALL, call).await;
+            call.unwrap_or_else(|_| bail!("the bucket took no program within {} s", CALL.as_secs()))
         };
         self.calling = Some(AbortOnDropHandle::new(tokio::spawn(call)));
     }
