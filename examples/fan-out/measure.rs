@@ -29,17 +29,17 @@ pub(crate) struct Measure {
     /// The program [default: the `replicator` of the same build]
     #[arg(long)]
     binary: Option<PathBuf>,
-    /// Builds, the first one included
-    #[arg(long, default_value_t = 4)]
+    /// Builds, the first one included: four further ones
+    #[arg(long, default_value_t = 5)]
     builds: usize,
     /// Images; four of them share a base layer
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 160)]
     images: u64,
     /// Megabytes of distinct content in all
-    #[arg(long, default_value_t = 360)]
+    #[arg(long, default_value_t = 2000)]
     megabytes: u64,
     /// What each build's link carries each way, in megabytes a second
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 20)]
     rate: u64,
     /// Milliseconds until an ordered build has its machine
     #[arg(long, default_value_t = 1500)]

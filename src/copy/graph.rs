@@ -5,8 +5,9 @@
 //! Nobody waits in a circle: a whole artifact is noted in one step, a pool that takes a blob from
 //! another one waits for an artifact that was noted earlier, and uploads wait for nothing.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OnceCell, watch};
@@ -32,6 +33,8 @@ pub(super) struct Realm {
     /// Artifacts that are not noted yet. Where nothing can be mounted, reading a blob waits for them:
     /// one of them may want it too.
     unresolved: watch::Sender<usize>,
+    /// Artifacts that are noted.
+    noted: AtomicUsize,
     /// Pools that wait for another one's blob.
     follows: Mutex<Vec<Follow>>,
     pub(super) news: Notify,
@@ -69,7 +72,19 @@ pub(super) struct Arrival {
     pub(super) pool: String,
     /// It was there before the run.
     pub(super) is_old: bool,
+    /// The artifact that it is brought for.
+    pub(super) rank: Rank,
     state: watch::Sender<State>,
+}
+
+/// When an artifact's blobs are read: together, so that its manifests can be written while others are read,
+/// and those of the artifact with the longest blob first.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// The bytes of its longest blob.
+    longest: u64,
+    /// Artifacts are noted one after the other.
+    noted: Reverse<usize>,
 }
 
 /// How far a blob has come.
@@ -122,6 +137,7 @@ impl Realm {
             contents: Mutex::default(),
             queue: Queue::default(),
             unresolved: watch::Sender::new(artifacts),
+            noted: AtomicUsize::new(0),
             follows: Mutex::default(),
             news: Notify::new(),
         })
@@ -171,6 +187,15 @@ impl Realm {
     pub(super) fn note(&self, needs: &Needs<'_>, blobs: &[Descriptor]) -> Vec<Claim> {
         let (pool, mounting) = (needs.target.pool(), self.mounts());
         let mut contents = self.contents();
+        let is_known = |blob: &&Descriptor| {
+            let known = needs.known;
+            known.is_some_and(|known| known.contains(&blob.digest))
+        };
+        let lacking = blobs.iter().filter(|blob| !is_known(blob));
+        let rank = Rank {
+            longest: lacking.map(|blob| blob.size).max().unwrap_or_default(),
+            noted: Reverse(self.noted.fetch_add(1, Ordering::Relaxed)),
+        };
         let claims = blobs.iter().map(|blob| {
             let content = contents.entry(blob.digest.clone()).or_insert(Content {
                 arrivals: HashMap::new(),
@@ -198,10 +223,8 @@ impl Realm {
             {
                 content.owner = None;
             }
-            let is_there = needs
-                .known
-                .is_some_and(|known| known.contains(&blob.digest));
-            let arrival = Arc::new(Arrival::new(blob, needs, pool.clone(), is_there));
+            let is_there = is_known(&blob);
+            let arrival = Arc::new(Arrival::new(blob, needs, pool.clone(), is_there, rank));
             content.arrivals.insert(pool.clone(), Arc::clone(&arrival));
             match &content.owner {
                 _ if is_there => {}
@@ -281,7 +304,13 @@ impl Realm {
 }
 
 impl Arrival {
-    pub(super) fn new(blob: &Descriptor, needs: &Needs<'_>, pool: String, is_there: bool) -> Self {
+    pub(super) fn new(
+        blob: &Descriptor,
+        needs: &Needs<'_>,
+        pool: String,
+        is_there: bool,
+        rank: Rank,
+    ) -> Self {
         let state = State {
             end: is_there.then_some(Ok(Sent::No)),
             committed: is_there,
@@ -293,6 +322,7 @@ impl Arrival {
             target: Arc::clone(needs.target),
             pool,
             is_old: is_there,
+            rank,
             state: watch::Sender::new(state),
         }
     }

@@ -10,7 +10,7 @@ use crate::reference::Which;
 use crate::store::places;
 
 use super::artifact::Way;
-use super::graph::{Arrival, Needs, Sink};
+use super::graph::{Arrival, Needs, Rank, Sink};
 use super::outcome::CopyError;
 use super::resolve::own_blobs;
 use super::transfer::{Sources, Transfer};
@@ -56,7 +56,13 @@ impl Way<'_> {
             target: &self.target,
             known: None,
         };
-        let arrival = Arc::new(Arrival::new(blob, &needs, self.target.pool(), false));
+        let arrival = Arc::new(Arrival::new(
+            blob,
+            &needs,
+            self.target.pool(),
+            false,
+            Rank::default(),
+        ));
         let weight = places(blob.size);
         let _writing = self.target.writes().enter(weight).await;
         let _reading = self.source.reads().enter(weight).await;

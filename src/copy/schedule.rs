@@ -1,5 +1,6 @@
-//! What is moved when: the longest blob first, so that no long one is left alone at the end; as many at
-//! once as source and target bear.
+//! What is moved when: the artifact with the longest blob first, so that no long one is left alone at the
+//! end, and one artifact's blobs together, so that manifests can be written all the time (ECR takes ten a
+//! second) and not only at the end; as many at once as source and target bear.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
@@ -13,7 +14,7 @@ use crate::reference::Digest;
 use crate::store::{Begun, Mounting, places};
 
 use super::Events;
-use super::graph::{Arrival, Follow, Realm, Sent};
+use super::graph::{Arrival, Follow, Rank, Realm, Sent};
 use super::outcome::Side;
 use super::transfer::{Rules, Sources, Transfer};
 
@@ -33,8 +34,9 @@ struct Home {
 struct Job(Arc<Arrival>);
 
 impl Job {
-    fn key(&self) -> (u64, &Digest) {
-        (self.0.descriptor.size, &self.0.descriptor.digest)
+    fn key(&self) -> (Rank, u64, &Digest) {
+        let descriptor = &self.0.descriptor;
+        (self.0.rank, descriptor.size, &descriptor.digest)
     }
 }
 
@@ -81,7 +83,7 @@ impl Queue {
             let rank = |home: &Home| {
                 (
                     home.reads.has_room(),
-                    home.heap.peek().map(|job| job.0.descriptor.size),
+                    home.heap.peek().map(|job| job.0.rank),
                 )
             };
             rank(a).cmp(&rank(b))

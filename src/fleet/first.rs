@@ -25,7 +25,7 @@ use super::hands::{Hands, Job, Outcomes};
 use super::shard::{self, Load, Shard};
 
 /// How often the others are listened to.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(500);
 
 /// How long the first build's own rate is measured before it counts.
 const MEASURE: Duration = Duration::from_secs(15);
