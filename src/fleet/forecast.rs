@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::settings::{Action, MOST_BUILDS, Quotas};
+use crate::settings::{Action, DEFAULT_JOBS, MOST_BUILDS, Quotas};
 
 use super::shard::Load;
 
@@ -145,6 +145,16 @@ pub fn simulate(shards: &[Load], speeds: &Speeds, builds: usize) -> Schedule {
         let takes = takes.into_iter().fold(0.0, f64::max);
         plan[build].push((number, free[build], free[build] + takes));
         free[build] += takes;
+    }
+    // What is in flight at the end of a build arrives together, and its manifests come one after the other.
+    for taken in &mut plan {
+        if let Some((shard, _, end)) = taken.last_mut() {
+            let load = &shards[*shard];
+            let in_flight =
+                (as_f64(DEFAULT_JOBS as u64) / as_f64(load.blobs.max(1) as u64)).min(1.0);
+            let puts = speeds.quotas.get(Action::PutManifest) * share;
+            *end += as_f64(load.manifests as u64) * in_flight / puts;
+        }
     }
     let ends = plan.iter().flatten().map(|(_, _, end)| *end);
     Schedule {

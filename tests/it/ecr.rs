@@ -392,3 +392,25 @@ async fn quotas_of_the_registry_are_lived_with() -> Result {
     assert!(requests.iter().all(|request| request.status != 429));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_image_with_a_blob_of_zero_bytes_gets_a_verdict_and_sends_nothing() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    let empty = Image::new().layer(0, 0).layer(100, 1);
+    empty.push(&source, "team/empty", "1")?;
+    image().push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/empty:1", "quay.io/team/app:1"]);
+    let failed = build(&aws, &data, &source).run().await.ended(1);
+    let failed = failed.said(&[
+        "has a blob of zero bytes",
+        "ECR refuses blobs of zero bytes",
+    ]);
+    assert_eq!(failed.report_of("team/app:1")["done"], "copied");
+    assert_eq!(failed.report_of("team/empty:1")["bytes"], 0);
+    let repositories = aws.registry().repositories();
+    assert!(
+        !repositories.iter().any(|name| name.contains("team/empty")),
+        "{repositories:?}"
+    );
+    Ok(())
+}
