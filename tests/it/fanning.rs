@@ -275,7 +275,7 @@ async fn a_build_that_gets_no_program_or_another_one_does_nothing() -> Result {
     run.until("both builds are ordered", || aws.builds().list().len() == 2)
         .await;
     let keys = left(&aws);
-    let program = keys.iter().find(|key| key.ends_with("/replicator"));
+    let program = keys.iter().find(|key| key.ends_with("/replicator.gz"));
     aws.put_object(
         BUCKET,
         program.expect("the program"),
