@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::settings::Share;
+use crate::settings::{DEFAULT_PATIENCE, Share};
 
 /// The first pause after a complaint that names no time; it doubles with each further one in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -24,6 +24,9 @@ const ONE_EVENT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Window {
     most: usize,
+    /// A host that does nothing but complain for so long gets no pauses any more: who still waits has one
+    /// try left, and all their pauses in a row would be hours.
+    patience: Duration,
     state: Mutex<State>,
     room: Notify,
 }
@@ -35,6 +38,8 @@ struct State {
     /// Before the first complaint the window doubles each round.
     is_new: bool,
     complaints: u32,
+    /// The first complaint since something went well.
+    first_complaint: Option<Instant>,
     last_complaint: Option<Instant>,
     closed_until: Option<Instant>,
 }
@@ -51,14 +56,22 @@ impl Window {
     /// A window that starts with `first` requests at once and grows to `most`, both at least 1.
     #[must_use]
     pub fn new(first: usize, most: usize) -> Arc<Self> {
+        Self::patient(first, most, DEFAULT_PATIENCE)
+    }
+
+    /// The same where a host that complains is borne for another time.
+    #[must_use]
+    pub fn patient(first: usize, most: usize, patience: Duration) -> Arc<Self> {
         let most = most.max(1);
         Arc::new(Self {
             most,
+            patience,
             state: Mutex::new(State {
                 limit: as_limit(first.clamp(1, most)),
                 used: 0,
                 is_new: true,
                 complaints: 0,
+                first_complaint: None,
                 last_complaint: None,
                 closed_until: None,
             }),
@@ -99,6 +112,7 @@ impl Window {
     pub fn went_well(&self) {
         let mut state = self.lock();
         state.complaints = 0;
+        state.first_complaint = None;
         // One more for each success doubles the window in a round; later, one more in a round.
         let more = if state.is_new { 1.0 } else { 1.0 / state.limit };
         state.limit = (state.limit + more).min(as_limit(self.most));
@@ -108,7 +122,10 @@ impl Window {
 
     /// The host complained about too many requests; it may have said when to come back.
     pub fn complained(&self, wait: Option<Duration>) {
-        self.lock().complain(wait, Instant::now());
+        let mut state = self.lock();
+        state.complain(wait, Instant::now(), self.patience);
+        drop(state);
+        self.room.notify_one();
     }
 
     fn leave(&self, count: usize) {
@@ -140,7 +157,8 @@ impl State {
         }
     }
 
-    fn complain(&mut self, wait: Option<Duration>, now: Instant) {
+    fn complain(&mut self, wait: Option<Duration>, now: Instant, patience: Duration) {
+        let first = *self.first_complaint.get_or_insert(now);
         let is_same_event = self
             .last_complaint
             .is_some_and(|last| now.duration_since(last) < ONE_EVENT);
@@ -154,7 +172,11 @@ impl State {
         let pause = wait
             .map_or(pause, |wait| wait.max(FIRST_PAUSE))
             .min(LONGEST_PAUSE);
-        self.closed_until = self.closed_until.max(Some(now + pause));
+        self.closed_until = if now.duration_since(first) < patience {
+            self.closed_until.max(Some(now + pause))
+        } else {
+            None
+        };
     }
 }
 
@@ -244,7 +266,7 @@ mod tests {
             let now = Instant::now();
             let mut state = window.lock();
             state.closed_until = None;
-            state.complain(wait.map(Duration::from_secs), now);
+            state.complain(wait.map(Duration::from_secs), now, Duration::from_mins(10));
             let opens = state.has_room(1, now).unwrap_err().unwrap();
             opens.duration_since(now)
         };
@@ -252,6 +274,24 @@ mod tests {
         assert_eq!(opens_after(Some(0)), FIRST_PAUSE);
         assert_eq!(opens_after(Some(6 * 3600)), LONGEST_PAUSE);
         assert_eq!(opens_after(None), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_host_that_has_only_complained_for_longer_than_its_patience_gets_no_pauses() {
+        let (window, start) = (Window::new(4, 4), Instant::now());
+        let mut state = window.lock();
+        let patience = Duration::from_secs(8);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let wait = Some(Duration::from_secs(20));
+        state.complain(wait, at(0), patience);
+        assert!(state.has_room(1, at(7)).is_err());
+        state.complain(wait, at(9), patience);
+        assert!(state.has_room(1, at(9)).is_ok());
+        drop(state);
+        // Something that goes well begins it anew.
+        window.went_well();
+        window.lock().complain(wait, at(10), patience);
+        assert!(window.lock().has_room(1, at(11)).is_err());
     }
 
     #[tokio::test]

@@ -24,8 +24,10 @@ impl Pace {
         let most = network.jobs * BIG_PLACES;
         Self {
             windows: Action::ALL.map(|action| match action {
-                Action::GetBlob | Action::FinishUpload => Window::new(FIRST_BLOBS, most),
-                _ => Window::new(FIRST_SMALL, most),
+                Action::GetBlob | Action::FinishUpload => {
+                    Window::patient(FIRST_BLOBS, most, network.patience)
+                }
+                _ => Window::patient(FIRST_SMALL, most, network.patience),
             }),
             buckets: is_ecr.then(|| {
                 Action::ALL

@@ -175,8 +175,8 @@ import sys, yaml
 from seedfarmer.models.manifests import ModuleManifest
 manifest = ModuleManifest(**yaml.safe_load(open(sys.argv[1])))
 found = {parameter.upper_snake_case for parameter in manifest.parameters}
-wanted = set("""EKS_VERSION RETENTION_TYPE HELM_REPO_SECRET_NAME HELM_REPO_SECRET_KEY PLATFORMS REFERRERS JOBS CUSTOM_TAGS
-IMAGE_TAG_MUTABILITY KMS_KEY_ARN SCAN_ON_PUSH LIFECYCLE_POLICY REPOSITORY_POLICY BLOB_MOUNTING REPLICATOR_DISTRO_URL
+wanted = set("""EKS_VERSION RETENTION_TYPE HELM_REPO_SECRET_NAME HELM_REPO_SECRET_KEY PLATFORMS REFERRERS JOBS FAN_OUT
+CUSTOM_TAGS IMAGE_TAG_MUTABILITY KMS_KEY_ARN SCAN_ON_PUSH LIFECYCLE_POLICY REPOSITORY_POLICY BLOB_MOUNTING REPLICATOR_DISTRO_URL
 REPLICATOR_DISTRO_SHA256 REPLICATOR_DISTRO_SECRET_NAME REPLICATOR_DISTRO_SECRET_KEY""".split())
 assert found == wanted, found ^ wanted
 PYTHON
@@ -200,7 +200,7 @@ policy_is_what_the_check_resolves() {
         jq -S '.Statement | map(.Action |= (if type == "string" then [.] else . end)
             | .Resource |= (if type == "string" then [.] else . end))' >"$work/policy.moto"
     "$venv/bin/python" "$root/tests/module/policy.py" --param ProjectName=$project --param RetentionType="$1" \
-        2>/dev/null | jq -S . | diff "$work/policy.moto" -
+        --param RoleName="$role" 2>/dev/null | jq -S . | diff "$work/policy.moto" -
 }
 
 repositories_are_ours() {
