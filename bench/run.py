@@ -41,10 +41,8 @@ MARKERS = ("<!-- measured -->", "<!-- /measured -->")
 SCENARIOS = ("cold", "warm", "changed", "big", "small")
 RATE = 25_000_000  # bytes a second: 200 Mbit/s, which two cores and a process that carries packets bear easily
 ROUND_TRIP = 0.040
-# The corpora's sizes: bytes and number of the images, bytes of the big layer, number of small artifacts. What is cold on
-# the shaped link has fewer images and so fewer requests for its bytes: the link is to be what limits, and not the
-# servers, which need some milliseconds of these cores for each request.
-FULL = {"plain": (1024 * MIB, 68), "shaped cold": (512 * MIB, 24), "shaped": (256 * MIB, 68),
+# The corpora's sizes: bytes and number of the images, bytes of the big layer, number of small artifacts.
+FULL = {"plain": (1024 * MIB, 68), "shaped cold": (1024 * MIB, 68), "shaped": (256 * MIB, 68),
         "big plain": 2048 * MIB, "big shaped": 256 * MIB, "small": 300}
 QUICK = {"plain": (64 * MIB, 12), "shaped cold": (64 * MIB, 6), "shaped": (32 * MIB, 12),
          "big plain": 256 * MIB, "big shaped": 32 * MIB, "small": 24}
@@ -237,7 +235,7 @@ def arguments():
     parser.add_argument("--link", choices=("plain", "shaped", "both"), default="both")
     parser.add_argument("--write", action="store_true", help="writes the tables into docs/benchmarks.md")
     parser.add_argument("--minutes", type=float, default=22, help="no further repetitions after so long [22]")
-    parser.add_argument("--patience", type=int, default=45, help="a run of more seconds is not repeated [45]")
+    parser.add_argument("--patience", type=int, default=60, help="a run of more seconds is not repeated [60]")
     parser.add_argument("--limit", type=int, default=300, help="a run is ended after so many seconds [300]")
     options = parser.parse_args()
     options.runs = options.runs or (1 if options.quick else 3)
