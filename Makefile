@@ -66,7 +66,7 @@ bench: ## Against skopeo, crane, oras, regctl and regsync: docs/benchmarks.md; B
 	python3 bench/run.py $(BENCH)
 
 ci: lint test interop quickstart ## What CI runs
-	$(MAKE) --no-print-directory chaos RUNS=100 SEED=1
+	$(MAKE) --no-print-directory chaos RUNS=300
 
 dist: ## Portable binaries into bin/, with their checksums; ARCH="x86_64 aarch64"
 	bash scripts/dist.sh $(ARCH)
