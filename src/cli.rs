@@ -285,7 +285,10 @@ fn open_stores(
     secret: BTreeMap<String, Basic>,
 ) -> anyhow::Result<Arc<Stores>> {
     let mut credentials = match &settings.docker_config {
-        Some(path) => Credentials::from_docker_config(path)?,
+        Some(path) => Credentials::from_docker_config(path).map_err(|error| {
+            let what = format!("{error:#}");
+            Problems::from(Problem::input(path.display().to_string(), what))
+        })?,
         None => Credentials::default(),
     };
     credentials.extend(secret);

@@ -92,18 +92,19 @@ impl Credentials {
                 return Ok(Self::default());
             }
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+                return Err(error).context("it cannot be read");
             }
         };
-        let broken = || format!("{} is not a Docker configuration file", path.display());
         // Not the parser's own words: they can quote what they stumbled over.
-        let config: DockerConfig = serde_json::from_slice(&text).ok().with_context(broken)?;
+        let config: DockerConfig = serde_json::from_slice(&text)
+            .ok()
+            .context("it is no Docker configuration file")?;
         let mut known = BTreeMap::new();
         for (key, auth) in config.auths {
             let host = host_of(&key).to_owned();
             let basic = auth
                 .basic()
-                .with_context(|| format!("the entry `{host}` in {} is broken", path.display()))?;
+                .with_context(|| format!("the entry `{host}` is broken"))?;
             if let Some(basic) = basic {
                 known.insert(host, basic);
             }

@@ -253,6 +253,16 @@ impl Error {
                  account of a higher limit (HelmRepoSecretName or ~/.docker/config.json), or name a mirror \
                  (Endpoints: docker.io=https://MIRROR)",
             ),
+            Reason::Status { status, .. }
+                if self.request.contains(".dkr.ecr.")
+                    && (status.as_u16() == 429 || self.is_throttled()) =>
+            {
+                Some(
+                    "a quota of ECR in this account and region is used up, maybe by others who push at the same time: \
+                     run again later, or have it raised (Service Quotas) and say so (Quotas: PutImage=50); a smaller \
+                     number there makes the run slower and keeps room for others",
+                )
+            }
             Reason::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Some(
                     "check the credentials for this host (~/.docker/config.json) and what they may read or write",
@@ -372,5 +382,38 @@ fn codes(body: &[u8]) -> Vec<Code> {
                 },
             )]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(url: &str, status: StatusCode, body: &str) -> Error {
+        Error {
+            request: shown(&Method::PUT, &url.parse().unwrap()),
+            reason: Box::new(Reason::Status {
+                status,
+                codes: codes(body.as_bytes()),
+                headers: HeaderMap::new(),
+            }),
+        }
+    }
+
+    #[test]
+    fn who_is_throttled_by_ecr_hears_of_its_quotas_and_not_of_logging_in() {
+        let ecr = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/idf-a/manifests/1";
+        let throttled = r#"{"errors":[{"code":"ThrottlingException","message":"Rate exceeded"}]}"#;
+        for (status, body) in [
+            (StatusCode::TOO_MANY_REQUESTS, "{}"),
+            (StatusCode::BAD_REQUEST, throttled),
+        ] {
+            let remedy = answered(ecr, status, body).remedy().unwrap();
+            assert!(remedy.contains("Service Quotas"), "{remedy}");
+        }
+        let hub = "https://registry-1.docker.io/v2/library/a/manifests/1";
+        let remedy = answered(hub, StatusCode::TOO_MANY_REQUESTS, "{}").remedy();
+        assert!(remedy.unwrap().contains("log in"));
+        assert_eq!(answered(ecr, StatusCode::NOT_FOUND, "{}").remedy(), None);
     }
 }
