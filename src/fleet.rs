@@ -12,6 +12,7 @@ mod first;
 pub mod forecast;
 mod further;
 mod hands;
+mod run;
 pub mod shard;
 
 pub use first::{Fleet, Place};

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod builds;
 mod charts;
 mod commands;
 mod content;
