@@ -14,6 +14,8 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Error {
     request: String,
+    /// Whatever it is, no further try is worth it.
+    is_final: bool,
     /// Boxed: results are moved around far more often than requests fail.
     reason: Box<Reason>,
 }
@@ -54,47 +56,44 @@ pub enum Class {
 }
 
 impl Error {
-    pub(crate) fn quiet(method: &Method, url: &Url, waited: Duration) -> Self {
+    fn new(request: String, reason: Reason) -> Self {
         Self {
-            request: shown(method, url),
-            reason: Box::new(Reason::Quiet(waited)),
+            request,
+            is_final: false,
+            reason: Box::new(reason),
         }
+    }
+
+    /// The same, which no further try is worth.
+    #[must_use]
+    pub(crate) fn given_up(mut self) -> Self {
+        self.is_final = true;
+        self
+    }
+
+    pub(crate) fn quiet(method: &Method, url: &Url, waited: Duration) -> Self {
+        Self::new(shown(method, url), Reason::Quiet(waited))
     }
 
     pub(crate) fn slow(method: &Method, url: &Url, slowest: u64) -> Self {
-        Self {
-            request: shown(method, url),
-            reason: Box::new(Reason::Slow(slowest)),
-        }
+        Self::new(shown(method, url), Reason::Slow(slowest))
     }
 
     pub(crate) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> Self {
-        Self {
-            request: shown(method, url),
-            reason: Box::new(Reason::Transport(error.without_url())),
-        }
+        Self::new(shown(method, url), Reason::Transport(error.without_url()))
     }
 
     pub(super) fn too_large(method: &Method, url: &Url, limit: u64) -> Self {
-        Self {
-            request: shown(method, url),
-            reason: Box::new(Reason::TooLarge(limit)),
-        }
+        Self::new(shown(method, url), Reason::TooLarge(limit))
     }
 
     pub(crate) fn unbuilt(error: reqwest::Error) -> Self {
-        Self {
-            request: "request".to_owned(),
-            reason: Box::new(Reason::Unbuilt(error.without_url())),
-        }
+        Self::new("request".to_owned(), Reason::Unbuilt(error.without_url()))
     }
 
     /// An answer of success that breaks the protocol.
     pub(crate) fn refused(method: &Method, url: &Url, why: impl Into<String>) -> Self {
-        Self {
-            request: shown(method, url),
-            reason: Box::new(Reason::Refused(why.into())),
-        }
+        Self::new(shown(method, url), Reason::Refused(why.into()))
     }
 
     /// Reads the error list of an answer that is no success.
@@ -107,14 +106,15 @@ impl Error {
             let Ok(Ok(Some(piece))) = piece else { break };
             body.extend_from_slice(&piece);
         }
-        Self {
+        let codes = codes(&body);
+        Self::new(
             request,
-            reason: Box::new(Reason::Status {
+            Reason::Status {
                 status,
-                codes: codes(&body),
+                codes,
                 headers,
-            }),
-        }
+            },
+        )
     }
 
     /// The status of the answer, where there was one.
@@ -182,6 +182,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match &*self.reason {
+            _ if self.is_final => Class::Permanent,
             Reason::Status {
                 status, headers, ..
             } => {
@@ -390,14 +391,14 @@ mod tests {
     use super::*;
 
     fn answered(url: &str, status: StatusCode, body: &str) -> Error {
-        Error {
-            request: shown(&Method::PUT, &url.parse().unwrap()),
-            reason: Box::new(Reason::Status {
+        Error::new(
+            shown(&Method::PUT, &url.parse().unwrap()),
+            Reason::Status {
                 status,
                 codes: codes(body.as_bytes()),
                 headers: HeaderMap::new(),
-            }),
-        }
+            },
+        )
     }
 
     #[test]

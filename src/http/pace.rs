@@ -24,8 +24,8 @@ const ONE_EVENT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Window {
     most: usize,
-    /// A host that does nothing but complain for so long gets no pauses any more: who still waits has one
-    /// try left, and all their pauses in a row would be hours.
+    /// A host that does nothing but complain for so long gets no pauses and no second tries any more: all
+    /// those who still wait for it, one after the other, would be hours.
     patience: Duration,
     state: Mutex<State>,
     room: Notify,
@@ -120,12 +120,12 @@ impl Window {
         self.room.notify_one();
     }
 
-    /// The host complained about too many requests; it may have said when to come back.
-    pub fn complained(&self, wait: Option<Duration>) {
-        let mut state = self.lock();
-        state.complain(wait, Instant::now(), self.patience);
-        drop(state);
+    /// The host complained about too many requests; it may have said when to come back. Whether it has done
+    /// nothing else for longer than its patience, so that no request is worth another try.
+    pub fn complained(&self, wait: Option<Duration>) -> bool {
+        let is_over = self.lock().complain(wait, Instant::now(), self.patience);
         self.room.notify_one();
+        is_over
     }
 
     fn leave(&self, count: usize) {
@@ -157,11 +157,15 @@ impl State {
         }
     }
 
-    fn complain(&mut self, wait: Option<Duration>, now: Instant, patience: Duration) {
+    fn complain(&mut self, wait: Option<Duration>, now: Instant, patience: Duration) -> bool {
+        let ago = self.last_complaint.map(|last| now.duration_since(last));
+        // Whoever still asks does so more often than that.
+        if ago.is_none_or(|ago| ago > LONGEST_PAUSE * 3) {
+            self.first_complaint = None;
+        }
         let first = *self.first_complaint.get_or_insert(now);
-        let is_same_event = self
-            .last_complaint
-            .is_some_and(|last| now.duration_since(last) < ONE_EVENT);
+        let is_over = now.duration_since(first) >= patience;
+        let is_same_event = ago.is_some_and(|ago| ago < ONE_EVENT);
         if !is_same_event {
             self.limit = (self.limit / 2.0).max(1.0);
             self.complaints += 1;
@@ -172,11 +176,12 @@ impl State {
         let pause = wait
             .map_or(pause, |wait| wait.max(FIRST_PAUSE))
             .min(LONGEST_PAUSE);
-        self.closed_until = if now.duration_since(first) < patience {
-            self.closed_until.max(Some(now + pause))
-        } else {
+        self.closed_until = if is_over {
             None
+        } else {
+            self.closed_until.max(Some(now + pause))
         };
+        is_over
     }
 }
 
@@ -277,21 +282,23 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_has_only_complained_for_longer_than_its_patience_gets_no_pauses() {
+    fn a_host_that_has_only_complained_for_longer_than_its_patience_is_given_up() {
         let (window, start) = (Window::new(4, 4), Instant::now());
         let mut state = window.lock();
         let patience = Duration::from_secs(8);
         let at = |seconds| start + Duration::from_secs(seconds);
         let wait = Some(Duration::from_secs(20));
-        state.complain(wait, at(0), patience);
+        assert!(!state.complain(wait, at(0), patience));
         assert!(state.has_room(1, at(7)).is_err());
-        state.complain(wait, at(9), patience);
+        assert!(state.complain(wait, at(9), patience));
         assert!(state.has_room(1, at(9)).is_ok());
         drop(state);
         // Something that goes well begins it anew.
         window.went_well();
-        window.lock().complain(wait, at(10), patience);
+        assert!(!window.lock().complain(wait, at(10), patience));
         assert!(window.lock().has_room(1, at(11)).is_err());
+        // And so does a long silence.
+        assert!(!window.lock().complain(wait, at(200), patience));
     }
 
     #[tokio::test]

@@ -128,8 +128,7 @@ impl Repository {
         let send = || async {
             let _place = pace.admit(action).await;
             let answer = self.send_once(scope, &request).await;
-            pace.note(action, &answer);
-            match answer {
+            match pace.note(action, answer) {
                 Ok(answer) => Ok(answer),
                 Err(error) => Err(self.lagging(action, error).await),
             }

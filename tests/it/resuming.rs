@@ -130,6 +130,31 @@ async fn a_host_that_throttles_gets_patience_and_not_tries() -> Result {
 }
 
 #[tokio::test]
+async fn a_host_that_does_nothing_but_throttle_is_given_up_once_and_not_for_each_blob() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let names: Vec<String> = (0..12).map(|n| format!("team/app{n}")).collect();
+    for (number, name) in (0..).zip(&names) {
+        let image = Image::new().layer(2000 + number, number);
+        image.layer(1000, 100 + number).push(&source, name, "1")?;
+    }
+    let busy = Rule::new(Fault::status(429));
+    source.faults().add(busy.on("GET", "/blobs/"));
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("quay.io/{name}:1"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let run = Data::images(&names).deploy(&target);
+    let run = run.endpoint("quay.io", &source.url());
+    let started = Instant::now();
+    let failed = run.args(["--patience", "3"]).run().await.ended(1);
+    // 36 blobs, three seconds for each of them, one after the other, are 108.
+    assert!(started.elapsed() < Duration::from_secs(30));
+    failed.said(&["12 artifacts failed for one reason", "429"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn waits_and_tries_are_parameters_too_and_nonsense_is_refused() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let nonsense = [

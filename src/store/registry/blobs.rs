@@ -163,7 +163,7 @@ impl Repository {
         // Some registries hand uploads to a storage host; our credentials are not for that one.
         let is_own = own.is_some_and(|own| same_origin(&session, &own));
         let answer = self.put(&session, is_own, descriptor, blob).await;
-        registry.pace.note(Action::FinishUpload, &answer);
+        let answer = registry.pace.note(Action::FinishUpload, answer);
         answer.map_err(|error| match error {
             // The session is gone, or was begun by an attempt that broke: a new one helps.
             Error::Http(http)

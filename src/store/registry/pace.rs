@@ -53,20 +53,33 @@ impl Pace {
         place
     }
 
-    /// Learns from an answer.
-    pub(super) fn note<T>(&self, action: Action, answer: &Result<T, Error>) {
+    /// Learns from an answer. Where the registry only throttles, and has for longer than its patience, the
+    /// error comes back as one that no further try is worth.
+    pub(super) fn note<T>(&self, action: Action, answer: Result<T, Error>) -> Result<T, Error> {
         let window = self.window(action);
-        match answer {
-            Ok(_) => window.went_well(),
-            Err(error) => match error.class() {
-                Class::Throttled(wait) => window.complained(wait),
-                // An overloaded server says 503; the others are its usual answers.
-                Class::Transient(wait) if error.status_code() == Some(503) => {
-                    window.complained(wait);
-                }
-                Class::Permanent if error.status_code().is_some() => window.went_well(),
-                _ => {}
-            },
+        let error = match answer {
+            Ok(answer) => {
+                window.went_well();
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        let is_over = match error.class() {
+            Class::Throttled(wait) => window.complained(wait),
+            // An overloaded server says 503; the others are its usual answers.
+            Class::Transient(wait) if error.status_code() == Some(503) => {
+                window.complained(wait);
+                false
+            }
+            Class::Permanent if error.status_code().is_some() => {
+                window.went_well();
+                false
+            }
+            _ => false,
+        };
+        match error {
+            Error::Http(error) if is_over => Err(error.given_up().into()),
+            error => Err(error),
         }
     }
 }
