@@ -287,7 +287,10 @@ fn open_stores(
     let mut credentials = match &settings.docker_config {
         Some(path) => Credentials::from_docker_config(path).map_err(|error| {
             let what = format!("{error:#}");
-            Problems::from(Problem::input(path.display().to_string(), what))
+            let problem = Problem::input(path.display().to_string(), what);
+            Problems::from(problem.remedy(
+                "mend it or log in anew (docker login); DOCKER_CONFIG names the folder of another one",
+            ))
         })?,
         None => Credentials::default(),
     };

@@ -237,6 +237,8 @@ async fn a_broken_docker_configuration_is_named_without_what_it_holds() -> Resul
         .await;
     assert_eq!(failed.code, Some(2));
     assert!(!failed.stderr.contains("hunter2"));
-    failed.left_nothing().said(&["config.json", "`quay.io`"]);
+    failed
+        .left_nothing()
+        .said(&["config.json", "`quay.io`", "docker login"]);
     Ok(())
 }
