@@ -1,10 +1,7 @@
 //! Inventory -> [`Charts`]: every chart's archive, byte for byte, with what Chart.yaml and
 //! values.yaml say. No helm program.
 
-pub mod archive;
 mod artifact;
-mod chart;
-pub mod index;
 mod oci;
 mod path;
 mod repository;
@@ -22,7 +19,7 @@ use crate::reference::Location;
 use crate::store::Stores;
 
 pub use artifact::Artifact;
-pub use chart::{Chart, Sub};
+pub use helm_chart::chart::{Chart, Sub};
 
 /// How many charts are fetched at once; of one host fewer are.
 const AT_ONCE: usize = 16;

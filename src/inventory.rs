@@ -14,7 +14,7 @@ use url::Url;
 use crate::problem::{Problem, Problems};
 use crate::reference::{ImageName, Mappings};
 use crate::settings::DataFiles;
-use crate::values::Path;
+use helm_chart::values::Path;
 
 use file::{DataFile, Entry, Reader};
 

@@ -24,7 +24,7 @@
 //! | [`verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
-//! Around them: [`reference`](mod@reference) (names, digests), [`values`] and [`yaml`] (what charts hold), [`oci`]
+//! Around them: [`reference`](mod@reference) (names, digests), [`helm_chart`] (what charts hold), [`oci`]
 //! (manifests), [`store`] (the two homes of content), [`http`] and [`aws`] (the only doors to the
 //! outside), [`progress`] and [`problem`] (what a person sees), [`cli`] (the commands).
 //!
@@ -50,6 +50,4 @@ pub mod publish;
 pub mod reference;
 pub mod settings;
 pub mod store;
-pub mod values;
 pub mod verify;
-pub mod yaml;

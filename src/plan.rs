@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::charts::archive::is_archive;
 use crate::charts::{Artifact, Charts, Content};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems};
 use crate::reference::{ImageName, Location, Prefix, check_tag, repository_path};
-use crate::values::Overrides;
+use helm_chart::archive::is_archive;
+use helm_chart::values::Overrides;
 
 /// What a deployment does.
 #[derive(Debug, Clone)]

@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use replication::charts::index::{self, Index};
-use replication::charts::{Chart, Charts, Content, Fetched, archive};
+use helm_chart::archive;
+use helm_chart::index::{self, Index};
+use helm_chart::values::Path;
+use helm_chart::yaml::{self, Limits, Spent};
+use replication::charts::{Chart, Charts, Content, Fetched};
 use replication::inventory::Inventory;
 use replication::oci::{Manifest, Refers, media_type};
 use replication::plan::Plan;
 use replication::reference::{Digest, ImageName, Location, Mappings, Prefix};
 use replication::settings::Platform;
-use replication::values::Path;
-use replication::yaml::{self, Limits, Spent};
 
 pub mod build;
 pub mod invariants;

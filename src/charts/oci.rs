@@ -4,13 +4,15 @@ use anyhow::{Context, ensure};
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 
+use helm_chart::archive;
+
 use crate::inventory::ChartSpec;
 use crate::oci::{Refers, media_type};
 use crate::problem::Problem;
 use crate::reference::Location;
 use crate::store::{Stores, Verified, Which};
 
-use super::{Download, archive, place};
+use super::{Download, place};
 
 /// The layer type of Helm's first experiments, which Helm still pulls.
 const LEGACY_CHART: &str = "application/tar+gzip";
@@ -65,7 +67,7 @@ pub(super) async fn fetch(
         );
         return Err(Problem::outside(place(spec), &anyhow::anyhow!(what)).remedy("run again later"));
     }
-    let closest = super::index::closest(&spec.version, tags.iter().map(String::as_str));
+    let closest = helm_chart::index::closest(&spec.version, tags.iter().map(String::as_str));
     let what = format!(
         "the registry {} does not have this version",
         spec.repository_text

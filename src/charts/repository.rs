@@ -7,13 +7,15 @@ use anyhow::Context;
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
+use helm_chart::archive;
+use helm_chart::index::{self, Entry, Index};
+
 use crate::http::Http;
 use crate::inventory::{ChartRepository, ChartSpec, Inventory};
 use crate::problem::Problem;
 use crate::reference::Digest;
 
-use super::index::{self, Entry, Index};
-use super::{Download, archive, place};
+use super::{Download, place};
 
 /// The largest provenance file, in bytes: a signed copy of Chart.yaml.
 const MAX_PROVENANCE: u64 = 1024 * 1024;

@@ -129,7 +129,7 @@ impl Reader {
         let flag = entry
             .node()
             .as_scalar()
-            .and_then(crate::yaml::Scalar::boolean);
+            .and_then(helm_chart::yaml::Scalar::boolean);
         if flag.is_none() {
             self.wrong_kind(entry, "true or false");
         }
@@ -226,13 +226,13 @@ impl Reader {
         let Some(list) = subcharts.last() else {
             return Vec::new();
         };
-        if !matches!(list.node().kind, crate::yaml::Kind::Sequence(_)) {
+        if !matches!(list.node().kind, helm_chart::yaml::Kind::Sequence(_)) {
             self.wrong_kind(list, "a list of subcharts");
         }
         list.items()
             .iter()
             .filter_map(|item| {
-                if let crate::yaml::Kind::Mapping(_) = item.node().kind {
+                if let helm_chart::yaml::Kind::Mapping(_) = item.node().kind {
                     self.note_unknown(std::slice::from_ref(item), &["name", "alias"]);
                     let Some(name) = self.optional_text(item, "name") else {
                         self.problems

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::problem::{Problem, did_you_mean};
 use crate::settings::DataFiles;
-use crate::yaml::{self, Kind, Limits, Node};
+use helm_chart::yaml::{self, Kind, Limits, Node};
 
 /// Where a reader says what it found wrong.
 #[derive(Debug, Default)]

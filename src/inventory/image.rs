@@ -1,7 +1,7 @@
 //! The images of a chart.
 
 use crate::problem::{Problem, did_you_mean};
-use crate::values::Path;
+use helm_chart::values::Path;
 
 use super::file::{Entry, Reader};
 use super::layers::Layers;

@@ -8,8 +8,8 @@ use crate::charts::{Chart, Sub};
 use crate::inventory::{ChartSpec, ImageSpec, Origin, Part};
 use crate::problem::{Problem, did_you_mean};
 use crate::reference::{ImageName, Prefix, repository_path};
-use crate::values::{Overrides, Path};
-use crate::yaml::template_text;
+use helm_chart::values::{Overrides, Path};
+use helm_chart::yaml::template_text;
 
 /// A chart with the subcharts that the data file lists for it.
 pub(super) struct Context<'a> {
@@ -22,7 +22,10 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(super) fn new(spec: &'a ChartSpec, chart: &'a Chart) -> Self {
         let found = |subchart: &'a crate::inventory::Subchart| {
-            Some((subchart.alias.as_str(), chart.subchart(subchart)?))
+            Some((
+                subchart.alias.as_str(),
+                chart.subchart(&subchart.name, &subchart.alias)?,
+            ))
         };
         Self {
             spec,

@@ -173,7 +173,8 @@ fn is_subchart_archive(path: &str) -> bool {
 }
 
 /// Whether a file is an archive by its name, as Helm tells it: in lower case only.
-pub(crate) fn is_archive(name: &str) -> bool {
+#[must_use]
+pub fn is_archive(name: &str) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(_, ending)| ending == "tgz")
 }
@@ -200,7 +201,7 @@ fn subchart_folder(path: &str, archive: &[u8]) -> anyhow::Result<String> {
 /// # Errors
 /// When the folder cannot be read.
 pub fn pack(folder: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
-    let ignore = super::path::Ignore::read(folder)?;
+    let ignore = crate::helmignore::Ignore::read(folder)?;
     let mut packing = Packing {
         ignore,
         files: BTreeMap::new(),
@@ -231,7 +232,7 @@ pub fn pack(folder: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
 
 /// A chart's folder on its way into an archive.
 struct Packing {
-    ignore: super::path::Ignore,
+    ignore: crate::helmignore::Ignore,
     files: BTreeMap<String, Vec<u8>>,
     budget: Budget,
 }
@@ -274,7 +275,10 @@ impl Packing {
 }
 
 /// Reads a file that has `limit` bytes at most.
-pub(super) fn read_file(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+///
+/// # Errors
+/// When it cannot be read, or is larger.
+pub fn read_file(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let reading = || format!("cannot read {}", path.display());
     let file = std::fs::File::open(path).with_context(reading)?;
     let mut content = Vec::new();

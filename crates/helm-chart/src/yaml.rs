@@ -242,7 +242,8 @@ impl Node {
     }
 
     /// Keys and values as written, None if this is no mapping.
-    pub(crate) fn pairs(&self) -> Option<&[(Node, Node)]> {
+    #[must_use]
+    pub fn pairs(&self) -> Option<&[(Node, Node)]> {
         match &self.kind {
             Kind::Mapping(pairs) => Some(pairs),
             _ => None,

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde_json::{Map, Value};
 
-use crate::inventory::Subchart;
 use crate::values::overlay;
 use crate::yaml::{self, Kind, Limits, Node, Spent};
 
-use super::archive::{self, Files};
+use crate::archive::{self, Files};
 
 /// What a chart says of itself, read as Helm reads it.
 #[derive(Debug, Clone)]
@@ -165,7 +164,7 @@ impl Chart {
 
     /// The subchart that a data file means, by its folder, its own name, or its alias in Chart.yaml.
     #[must_use]
-    pub fn subchart(&self, wanted: &Subchart) -> Option<Sub> {
+    pub fn subchart(&self, wanted: &str, key: &str) -> Option<Sub> {
         let dependencies = self.metadata.get("dependencies").and_then(Value::as_array);
         let dependencies = || dependencies.into_iter().flatten();
         let text = |dependency: &Value, key: &str| {
@@ -174,11 +173,11 @@ impl Chart {
                 .and_then(Value::as_str)
                 .map(str::to_owned)
         };
-        let by_alias = dependencies()
-            .find(|dependency| text(dependency, "alias").as_deref() == Some(&wanted.name));
+        let by_alias =
+            dependencies().find(|dependency| text(dependency, "alias").as_deref() == Some(wanted));
         let name = by_alias
             .and_then(|dependency| text(dependency, "name"))
-            .unwrap_or_else(|| wanted.name.clone());
+            .unwrap_or_else(|| wanted.to_owned());
         let chart = self
             .subcharts
             .get(&name)
@@ -188,10 +187,10 @@ impl Chart {
         let alias = dependencies()
             .filter(|dependency| text(dependency, "name").as_deref() == Some(&chart.name))
             .find_map(|dependency| text(dependency, "alias"));
-        let key = if wanted.alias == wanted.name {
-            alias.unwrap_or_else(|| wanted.alias.clone())
+        let key = if key == wanted {
+            alias.unwrap_or_else(|| key.to_owned())
         } else {
-            wanted.alias.clone()
+            key.to_owned()
         };
         let mut values = chart.values.clone();
         if let Some(global) = self.values.get("global") {
