@@ -8,6 +8,7 @@
 //! | [`helmignore`] | the rules of `.helmignore` |
 //! | [`chart`] | what a chart and its subcharts say of themselves |
 //! | [`index`] | the `index.yaml` of a chart repository |
+//! | [`render`](mod@render) | a chart as Helm renders it |
 
 #![forbid(unsafe_code)]
 
@@ -15,5 +16,6 @@ pub mod archive;
 pub mod chart;
 pub mod helmignore;
 pub mod index;
+pub mod render;
 pub mod values;
 pub mod yaml;

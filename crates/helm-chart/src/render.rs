@@ -1,0 +1,15 @@
+//! Renders a chart as Helm renders it: no Go, no helm program, no network, no clock, no randomness.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`value`] | what a template works on: Go's values, maps shared and mutable |
+//! | [`func`] | how a function is declared: name, parameter types, what it may spend |
+//! | [`template`] | Go's text/template: lexer, parser, executor, error texts |
+//! | [`functions`] | the functions of Sprig and of Helm |
+//! | [`format`] | Go's fmt, and values as YAML (goyaml v2 and v3), JSON and TOML |
+
+pub mod format;
+pub mod func;
+pub mod functions;
+pub mod template;
+pub mod value;

@@ -1,0 +1,1 @@
+//! The functions of Sprig and of Helm, by theme.
