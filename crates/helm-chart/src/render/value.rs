@@ -61,6 +61,16 @@ pub struct List {
     pub elements: ElementType,
     /// The elements.
     pub items: Vec<Value>,
+    /// Whether it is Go's nil slice, which JSON and YAML write as `null`: `fromYamlArray ""`.
+    pub nil: bool,
+}
+
+impl List {
+    /// Whether JSON and YAML write it as `null`.
+    #[must_use]
+    pub fn is_nil(&self) -> bool {
+        self.nil && self.items.is_empty()
+    }
 }
 
 /// The type of a slice's elements, or of a map's values.
@@ -96,6 +106,25 @@ pub struct MapCell {
     pub elements: ElementType,
     /// Keys in Go's order, the one in which `range` sees them.
     pub entries: RefCell<BTreeMap<Str, Value>>,
+    /// Whether it is Go's nil map, which JSON and YAML write as `null`: `fromYaml ""`.
+    pub nil: bool,
+}
+
+impl MapCell {
+    /// Whether JSON and YAML write it as `null`.
+    #[must_use]
+    pub fn is_nil(&self) -> bool {
+        self.nil && self.entries.borrow().is_empty()
+    }
+}
+
+/// What JSON and YAML see of an [`Object`].
+#[derive(Debug, Clone)]
+pub enum Encoded {
+    /// Another value in its place, as a `MarshalJSON` method gives: a time is text.
+    Value(Value),
+    /// A struct's fields under their JSON names, in order, without those that are left out when empty.
+    Struct(Vec<(Str, Value)>),
 }
 
 /// A value with methods or fixed fields.
@@ -120,6 +149,11 @@ pub trait Object: Debug {
 
     /// What `%v` prints, where the type has a `String` method.
     fn go_string(&self) -> Option<String>;
+
+    /// What JSON and YAML see of it: its fields, unless the type says otherwise.
+    fn encoded(&self) -> Encoded {
+        Encoded::Struct(self.fields().unwrap_or_default())
+    }
 
     /// For those who know the concrete type.
     fn as_any(&self) -> &dyn std::any::Any;
