@@ -3,6 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`value`] | what a template works on: Go's values, maps shared and mutable |
+//! | [`text`] | Go's strings, which are bytes and need not be UTF-8 |
 //! | [`func`] | how a function is declared: name, parameter types, what it may spend |
 //! | [`template`] | Go's text/template: lexer, parser, executor, error texts |
 //! | [`functions`] | the functions of Sprig and of Helm |
@@ -12,4 +13,5 @@ pub mod format;
 pub mod func;
 pub mod functions;
 pub mod template;
+pub mod text;
 pub mod value;
