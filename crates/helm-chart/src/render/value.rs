@@ -59,8 +59,6 @@ pub enum IntType {
 pub struct List {
     /// What Go calls the elements' type.
     pub elements: ElementType,
-    /// Go's nil slice: it prints as an empty one, and is `null` in YAML and JSON (`rest list`).
-    pub nil: bool,
     /// The elements.
     pub items: Vec<Value>,
     /// Whether it is Go's nil slice, which JSON and YAML write as `null`: `fromYamlArray ""`.
@@ -106,9 +104,6 @@ pub struct MapCell {
     pub named: Option<&'static str>,
     /// The type of the values.
     pub elements: ElementType,
-    /// Go's nil map: it reads as an empty one, cannot be written to, and is `null` in YAML and JSON
-    /// (`fromYaml ""`).
-    pub nil: bool,
     /// Keys in Go's order, the one in which `range` sees them.
     pub entries: RefCell<BTreeMap<Str, Value>>,
     /// Whether it is Go's nil map, which JSON and YAML write as `null`: `fromYaml ""`.
