@@ -42,6 +42,35 @@ pub struct Func {
     pub call: fn(&mut dyn Context, &[Value]) -> Result<Value, Failure>,
 }
 
+/// The parameters of a method of an [`Object`](super::value::Object).
+#[derive(Debug, Clone, Copy)]
+pub struct Method {
+    /// The types of its fixed parameters.
+    pub params: &'static [Param],
+    /// The type of the parameters that may follow.
+    pub variadic: Option<Param>,
+}
+
+impl Param {
+    /// What Go calls the type.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::String => "string",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Int64 => "int64",
+            Self::Float => "float64",
+            Self::Map => "map[string]interface {}",
+            Self::List => "[]interface {}",
+            Self::Strings => "[]string",
+            Self::Time => "time.Time",
+            Self::Named(name) => name,
+        }
+    }
+}
+
 /// Why a function failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
