@@ -92,6 +92,9 @@ pub trait Context {
     /// [`Failure::Limit`] when nothing is left.
     fn spend(&mut self, bytes: usize) -> Result<(), Failure>;
 
+    /// The bytes that are left to spend: what a formatter may write at most.
+    fn left(&self) -> usize;
+
     /// Takes steps (comparisons, elements, regular-expression bytes) from what the render may do.
     ///
     /// # Errors

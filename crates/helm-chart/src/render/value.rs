@@ -215,6 +215,11 @@ pub trait Object: Debug {
         Err(Failure::Error(format!("no method {method}")))
     }
 
+    /// What a map gives for a key that it does not have: the zero of its values.
+    fn missing(&self) -> Value {
+        Value::Nil
+    }
+
     /// The fields in order, for printing, ranging, YAML and JSON; `None` where there are none.
     fn fields(&self) -> Option<Vec<(Str, Value)>>;
 
