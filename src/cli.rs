@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::Aws;
 use crate::http::{Basic, Credentials, Http, source_secret};
 use crate::inventory::Inventory;
+use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::reference::Prefix;
@@ -307,9 +308,26 @@ fn open_stores(
 fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory), Problems> {
     let settings = Settings::new(flags, environment);
     let inventory = DataFiles::new(flags, environment).and_then(|files| Inventory::read(&files));
+    for warning in environment.parameters.warnings() {
+        tracing::warn!("{warning}");
+    }
     let (settings, inventory) = Problems::both(settings, inventory)?;
     for warning in &inventory.warnings {
         tracing::warn!("{warning}");
     }
     Ok((settings, inventory))
+}
+
+/// Tells what is odd about a plan, and returns it.
+fn planned_oddities(plan: &Plan, inventory: &Inventory, session: &Session) -> Vec<String> {
+    let mut hosts: BTreeSet<String> = plan.hosts().map(str::to_owned).collect();
+    hosts.extend(inventory.source_hosts());
+    // Archives of charts can be at other hosts than their index.
+    hosts.extend(session.stores.http().used_endpoints());
+    let mut warnings = plan.warnings.clone();
+    warnings.extend(session.settings.network.unused_hosts(&hosts));
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    warnings
 }

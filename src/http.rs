@@ -35,6 +35,8 @@ pub struct Http {
     /// Hosts without TLS, besides loopback.
     plain: BTreeSet<String>,
     endpoints: BTreeMap<String, Url>,
+    /// The hosts of endpoints that were used.
+    used: Mutex<BTreeSet<String>>,
     credentials: Credentials,
     policy: Policy,
     /// Longest wait for an answer's beginning, and between two pieces of it.
@@ -64,6 +66,7 @@ impl Http {
             client,
             plain: network.plain_http.clone(),
             endpoints: network.endpoints.clone(),
+            used: Mutex::default(),
             credentials,
             policy: Policy {
                 tries: network.tries,
@@ -79,7 +82,7 @@ impl Http {
     /// Where a registry's host is reached, without a slash at the end.
     #[must_use]
     pub fn base(&self, host: &str) -> String {
-        if let Some(endpoint) = self.endpoints.get(host) {
+        if let Some(endpoint) = self.endpoint(host) {
             return endpoint.as_str().trim_end_matches('/').to_owned();
         }
         let scheme = if self.is_plain(host) { "http" } else { "https" };
@@ -91,6 +94,22 @@ impl Http {
             host
         };
         format!("{scheme}://{host}")
+    }
+
+    fn endpoint(&self, host: &str) -> Option<&Url> {
+        let endpoint = self.endpoints.get(host)?;
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if !used.contains(host) {
+            used.insert(host.to_owned());
+        }
+        Some(endpoint)
+    }
+
+    /// The hosts that were reached by an endpoint so far.
+    #[must_use]
+    pub fn used_endpoints(&self) -> BTreeSet<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.clone()
     }
 
     /// Whether `--endpoint` says where a host is reached.
@@ -115,7 +134,7 @@ impl Http {
     /// A URL as it is really asked for: at its host's endpoint, where there is one.
     #[must_use]
     pub fn rewrite(&self, url: &Url) -> Url {
-        let endpoint = authority(url).and_then(|host| self.endpoints.get(&host));
+        let endpoint = authority(url).and_then(|host| self.endpoint(&host));
         let Some(endpoint) = endpoint else {
             return url.clone();
         };

@@ -4,6 +4,7 @@
 mod chart;
 mod file;
 mod image;
+mod keys;
 mod layers;
 
 use std::collections::{BTreeSet, HashSet};
@@ -186,10 +187,7 @@ impl Inventory {
     ) -> Result<Self, Problems> {
         let inventory = files.map(|(eks_version, default, version)| {
             let roots = [default.root(), version.root()];
-            reader.note_unknown(
-                &roots,
-                &["ami", "charts", "additional_images", "docker_mappings"],
-            );
+            reader.check_keys(&roots, keys::TOP);
             Self {
                 eks_version,
                 ami_version: reader.ami_version(&roots),
@@ -238,7 +236,9 @@ impl Reader {
         let mut version = String::new();
         for root in roots {
             let Some(ami) = root.get("ami") else { continue };
-            let entry = self.mapping(&ami).and_then(|ami| ami.get("version"));
+            let ami = self.mapping(&ami);
+            self.check_keys(ami.as_slice(), keys::AMI);
+            let entry = ami.and_then(|ami| ami.get("version"));
             let text = entry.and_then(|entry| {
                 let text = self.text_or_null(&entry)?.trim().to_owned();
                 self.is_word(&text, &entry).then_some(text)
@@ -283,13 +283,28 @@ impl Reader {
     fn mappings(&mut self, roots: &[Entry<'_>]) -> Mappings {
         let mut mappings = Mappings::default();
         for root in roots {
+            let mut seen = HashSet::new();
             for entry in self.entries(root, "docker_mappings") {
-                let Some(to) = self.text_or_null(&entry) else {
-                    continue;
+                // A null takes back what the file before says.
+                let read = if entry.is_null() {
+                    mappings.remove(entry.name())
+                } else {
+                    let Some(to) = self.text_or_null(&entry) else {
+                        continue;
+                    };
+                    mappings.insert(entry.name(), &to)
                 };
-                if let Err(error) = mappings.insert(entry.name(), &to) {
-                    self.problems
-                        .push(Problem::input(entry.place(), error_text(&error)));
+                match read {
+                    Ok(place) if seen.contains(&place) => {
+                        let what =
+                            format!("`{place}` is mapped a second time, in another spelling");
+                        let problem = Problem::input(entry.place(), what);
+                        self.problems.push(problem.remedy("remove one of the two"));
+                    }
+                    Ok(place) => drop(seen.insert(place)),
+                    Err(error) => self
+                        .problems
+                        .push(Problem::input(entry.place(), error_text(&error))),
                 }
             }
         }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::charts::{Artifact, Charts, Content};
 use crate::inventory::{ChartSpec, Inventory};
-use crate::problem::{Problem, Problems};
-use crate::reference::{ImageName, Location, Prefix, check_tag, repository_path};
+use crate::problem::{Problem, Problems, nearest};
+use crate::reference::{DOCKER_HUB, ImageName, Location, Prefix, check_tag, repository_path};
 use helm_chart::archive::is_archive;
 use helm_chart::values::Overrides;
 
@@ -23,6 +23,8 @@ pub struct Plan {
     pub copies: Vec<Copy>,
     /// The document that the EKS module reads.
     pub result: Result,
+    /// What is odd but possible.
+    pub warnings: Vec<String>,
 }
 
 /// One artifact to copy.
@@ -64,6 +66,9 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Result(Map<String, Value>);
 
+/// The key that says of a document that it is a plan's.
+pub const PLAN_MARK: &str = "plan";
+
 /// The largest result document, in bytes: the EKS module exports it in one environment variable, and
 /// one byte more makes every command after that fail with "Argument list too long".
 pub const MAX_RESULT: usize = 131_019;
@@ -72,7 +77,8 @@ impl Plan {
     /// Plans a deployment.
     ///
     /// # Errors
-    /// Every problem at once: missing values paths, names that are none, two sources for one target.
+    /// Every problem at once: missing values paths, names that are none, two sources for one target, nothing
+    /// to copy.
     pub fn new(
         inventory: &Inventory,
         charts: &Charts,
@@ -82,6 +88,7 @@ impl Plan {
             prefix,
             inventory,
             copies: Vec::new(),
+            names: Vec::new(),
             problems: Vec::new(),
         };
         let additional = planner.additional_images();
@@ -94,6 +101,8 @@ impl Plan {
         for spec in &inventory.charts {
             planner.chart_copy(spec, charts);
         }
+        planner.refuse_a_plan_of_nothing();
+        let warnings = planner.warnings();
         let Planner {
             copies, problems, ..
         } = planner;
@@ -107,6 +116,7 @@ impl Plan {
             prefix: prefix.clone(),
             copies,
             result,
+            warnings,
         };
         plan.result.check_size()?;
         Ok(plan)
@@ -125,6 +135,11 @@ impl Plan {
         }
     }
 
+    /// The hosts that are read from and written to, chart repositories not among them.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.copies.iter().flat_map(Copy::hosts)
+    }
+
     /// The pairs of `updated_images.json`: images, each pair once.
     #[must_use]
     pub fn updated_images(&self) -> Value {
@@ -140,6 +155,15 @@ impl Result {
     #[must_use]
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
+    }
+
+    /// The document of a plan, whose artifacts are not at the target yet: marked by an extra key that the EKS
+    /// module ignores.
+    #[must_use]
+    pub fn as_plan(&self) -> Self {
+        let mut document = self.0.clone();
+        document.insert(PLAN_MARK.to_owned(), Value::Bool(true));
+        Self(document)
     }
 
     /// The document with the digests of what was copied, as an extra key that the EKS module ignores.
@@ -175,10 +199,55 @@ struct Planner<'a> {
     prefix: &'a Prefix,
     inventory: &'a Inventory,
     copies: Vec<Copy>,
+    /// The names of all images, before `docker_mappings`.
+    names: Vec<ImageName>,
     problems: Vec<Problem>,
 }
 
 impl Planner<'_> {
+    /// A plan of nothing is a slip: an empty result would make the EKS module use public images, and say so
+    /// nowhere.
+    fn refuse_a_plan_of_nothing(&mut self) {
+        if self.copies.is_empty() && self.problems.is_empty() {
+            let what = "they name no chart and no image, so there is nothing to copy";
+            let remedy = "list charts under `charts` and images under `additional_images`, and skip not all of them";
+            self.problems
+                .push(Problem::input("data files", what).remedy(remedy));
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let hosts = self.names.iter();
+        let hosts = hosts.map(|name| {
+            name.registry
+                .as_deref()
+                .unwrap_or(DOCKER_HUB)
+                .to_lowercase()
+        });
+        let hosts: BTreeSet<String> = hosts.collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let unused = self.inventory.mappings.unused(&self.names);
+        let unused = unused.into_iter().map(|key| {
+            let near = nearest(key, hosts.iter().copied(), 1);
+            let near = near.first().map(|near| format!(" (nearest: {near})"));
+            format!(
+                "docker_mappings.{key}: no image is read from there{}; the hosts of the images are {}",
+                near.unwrap_or_default(),
+                hosts.join(", ")
+            )
+        });
+        let prefix = self.copies.first().and_then(|copy| {
+            let looks_cut = self.prefix.path().is_some_and(|path| !path.is_empty() && !path.ends_with(['/', '-']));
+            looks_cut.then(|| {
+                format!(
+                    "the registry prefix {} ends in neither `/` nor `-`: a complete name at the target is {}",
+                    self.prefix, copy.target_text
+                )
+            })
+        });
+        unused.chain(prefix).collect()
+    }
+
     fn additional_images(&mut self) -> Map<String, Value> {
         let inventory = self.inventory;
         let mut images = Map::new();
@@ -215,9 +284,15 @@ impl Planner<'_> {
     }
 
     fn image_copy(&mut self, name: &ImageName, user: &str, place: &str) {
+        self.names.push(name.clone());
         let source = self.inventory.mappings.apply(name);
         let target_text = self.prefix.join(&name.target());
-        let located = source.to_string().parse::<Location>();
+        let host = source.registry.as_deref().map(str::to_lowercase);
+        let at = ImageName {
+            registry: host,
+            ..source.clone()
+        };
+        let located = at.to_string().parse::<Location>();
         match (located, self.prefix.locate(&name.target())) {
             (Ok(from), Ok(target)) => self.copy(Copy {
                 kind: Kind::Image,
@@ -309,6 +384,15 @@ impl Planner<'_> {
 }
 
 impl Copy {
+    /// The hosts that it is read from and written to.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        let source = match &self.source {
+            Source::At(location) => location.host(),
+            Source::Chart(_) => None,
+        };
+        source.into_iter().chain(self.target.host())
+    }
+
     /// Whether another copy would bring the same content.
     fn is_same_source(&self, other: &Self) -> bool {
         match (&self.source, &other.source) {

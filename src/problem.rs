@@ -1,7 +1,11 @@
 //! What is wrong with an input, as values: a stage collects all its problems and reports them
 //! together, so that a user mends a file once and not once per line.
 
+mod spelling;
+
 use std::fmt;
+
+pub use spelling::{did_you_mean, nearest, slip, squash};
 
 /// Something that keeps a run from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,59 +171,6 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
-
-/// The candidates that look most like `wanted`, best first, at most `most`, and only those that
-/// could be a slip of the pen.
-pub fn nearest<'a>(
-    wanted: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-    most: usize,
-) -> Vec<&'a str> {
-    let mut scored: Vec<(f64, &str)> = candidates
-        .into_iter()
-        .map(|candidate| (likeness(wanted, candidate), candidate))
-        .filter(|(score, _)| *score > 0.6)
-        .collect();
-    scored.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.cmp(y)));
-    scored.dedup_by(|a, b| a.1 == b.1);
-    scored
-        .into_iter()
-        .take(most)
-        .map(|(_, candidate)| candidate)
-        .collect()
-}
-
-/// How alike two dotted paths or names are, 0 to 1. A path that moved keeps its end
-/// (`initImage.tag` became `admissionController.initContainer.image.tag`), so the last part and the
-/// parts in common count beside the letters.
-fn likeness(a: &str, b: &str) -> f64 {
-    let letters = strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase());
-    if !a.contains('.') {
-        return letters;
-    }
-    let (a, b): (Vec<&str>, Vec<&str>) = (a.split('.').collect(), b.split('.').collect());
-    let last = if a.last() == b.last() { 1.0 } else { 0.0 };
-    let best = |part: &str| {
-        b.iter()
-            .map(|other| strsim::jaro_winkler(part, other))
-            .fold(0.0, f64::max)
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a path has a handful of parts")]
-    let shared = a.iter().map(|part| best(part)).sum::<f64>() / a.len() as f64;
-    0.3 * letters + 0.3 * last + 0.4 * shared
-}
-
-/// "did you mean" as a remedy, `None` where nothing is near.
-pub fn did_you_mean<'a>(
-    wanted: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
-    let near = nearest(wanted, candidates, 3);
-    (!near.is_empty()).then(|| {
-        let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
-        format!("nearest: {}", names.join(", "))
-    })
-}
 
 #[cfg(test)]
 mod tests {

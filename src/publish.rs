@@ -4,6 +4,7 @@ mod metadata;
 mod report;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,7 +12,7 @@ use anyhow::Context;
 use crate::aws::{Aws, Bucket};
 use crate::copy::{Done, Outcome};
 use crate::fleet::Place;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::problem::{Problem, Problems};
 use crate::reference::{Digest, EcrHost};
 use crate::settings::Module;
@@ -167,13 +168,29 @@ fn bucket_name(project: &str, region: &str, account: &str) -> String {
     }
 }
 
-/// Writes what a plan says into the output folder, before anything is copied.
+/// Writes what a plan says into a folder. The result of a deployment that is there stays.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When such a result is there, or a file cannot be written.
 pub fn write_plan(plan: &Plan, out: &Path) -> anyhow::Result<()> {
+    let path = out.join(RESULT_FILE);
+    if path.exists() && !is_plan(&path) {
+        let what = "it is not from a plan, so it is kept";
+        let remedy = "name another folder for the plan with --out, or remove the file";
+        let problem = Problem::input(path.display().to_string(), what).remedy(remedy);
+        return Err(Problems::from(problem).into());
+    }
     write(out, PAIRS_FILE, &plan.updated_images().to_string())?;
-    write(out, RESULT_FILE, &plan.result.to_json())
+    write(out, RESULT_FILE, &plan.result.as_plan().to_json())
+}
+
+/// Whether a file holds the result document of a plan, which is never larger than a result may be.
+fn is_plan(path: &Path) -> bool {
+    let mut text = Vec::new();
+    let limit = 2 * plan::MAX_RESULT as u64;
+    let read = std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text));
+    let document = serde_json::from_slice::<serde_json::Value>(&text);
+    read.is_ok() && document.is_ok_and(|document| document[plan::PLAN_MARK] == true)
 }
 
 /// Writes only the pairs of images.

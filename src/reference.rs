@@ -3,15 +3,18 @@
 
 mod digest;
 mod grammar;
+mod host;
 mod location;
+mod mappings;
 mod prefix;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 pub use digest::{Digest, Hasher, is_hashing_cheap};
+pub use host::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name};
 pub use location::{Location, Which};
+pub use mappings::Mappings;
 pub use prefix::{EcrHost, Prefix};
 
 /// The tag that is meant where a name gives neither tag nor digest.
@@ -163,71 +166,6 @@ pub fn check_tag(tag: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `docker_mappings` of the data files: which registry an image is read from instead of the one
-/// that its name says. The name, and so the target, stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mappings {
-    by_registry: BTreeMap<String, String>,
-    default: Option<String>,
-}
-
-impl Mappings {
-    /// The key for names that say no registry.
-    pub const DEFAULT: &str = "default";
-
-    /// Adds what a key of `docker_mappings` says: a registry's host (with its port), or `default`.
-    /// `to` is a host with an optional path.
-    ///
-    /// # Errors
-    /// When `to` cannot stand in front of a repository.
-    pub fn insert(&mut self, from: &str, to: &str) -> Result<(), InvalidName> {
-        let to = to.trim_end_matches('/');
-        let probe = format!("{to}/repository");
-        let parsed = probe
-            .parse::<ImageName>()
-            .map_err(|error| InvalidName::new(to, "a registry with an optional path", error.why))?;
-        if parsed.registry.is_none() {
-            let why = "it does not start with a registry's host (a name with a dot or a port)";
-            return Err(InvalidName::new(
-                to,
-                "a registry with an optional path",
-                why,
-            ));
-        }
-        if from == Self::DEFAULT {
-            self.default = Some(to.to_owned());
-        } else {
-            self.by_registry.insert(from.to_owned(), to.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Where an image is read from: its own name, or the mapped one.
-    #[must_use]
-    pub fn apply(&self, name: &ImageName) -> ImageName {
-        let to = match &name.registry {
-            Some(registry) => self.by_registry.get(registry),
-            None => self.default.as_ref(),
-        };
-        let Some(to) = to else { return name.clone() };
-        let (host, path) = to.split_once('/').unwrap_or((to, ""));
-        let slash = if path.is_empty() { "" } else { "/" };
-        ImageName {
-            registry: Some(host.to_owned()),
-            repository: format!("{path}{slash}{}", name.repository),
-            ..name.clone()
-        }
-    }
-
-    /// The hosts that images are read from because a mapping says so.
-    pub fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.by_registry
-            .values()
-            .chain(&self.default)
-            .map(|to| to.split_once('/').map_or(to.as_str(), |(host, _)| host))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,27 +238,5 @@ mod tests {
             name("amazon/aws-efs-csi-driver:v1").target(),
             "amazon/aws-efs-csi-driver:v1"
         );
-    }
-
-    #[test]
-    fn a_mapping_changes_where_a_name_is_read_from() {
-        let mut mappings = Mappings::default();
-        mappings
-            .insert("quay.io", "mirror.corp:8443/quay/")
-            .unwrap();
-        mappings.insert("default", "mirror.corp/hub").unwrap();
-        mappings.insert("reg.io:5000", "plain.corp").unwrap();
-        let apply = |text: &str| mappings.apply(&name(text)).to_string();
-        let digest = format!("sha256:{}", "0".repeat(64));
-        assert_eq!(apply("quay.io/a/b:1"), "mirror.corp:8443/quay/a/b:1");
-        assert_eq!(
-            apply(&format!("quay.io/a/b:1@{digest}")),
-            format!("mirror.corp:8443/quay/a/b:1@{digest}")
-        );
-        assert_eq!(apply("a/foo.bar:2"), "mirror.corp/hub/a/foo.bar:2");
-        assert_eq!(apply("busybox"), "mirror.corp/hub/busybox");
-        assert_eq!(apply("reg.io:5000/x:1"), "plain.corp/x:1");
-        assert_eq!(apply("ghcr.io/x:1"), "ghcr.io/x:1");
-        assert!(mappings.insert("ghcr.io", "no-host/path").is_err());
     }
 }

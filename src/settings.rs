@@ -4,7 +4,10 @@
 mod environment;
 mod fan_out;
 mod flags;
+mod hosts;
+mod list;
 mod network;
+mod parameters;
 mod platform;
 mod repositories;
 
@@ -13,12 +16,13 @@ use std::path::PathBuf;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
-pub use environment::{Environment, Handed, Parameters};
+pub use environment::{Environment, Handed};
 pub use fan_out::{FanOut, MOST_BUILDS};
 pub use flags::Flags;
 pub use network::{
     Action, DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Hash, Network, Quotas, Share,
 };
+pub use parameters::Parameters;
 pub use platform::Platform;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
@@ -225,6 +229,7 @@ impl Settings {
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
         let parameters = &environment.parameters;
+        problems.extend(parameters.conflicts());
         let region = flags.region.clone().or_else(|| environment.region.clone());
         let wishes = Repositories::new(flags, parameters, problems);
         let retention = retention(flags, parameters, problems);
@@ -245,6 +250,12 @@ impl Settings {
             flags.secret_key.as_deref(),
             "helm_repo_secret_key",
         );
+        if let (None, Some(_)) = (&secret_name, &secret_key) {
+            let what = "an entry of a secret is named, but no secret";
+            let problem = Problem::input("HelmRepoSecretKey, --secret-key", what);
+            problems
+                .push(problem.remedy("name the secret with HelmRepoSecretName or --secret-name"));
+        }
         let secret = secret_name.map(|name| SecretName {
             name: name.text.trim().to_owned(),
             key: secret_key.map(|key| key.text.trim().to_owned()),
@@ -353,11 +364,19 @@ fn default_target(
             .remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")),
         );
     }
-    let project = module.project.clone()?;
-    Some(Target::Module {
-        project,
-        region: region?.to_owned(),
-    })
+    let (project, region) = (module.project.clone()?, region?.trim().to_owned());
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !project.starts_with(|c: char| c != '-') || !project.chars().all(is_letter) {
+        let what = format!("`{project}` cannot begin the names of repositories and of a bucket");
+        let remedy = "a project has letters, digits and `-`, and does not start with `-`";
+        problems.push(Problem::input("SEEDFARMER_PROJECT_NAME, --project", what).remedy(remedy));
+    }
+    if region.split('-').count() < 3 || !region.chars().all(is_letter) {
+        let what = format!("`{region}` is not a region of AWS such as eu-central-1");
+        let problem = Problem::input("AWS_REGION, --region", what);
+        problems.push(problem.remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")));
+    }
+    Some(Target::Module { project, region })
 }
 
 fn retention(

@@ -1,8 +1,10 @@
 //! `replicator copy`
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +49,7 @@ pub(super) struct Copy {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Pair {
     src: String,
     target: String,
@@ -63,6 +66,13 @@ impl Copy {
         let pairs = self.pairs().map_err(Problems::from);
         let (settings, pairs) = Problems::both(settings, pairs)?;
         let copies = copies(&pairs)?;
+        let hosts = copies.iter().flat_map(plan::Copy::hosts);
+        for warning in settings
+            .network
+            .unused_hosts(&hosts.map(str::to_owned).collect())
+        {
+            tracing::warn!("{warning}");
+        }
         let session = Session::open(settings, stop)?;
         let how = How {
             report_to: self.out.as_deref(),
@@ -88,9 +98,25 @@ impl Copy {
     }
 }
 
+/// The largest list that is read: 100,000 pairs have some 20 MB.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
 fn read_list(path: &Path) -> anyhow::Result<Vec<Pair>> {
-    let text = std::fs::read(path).context("cannot read the file")?;
-    serde_json::from_slice(&text).context("it is not a JSON list of {\"src\", \"target\"}")
+    let mut text = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text))
+        .context("cannot read the file")?;
+    ensure!(
+        text.len() as u64 <= LARGEST,
+        "it has more than {LARGEST} bytes"
+    );
+    let pairs: Vec<Pair> =
+        serde_json::from_slice(&text).context("it is not a JSON list of {\"src\", \"target\"}")?;
+    ensure!(
+        !pairs.is_empty(),
+        "it names no pair, so there is nothing to copy"
+    );
+    Ok(pairs)
 }
 
 /// Each pair once; two sources for one target are a conflict.

@@ -148,6 +148,7 @@ async fn ready(
     let out = &session.settings.out;
     let charts = charts::fetch(inventory, &session.stores).await?;
     let plan = Plan::new(inventory, &charts, &prefix)?;
+    super::planned_oddities(&plan, inventory, &session);
     publish::write_pairs(&plan, out)?;
     publish::remove_result(out)?;
     tracing::info!(

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::charts;
-use crate::observe::{Seen, observe};
+use crate::observe::{Seen, State, observe};
 use crate::plan::{self, Kind};
 use crate::publish;
 use crate::settings::{Environment, Network};
@@ -19,10 +19,17 @@ use super::{Session, table};
 
 /// Show what `deploy` would do
 ///
-/// Fetches the charts, asks source and target what is there, prints a table of all artifacts, and writes
-/// `replication_result.json` and `updated_images.json`. Writes to no registry and no bucket. Where a host
-/// cannot be asked, its sizes and states are shown as unknown.
+/// Fetches the charts, asks source and target what is there, and prints a table of all artifacts. Writes
+/// nothing, unless --out names a folder for `replication_result.json` and `updated_images.json`. Where a host
+/// cannot be queried, sizes and states are shown as unknown, and the exit code is 1; so it is when an image
+/// does not exist.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 planned; 1 a host cannot be queried or an artifact does not exist; 2 bad input.",
+    mut_arg("out", |arg| arg.help(
+        "Write replication_result.json and updated_images.json of the plan into this folder [default: write no files]"
+    ))
+)]
 pub(super) struct Plan {
     #[command(flatten)]
     data: DataFlags,
@@ -38,15 +45,18 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
-        let (settings, inventory) = super::read(&self.data.flags(&self.network), environment)?;
+        let flags = self.data.flags(&self.network);
+        let (settings, inventory) = super::read(&flags, environment)?;
         let session =
             Session::for_inventory(settings, &inventory, &CancellationToken::new()).await?;
         let prefix = session.prefix().await?;
         let charts = charts::fetch(&inventory, &session.stores).await?;
         let plan = plan::Plan::new(&inventory, &charts, &prefix)?;
-        publish::write_plan(&plan, &session.settings.out)?;
-
-        let (seen, warnings) = if self.no_observe {
+        if let Some(out) = &flags.out {
+            publish::write_plan(&plan, out)?;
+        }
+        let mut warnings = super::planned_oddities(&plan, &inventory, &session);
+        let (seen, unanswered) = if self.no_observe {
             (
                 plan.copies.iter().map(|_| Seen::default()).collect(),
                 Vec::new(),
@@ -54,9 +64,11 @@ impl Plan {
         } else {
             look(&session, &plan).await?
         };
-        for warning in &warnings {
+        for warning in &unanswered {
             tracing::warn!("{warning}");
         }
+        let is_known = self.no_observe || unanswered.is_empty();
+        warnings.extend(unanswered);
         let credentials = session.stores.http().credentials();
         let outlook = Outlook::new(&plan, &seen, &session.settings, |host| {
             credentials.knows(host)
@@ -71,10 +83,40 @@ impl Plan {
         };
         match std::io::stdout().write_all(text.as_bytes()) {
             // Whoever reads only the first lines has what he wants.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.context("cannot write to standard output"),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            written => written.context("cannot write to standard output")?,
         }
+        check(&plan, &seen, is_known)
     }
+}
+
+/// Fails where a deployment would: what does not exist cannot be copied, and of what cannot be queried nothing
+/// is known.
+fn check(plan: &plan::Plan, seen: &[Seen], is_known: bool) -> anyhow::Result<()> {
+    let each = plan.copies.iter().zip(seen);
+    let missing: Vec<&str> = each
+        .filter(|(_, seen)| seen.state == State::NoSource)
+        .map(|(copy, _)| copy.source_text.as_str())
+        .collect();
+    if !missing.is_empty() {
+        let count = missing.len();
+        let (artifacts, verb) = if count == 1 {
+            ("artifact", "does")
+        } else {
+            ("artifacts", "do")
+        };
+        bail!(
+            "{count} {artifacts} {verb} not exist at the source:\n    {}\n    hint: correct the names in the data files, or \
+             log in where the source hides what is private",
+            missing.join("\n    ")
+        );
+    }
+    anyhow::ensure!(
+        is_known,
+        "not every host could be queried, so the plan is incomplete\n    hint: the warnings above name them; \
+         --no-observe plans without queries"
+    );
+    Ok(())
 }
 
 /// Asks source and target; once each, because an answer that does not come is shown as unknown.
@@ -118,11 +160,12 @@ fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], outlook: &Out
         })
         .collect();
     json!({
+        "plan": true,
         "prefix": plan.prefix.to_string(),
         "artifacts": artifacts,
         "repositories": plan.repositories(),
         "warnings": warnings,
         "outlook": outlook.to_json(),
-        "result": serde_json::from_str::<Value>(&plan.result.to_json()).unwrap_or_default(),
+        "result": serde_json::from_str::<Value>(&plan.result.as_plan().to_json()).unwrap_or_default(),
     })
 }

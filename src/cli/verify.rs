@@ -73,6 +73,12 @@ impl Verify {
         environment: &Environment,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        if let Some(flag) = self.network.about_copying() {
+            let what =
+                "verify checks all that was recorded, whatever was selected when it was copied";
+            let problem = Problem::input(flag, what).remedy("leave the flag out");
+            return Err(Problems::from(problem).into());
+        }
         let (settings, place) = self.place(environment)?;
         let session = Session::open(settings, stop)?;
         let (shown, text) = read(&place, &session).await?;

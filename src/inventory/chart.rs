@@ -8,17 +8,7 @@ use crate::problem::{Problem, did_you_mean};
 
 use super::file::{Entry, Reader};
 use super::layers::Layers;
-use super::{ChartRepository, ChartSpec, Subchart};
-
-const CHART_KEYS: [&str; 7] = [
-    "name",
-    "repository",
-    "version",
-    "skip",
-    "subcharts",
-    "images",
-    "replication",
-];
+use super::{ChartRepository, ChartSpec, Subchart, keys};
 
 impl Reader {
     pub(super) fn charts<'a>(&mut self, roots: &[Entry<'a>]) -> Vec<ChartSpec> {
@@ -65,7 +55,7 @@ impl Reader {
         others: impl FnOnce() -> I,
     ) -> Option<ChartSpec> {
         let top = layers.last()?.clone();
-        self.note_unknown(&layers.0, &CHART_KEYS);
+        self.check_keys(&layers.0, keys::CHART);
         let fields = ["name", "repository", "version"].map(|field| {
             let entry = layers.below(field).last().cloned();
             entry.and_then(|entry| {
@@ -108,6 +98,13 @@ impl Reader {
             repository.and_then(|(text, entry)| Some((self.repository(&text, &entry)?, text)));
         let subcharts = self.subcharts(layers);
         let images = self.images(layers, &subcharts);
+        if images.is_empty() && !says_that_it_has_no_images(layers) {
+            self.warnings.push(format!(
+                "{}: no image is listed, so none of the images of this chart is copied; list them under \
+                 `images`, or write `images: {{}}` if that is meant",
+                top.place()
+            ));
+        }
         let (repository, repository_text) = repository?;
         Some(ChartSpec {
             key: key.to_owned(),
@@ -233,7 +230,7 @@ impl Reader {
             .iter()
             .filter_map(|item| {
                 if let helm_chart::yaml::Kind::Mapping(_) = item.node().kind {
-                    self.note_unknown(std::slice::from_ref(item), &["name", "alias"]);
+                    self.check_keys(std::slice::from_ref(item), keys::SUBCHART);
                     let Some(name) = self.optional_text(item, "name") else {
                         self.problems
                             .push(Problem::input(item.place(), "the subchart has no `name`"));
@@ -252,4 +249,11 @@ impl Reader {
             })
             .collect()
     }
+}
+
+/// Whether a file says `images: {}`, or takes back all that another one names.
+fn says_that_it_has_no_images(layers: &Layers<'_>) -> bool {
+    let sections = layers.below("images");
+    let mut names = sections.0.iter().map(Entry::entries);
+    names.any(|names| names.is_empty() || names.iter().any(|image| !image.is_null()))
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::Problem;
 use crate::settings::DataFiles;
 use helm_chart::yaml::{self, Kind, Limits, Node};
 
@@ -207,26 +207,31 @@ impl Reader {
             Ok(documents) => documents,
             Err(error) => {
                 let place = format!("{}:{}", path.display(), error.line);
-                self.problems.push(Problem::input(
-                    place,
-                    format!("the YAML is broken: {error}"),
+                let problem = Problem::input(place, format!("the YAML is broken: {error}"));
+                self.problems.push(problem.remedy(
+                    "YAML is indented with blanks, never with tabs; a text with `: `, ` #` or a first letter such as\n\
+                     `{` `[` `*` `&` `%` `@` must be in quotes",
                 ));
                 return None;
             }
         };
         if documents.len() > 1 {
-            self.problems.push(problem(format!(
+            let what = format!(
                 "it holds {} YAML documents, one is expected",
                 documents.len()
-            )));
+            );
+            let remedy =
+                "remove the lines `---` after the first document and put all under one mapping";
+            self.problems.push(problem(what).remedy(remedy));
             return None;
         }
         let Some(root) = documents
             .pop()
             .filter(|root| matches!(root.kind, Kind::Mapping(_)))
         else {
+            let remedy = "a data file is a mapping with the keys ami, charts, additional_images, docker_mappings";
             self.problems
-                .push(problem("it holds no mapping with `charts`".to_owned()));
+                .push(problem("it holds no mapping with `charts`".to_owned()).remedy(remedy));
             return None;
         };
         for key in root.duplicates() {
@@ -235,12 +240,32 @@ impl Reader {
                 "the key `{}` stands here a second time",
                 key.as_text().unwrap_or_default()
             );
-            self.problems.push(Problem::input(place, what));
+            let remedy = "remove one of the two";
+            self.problems
+                .push(Problem::input(place, what).remedy(remedy));
         }
+        self.refuse_keys_that_are_no_text(path, &root);
         Some(DataFile {
             path: path.to_owned(),
             root,
         })
+    }
+
+    /// A list or a mapping as a key, such as an unquoted `{{ name }}`, names nothing that could be read.
+    fn refuse_keys_that_are_no_text(&mut self, path: &Path, node: &Node) {
+        for item in node.items() {
+            self.refuse_keys_that_are_no_text(path, item);
+        }
+        for (key, value) in node.pairs().unwrap_or_default() {
+            if key.as_scalar().is_none() {
+                let place = format!("{}:{}", path.display(), key.line);
+                let what = format!("a key is a text, this is a {}", key.kind_name());
+                let remedy = "put the key in quotes; a template must be rendered first";
+                self.problems
+                    .push(Problem::input(place, what).remedy(remedy));
+            }
+            self.refuse_keys_that_are_no_text(path, value);
+        }
     }
 
     /// The entry itself where it is a mapping; null counts as an empty one.
@@ -301,21 +326,14 @@ impl Reader {
             "{expected} is expected here, this is a {}",
             entry.node.kind_name()
         );
-        self.problems.push(Problem::input(entry.place(), what));
-    }
-
-    /// Says which keys nobody reads: a slip of the pen would otherwise go unseen.
-    pub(super) fn note_unknown(&mut self, parents: &[Entry<'_>], known: &[&str]) {
-        for entry in parents.iter().flat_map(Entry::entries) {
-            if !known.contains(&entry.name()) {
-                let near = did_you_mean(entry.name(), known.iter().copied());
-                let near = near.map(|near| format!(" ({near})")).unwrap_or_default();
-                self.warnings.push(format!(
-                    "{}: this key is not known and is ignored{near}",
-                    entry.place()
-                ));
-            }
-        }
+        let remedy = match expected {
+            "a mapping" => "write `key: value` lines below it, indented",
+            "a text" => "write one value, in quotes where it looks like something else",
+            "true or false" => "write `true` or `false`",
+            _ => "write `- name` lines below it",
+        };
+        self.problems
+            .push(Problem::input(entry.place(), what).remedy(remedy));
     }
 }
 

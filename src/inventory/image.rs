@@ -5,13 +5,10 @@ use helm_chart::values::Path;
 
 use super::file::{Entry, Reader};
 use super::layers::Layers;
-use super::{ImageSpec, Origin, Part, Removal, Subchart};
+use super::{ImageSpec, Origin, Part, Removal, Subchart, keys};
 
 /// The most images of one chart. The largest public ones have some twenty.
 const MAX_IMAGES: usize = 1_000;
-
-const IMAGE_KEYS: [&str; 4] = ["registry", "repository", "tag", "remove"];
-const PART_KEYS: [&str; 6] = ["location", "path", "subchart", "prefix", "name", "set"];
 
 impl Reader {
     pub(super) fn images(&mut self, layers: &Layers<'_>, subcharts: &[Subchart]) -> Vec<ImageSpec> {
@@ -79,7 +76,7 @@ impl Reader {
                 .filter_map(|layer| self.mapping(layer))
                 .collect(),
         );
-        self.note_unknown(&layers.0, &IMAGE_KEYS);
+        self.check_keys(&layers.0, keys::IMAGE);
         let replication = Layers(
             replication
                 .0
@@ -144,12 +141,21 @@ impl Reader {
         subcharts: &[Subchart],
     ) -> Option<Part> {
         let entry = &self.mapping(entry)?;
-        self.note_unknown(std::slice::from_ref(entry), &PART_KEYS);
+        self.check_keys(std::slice::from_ref(entry), keys::PART);
         let (place, replacement) = match replacement {
             Some((text, place)) => (place, Some(text)),
             None => (entry.place(), None),
         };
         if let Some(name) = self.optional_text(entry, "name") {
+            let others = ["location", "path", "subchart", "prefix", "set"];
+            if let Some(other) = others.iter().find_map(|key| entry.get(key)) {
+                let what = format!(
+                    "`name` is a fixed text, so `{}` beside it has no effect",
+                    other.name()
+                );
+                self.problems
+                    .push(Problem::input(other.place(), what).remedy("remove one of the two"));
+            }
             return Some(Part {
                 origin: Origin::Fixed(name),
                 replacement,
@@ -194,10 +200,7 @@ impl Reader {
 
     fn removal(&mut self, entry: &Entry<'_>, subcharts: &[Subchart]) -> Option<Removal> {
         let entry = &self.mapping(entry)?;
-        self.note_unknown(
-            std::slice::from_ref(entry),
-            &["location", "path", "subchart"],
-        );
+        self.check_keys(std::slice::from_ref(entry), keys::REMOVAL);
         let path = self.path(entry, "path");
         Some(Removal {
             subchart: self.subchart(entry, subcharts),

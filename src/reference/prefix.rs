@@ -74,6 +74,15 @@ impl fmt::Display for EcrHost {
 }
 
 impl Prefix {
+    /// What stands between a registry's host and a name; `None` for a folder.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Ecr { path, .. } | Self::Registry { path, .. } => Some(path),
+            Self::Layout { .. } => None,
+        }
+    }
+
     /// A name below this prefix, as it stands in values and in `updated_images.json`.
     #[must_use]
     pub fn join(&self, name: &str) -> String {

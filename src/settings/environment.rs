@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::Problem;
+use super::Parameters;
 
 /// The variables that matter, once read.
 #[derive(Debug, Default, Clone)]
@@ -49,18 +48,6 @@ pub struct Handed {
     partition: Option<String>,
 }
 
-/// The module parameters: names in lower case without `SEEDFARMER_PARAMETER_`, values as text.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub struct Parameters(BTreeMap<String, String>);
-
-/// A text with the name under which the user gave it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Given<'a> {
-    place: &'a str,
-    /// The text itself.
-    pub(super) text: &'a str,
-}
-
 impl Environment {
     /// Reads the process's environment.
     #[must_use]
@@ -74,9 +61,6 @@ impl Environment {
 
     /// Takes the variables that matter; blank ones count as unset, and so does what is not UTF-8,
     /// because none of ours can be.
-    ///
-    /// # Panics
-    /// Never: text goes into a map of text.
     #[must_use]
     pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let vars: BTreeMap<String, String> = vars
@@ -85,14 +69,11 @@ impl Environment {
             .filter(|(_, value)| !value.trim().is_empty())
             .collect();
         let get = |name: &str| vars.get(name).cloned();
-        let parameters = envy::prefixed("SEEDFARMER_PARAMETER_")
-            .from_iter::<_, BTreeMap<String, String>>(vars.clone())
-            .expect("text goes into a map of text");
         let docker_config = get("DOCKER_CONFIG")
             .map(PathBuf::from)
             .or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".docker")));
         Self {
-            parameters: Parameters(parameters),
+            parameters: Parameters::from_vars(&vars),
             project: get("SEEDFARMER_PROJECT_NAME"),
             deployment: get("SEEDFARMER_DEPLOYMENT_NAME"),
             module: get("SEEDFARMER_MODULE_NAME"),
@@ -135,89 +116,6 @@ impl Environment {
             account: handed.account,
             partition: handed.partition,
             ..self
-        }
-    }
-}
-
-impl Parameters {
-    /// A parameter's value; `None` when it is not given or is the JSON `null` that Seed-Farmer makes
-    /// of an empty value.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| *value != "null")
-    }
-
-    /// Forgets all parameters but some.
-    pub(super) fn keep(&mut self, names: &[&str]) {
-        self.0.retain(|name, _| names.contains(&name.as_str()));
-    }
-
-    /// The flag where it is given, or else the parameter, with the name to blame.
-    pub(super) fn pick<'a>(
-        &'a self,
-        flag_name: &'a str,
-        flag: Option<&'a str>,
-        parameter: &'a str,
-    ) -> Option<Given<'a>> {
-        match flag {
-            Some(text) if !text.trim().is_empty() => Some(Given {
-                place: flag_name,
-                text,
-            }),
-            _ => self.get(parameter).map(|text| Given {
-                place: manifest_name(parameter),
-                text,
-            }),
-        }
-    }
-}
-
-/// A parameter as manifests and README spell it.
-fn manifest_name(parameter: &str) -> &str {
-    match parameter {
-        "eks_version" => "parameter eks-version",
-        "registry_prefix" => "parameter RegistryPrefix",
-        "platforms" => "parameter Platforms",
-        "jobs" => "parameter Jobs",
-        "tries" => "parameter Tries",
-        "patience" => "parameter Patience",
-        "connect_timeout" => "parameter ConnectTimeout",
-        "answer_timeout" => "parameter AnswerTimeout",
-        "slowest_transfer" => "parameter SlowestTransfer",
-        "quotas" => "parameter Quotas",
-        "fan_out" => "parameter FanOut",
-        "hash" => "parameter Hash",
-        "custom_tags" => "parameter CustomTags",
-        "image_tag_mutability" => "parameter ImageTagMutability",
-        "kms_key_arn" => "parameter KmsKeyArn",
-        "scan_on_push" => "parameter ScanOnPush",
-        "lifecycle_policy" => "parameter LifecyclePolicy",
-        "repository_policy" => "parameter RepositoryPolicy",
-        "blob_mounting" => "parameter BlobMounting",
-        "referrers" => "parameter Referrers",
-        "retention_type" => "parameter RetentionType",
-        "helm_repo_secret_name" => "parameter HelmRepoSecretName",
-        "helm_repo_secret_key" => "parameter HelmRepoSecretKey",
-        other => other,
-    }
-}
-
-impl Given<'_> {
-    /// Parses the text; what is wrong with it becomes a problem that names where it was given.
-    pub(super) fn parse_with<T, E: Display>(
-        self,
-        problems: &mut Vec<Problem>,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<T> {
-        match parse(self.text) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                problems.push(Problem::input(self.place, error.to_string()));
-                None
-            }
         }
     }
 }

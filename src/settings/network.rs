@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, slip};
 
-use super::environment::Given;
-use super::{Flags, Parameters};
+use super::hosts::Hosts;
+use super::parameters::Given;
+use super::{Flags, Parameters, list};
 
 /// How many big blobs are transferred at once at most, when nothing else is said. ECR takes about
 /// 25 MB/s per stream (measured by others, see `docs/`), so that a dozen and more are needed to fill a
@@ -149,24 +150,32 @@ impl Quotas {
 
     /// `PutImage=50,InitiateLayerUpload=200`
     fn parse(text: &str) -> Result<Self, String> {
-        let entries = text.split(',').map(str::trim);
-        let entries = entries.filter(|entry| !entry.is_empty()).map(|entry| {
+        let mut quotas = BTreeMap::new();
+        for entry in list::entries(text)? {
             let (name, rate) = entry
                 .split_once('=')
                 .ok_or_else(|| format!("`{entry}` is not ACTION=RATE, such as PutImage=50"))?;
-            let is_named = |action: &&Action| action.quota().0.eq_ignore_ascii_case(name.trim());
+            let name = name.trim();
+            let is_named = |action: &&Action| action.quota().0.eq_ignore_ascii_case(name);
             let action = Action::ALL.iter().find(is_named).ok_or_else(|| {
-                let names = Action::ALL.map(|action| action.quota().0).join(", ");
-                format!("`{name}` is none of {names}")
+                let names = Action::ALL.map(|action| action.quota().0);
+                let near = slip(name, names).map(|near| format!(" (nearest: {near})"));
+                let names = names.join(", ");
+                format!("`{name}` is none of {names}{}", near.unwrap_or_default())
             })?;
             let rate = rate.trim().parse::<f64>().ok();
             let rate = rate.filter(|rate| (0.1..=100_000.0).contains(rate));
             let rate = rate.ok_or_else(|| {
                 format!("`{entry}` names no number of requests a second from 0.1 to 100000")
             })?;
-            Ok((*action, rate))
-        });
-        entries.collect::<Result<_, String>>().map(Self)
+            if quotas
+                .insert(*action, rate)
+                .is_some_and(|before: f64| before.to_bits() != rate.to_bits())
+            {
+                return Err(format!("`{name}` stands there twice with different rates"));
+            }
+        }
+        Ok(Self(quotas))
     }
 }
 
@@ -252,7 +261,7 @@ impl Network {
             default.hash,
             Hash::parse,
         );
-        let endpoints = endpoints(flags, parameters, problems);
+        let hosts = Hosts::new(flags, parameters, problems);
         Some(Self {
             jobs: jobs?,
             tries: u32::try_from(tries?).unwrap_or(u32::MAX),
@@ -263,8 +272,8 @@ impl Network {
             quotas: quotas?,
             share: default.share,
             hash: hash?,
-            plain_http: flags.plain_http.iter().cloned().collect(),
-            endpoints,
+            plain_http: hosts.plain_http,
+            endpoints: hosts.endpoints,
         })
     }
 }
@@ -290,43 +299,6 @@ impl Reader<'_> {
             Some(given) => given.parse_with(self.problems, parse),
         }
     }
-}
-
-/// The parameter is for mirrors; what a flag says about the same host wins.
-fn endpoints(
-    flags: &Flags,
-    parameters: &Parameters,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<String, Url> {
-    let further = parameters.get("endpoints").unwrap_or_default();
-    let further = further.split(',').map(str::trim);
-    let further = further
-        .filter(|text| !text.is_empty())
-        .map(|text| ("parameter Endpoints", text));
-    let given = flags
-        .endpoints
-        .iter()
-        .map(|text| ("--endpoint", text.as_str()));
-    further
-        .chain(given)
-        .filter_map(|(place, text)| {
-            endpoint(text)
-                .map_err(|why| problems.push(Problem::input(place, why)))
-                .ok()
-        })
-        .collect()
-}
-
-/// `HOST=URL`
-fn endpoint(text: &str) -> Result<(String, Url), String> {
-    let (host, url) = text.split_once('=').ok_or_else(|| {
-        format!("`{text}` is not HOST=URL, such as quay.io=http://127.0.0.1:5000")
-    })?;
-    let url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(format!("`{url}` is not http:// or https:// with a host"));
-    }
-    Ok((host.to_owned(), url))
 }
 
 fn whole_number(text: &str, least: usize, most: usize) -> Result<usize, String> {

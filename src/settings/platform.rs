@@ -2,6 +2,44 @@
 
 use std::fmt;
 
+use crate::problem::slip;
+
+use super::list;
+
+/// Go's names of operating systems that images are built for (`go tool dist list`).
+const OPERATING_SYSTEMS: [&str; 12] = [
+    "linux",
+    "windows",
+    "darwin",
+    "freebsd",
+    "netbsd",
+    "openbsd",
+    "dragonfly",
+    "solaris",
+    "illumos",
+    "aix",
+    "wasip1",
+    "js",
+];
+
+/// Go's names of architectures (`go tool dist list`).
+const ARCHITECTURES: [&str; 16] = [
+    "amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le", "mips64",
+    "mipsle", "mips", "ppc64", "sparc64", "wasm", "riscv",
+];
+
+/// Go's name of an architecture, which uname and others call otherwise; the names that containerd takes too.
+fn go_name(text: &str) -> Option<&'static str> {
+    let name = match text {
+        "x86_64" | "x86-64" => "amd64",
+        "aarch64" => "arm64",
+        "armhf" | "armel" => "arm",
+        "i386" | "i686" | "x86" => "386",
+        name => name,
+    };
+    ARCHITECTURES.into_iter().find(|known| *known == name)
+}
+
 /// `os/architecture[/variant]`, as in an index's descriptors.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Platform {
@@ -14,48 +52,94 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Reads a list: blanks or commas between, or the JSON list that Seed-Farmer makes of a YAML one.
+    /// Reads a list: blanks or commas between, or the JSON list that Seed-Farmer makes of a YAML one. `all`
+    /// alone is the empty list.
     ///
     /// # Errors
-    /// The first entry that is no platform.
+    /// The first entry that is no platform, a list of nothing, or `all` beside others.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
-        let from_json: Option<Vec<String>> = serde_json::from_str(text).ok();
-        let entries = from_json.unwrap_or_else(|| {
-            text.split([',', ' ', '\n'])
-                .map(str::trim)
-                .filter(|entry| !entry.is_empty())
-                .map(str::to_owned)
-                .collect()
-        });
+        let entries = list::entries(text)?;
+        let entries: Vec<&str> = entries
+            .iter()
+            .flat_map(|entry| entry.split_whitespace())
+            .collect();
         if entries
             .iter()
             .any(|entry| entry.eq_ignore_ascii_case("all"))
         {
-            return Ok(Vec::new());
+            return if entries.len() == 1 {
+                Ok(Vec::new())
+            } else {
+                Err(format!(
+                    "`{text}` names `all` and single platforms: write one or the other"
+                ))
+            };
         }
-        entries.iter().map(|entry| Self::parse(entry)).collect()
+        let mut platforms: Vec<Self> = Vec::new();
+        for entry in entries {
+            let platform = Self::parse(entry)?;
+            if !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        Ok(platforms)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let parts: Vec<&str> = text.trim().split('/').collect();
-        let word = |part: &&str| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        let parts: Vec<&str> = text.split('/').collect();
+        let refuse = |remedy: String| {
+            let rule = "is not a platform such as linux/amd64 or linux/arm/v7";
+            Err(format!("`{text}` {rule}{remedy}"))
         };
-        match parts.as_slice() {
-            [os, architecture, variant @ ..] if variant.len() < 2 && parts.iter().all(word) => {
-                Ok(Self {
-                    os: (*os).to_owned(),
-                    architecture: (*architecture).to_owned(),
-                    variant: variant.first().map(|variant| (*variant).to_owned()),
-                })
+        let (os, architecture, variant) = match parts.as_slice() {
+            [one] => {
+                let one = one.to_lowercase();
+                return refuse(match go_name(&one) {
+                    Some(architecture) => format!(": write linux/{architecture}"),
+                    None => String::new(),
+                });
             }
-            _ => Err(format!(
-                "`{text}` is not a platform such as linux/amd64 or linux/arm/v7"
-            )),
+            [os, architecture] => (*os, *architecture, None),
+            [os, architecture, variant] => (*os, *architecture, Some(*variant)),
+            _ => return refuse(String::new()),
+        };
+        let known = go_name(&architecture.to_lowercase());
+        let is_variant = |variant: &str| {
+            !variant.is_empty()
+                && variant
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        if OPERATING_SYSTEMS.contains(&os)
+            && known == Some(architecture)
+            && variant.is_none_or(is_variant)
+        {
+            return Ok(Self {
+                os: os.to_owned(),
+                architecture: architecture.to_owned(),
+                variant: variant.map(str::to_owned),
+            });
         }
+        let os = os.to_lowercase();
+        let near_os = OPERATING_SYSTEMS
+            .iter()
+            .find(|known| **known == os)
+            .copied();
+        let near_os = near_os.or_else(|| slip(&os, OPERATING_SYSTEMS));
+        let known = known.or_else(|| slip(architecture, ARCHITECTURES));
+        refuse(match (near_os, known) {
+            (Some(os), Some(architecture)) => {
+                let variant = variant
+                    .map(str::to_lowercase)
+                    .filter(|variant| is_variant(variant));
+                let variant = variant
+                    .map(|variant| format!("/{variant}"))
+                    .unwrap_or_default();
+                format!(": write {os}/{architecture}{variant}")
+            }
+            (None, _) => format!("; operating systems: {}", OPERATING_SYSTEMS.join(", ")),
+            (_, None) => format!("; architectures: {}", ARCHITECTURES.join(", ")),
+        })
     }
 
     /// Whether a descriptor's platform is this one; a variant counts only where one is named.
@@ -98,11 +182,36 @@ mod tests {
             assert_eq!(shown, ["linux/amd64", "linux/arm64"], "{text}");
         }
         assert!(Platform::parse_list("all").unwrap().is_empty());
-        for text in ["amd64", "linux/", "linux/arm/v7/x", "Linux/amd64"] {
-            assert!(
-                Platform::parse_list(text).is_err(),
-                "{text} was taken for a platform"
-            );
+        let twice = Platform::parse_list("linux/amd64, linux/amd64").unwrap();
+        assert_eq!(twice.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_platform_is_refused_with_what_was_probably_meant() {
+        for (text, why) in [
+            ("amd64", "write linux/amd64"),
+            ("x86_64", "write linux/amd64"),
+            ("linux/", "architectures: amd64"),
+            ("linux/arm/v7/x", "linux/arm/v7"),
+            ("linux/arm/", "write linux/arm"),
+            ("Linux/amd64", "write linux/amd64"),
+            ("linux/ARM/V7", "write linux/arm/v7"),
+            ("linux/x86_64", "write linux/amd64"),
+            ("linux/aarch64", "write linux/arm64"),
+            ("linux/amd46", "write linux/amd64"),
+            ("linx/amd64", "write linux/amd64"),
+            ("plan9/amd64", "operating systems: linux"),
+            ("linux/vax", "architectures: amd64"),
+            ("unknown/unknown", "operating systems"),
+            ("", "empty"),
+            (",", "empty"),
+            ("[]", "empty"),
+            ("[1", "not JSON"),
+            ("all,linux/amd64", "one or the other"),
+            ("linux/amd64;linux/arm64", "linux/amd64"),
+        ] {
+            let error = Platform::parse_list(text).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
         }
     }
 

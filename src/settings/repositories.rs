@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 
-use super::environment::Parameters;
-use super::{Flags, OWNERSHIP_TAGS};
+use super::{Flags, OWNERSHIP_TAGS, Parameters};
 
 /// How repositories of ECR are to be. What is not given stays as ECR has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -80,6 +80,15 @@ impl Document {
         };
         let json: serde_json::Value = serde_json::from_slice(text)
             .map_err(|error| bad(format!("it is not JSON: {error}")))?;
+        if json[crate::plan::PLAN_MARK] == true {
+            let problem = Problem::input(
+                place,
+                "it is the document of a plan: nothing of it was copied",
+            );
+            let remedy =
+                "run `replicator deploy`, and verify the replication_result.json that it writes";
+            return Err(problem.remedy(remedy).into());
+        }
         let either = serde_json::from_value(json)
             .map_err(|_| bad("it is no result document and no report".to_owned()))?;
         let (recorded, is_complete) = match either {
@@ -110,6 +119,11 @@ impl Document {
             }
         }
         Problems::check(problems)?;
+        if artifacts.is_empty() {
+            return Err(bad(
+                "it names no artifact, so there is nothing to verify".to_owned()
+            ));
+        }
         Ok(Self {
             artifacts,
             is_complete,

@@ -231,42 +231,153 @@ async fn wrong_kinds_within_a_chart_come_all_at_once() {
 }
 
 #[tokio::test]
-async fn a_key_that_nobody_reads_is_a_warning_with_the_nearest_one() {
-    let data = Data::new("additional_image:\n  a: quay.io/a:1\n", "ami: {}\n");
-    let planned = data.plan().run().await.ended(0);
-    planned.said(&[
-        "warning:",
-        "default.yaml:1: additional_image",
-        "`additional_images`",
+async fn a_misspelt_key_is_refused_with_the_one_that_was_meant() {
+    let chart = |more: &str| {
+        format!("charts:\n  app: {{name: a, repository: oci://c.corp/x, version: 1.0.0, {more}}}\n")
+    };
+    let image = |more: &str| {
+        chart(&format!(
+            "images: {{a: {{repository: {{name: b.corp/c}}, {more}}}}}"
+        ))
+    };
+    let part = |more: &str| chart(&format!("images: {{a: {{repository: {{{more}}}}}}}"));
+    for (text, meant) in [
+        ("chart: {}\n".to_owned(), "write `charts`"),
+        ("Charts: {}\n".to_owned(), "write `charts`"),
+        (
+            "additionalImages: {}\n".to_owned(),
+            "write `additional_images`",
+        ),
+        ("images: {}\n".to_owned(), "write `additional_images`"),
+        ("docker-mapping: {}\n".to_owned(), "write `docker_mappings`"),
+        ("ami: {verison: 1}\n".to_owned(), "write `version`"),
+        ("replication: {}\n".to_owned(), "it belongs in a chart"),
+        (chart("image: {}"), "write `images`"),
+        (chart("verson: 1"), "write `version`"),
+        (chart("subchart: []"), "write `subcharts`"),
+        (chart("Skip: true"), "write `skip`"),
+        (chart("tag: {name: x}"), "it belongs in an image"),
+        (chart("subcharts: [{name: a, aliass: b}]"), "write `alias`"),
+        (image("tags: {name: x}"), "write `tag`"),
+        (image("removes: {path: a}"), "write `remove`"),
+        (
+            image("prefix: v"),
+            "it belongs in registry, repository or tag of an image",
+        ),
+        (part("name: b.corp/c, prefx: v"), "write `prefix`"),
+        (part("loc: values, path: a"), "write `location`"),
+    ] {
+        let data = Data::new(&text, "additional_images: {a: quay.io/a:1}\n");
+        for command in ["plan", "deploy"] {
+            let run = data.run(command).args(["--registry-prefix", "t.corp/"]);
+            let refused = run.run().await.ended(2).left_nothing();
+            refused.said(&["default.yaml:", "there is no key `", meant]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_key_of_the_version_file_is_refused_and_all_come_at_once() {
+    let version = "chart: {}\nadditional_image: {}\n";
+    let data = Data::new("additional_images: {a: quay.io/a:1}\n", version);
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&[
+        "2 problems",
+        "1.34.yaml:1: chart",
+        "1.34.yaml:2: additional_image",
     ]);
 }
 
 #[tokio::test]
-async fn two_sources_for_one_target_are_a_conflict_before_anything_is_copied() {
-    // A port's colon becomes a dash, and upper case becomes lower case.
-    for (one, other, target) in [
+async fn a_key_that_looks_like_no_other_is_a_warning_and_an_extension_is_none() {
+    let default = "additional_images: {a: quay.io/a:1}\naddons: {}\nx-common: {}\n";
+    let planned = Data::new(default, "ami: {}\n").plan().run().await.ended(0);
+    assert_eq!(planned.lines_with("warning:"), 1, "{}", planned.stderr);
+    planned.said(&["default.yaml:2: addons: this key is not known and is ignored"]);
+}
+
+#[tokio::test]
+async fn a_plan_of_nothing_is_refused() {
+    for (default, version) in [
+        ("charts: {}\n", "ami: {version: 1}\n"),
+        ("ami: {}\n", "ami: {version: 1}\n"),
         (
-            "reg.corp:5000/app:1",
-            "reg.corp-5000/app:1",
-            "reg.corp-5000/app:1",
+            "additional_images: {a: quay.io/a:1}\n",
+            "additional_images: {a: ~}\n",
         ),
-        ("QUAY.io/app:1", "mirror.corp/app:1", "quay.io/app:1"),
+        (
+            "charts:\n  app: {name: a, repository: oci://c.corp/x, version: 1.0.0, images: {}}\n",
+            "charts: {app: {skip: true}}\n",
+        ),
     ] {
-        let second = if other.starts_with("mirror") {
-            "quay.io/app:1"
-        } else {
-            other
-        };
-        let default = format!("additional_images:\n  one: {one}\n  two: {second}\n");
-        let version = "docker_mappings:\n  quay.io: mirror.corp\n";
-        let data = Data::new(&default, version);
+        let data = Data::new(default, version);
+        for command in ["plan", "deploy"] {
+            let run = data.run(command).args(["--registry-prefix", "oci:mirror"]);
+            let refused = run.run().await.ended(2).left_nothing();
+            refused.said(&["nothing to copy", "additional_images"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_beside_a_path_and_a_key_that_is_no_text_are_refused() {
+    let image =
+        "    images:\n      a:\n        repository: {name: b.corp/c, location: values, path: x}\n";
+    let data = Data::chart("oci://c.corp/x", image);
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&["default.yaml:8: ", "`location` beside it has no effect"]);
+
+    let default = "additional_images:\n  {{ name }}: quay.io/a:1\n";
+    let refused = Data::new(default, "ami: {}\n")
+        .plan()
+        .run()
+        .await
+        .ended(2)
+        .left_nothing();
+    refused.said(&[
+        "default.yaml:2: a key is a text, this is a mapping",
+        "quotes",
+    ]);
+
+    let refused = Data::new("charts:\n\tapp: {}\n", "ami: {}\n")
+        .plan()
+        .run()
+        .await
+        .ended(2);
+    refused
+        .left_nothing()
+        .said(&["default.yaml:2", "never with tabs"]);
+}
+
+#[tokio::test]
+async fn two_sources_for_one_target_are_a_conflict_before_anything_is_copied() {
+    // A port's colon becomes a dash.
+    let default = "additional_images:\n  one: reg.corp:5000/app:1\n  two: reg.corp-5000/app:1\n";
+    for (version, one) in [
+        ("ami: {}\n", "reg.corp:5000/app:1 (for one)"),
+        (
+            "docker_mappings: {'Reg.corp:5000': mirror.corp}\n",
+            "mirror.corp/app:1 (for one)",
+        ),
+    ] {
+        let data = Data::new(default, version);
         let refused = data.plan().run().await.ended(2).left_nothing();
         refused.said(&[
-            &format!("target.corp/idf-{target}: two sources for one target"),
-            &format!("{one} (for one)"),
-            &format!("{other} (for two)"),
+            "target.corp/idf-reg.corp-5000/app:1: two sources for one target",
+            one,
+            "reg.corp-5000/app:1 (for two)",
             "docker_mappings",
         ]);
+    }
+}
+
+#[tokio::test]
+async fn a_host_in_capitals_is_the_same_source() {
+    let default = "additional_images:\n  one: QUAY.io/app:1\n  two: quay.io/app:1\n";
+    for version in ["ami: {}\n", "docker_mappings: {quay.io: mirror.corp}\n"] {
+        let planned = Data::new(default, version).plan().run().await.ended(0);
+        let pairs = planned.json("updated_images.json");
+        assert_eq!(pairs.as_array().map(Vec::len), Some(1), "{pairs}");
     }
 }
 
@@ -297,8 +408,7 @@ async fn a_result_document_that_fits_exactly_passes_and_one_byte_more_does_not()
         let data = Data::new(&format!("additional_images:\n{lines}"), "ami: {}\n");
         let planned = data.plan().run().await.ended(code);
         if code == 0 {
-            let path = planned.out().join("replication_result.json");
-            assert_eq!(std::fs::read_to_string(path)?, document(last, count));
+            assert_eq!(planned.result().to_string(), document(last, count));
         } else {
             planned
                 .left_nothing()

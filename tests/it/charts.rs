@@ -336,7 +336,7 @@ async fn a_chart_needs_no_login_to_a_locked_target_to_be_planned() -> Result {
     let run = run
         .arg("--registry-prefix")
         .arg(format!("{}/x/", target.host()));
-    let planned = run.run().await.ended(0);
+    let planned = run.run().await.ended(1);
     assert_eq!(
         planned.lines_with("cannot be asked"),
         1,

@@ -297,10 +297,8 @@ async fn what_a_data_file_writes_keeps_its_text() -> Result {
     let (values, sources) = plan(chart, more, version).await?;
     assert_eq!(sources, ["quay.io/a/b:1.10"]);
     assert_eq!(values["tag"], "1.10");
-    let planned = Data::new("ami: {version: 1.10}\n", "ami: {}\n")
-        .plan()
-        .run()
-        .await;
+    let image = "ami: {version: 1.10}\nadditional_images: {a: quay.io/a:1}\n";
+    let planned = Data::new(image, "ami: {}\n").plan().run().await;
     assert_eq!(planned.ended(0).result()["ami"]["version"], "1.10");
     Ok(())
 }
@@ -308,7 +306,7 @@ async fn what_a_data_file_writes_keeps_its_text() -> Result {
 #[tokio::test]
 async fn a_chart_that_is_skipped_is_not_asked_for() -> Result {
     let default = chart_entry("app", "https://127.0.0.1:1/nobody", "");
-    let version = "charts: {app: {skip: yes}}\n";
+    let version = "charts: {app: {skip: yes}}\nadditional_images: {a: quay.io/a:1}\n";
     let planned = Data::new(&default, version).plan().run().await.ended(0);
     assert_eq!(planned.result()["charts"], json!({}));
     let repository = ChartRepository::start(vec![app()]).await?;

@@ -359,7 +359,7 @@ async fn without_aws_credentials_a_plan_is_made_and_a_deployment_says_what_it_ne
             .env("AWS_ACCOUNT_ID", "123456789012")
             .env("AWS_EC2_METADATA_DISABLED", "true")
     };
-    let planned = run("plan").run().await.ended(0);
+    let planned = run("plan").run().await.ended(1);
     let host = "123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be asked";
     assert_eq!(planned.lines_with(host), 1, "{}", planned.stderr);
     assert_eq!(planned.lines_with("warning: "), 1, "{}", planned.stderr);

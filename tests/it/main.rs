@@ -11,6 +11,7 @@ mod data;
 mod publishing;
 mod resuming;
 mod run;
+mod spelling;
 mod stopping;
 
 mod access;

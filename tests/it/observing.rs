@@ -52,7 +52,11 @@ async fn each_artifact_has_its_state_size_and_platforms_and_nothing_is_written()
         .arg("--json")
         .run()
         .await
-        .ended(0);
+        .ended(1)
+        .said(&[
+            "1 artifact does not exist at the source",
+            "quay.io/team/gone:1",
+        ]);
     let document: Value = serde_json::from_str(&planned.stdout)?;
     for (name, state) in [
         ("team/present:1", "present"),
@@ -78,7 +82,11 @@ async fn each_artifact_has_its_state_size_and_platforms_and_nothing_is_written()
     assert_eq!(entry["usedBy"], json!(["c"]));
     assert_eq!(document["warnings"], json!([]));
     assert_eq!(document["repositories"], json!([]));
-    assert_eq!(document["result"], planned.result());
+    assert_eq!(document["result"], planned.json("replication_result.json"));
+    assert_eq!(
+        (&document["plan"], &document["result"]["plan"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(
         planned.files(),
         ["replication_result.json", "updated_images.json"]
@@ -131,7 +139,11 @@ async fn hosts_that_cannot_be_reached_leave_unknown_and_one_warning_each() -> Re
     let run = run
         .endpoint("quay.io", "http://127.0.0.1:2")
         .endpoint("ghcr.io", "http://127.0.0.1:3");
-    let planned = run.run().await.ended(0);
+    let planned = run
+        .run()
+        .await
+        .ended(1)
+        .said(&["not every host could be queried", "--no-observe"]);
     let document: Value = serde_json::from_str(&planned.stdout)?;
     let artifacts = document["artifacts"].as_array().expect("a list");
     assert_eq!(artifacts.len(), 4);
@@ -156,7 +168,11 @@ async fn hosts_that_cannot_be_reached_leave_unknown_and_one_warning_each() -> Re
     let run = run
         .endpoint("quay.io", "http://127.0.0.1:2")
         .endpoint("ghcr.io", "http://127.0.0.1:3");
-    let planned = run.run().await.ended(0);
+    let planned = run
+        .run()
+        .await
+        .ended(1)
+        .said(&["not every host could be queried", "--no-observe"]);
     assert!(
         planned.stdout.contains("at the target: 4 missing"),
         "{}",
@@ -195,5 +211,56 @@ async fn without_observing_no_registry_is_asked() -> Result {
     assert!(planned.stdout.contains("1 unknown"), "{}", planned.stdout);
     assert_eq!(planned.stderr, "");
     assert!(source.wire().requests().is_empty() && target.wire().requests().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plan_writes_no_file_unless_a_folder_is_named() -> Result {
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = Run::new().args(["plan", "--no-observe", "--eks-version", "1.34"]);
+    let run = data
+        .given_to(run)
+        .args(["--registry-prefix", "target.corp/"]);
+    let planned = run.run().await.ended(0);
+    for name in [
+        "replication_result.json",
+        "updated_images.json",
+        "replication_report.json",
+    ] {
+        assert_eq!(planned.work_file(name), None, "{name}");
+    }
+    assert!(planned.stdout.contains("target prefix: target.corp/"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plan_is_marked_and_never_takes_the_place_of_a_deployed_result() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image(2).push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let deployed = data.deploy(&target).endpoint("quay.io", &source.url());
+    let deployed = deployed.run().await.ended(0);
+    let path = deployed.out().join("replication_result.json");
+    let before = std::fs::read_to_string(&path)?;
+    assert!(!before.contains("\"plan\""), "{before}");
+
+    let planned = |out: &std::path::Path| {
+        let run = Run::new().args(["plan", "--no-observe", "--eks-version", "1.34"]);
+        let run = data
+            .given_to(run)
+            .args(["--registry-prefix", "target.corp/"]);
+        run.arg("--out").arg(out)
+    };
+    let refused = planned(&deployed.out()).run().await.ended(2);
+    refused.said(&["replication_result.json", "not from a plan", "--out"]);
+    assert_eq!(std::fs::read_to_string(&path)?, before);
+
+    // Over an earlier plan, it is written.
+    let folder = tempfile::tempdir()?;
+    for _ in 0..2 {
+        planned(folder.path()).run().await.ended(0);
+        let text = std::fs::read_to_string(folder.path().join("replication_result.json"))?;
+        assert_eq!(serde_json::from_str::<Value>(&text)?["plan"], true);
+    }
     Ok(())
 }

@@ -274,10 +274,13 @@ impl Finished {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// The result document.
+    /// The result document, of a deployment or of a plan: without the mark that tells the two apart.
     #[track_caller]
     pub(crate) fn result(&self) -> Value {
-        self.json("replication_result.json")
+        let mut document = self.json("replication_result.json");
+        let keys = document.as_object_mut().expect("a mapping");
+        keys.shift_remove("plan");
+        document
     }
 
     /// What the report says was done with each artifact: target and word, sorted.

@@ -1,0 +1,101 @@
+//! Keys of data files that nobody reads: a misspelt one is an error, a foreign one a warning.
+
+use crate::problem::{Problem, slip};
+
+use super::file::{Entry, Reader};
+
+/// A place of the format: its name in messages, and the keys it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keys {
+    place: &'static str,
+    known: &'static [&'static str],
+}
+
+/// The top of a file.
+pub(super) const TOP: Keys = Keys {
+    place: "at the top of the file",
+    known: &["ami", "charts", "additional_images", "docker_mappings"],
+};
+
+/// `ami`
+pub(super) const AMI: Keys = Keys {
+    place: "in `ami`",
+    known: &["version"],
+};
+
+/// `charts.<key>`
+pub(super) const CHART: Keys = Keys {
+    place: "in a chart",
+    known: &[
+        "name",
+        "repository",
+        "version",
+        "skip",
+        "subcharts",
+        "images",
+        "replication",
+    ],
+};
+
+/// An entry of `subcharts`.
+pub(super) const SUBCHART: Keys = Keys {
+    place: "in a subchart",
+    known: &["name", "alias"],
+};
+
+/// `images.<key>`
+pub(super) const IMAGE: Keys = Keys {
+    place: "in an image",
+    known: &["registry", "repository", "tag", "remove"],
+};
+
+/// `registry`, `repository` or `tag` of an image.
+pub(super) const PART: Keys = Keys {
+    place: "in registry, repository or tag of an image",
+    known: &["location", "path", "subchart", "prefix", "name", "set"],
+};
+
+/// `remove` of an image.
+pub(super) const REMOVAL: Keys = Keys {
+    place: "in `remove` of an image",
+    known: &["location", "path", "subchart"],
+};
+
+const ALL: [Keys; 7] = [TOP, AMI, CHART, SUBCHART, IMAGE, PART, REMOVAL];
+
+impl Reader {
+    /// Looks at all keys of some mappings. One that looks like a known key, or that is known in another
+    /// place, is an error: what stands below it would be left out without a word. Any other one is a
+    /// warning, but for `x-…`, by which other formats mark what is theirs.
+    pub(super) fn check_keys(&mut self, parents: &[Entry<'_>], keys: Keys) {
+        for entry in parents.iter().flat_map(Entry::entries) {
+            let name = entry.name();
+            if keys.known.contains(&name) || name.starts_with("x-") {
+                continue;
+            }
+            let elsewhere: Vec<&str> = ALL
+                .iter()
+                .filter(|place| place.known.contains(&name))
+                .map(|place| place.place)
+                .collect();
+            let remedy = if let Some(near) = slip(name, keys.known.iter().copied()) {
+                format!("write `{near}`")
+            } else if !elsewhere.is_empty() {
+                format!("it belongs {}", elsewhere.join(", or "))
+            } else {
+                self.warnings.push(format!(
+                    "{}: this key is not known and is ignored; known {}: {}",
+                    entry.place(),
+                    keys.place,
+                    keys.known.join(", ")
+                ));
+                continue;
+            };
+            let what = format!("there is no key `{name}` {}", keys.place);
+            let known = format!("known here: {}", keys.known.join(", "));
+            let problem = Problem::input(entry.place(), what);
+            self.problems
+                .push(problem.remedy(format!("{remedy}\n{known}")));
+        }
+    }
+}

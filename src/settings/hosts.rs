@@ -1,0 +1,224 @@
+//! What settings say about single hosts: mirrors, and plain HTTP.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
+
+use crate::problem::{Problem, nearest};
+use crate::reference::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name};
+
+use super::{Flags, Network, Parameters, list};
+
+/// The hosts that settings name.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    pub(super) endpoints: BTreeMap<String, Url>,
+    pub(super) plain_http: BTreeSet<String>,
+}
+
+impl Hosts {
+    /// The parameter is for mirrors; what a flag says about the same host wins.
+    pub(super) fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Self {
+        const PARAMETER: &str = "parameter Endpoints";
+        let given = parameters
+            .get("endpoints")
+            .map_or(Ok(Vec::new()), list::entries);
+        let given = given.unwrap_or_else(|why| {
+            problems.push(Problem::input(PARAMETER, why));
+            Vec::new()
+        });
+        let mut endpoints = read_endpoints(PARAMETER, &given, problems);
+        endpoints.extend(read_endpoints("--endpoint", &flags.endpoints, problems));
+        let mut plain_http = BTreeSet::new();
+        for text in &flags.plain_http {
+            match whole_host(text) {
+                Ok(host) => plain_http.extend(all_names(host)),
+                Err(why) => problems.push(Problem::input("--plain-http", why)),
+            }
+        }
+        Self {
+            endpoints,
+            plain_http,
+        }
+    }
+}
+
+/// The endpoints that one place gives; two for one host contradict each other.
+fn read_endpoints(
+    place: &str,
+    given: &[String],
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Url> {
+    let mut endpoints: BTreeMap<String, Url> = BTreeMap::new();
+    for text in given {
+        match endpoint(text) {
+            Ok((host, url)) if endpoints.get(&host).is_some_and(|other| *other != url) => {
+                let what = format!("`{host}` stands there twice with different URLs");
+                problems.push(Problem::input(place, what).remedy("remove one of the two"));
+            }
+            Ok((host, url)) => {
+                endpoints.extend(all_names(host).into_iter().map(|name| (name, url.clone())));
+            }
+            Err(why) => problems.push(Problem::input(place, why)),
+        }
+    }
+    endpoints
+}
+
+/// `HOST=URL`
+fn endpoint(text: &str) -> Result<(String, Url), String> {
+    let (host, url) = text.split_once('=').ok_or_else(|| {
+        format!("`{text}` is not HOST=URL, such as quay.io=http://127.0.0.1:5000")
+    })?;
+    let host = whole_host(host)?;
+    let shown = url.trim();
+    let url = Url::parse(shown).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!(
+            "the URL for {host} holds credentials: remove them, and log in with ~/.docker/config.json or a secret"
+        ));
+    }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!("`{url}` is not http:// or https:// with a host"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!(
+            "the URL for {host} must end with its path, without `?` or `#`"
+        ));
+    }
+    Ok((host, url))
+}
+
+fn whole_host(text: &str) -> Result<String, String> {
+    let HostKey { host, path } = text.parse()?;
+    if path.is_empty() {
+        return Ok(host);
+    }
+    Err(format!(
+        "`{}` has a path, but this is for a whole host: write `{host}`, or map the path with docker_mappings in the \
+         data files",
+        text.trim()
+    ))
+}
+
+/// Docker Hub has several names, and any of them can be asked for.
+fn all_names(host: String) -> Vec<String> {
+    if host == DOCKER_HUB {
+        DOCKER_HUB_NAMES.map(str::to_owned).to_vec()
+    } else {
+        vec![host]
+    }
+}
+
+impl Network {
+    /// A warning for each endpoint and each `--plain-http` whose host is none of those that a run talks to.
+    #[must_use]
+    pub fn unused_hosts(&self, used: &BTreeSet<String>) -> Vec<String> {
+        let used: BTreeSet<&str> = used.iter().map(|host| hub_name(host)).collect();
+        let known: Vec<&str> = used.iter().copied().collect();
+        let strays = |what: &'static str, named: Vec<&str>| -> Vec<String> {
+            let named: BTreeSet<&str> = named.into_iter().map(hub_name).collect();
+            let named = named.into_iter();
+            let is_used = |host: &str| {
+                let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+                used.contains(host)
+                    || used.contains(name)
+                    || used.iter().any(|other| {
+                        other
+                            .rsplit_once(':')
+                            .is_some_and(|(other, _)| other == host)
+                    })
+            };
+            named
+                .filter(|host| !is_used(host))
+                .map(|host| {
+                    let near = nearest(host, known.iter().copied(), 1);
+                    let near = near.first().map(|near| format!(" (nearest: {near})"));
+                    format!(
+                        "{what} {host}: nothing is read from or written to this host{}; the hosts are {}",
+                        near.unwrap_or_default(),
+                        known.join(", ")
+                    )
+                })
+                .collect()
+        };
+        let endpoints = self.endpoints.keys().map(String::as_str).collect();
+        let plain = self.plain_http.iter().map(String::as_str).collect();
+        let mut warnings = strays("endpoint for", endpoints);
+        warnings.extend(strays("--plain-http", plain));
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(endpoints: &[&str]) -> (Hosts, Vec<Problem>) {
+        let flags = Flags {
+            endpoints: endpoints.iter().map(|text| (*text).to_owned()).collect(),
+            ..Flags::default()
+        };
+        let mut problems = Vec::new();
+        let hosts = Hosts::new(&flags, &Parameters::default(), &mut problems);
+        (hosts, problems)
+    }
+
+    #[test]
+    fn an_endpoint_counts_however_its_host_is_spelled() {
+        for text in [
+            "quay.io=http://m:1/x",
+            " Quay.IO = http://m:1/x ",
+            "https://quay.io/=http://m:1/x",
+        ] {
+            let (hosts, problems) = read(&[text]);
+            assert_eq!(problems, [], "{text}");
+            assert_eq!(hosts.endpoints["quay.io"].as_str(), "http://m:1/x");
+        }
+        let (hosts, _) = read(&["index.docker.io=http://m:1"]);
+        assert_eq!(hosts.endpoints.len(), DOCKER_HUB_NAMES.len());
+    }
+
+    #[test]
+    fn an_endpoint_that_could_have_no_effect_is_refused() {
+        for text in [
+            "quay.io",
+            "quay.io=",
+            "=http://m",
+            "quay.io/team=http://m",
+            "quay.io=m",
+            "quay.io=ftp://m",
+            "quay.io=http://me:secret@m",
+            "quay.io=http://m?x",
+            "quay io=http://m",
+        ] {
+            assert_eq!(read(&[text]).1.len(), 1, "{text}");
+        }
+        assert_eq!(read(&["a.io=http://m", "A.io=http://n"]).1.len(), 1);
+        assert_eq!(read(&["a.io=http://m", "A.io=http://m/"]).1, []);
+    }
+
+    #[test]
+    fn a_host_that_nothing_is_read_from_is_told_with_those_there_are() {
+        let network = Network {
+            endpoints: read(&["qay.io=http://m", "docker.io=http://m", "a.io=http://m"])
+                .0
+                .endpoints,
+            plain_http: BTreeSet::from(["reg.corp".to_owned()]),
+            ..Network::default()
+        };
+        let used = ["quay.io", "index.docker.io", "a.io", "reg.corp:5000"];
+        let warnings = network.unused_hosts(&used.map(str::to_owned).into());
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}")
+        };
+        assert!(
+            warning.contains("qay.io") && warning.contains("(nearest: quay.io)"),
+            "{warning}"
+        );
+        assert!(
+            warning.contains("a.io, docker.io, quay.io, reg.corp:5000"),
+            "{warning}"
+        );
+    }
+}
