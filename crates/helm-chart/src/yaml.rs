@@ -20,8 +20,10 @@ mod reader;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 
 pub(crate) use reader::{Item, Reader};
+pub(crate) use scalar::is_text_when_plain;
 pub use scalar::{Scalar, Undecodable, template_text};
 
 /// One value of a document, with aliases resolved.

@@ -1,1 +1,19 @@
 //! Values as text: Go's fmt, YAML as goyaml v2 and v3 write it, JSON as encoding/json does, TOML.
+
+pub mod fmt;
+pub mod yaml;
+
+mod convert;
+mod number;
+mod output;
+mod quote;
+#[cfg(test)]
+mod tests;
+mod unicode;
+mod view;
+
+pub use convert::{from_json_value, to_json_value};
+pub use fmt::{sprint, sprintf, sprintln};
+pub use output::Limits;
+pub use quote::quote;
+pub use yaml::{to_yaml, to_yaml_pretty};

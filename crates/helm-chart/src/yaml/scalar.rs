@@ -7,6 +7,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Number, Value};
 
+use super::timestamp::is_timestamp;
+
 /// Text, a number, a boolean or null, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar {
@@ -181,6 +183,11 @@ pub fn template_text(value: &Value) -> Option<String> {
             .map(|float| format_shortest(&format!("{float:e}"))),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// Whether goyaml v2 reads this as text where it stands without quotes, so that none are needed.
+pub(crate) fn is_text_when_plain(text: &str) -> bool {
+    matches!(resolve_plain(text), Resolved::Text(_)) && !is_timestamp(text)
 }
 
 fn resolve_plain(text: &str) -> Resolved<'_> {

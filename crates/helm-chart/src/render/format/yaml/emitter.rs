@@ -1,0 +1,234 @@
+//! How libyaml's emitter, which goyaml is a translation of, puts scalars and indicators on lines.
+
+use super::scalar::{Scalar, Style, is_break, is_printable};
+use crate::render::format::output::Output;
+
+/// Where goyaml v2 folds long texts, in characters; v3 does not.
+const BEST_WIDTH: usize = 80;
+
+/// How many columns a level is indented.
+pub(super) const INDENT: usize = 2;
+
+/// Writes tokens, and knows what the line looks like so far.
+pub(super) struct Emitter {
+    pub(super) output: Output,
+    /// Characters on the line.
+    column: usize,
+    /// Whether the last character was a space that separates tokens.
+    whitespace: bool,
+    /// Whether there is nothing on the line but spaces, `-`, `?` and `:`.
+    pub(super) indention: bool,
+}
+
+impl Emitter {
+    pub(super) fn new(output: Output) -> Self {
+        Self {
+            output,
+            column: 0,
+            whitespace: true,
+            indention: true,
+        }
+    }
+
+    fn put(&mut self, char: char) {
+        self.output.push(char);
+        self.column += 1;
+    }
+
+    fn put_break(&mut self) {
+        self.output.push('\n');
+        self.column = 0;
+    }
+
+    /// A line break of the text itself.
+    fn write_break(&mut self, char: char) {
+        self.output.push(char);
+        self.column = 0;
+        self.indention = true;
+    }
+
+    /// Goes to a new line unless this one is fresh, and indents it.
+    pub(super) fn indent(&mut self, indent: usize) {
+        if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
+            self.put_break();
+        }
+        if self.column < indent {
+            self.output.repeat(' ', indent - self.column);
+            self.column = indent;
+        }
+        self.whitespace = true;
+        self.indention = true;
+    }
+
+    /// Writes an indicator, after a space if it `needs_space`. `indents` says whether what follows on
+    /// the line counts as its beginning.
+    pub(super) fn indicator(&mut self, indicator: &str, needs_space: bool, indents: bool) {
+        if needs_space && !self.whitespace {
+            self.put(' ');
+        }
+        self.output.push_str(indicator);
+        self.column += indicator.len();
+        self.whitespace = false;
+        self.indention &= indents;
+    }
+
+    /// Writes a scalar. `indent` is that of its further lines; `folds` says whether it may be folded.
+    pub(super) fn scalar(&mut self, scalar: &Scalar<'_>, indent: usize, folds: bool) {
+        if let Some(tag) = scalar.tag {
+            self.indicator(tag, true, false);
+        }
+        match scalar.style {
+            Style::Plain => self.plain(&scalar.text, indent, folds),
+            Style::SingleQuoted => self.single_quoted(&scalar.text, indent, folds),
+            Style::DoubleQuoted => self.double_quoted(&scalar.text, indent, folds),
+            Style::Literal => self.literal(&scalar.text, indent),
+        }
+    }
+
+    fn plain(&mut self, text: &str, indent: usize, folds: bool) {
+        if !self.whitespace {
+            self.put(' ');
+        }
+        self.flow_text(text, indent, folds, false);
+        self.whitespace = false;
+        self.indention = false;
+    }
+
+    fn single_quoted(&mut self, text: &str, indent: usize, folds: bool) {
+        self.indicator("'", true, false);
+        self.flow_text(text, indent, folds, true);
+        self.indicator("'", false, false);
+    }
+
+    /// The inside of a plain or single-quoted text.
+    fn flow_text(&mut self, text: &str, indent: usize, folds: bool, quoted: bool) {
+        let mut spaces = false;
+        let mut breaks = false;
+        let mut chars = text.chars().peekable();
+        let mut is_first = true;
+        while let Some(char) = chars.next() {
+            let next = chars.peek();
+            if char == ' ' {
+                let is_inner = !quoted || (!is_first && next.is_some());
+                if folds && !spaces && self.column > BEST_WIDTH && is_inner && next != Some(&' ') {
+                    self.indent(indent);
+                } else {
+                    self.put(char);
+                }
+                spaces = true;
+            } else if is_break(char) {
+                if !breaks && char == '\n' {
+                    self.put_break();
+                }
+                self.write_break(char);
+                breaks = true;
+            } else {
+                if breaks {
+                    self.indent(indent);
+                }
+                if quoted && char == '\'' {
+                    self.put(char);
+                }
+                self.put(char);
+                self.indention = false;
+                spaces = false;
+                breaks = false;
+            }
+            is_first = false;
+        }
+    }
+
+    fn double_quoted(&mut self, text: &str, indent: usize, folds: bool) {
+        // goyaml asks at each character whether the text starts with a byte order mark.
+        let escapes_all = text.starts_with('\u{feff}');
+        let mut spaces = false;
+        self.indicator("\"", true, false);
+        let mut chars = text.chars().peekable();
+        let mut is_first = true;
+        while let Some(char) = chars.next() {
+            if escapes_all || !is_printable(char) || is_break(char) || matches!(char, '"' | '\\') {
+                self.escape(char);
+                spaces = false;
+            } else if char == ' ' {
+                let next = chars.peek();
+                let can_fold = folds && !spaces && self.column > BEST_WIDTH;
+                if can_fold && !is_first && next.is_some() {
+                    self.indent(indent);
+                    if next == Some(&' ') {
+                        self.put('\\');
+                    }
+                } else {
+                    self.put(char);
+                }
+                spaces = true;
+            } else {
+                self.put(char);
+                spaces = false;
+            }
+            is_first = false;
+        }
+        self.indicator("\"", false, false);
+    }
+
+    fn escape(&mut self, char: char) {
+        let letter = match char {
+            '\0' => '0',
+            '\u{7}' => 'a',
+            '\u{8}' => 'b',
+            '\t' => 't',
+            '\n' => 'n',
+            '\u{b}' => 'v',
+            '\u{c}' => 'f',
+            '\r' => 'r',
+            '\u{1b}' => 'e',
+            '"' | '\\' => char,
+            '\u{85}' => 'N',
+            '\u{a0}' => '_',
+            '\u{2028}' => 'L',
+            '\u{2029}' => 'P',
+            _ => {
+                let escaped = match u32::from(char) {
+                    code @ ..0x100 => format!("\\x{code:02X}"),
+                    code @ ..0x1_0000 => format!("\\u{code:04X}"),
+                    code => format!("\\U{code:08X}"),
+                };
+                self.output.push_str(&escaped);
+                self.column += escaped.len();
+                return;
+            }
+        };
+        self.put('\\');
+        self.put(letter);
+    }
+
+    fn literal(&mut self, text: &str, indent: usize) {
+        self.indicator("|", true, false);
+        if text.starts_with(|char| char == ' ' || is_break(char)) {
+            self.indicator("2", false, false);
+        }
+        let mut from_end = text.chars().rev();
+        let ends_with_break = from_end.next().is_some_and(is_break);
+        if !ends_with_break {
+            self.indicator("-", false, false);
+        } else if from_end.next().is_none_or(is_break) {
+            self.indicator("+", false, false);
+        }
+        self.put_break();
+        self.indention = true;
+        self.whitespace = true;
+        let mut breaks = true;
+        for char in text.chars() {
+            if is_break(char) {
+                self.write_break(char);
+                breaks = true;
+            } else {
+                if breaks {
+                    self.indent(indent);
+                }
+                self.put(char);
+                self.indention = false;
+                breaks = false;
+            }
+        }
+    }
+}
