@@ -99,6 +99,9 @@ pub fn main() -> ExitCode {
     let environment = Environment::read();
     let screen = Screen::new(cli.log.log_format == LogFormat::Text);
     log::start(&cli.log, &screen, environment.color);
+    for warning in environment.parameters.warnings() {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -308,9 +311,6 @@ fn open_stores(
 fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory), Problems> {
     let settings = Settings::new(flags, environment);
     let inventory = DataFiles::new(flags, environment).and_then(|files| Inventory::read(&files));
-    for warning in environment.parameters.warnings() {
-        tracing::warn!("{warning}");
-    }
     let (settings, inventory) = Problems::both(settings, inventory)?;
     for warning in &inventory.warnings {
         tracing::warn!("{warning}");

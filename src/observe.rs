@@ -36,6 +36,8 @@ pub enum State {
     Unknown,
     /// The source has no such artifact: a deployment would fail.
     NoSource,
+    /// The source has it for none of the wanted platforms: a deployment would fail.
+    NoPlatform,
     /// It is not there.
     Missing,
     /// Its name is there with other content.
@@ -51,6 +53,7 @@ impl State {
         match self {
             Self::Unknown => "unknown",
             Self::NoSource => "no source",
+            Self::NoPlatform => "no platform",
             Self::Missing => "missing",
             Self::Differs => "differs",
             Self::Present => "present",
@@ -98,6 +101,13 @@ pub async fn observe(
 /// A digest, its platforms, and the bytes and content below it.
 type Described = (Digest, Vec<String>, Option<(u64, Need)>);
 
+/// What a source says of an artifact.
+enum Found {
+    There(Described),
+    NoPlatform,
+    Gone,
+}
+
 struct Observer<'a> {
     copy: &'a Copy,
     stores: &'a Stores,
@@ -111,17 +121,23 @@ impl Observer<'_> {
             match &self.copy.source {
                 Source::Chart(artifact) => {
                     let source = ChartSource::new((**artifact).clone());
-                    Some(Some(self.describe(&source, &artifact.manifest).await))
+                    Some(self.describe(&source, &artifact.manifest).await)
                 }
                 Source::At(location) => self.ask(location, self.source(location)).await,
             }
         };
         let (described, present) = tokio::join!(root, self.ask(&self.copy.target, self.target()));
         let (digest, platforms, content) = match described {
-            Some(Some(described)) => described,
-            Some(None) => {
+            Some(Found::There(described)) => described,
+            Some(Found::Gone) => {
                 return Seen {
                     state: State::NoSource,
+                    ..Seen::default()
+                };
+            }
+            Some(Found::NoPlatform) => {
+                return Seen {
+                    state: State::NoPlatform,
                     ..Seen::default()
                 };
             }
@@ -154,13 +170,10 @@ impl Observer<'_> {
         location: &Location,
         question: impl Future<Output = Result<T, Error>>,
     ) -> Option<T> {
-        let host = location
-            .host()
-            .map_or_else(|| location.to_string(), str::to_owned);
         let is_out_of_reach = {
             let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
             silent
-                .get(&host)
+                .get(&host_of(location))
                 .is_some_and(|(_, _, out_of_reach)| *out_of_reach)
         };
         if is_out_of_reach {
@@ -169,18 +182,23 @@ impl Observer<'_> {
         match question.await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                let out_of_reach = error.is_unreachable();
-                let text = format!(
-                    "{:#}",
-                    anyhow::Error::new(error).context(location.to_string())
-                );
-                let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-                let entry = silent.entry(host).or_insert((text, 0, false));
-                entry.1 += 1;
-                entry.2 |= out_of_reach;
+                self.note(location, error);
                 None
             }
         }
+    }
+
+    /// Notes a question that was not answered.
+    fn note(&self, location: &Location, error: Error) {
+        let out_of_reach = error.is_unreachable();
+        let text = format!(
+            "{:#}",
+            anyhow::Error::new(error).context(location.to_string())
+        );
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = silent.entry(host_of(location)).or_insert((text, 0, false));
+        entry.1 += 1;
+        entry.2 |= out_of_reach;
     }
 
     async fn target(&self) -> Result<Option<Digest>, Error> {
@@ -192,24 +210,42 @@ impl Observer<'_> {
         self.stores.source(&self.copy.target)?.resolve(&name).await
     }
 
-    async fn source(&self, location: &Location) -> Result<Option<Described>, Error> {
+    async fn source(&self, location: &Location) -> Result<Found, Error> {
         let source = self.stores.source(location)?;
         let Some(root) = source.manifest(&which(location)).await? else {
-            return Ok(None);
+            return Ok(Found::Gone);
         };
-        Ok(Some(self.describe(source.as_ref(), &root).await))
+        Ok(self.describe(source.as_ref(), &root).await)
     }
 
-    async fn describe(&self, source: &dyn store::Source, root: &Manifest) -> Described {
-        let selected = root.select(self.platforms).ok().flatten();
+    /// What there is below a manifest. Where a part of it cannot be queried, its size stays unknown; a part that
+    /// is not there means that the artifact is not.
+    async fn describe(&self, source: &dyn store::Source, root: &Manifest) -> Found {
+        let Ok(selected) = root.select(self.platforms) else {
+            return Found::NoPlatform;
+        };
         let root = selected.as_ref().unwrap_or(root);
-        let content = content(source, root).await.ok().flatten();
-        (root.digest.clone(), root.platforms(), content)
+        let content = match content(source, root).await {
+            Ok(Some(content)) => Some(content),
+            Ok(None) => return Found::Gone,
+            Err(error) => {
+                if let Source::At(location) = &self.copy.source {
+                    self.note(location, error);
+                }
+                None
+            }
+        };
+        Found::There((root.digest.clone(), root.platforms(), content))
     }
 }
 
-/// All distinct content below a manifest, with its bytes and those of the manifests; `None` where a part of
-/// it cannot be read.
+fn host_of(location: &Location) -> String {
+    let host = location.host();
+    host.map_or_else(|| location.to_string(), str::to_owned)
+}
+
+/// All distinct content below a manifest, with its bytes and those of the manifests; `None` where a manifest
+/// of it is not there.
 async fn content(
     source: &dyn store::Source,
     root: &Manifest,

@@ -45,7 +45,8 @@ impl Outlook {
         settings: &Settings,
         has_credentials: impl Fn(&str) -> bool,
     ) -> Self {
-        let is_to_copy = |state: State| !matches!(state, State::Present | State::NoSource);
+        let is_to_copy =
+            |state: State| !matches!(state, State::Present | State::NoSource | State::NoPlatform);
         let each = plan.copies.iter().zip(seen);
         let to_copy: Vec<(&Copy, &Seen)> =
             each.filter(|(_, seen)| is_to_copy(seen.state)).collect();

@@ -94,20 +94,20 @@ impl Plan {
 /// is known.
 fn check(plan: &plan::Plan, seen: &[Seen], is_known: bool) -> anyhow::Result<()> {
     let each = plan.copies.iter().zip(seen);
-    let missing: Vec<&str> = each
-        .filter(|(_, seen)| seen.state == State::NoSource)
-        .map(|(copy, _)| copy.source_text.as_str())
+    let missing: Vec<String> = each
+        .filter(|(_, seen)| matches!(seen.state, State::NoSource | State::NoPlatform))
+        .map(|(copy, seen)| format!("{} ({})", copy.source_text, seen.state.word()))
         .collect();
     if !missing.is_empty() {
-        let count = missing.len();
-        let (artifacts, verb) = if count == 1 {
-            ("artifact", "does")
+        let artifacts = if missing.len() == 1 {
+            "artifact does"
         } else {
-            ("artifacts", "do")
+            "artifacts do"
         };
         bail!(
-            "{count} {artifacts} {verb} not exist at the source:\n    {}\n    hint: correct the names in the data files, or \
-             log in where the source hides what is private",
+            "{} {artifacts} not exist at the source, or not whole or not for the wanted platforms:\n    {}\n    \
+             hint: correct the names in the data files or --platforms, or log in where the source hides what is private",
+            missing.len(),
             missing.join("\n    ")
         );
     }

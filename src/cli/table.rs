@@ -58,13 +58,19 @@ pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
     }
     let known: u64 = seen.iter().filter_map(|seen| seen.bytes).sum();
     let count = |state: State| seen.iter().filter(|seen| seen.state == state).count();
-    writeln!(text, "\n{} artifacts, {}", rows.len(), sum(known, seen))
+    let artifacts = if rows.len() == 1 {
+        "artifact"
+    } else {
+        "artifacts"
+    };
+    writeln!(text, "\n{} {artifacts}, {}", rows.len(), sum(known, seen))
         .expect("writing to a String cannot fail");
     let states = [
         State::Present,
         State::Missing,
         State::Differs,
         State::NoSource,
+        State::NoPlatform,
         State::Unknown,
     ];
     let states = states.map(|state| (state, count(state)));

@@ -226,28 +226,40 @@ impl Reader {
         if !matches!(list.node().kind, helm_chart::yaml::Kind::Sequence(_)) {
             self.wrong_kind(list, "a list of subcharts");
         }
-        list.items()
-            .iter()
-            .filter_map(|item| {
-                if let helm_chart::yaml::Kind::Mapping(_) = item.node().kind {
-                    self.check_keys(std::slice::from_ref(item), keys::SUBCHART);
-                    let Some(name) = self.optional_text(item, "name") else {
-                        self.problems
-                            .push(Problem::input(item.place(), "the subchart has no `name`"));
-                        return None;
-                    };
-                    let alias = self
-                        .optional_text(item, "alias")
-                        .unwrap_or_else(|| name.clone());
-                    return Some(Subchart { name, alias });
-                }
-                let name = self.text_or_null(item)?;
-                Some(Subchart {
-                    alias: name.clone(),
-                    name,
-                })
-            })
-            .collect()
+        let mut listed: Vec<Subchart> = Vec::new();
+        for item in list.items() {
+            let Some(subchart) = self.listed_subchart(&item) else {
+                continue;
+            };
+            if listed.iter().any(|other| other.alias == subchart.alias) {
+                let what = format!("the subchart `{}` is listed a second time", subchart.alias);
+                let remedy = "remove one of the two, or give each its alias: {name: …, alias: …}";
+                self.problems
+                    .push(Problem::input(item.place(), what).remedy(remedy));
+                continue;
+            }
+            listed.push(subchart);
+        }
+        listed
+    }
+
+    /// One entry of `subcharts`: a name, or name and alias.
+    fn listed_subchart(&mut self, item: &Entry<'_>) -> Option<Subchart> {
+        if !matches!(item.node().kind, helm_chart::yaml::Kind::Mapping(_)) {
+            let name = self.text_or_null(item)?;
+            let alias = name.clone();
+            return Some(Subchart { name, alias });
+        }
+        self.check_keys(std::slice::from_ref(item), keys::SUBCHART);
+        let Some(name) = self.optional_text(item, "name") else {
+            let problem = Problem::input(item.place(), "the subchart has no `name`");
+            let remedy = "write `- {name: …, alias: …}` or `- name`";
+            self.problems.push(problem.remedy(remedy));
+            return None;
+        };
+        let alias = self.optional_text(item, "alias");
+        let alias = alias.unwrap_or_else(|| name.clone());
+        Some(Subchart { name, alias })
     }
 }
 

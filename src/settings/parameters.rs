@@ -137,7 +137,6 @@ impl Parameters {
     /// A parameter's value; `None` when it is not given.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        debug_assert!(KNOWN.iter().any(|known| known.name == name), "{name}");
         self.values.get(name).map(String::as_str)
     }
 
@@ -171,17 +170,23 @@ impl Parameters {
         flag: Option<&'a str>,
         parameter: &str,
     ) -> Option<Given<'a>> {
+        debug_assert!(is_known(parameter), "{parameter}");
+        // A block scalar of YAML ends with a line end.
         match flag {
             Some(text) => Some(Given {
                 place: flag_name.to_owned(),
-                text,
+                text: text.trim(),
             }),
             None => self.get(parameter).map(|text| Given {
                 place: manifest_name(parameter),
-                text,
+                text: text.trim(),
             }),
         }
     }
+}
+
+fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.name == name)
 }
 
 /// A warning for a variable that is probably meant to be a parameter. Others may have meanings elsewhere.
@@ -213,6 +218,39 @@ impl Given<'_> {
                 problems.push(Problem::input(self.place, error.to_string()));
                 None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_of_the_stack_are_those_of_modulestack_yaml() {
+        let text = include_str!("../../modulestack.yaml");
+        let stack = helm_chart::yaml::first(text, &helm_chart::yaml::Limits::default());
+        let stack = stack.expect("YAML").expect("a document");
+        let parameters = stack.get("Parameters").expect("a mapping").entries();
+        let of_seed_farmer = ["ProjectName", "DeploymentName", "ModuleName", "RoleName"];
+        let mut theirs: Vec<&str> = parameters
+            .iter()
+            .filter_map(|(name, _)| name.as_text())
+            .filter(|name| !of_seed_farmer.contains(name))
+            .collect();
+        let ours = KNOWN.iter().filter(|known| known.is_in_stack);
+        let mut ours: Vec<&str> = ours.map(|known| known.manifest).collect();
+        theirs.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn each_parameter_is_known_once_and_its_manifest_spelling_is_one_of_it() {
+        for known in &KNOWN {
+            assert_eq!(squash(known.name), squash(known.manifest));
+            let same = KNOWN.iter().filter(|other| other.name == known.name);
+            assert_eq!(same.count(), 1, "{}", known.name);
         }
     }
 }

@@ -297,6 +297,31 @@ async fn a_key_that_looks_like_no_other_is_a_warning_and_an_extension_is_none() 
 }
 
 #[tokio::test]
+async fn two_subcharts_under_one_name_are_refused() {
+    let more = "    images: {}\n    subcharts: [a, {name: b, alias: a}, b, {name: b, alias: c}]\n";
+    let data = Data::chart("oci://c.corp/x", more);
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&[
+        "charts.app.subcharts.1: the subchart `a` is listed a second time",
+        "alias",
+    ]);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_and_line_ends_of_windows_are_read() {
+    let default = "\u{feff}additional_images:\r\n  a: quay.io/a:1\r\n";
+    let planned = Data::new(default, "ami: {}\r\n")
+        .plan()
+        .run()
+        .await
+        .ended(0);
+    assert_eq!(
+        planned.result()["additional_images"]["a"],
+        "target.corp/idf-quay.io/a:1"
+    );
+}
+
+#[tokio::test]
 async fn a_plan_of_nothing_is_refused() {
     for (default, version) in [
         ("charts: {}\n", "ami: {version: 1}\n"),

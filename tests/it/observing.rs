@@ -264,3 +264,30 @@ async fn a_plan_is_marked_and_never_takes_the_place_of_a_deployed_result() -> Re
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_a_deployment_could_not_copy_ends_a_plan_with_1() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let whole = image(2).push(&source, "team/app", "1")?;
+    let torn = image(3).push(&source, "team/torn", "1")?;
+    let child = torn
+        .manifests
+        .iter()
+        .find(|one| one.digest != torn.root.digest);
+    let child = &child.expect("a platform").digest;
+    source.remove_manifest("team/torn", child);
+    assert_ne!(whole.root.digest, torn.root.digest);
+
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = plan(&data, &source, &target).args(["--platforms", "linux/s390x"]);
+    let planned = run.run().await.ended(1);
+    planned.said(&[
+        "1 artifact does not exist",
+        "quay.io/team/app:1 (no platform)",
+    ]);
+
+    let data = Data::images(&["quay.io/team/torn:1"]);
+    let planned = plan(&data, &source, &target).run().await.ended(1);
+    planned.said(&["quay.io/team/torn:1 (no source)"]);
+    Ok(())
+}
