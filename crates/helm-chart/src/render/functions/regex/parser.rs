@@ -1,0 +1,682 @@
+//! Go's syntax of regular expressions (package regexp/syntax, flags `Perl`), with its errors, made
+//! into what the regex engine works on.
+
+use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, Look, Repetition};
+
+use super::super::unicode;
+
+/// How deep expressions may nest, as in Go.
+const MAX_HEIGHT: usize = 1000;
+/// What counted repetitions may multiply to, as in Go.
+const MAX_REPEAT: u64 = 1000;
+
+/// A part of an expression, with what Go's limits look at.
+struct Part {
+    hir: Hir,
+    height: usize,
+    /// The smallest limit under which its counted repetitions are valid.
+    repeats: u64,
+}
+
+#[derive(Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the letters of (?imsU)"
+)]
+struct Flags {
+    ignore_case: bool,
+    multi_line: bool,
+    dot_all: bool,
+    lazy: bool,
+}
+
+/// An open parenthesis, or the whole.
+struct Group {
+    capture: Option<(u32, Option<Box<str>>)>,
+    /// The flags outside of it.
+    flags: Flags,
+    alternatives: Vec<Part>,
+    parts: Vec<Part>,
+}
+
+struct Parser<'p> {
+    whole: &'p str,
+    flags: Flags,
+    groups: Vec<Group>,
+    captures: u32,
+}
+
+/// Parses an expression.
+///
+/// # Errors
+/// What Go says of it.
+pub(super) fn parse(pattern: &str) -> Result<Hir, String> {
+    let mut parser = Parser {
+        whole: pattern,
+        flags: Flags {
+            ignore_case: false,
+            multi_line: false,
+            dot_all: false,
+            lazy: false,
+        },
+        groups: Vec::new(),
+        captures: 0,
+    };
+    parser.open(None);
+    let mut rest = pattern;
+    let mut last_repeat = "";
+    while let Some(first) = rest.chars().next() {
+        let before = rest;
+        let mut repeats = false;
+        rest = match first {
+            '(' if rest.starts_with("(?") => parser.perl_group(rest)?,
+            '(' => {
+                parser.captures += 1;
+                parser.open(Some((parser.captures, None)));
+                &rest[1..]
+            }
+            '|' => {
+                parser.end_alternative()?;
+                &rest[1..]
+            }
+            ')' => {
+                parser.close()?;
+                &rest[1..]
+            }
+            '^' => {
+                let look = if parser.flags.multi_line {
+                    Look::StartLF
+                } else {
+                    Look::Start
+                };
+                parser.push(Hir::look(look));
+                &rest[1..]
+            }
+            '$' => {
+                let look = if parser.flags.multi_line {
+                    Look::EndLF
+                } else {
+                    Look::End
+                };
+                parser.push(Hir::look(look));
+                &rest[1..]
+            }
+            '.' => {
+                let mut class = ClassUnicode::empty();
+                if !parser.flags.dot_all {
+                    class.push(ClassUnicodeRange::new('\n', '\n'));
+                }
+                class.negate();
+                parser.push_class(class);
+                &rest[1..]
+            }
+            '[' => parser.bracket(rest)?,
+            '*' | '+' | '?' => {
+                repeats = true;
+                let (min, max) = match first {
+                    '*' => (0, None),
+                    '+' => (1, None),
+                    _ => (0, Some(1)),
+                };
+                parser.repeat(min, max, false, before, &rest[1..], last_repeat)?
+            }
+            '{' => match counts(rest) {
+                None => {
+                    parser.literal('{');
+                    &rest[1..]
+                }
+                Some((min, max, after)) => {
+                    let too_many = |count: u64| count > MAX_REPEAT;
+                    if too_many(min) || max.is_some_and(|max| too_many(max) || max < min) {
+                        let operator = &before[..before.len() - after.len()];
+                        return Err(message("invalid repeat count", operator));
+                    }
+                    repeats = true;
+                    parser.repeat(min, max, true, before, after, last_repeat)?
+                }
+            },
+            '\\' => parser.escape(rest)?,
+            c => {
+                parser.literal(c);
+                &rest[c.len_utf8()..]
+            }
+        };
+        last_repeat = if repeats { before } else { "" };
+    }
+    let whole = parser.finish_group()?;
+    if !parser.groups.is_empty() {
+        return Err(message("missing closing )", pattern));
+    }
+    Ok(whole.hir)
+}
+
+fn message(code: &str, expression: &str) -> String {
+    format!("error parsing regexp: {code}: `{expression}`")
+}
+
+impl<'p> Parser<'p> {
+    fn open(&mut self, capture: Option<(u32, Option<Box<str>>)>) {
+        self.groups.push(Group {
+            capture,
+            flags: self.flags,
+            alternatives: Vec::new(),
+            parts: Vec::new(),
+        });
+    }
+
+    fn group(&mut self) -> &mut Group {
+        self.groups.last_mut().expect("the whole is always open")
+    }
+
+    fn push(&mut self, hir: Hir) {
+        self.push_part(Part {
+            hir,
+            height: 1,
+            repeats: 0,
+        });
+    }
+
+    fn push_part(&mut self, part: Part) {
+        self.group().parts.push(part);
+    }
+
+    fn push_class(&mut self, class: ClassUnicode) {
+        self.push(Hir::class(Class::Unicode(class)));
+    }
+
+    fn literal(&mut self, c: char) {
+        if self.flags.ignore_case {
+            self.push_class(self.folded(ClassUnicode::new([ClassUnicodeRange::new(c, c)])));
+        } else {
+            let mut buffer = [0; 4];
+            self.push(Hir::literal(c.encode_utf8(&mut buffer).as_bytes()));
+        }
+    }
+
+    fn folded(&self, mut class: ClassUnicode) -> ClassUnicode {
+        if self.flags.ignore_case {
+            // Fails only where the tables are not compiled in.
+            drop(class.try_case_fold_simple());
+        }
+        class
+    }
+
+    fn end_alternative(&mut self) -> Result<(), String> {
+        let parts = std::mem::take(&mut self.group().parts);
+        let joined = self.join(parts, Hir::concat)?;
+        self.group().alternatives.push(joined);
+        Ok(())
+    }
+
+    fn join(&self, mut parts: Vec<Part>, with: fn(Vec<Hir>) -> Hir) -> Result<Part, String> {
+        if parts.len() == 1
+            && let Some(part) = parts.pop()
+        {
+            return Ok(part);
+        }
+        let height = parts.iter().map(|part| part.height).max().unwrap_or(0) + 1;
+        let repeats = parts.iter().map(|part| part.repeats).max().unwrap_or(0);
+        let hir = with(parts.into_iter().map(|part| part.hir).collect());
+        self.checked(Part {
+            hir,
+            height,
+            repeats,
+        })
+    }
+
+    fn checked(&self, part: Part) -> Result<Part, String> {
+        if part.height > MAX_HEIGHT {
+            return Err(message("expression nests too deeply", self.whole));
+        }
+        Ok(part)
+    }
+
+    /// Ends the group on top, and gives what it holds.
+    fn finish_group(&mut self) -> Result<Part, String> {
+        self.end_alternative()?;
+        let group = self.groups.pop().expect("the whole is always open");
+        let Part {
+            hir,
+            height,
+            repeats,
+        } = self.join(group.alternatives, Hir::alternation)?;
+        self.flags = group.flags;
+        let Some((index, name)) = group.capture else {
+            return Ok(Part {
+                hir,
+                height,
+                repeats,
+            });
+        };
+        self.checked(Part {
+            hir: Hir::capture(Capture {
+                index,
+                name,
+                sub: Box::new(hir),
+            }),
+            height: height + 1,
+            repeats,
+        })
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        if self.groups.len() == 1 {
+            return Err(message("unexpected )", self.whole));
+        }
+        let part = self.finish_group()?;
+        self.push_part(part);
+        Ok(())
+    }
+
+    fn repeat(
+        &mut self,
+        min: u64,
+        max: Option<u64>,
+        counted: bool,
+        before: &'p str,
+        mut after: &'p str,
+        last_repeat: &'p str,
+    ) -> Result<&'p str, String> {
+        let mut greedy = !self.flags.lazy;
+        if let Some(rest) = after.strip_prefix('?') {
+            after = rest;
+            greedy = !greedy;
+        }
+        if !last_repeat.is_empty() {
+            let operators = &last_repeat[..last_repeat.len() - after.len()];
+            return Err(message("invalid nested repetition operator", operators));
+        }
+        let operator = &before[..before.len() - after.len()];
+        let Some(Part {
+            hir,
+            height,
+            repeats,
+        }) = self.group().parts.pop()
+        else {
+            return Err(message("missing argument to repetition operator", operator));
+        };
+        let repeats = match max.unwrap_or(min) {
+            _ if !counted => repeats,
+            0 if max == Some(0) => 0,
+            0 => repeats,
+            count => count.saturating_mul(repeats.max(1)),
+        };
+        if counted && (min >= 2 || max >= Some(2)) && repeats > MAX_REPEAT {
+            return Err(message("invalid repeat count", operator));
+        }
+        let narrow = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let part = self.checked(Part {
+            hir: Hir::repetition(Repetition {
+                min: narrow(min),
+                max: max.map(narrow),
+                greedy,
+                sub: Box::new(hir),
+            }),
+            height: height + 1,
+            repeats,
+        })?;
+        self.push_part(part);
+        Ok(after)
+    }
+
+    /// `(?i)`, `(?i:`, `(?P<name>`, `(?<name>`.
+    fn perl_group(&mut self, text: &'p str) -> Result<&'p str, String> {
+        let bytes = text.as_bytes();
+        let named = bytes.len() > 4 && text.starts_with("(?P<");
+        if named || bytes.len() > 3 && text.starts_with("(?<") {
+            let start = if named { 4 } else { 3 };
+            let Some(end) = text.find('>') else {
+                return Err(message("invalid named capture", text));
+            };
+            let name = text.get(start..end).unwrap_or_default();
+            let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
+            if name.is_empty() || !name.chars().all(is_word) {
+                return Err(message("invalid named capture", &text[..=end]));
+            }
+            self.captures += 1;
+            self.open(Some((self.captures, Some(name.into()))));
+            return Ok(&text[end + 1..]);
+        }
+        let mut flags = self.flags;
+        let (mut set, mut saw_flag) = (true, false);
+        let mut length = 2;
+        for c in text[2..].chars() {
+            length += c.len_utf8();
+            match c {
+                'i' => flags.ignore_case = set,
+                'm' => flags.multi_line = set,
+                's' => flags.dot_all = set,
+                'U' => flags.lazy = set,
+                '-' if set => {
+                    set = false;
+                    saw_flag = false;
+                    continue;
+                }
+                ':' | ')' if set || saw_flag => {
+                    if c == ':' {
+                        self.open(None);
+                    }
+                    self.flags = flags;
+                    return Ok(&text[length..]);
+                }
+                _ => break,
+            }
+            saw_flag = true;
+        }
+        Err(message(
+            "invalid or unsupported Perl syntax",
+            &text[..length],
+        ))
+    }
+
+    /// What follows a backslash outside of brackets.
+    fn escape(&mut self, text: &'p str) -> Result<&'p str, String> {
+        let after = text.get(2..).unwrap_or_default();
+        match text.as_bytes().get(1) {
+            Some(b'A') => self.push(Hir::look(Look::Start)),
+            Some(b'z') => self.push(Hir::look(Look::End)),
+            Some(b'b') => self.push(Hir::look(Look::WordAscii)),
+            Some(b'B') => self.push(Hir::look(Look::WordAsciiNegate)),
+            Some(b'C') => return Err(message("invalid escape sequence", &text[..2])),
+            Some(b'Q') => {
+                let (literal, rest) = after.split_once(r"\E").unwrap_or((after, ""));
+                literal.chars().for_each(|c| self.literal(c));
+                return Ok(rest);
+            }
+            Some(b'p' | b'P') => {
+                let (class, rest) = self.unicode_class(text)?;
+                self.push_class(class);
+                return Ok(rest);
+            }
+            _ => {
+                if let Some(class) = self.perl_class(text) {
+                    self.push_class(class);
+                    return Ok(after);
+                }
+                let (code, rest) = escaped(text)?;
+                match char::from_u32(code) {
+                    Some(c) => self.literal(c),
+                    // Half of a UTF-16 pair, which no text has.
+                    None => self.push(Hir::fail()),
+                }
+                return Ok(rest);
+            }
+        }
+        Ok(after)
+    }
+
+    /// `\d`, `\s`, `\w` and their opposites, which know ASCII only.
+    fn perl_class(&self, text: &str) -> Option<ClassUnicode> {
+        let letter = char::from(*text.as_bytes().get(1)?);
+        let ranges: &[(char, char)] = match letter.to_ascii_lowercase() {
+            'd' => &[('0', '9')],
+            's' => &[('\t', '\n'), ('\u{c}', '\r'), (' ', ' ')],
+            'w' => &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
+            _ => return None,
+        };
+        Some(self.ranges(ranges, letter.is_ascii_uppercase()))
+    }
+
+    fn ranges(&self, ranges: &[(char, char)], negated: bool) -> ClassUnicode {
+        let ranges = ranges
+            .iter()
+            .map(|(from, to)| ClassUnicodeRange::new(*from, *to));
+        let mut class = self.folded(ClassUnicode::new(ranges));
+        if negated {
+            class.negate();
+        }
+        class
+    }
+
+    /// `\pN`, `\p{Greek}`, `\P{^Greek}`.
+    fn unicode_class(&self, text: &'p str) -> Result<(ClassUnicode, &'p str), String> {
+        let mut negated = text.as_bytes()[1] == b'P';
+        let Some(first) = text[2..].chars().next() else {
+            // Go reads a character of width nothing: the name is empty.
+            return Err(message("invalid character class range", text));
+        };
+        let (sequence, name) = if first == '{' {
+            let Some(end) = text.find('}') else {
+                return Err(message("invalid character class range", text));
+            };
+            (&text[..=end], &text[3..end])
+        } else {
+            let end = 2 + first.len_utf8();
+            (&text[..end], &text[2..end])
+        };
+        let name = match name.strip_prefix('^') {
+            Some(name) => {
+                negated = !negated;
+                name
+            }
+            None => name,
+        };
+        let Some(class) = unicode::class(name) else {
+            return Err(message("invalid character class range", sequence));
+        };
+        let mut class = self.folded(class);
+        if negated {
+            class.negate();
+        }
+        Ok((class, &text[sequence.len()..]))
+    }
+
+    /// `[a-z]`.
+    fn bracket(&mut self, text: &'p str) -> Result<&'p str, String> {
+        let (negated, mut rest) = match text[1..].strip_prefix('^') {
+            Some(rest) => (true, rest),
+            None => (false, &text[1..]),
+        };
+        let mut class = ClassUnicode::empty();
+        let mut first = true;
+        while first || !rest.starts_with(']') {
+            first = false;
+            if rest.len() > 2
+                && rest.starts_with("[:")
+                && let Some(end) = rest[2..].find(":]")
+            {
+                let (name, after) = rest.split_at(end + 4);
+                let Some(named) = self.posix_class(name) else {
+                    return Err(message("invalid character class range", name));
+                };
+                class.union(&named);
+                rest = after;
+                continue;
+            }
+            if rest.starts_with(r"\p") || rest.starts_with(r"\P") {
+                let (unicode, after) = self.unicode_class(rest)?;
+                class.union(&unicode);
+                rest = after;
+                continue;
+            }
+            if rest.starts_with('\\')
+                && let Some(perl) = self.perl_class(rest)
+            {
+                class.union(&perl);
+                rest = &rest[2..];
+                continue;
+            }
+            let range = rest;
+            let (low, mut after) = class_character(rest, text)?;
+            let mut high = low;
+            if after.len() >= 2 && after.starts_with('-') && !after[1..].starts_with(']') {
+                (high, after) = class_character(&after[1..], text)?;
+                if high < low {
+                    let range = &range[..range.len() - after.len()];
+                    return Err(message("invalid character class range", range));
+                }
+            }
+            rest = after;
+            if let Some(range) = characters(low, high) {
+                class.union(&self.folded(ClassUnicode::new([range])));
+            }
+        }
+        if negated {
+            class.negate();
+        }
+        self.push_class(class);
+        Ok(&rest[1..])
+    }
+
+    /// `[:alpha:]`, `[:^alpha:]`.
+    fn posix_class(&self, name: &str) -> Option<ClassUnicode> {
+        let inner = name.strip_prefix("[:")?.strip_suffix(":]")?;
+        let (negated, inner) = match inner.strip_prefix('^') {
+            Some(inner) => (true, inner),
+            None => (false, inner),
+        };
+        let ranges: &[(char, char)] = match inner {
+            "alnum" => &[('0', '9'), ('A', 'Z'), ('a', 'z')],
+            "alpha" => &[('A', 'Z'), ('a', 'z')],
+            "ascii" => &[('\0', '\x7f')],
+            "blank" => &[('\t', '\t'), (' ', ' ')],
+            "cntrl" => &[('\0', '\x1f'), ('\x7f', '\x7f')],
+            "digit" => &[('0', '9')],
+            "graph" => &[('!', '~')],
+            "lower" => &[('a', 'z')],
+            "print" => &[(' ', '~')],
+            "punct" => &[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')],
+            "space" => &[('\t', '\r'), (' ', ' ')],
+            "upper" => &[('A', 'Z')],
+            "word" => &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
+            "xdigit" => &[('0', '9'), ('A', 'F'), ('a', 'f')],
+            _ => return None,
+        };
+        Some(self.ranges(ranges, negated))
+    }
+}
+
+/// A range without the halves of UTF-16 pairs at its ends.
+fn characters(low: u32, high: u32) -> Option<ClassUnicodeRange> {
+    let low = if (0xd800..0xe000).contains(&low) {
+        0xe000
+    } else {
+        low
+    };
+    let high = if (0xd800..0xe000).contains(&high) {
+        0xd7ff
+    } else {
+        high
+    };
+    if low > high {
+        return None;
+    }
+    Some(ClassUnicodeRange::new(
+        char::from_u32(low)?,
+        char::from_u32(high)?,
+    ))
+}
+
+fn class_character<'t>(text: &'t str, class: &str) -> Result<(u32, &'t str), String> {
+    match text.chars().next() {
+        None => Err(message("missing closing ]", class)),
+        Some('\\') => escaped(text),
+        Some(c) => Ok((c.into(), &text[c.len_utf8()..])),
+    }
+}
+
+/// A character that is escaped, as a number: it may be half of a UTF-16 pair.
+fn escaped(text: &str) -> Result<(u32, &str), String> {
+    let Some(c) = text[1..].chars().next() else {
+        return Err(message("trailing backslash at end of expression", ""));
+    };
+    let rest = &text[1 + c.len_utf8()..];
+    let octal = |text: &str| text.starts_with(|c: char| matches!(c, '0'..='7'));
+    let invalid = |rest: &str| {
+        Err(message(
+            "invalid escape sequence",
+            &text[..text.len() - rest.len()],
+        ))
+    };
+    let code = match c {
+        '0' | '1'..='7' if c == '0' || octal(rest) => {
+            let more = rest
+                .chars()
+                .take(2)
+                .take_while(|c| matches!(c, '0'..='7'))
+                .count();
+            let digits = &text[1..2 + more];
+            let code = u32::from_str_radix(digits, 8).unwrap_or(0);
+            return Ok((code, &rest[more..]));
+        }
+        'x' => return hexadecimal(text, rest),
+        'a' => 7,
+        'f' => 12,
+        'n' => 10,
+        'r' => 13,
+        't' => 9,
+        'v' => 11,
+        c if c.is_ascii() && !c.is_ascii_alphanumeric() => c.into(),
+        _ => return invalid(rest),
+    };
+    Ok((code, rest))
+}
+
+/// `\x7F` and `\x{10FFFF}`.
+fn hexadecimal<'t>(text: &'t str, mut rest: &'t str) -> Result<(u32, &'t str), String> {
+    let invalid = |rest: &str| {
+        Err(message(
+            "invalid escape sequence",
+            &text[..text.len() - rest.len()],
+        ))
+    };
+    let mut next = || {
+        let c = rest.chars().next();
+        rest = c.map_or("", |c| &rest[c.len_utf8()..]);
+        (c, rest)
+    };
+    match next() {
+        (None, after) => invalid(after),
+        (Some('{'), _) => {
+            let mut code = 0;
+            let mut digits = 0;
+            loop {
+                match next() {
+                    (Some('}'), after) if digits > 0 => return Ok((code, after)),
+                    (Some(c), after) => match c.to_digit(16) {
+                        Some(digit) if code * 16 + digit <= 0x0010_ffff => {
+                            code = code * 16 + digit;
+                            digits += 1;
+                        }
+                        _ => return invalid(after),
+                    },
+                    (None, after) => return invalid(after),
+                }
+            }
+        }
+        (Some(first), _) => {
+            let (second, after) = next();
+            let digit = |c: Option<char>| c.and_then(|c| c.to_digit(16));
+            match (digit(Some(first)), digit(second)) {
+                (Some(high), Some(low)) => Ok((high * 16 + low, after)),
+                _ => invalid(after),
+            }
+        }
+    }
+}
+
+/// `{2}`, `{2,}`, `{2,5}` at the start of a text, and what follows; none for anything else. A number
+/// that is too large is the largest one.
+fn counts(text: &str) -> Option<(u64, Option<u64>, &str)> {
+    let (min, rest) = count(text.strip_prefix('{')?)?;
+    if let Some(after) = rest.strip_prefix('}') {
+        return Some((min, Some(min), after));
+    }
+    let rest = rest.strip_prefix(',')?;
+    if let Some(after) = rest.strip_prefix('}') {
+        return Some((min, None, after));
+    }
+    let (max, rest) = count(rest)?;
+    Some((min, Some(max), rest.strip_prefix('}')?))
+}
+
+fn count(text: &str) -> Option<(u64, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    if digits.is_empty() || digits.len() > 1 && digits.starts_with('0') {
+        return None;
+    }
+    Some((digits.parse().unwrap_or(u64::MAX), rest))
+}
