@@ -13,13 +13,15 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use helm_chart::archive::Keep;
+
 use crate::inventory::{ChartRepository, ChartSpec, Inventory};
 use crate::problem::{Problem, Problems};
 use crate::reference::Location;
 use crate::store::Stores;
 
 pub use artifact::Artifact;
-pub use helm_chart::chart::{Chart, Sub};
+pub use helm_chart::chart::Chart;
 
 /// How many charts are fetched at once; of one host fewer are.
 const AT_ONCE: usize = 16;
@@ -107,7 +109,7 @@ async fn fetch_one(
     };
     let read = {
         let archive = download.archive.clone();
-        tokio::task::spawn_blocking(move || Chart::read(&archive)).await
+        tokio::task::spawn_blocking(move || Chart::read(&archive, Keep::Description)).await
     };
     let chart = match read {
         Ok(Ok(chart)) => chart,
@@ -124,18 +126,20 @@ async fn fetch_one(
         }
     };
     // The EKS module unpacks the chart and looks for a folder with the name that the data file gives.
-    if chart.name != spec.name {
+    if chart.name() != spec.name {
         let what = format!(
             "the archive from {} holds the chart `{}`",
-            spec.repository_text, chart.name
+            spec.repository_text,
+            chart.name()
         );
         return Err(Problem::input(place(spec), what).remedy("`name` must be the chart's own name"));
     }
     // The plan tells Helm the chart's own version, and a reader of the data file expects the one there.
-    if !same_version(&chart.version, &spec.version) {
+    if !same_version(chart.version(), &spec.version) {
         let what = format!(
             "the archive from {} holds version `{}`",
-            spec.repository_text, chart.version
+            spec.repository_text,
+            chart.version()
         );
         let remedy =
             "the repository names its archives wrongly: ask its publisher, or pin what it holds";

@@ -1,12 +1,14 @@
 //! Inventory and charts -> [`Plan`]: every copy, and every value that makes a chart use its copies.
 //! Pure: no I/O, no clock, no log.
 
+mod context;
 mod image;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use self::context::Context;
 use crate::charts::{Artifact, Charts, Content};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
@@ -263,20 +265,33 @@ impl Planner<'_> {
     fn chart(&mut self, spec: &ChartSpec, charts: &Charts) -> Option<Value> {
         let fetched = charts.get(&spec.key)?;
         let mut overrides = Overrides::default();
-        let context = image::Context::new(spec, &fetched.chart);
+        let context = match Context::new(spec, &fetched.chart) {
+            Ok(context) => context,
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        let (mut expected, before) = (Vec::new(), self.problems.len());
         for image in &spec.images {
-            let planned = image::plan(&context, image, self.prefix, &mut overrides);
-            match planned {
-                Ok(name) => self.image_copy(&name, &spec.key, &image.place),
+            match image::plan(&context, image, self.prefix, &mut overrides) {
+                Ok((name, seen)) => {
+                    expected.extend(seen);
+                    self.image_copy(&name, &spec.key, &image.place);
+                }
                 Err(problems) => self.problems.extend(problems),
             }
+        }
+        if self.problems.len() == before {
+            let unseen = context.unseen(&overrides.to_json(), &expected);
+            self.problems.extend(unseen);
         }
         Some(json!({
             "helm": {
                 "name": spec.name,
                 "repository": self.prefix.chart_repository(&chart_repository(spec)),
                 // What `helm pull --version` must be told: the chart's own text is the tag.
-                "version": fetched.chart.version,
+                "version": fetched.chart.version(),
                 "srcRepository": spec.repository_text,
             },
             "values": overrides.into_values(),
@@ -313,7 +328,7 @@ impl Planner<'_> {
             return;
         };
         // A tag cannot hold `+`; Helm reads and writes `_` instead.
-        let tag = fetched.chart.version.replace('+', "_");
+        let tag = fetched.chart.version().replace('+', "_");
         if let Err(why) = check_tag(&tag) {
             self.problems.push(Problem::input(
                 spec.place.as_str(),
@@ -341,7 +356,7 @@ impl Planner<'_> {
                     "{}/{}:{}",
                     spec.repository_text.trim_end_matches('/'),
                     spec.name,
-                    fetched.chart.version
+                    fetched.chart.version()
                 ),
                 target,
                 target_text: self.prefix.join(&name),

@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use helm_chart::archive;
+use helm_chart::archive::Keep;
+use helm_chart::dependencies::{Enabled, settle};
 use helm_chart::index::{self, Index};
 use helm_chart::values::Path;
+use helm_chart::values::table::Work;
 use helm_chart::yaml::{self, Limits, Spent};
 use replication::charts::{Chart, Charts, Content, Fetched};
 use replication::inventory::Inventory;
@@ -94,7 +96,7 @@ static CHART: LazyLock<Arc<Fetched>> = LazyLock::new(|| {
                   list: [{image: ghcr.io/a/b:2}, {image: null}]\nempty: {tag: '', name: a/b}\n\
                   odd: {number: 1.10, flag: yes, none: ~, upper: Quay.io/Team/App:V1}\n";
     let archive = build::chart("app", values);
-    let chart = Chart::read(&archive).expect("a chart");
+    let chart = Chart::read(&archive, Keep::Description).expect("a chart");
     let content = Content::Archive {
         archive: archive.into(),
         provenance: None,
@@ -208,13 +210,18 @@ pub fn archives(data: &[u8]) {
     } else {
         build::gzip(&build::mend(data))
     };
-    if let Ok(files) = archive::read(&packed) {
-        for path in files.keys() {
-            assert!(!path.starts_with('/') && !path.split('/').any(|part| part == ".."));
+    if let Ok(chart) = Chart::read(&packed, Keep::Everything) {
+        assert!(!chart.name().contains('/') && !chart.version().is_empty());
+        for file in chart.files.iter().chain(&chart.templates) {
+            let name = &file.name;
+            assert!(!name.starts_with('/') && !name.split('/').any(|part| part == ".."));
         }
-    }
-    if let Ok(chart) = Chart::read(&packed) {
-        assert!(!chart.name.contains('/') && !chart.version.is_empty());
+        let user = serde_json::Value::Null;
+        for enabled in [Enabled::AsHelm, Enabled::All] {
+            if let Ok(settled) = settle(&chart, &user, enabled) {
+                assert!(settled.values.to_json(&mut Work::default()).is_ok());
+            }
+        }
         let artifact = replication::charts::Artifact::of(&chart, &packed.into(), None);
         assert_eq!(
             artifact.manifest.digest,

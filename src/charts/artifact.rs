@@ -31,7 +31,7 @@ impl Artifact {
     /// Never: a value can always be written as JSON.
     #[must_use]
     pub fn of(chart: &Chart, archive: &Bytes, provenance: Option<&Bytes>) -> Self {
-        let config = Bytes::from(escaped_json(&chart.metadata));
+        let config = Bytes::from(escaped_json(&chart.metadata.to_json()));
         let config = (Descriptor::of(media_type::HELM_CONFIG, &config), config);
         let mut layers = vec![(
             Descriptor::of(media_type::HELM_CHART, archive),
@@ -63,60 +63,52 @@ impl Artifact {
 /// replace title and version.
 fn annotations(chart: &Chart) -> BTreeMap<String, String> {
     const NAMESPACE: &str = "org.opencontainers.image";
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let metadata = &chart.metadata;
     let authors: Vec<String> = metadata
-        .get("maintainers")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|maintainer| {
-            let name = text(maintainer, "name")?;
-            Some(
-                text(maintainer, "email")
-                    .map_or_else(|| name.clone(), |email| format!("{name} ({email})")),
-            )
+        .maintainers
+        .iter()
+        .filter(|maintainer| !maintainer.name.is_empty())
+        .map(|maintainer| {
+            if maintainer.email.is_empty() {
+                maintainer.name.clone()
+            } else {
+                format!("{} ({})", maintainer.name, maintainer.email)
+            }
         })
         .collect();
-    let source = metadata
-        .get("sources")
-        .and_then(|sources| sources.get(0))
-        .and_then(Value::as_str);
+    let source = metadata.sources.first().cloned().unwrap_or_default();
     let generated = [
-        ("description", text(metadata, "description")),
-        ("title", Some(chart.name.clone())),
-        ("version", Some(chart.version.clone())),
-        ("url", text(metadata, "home")),
-        ("created", Some(CREATED.to_owned())),
-        ("source", source.map(str::to_owned)),
-        ("authors", (!authors.is_empty()).then(|| authors.join(", "))),
+        ("description", metadata.description.clone()),
+        ("title", metadata.name.clone()),
+        ("version", metadata.version.clone()),
+        ("url", metadata.home.clone()),
+        ("created", CREATED.to_owned()),
+        ("source", source),
+        ("authors", authors.join(", ")),
     ];
     let mut annotations: BTreeMap<String, String> = generated
         .into_iter()
-        .filter_map(|(key, text)| {
-            Some((
-                format!("{NAMESPACE}.{key}"),
-                text.filter(|text| !text.trim().is_empty())?,
-            ))
-        })
+        .filter(|(_, text)| !text.trim().is_empty())
+        .map(|(key, text)| (format!("{NAMESPACE}.{key}"), text))
         .collect();
-    let own = metadata.get("annotations").and_then(Value::as_object);
-    for (key, value) in own.into_iter().flatten() {
+    for (key, text) in &metadata.annotations {
         let is_fixed = ["title", "version"]
             .iter()
             .any(|fixed| *key == format!("{NAMESPACE}.{fixed}"));
-        if let (false, Some(text)) = (is_fixed, value.as_str()) {
-            annotations.insert(key.clone(), text.to_owned());
+        if !is_fixed {
+            annotations.insert(key.clone(), text.clone());
         }
     }
     annotations
 }
 
-/// JSON as Go writes it: `<`, `>` and `&` within texts are escaped.
+/// JSON as Go writes it: within texts `<`, `>`, `&` and two line separators are escaped.
 fn escaped_json(value: &Value) -> Vec<u8> {
     let text = value.to_string();
     text.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
         .into_bytes()
 }

@@ -36,10 +36,10 @@ pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Pro
     let read = read.await.map_err(anyhow::Error::new).and_then(|read| read);
     let (archive, provenance) =
         read.map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
-    let chart = super::Chart::read(&archive)
+    let chart = super::Chart::read(&archive, archive::Keep::Description)
         .map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
-    if !same_version(&chart.version, &spec.version) {
-        let what = format!("{} holds version {}", spec.repository_text, chart.version);
+    if !same_version(chart.version(), &spec.version) {
+        let what = format!("{} holds version {}", spec.repository_text, chart.version());
         return Err(Problem::input(place, what)
             .remedy("pin that version in the data file, or bring the wanted one"));
     }

@@ -1,45 +1,20 @@
 //! One image of a chart: its name out of the chart, and the overrides that point at its copy.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use crate::charts::{Chart, Sub};
-use crate::inventory::{ChartSpec, ImageSpec, Origin, Part};
+use crate::inventory::{ImageSpec, Origin, Part};
 use crate::problem::{Problem, did_you_mean};
 use crate::reference::{ImageName, Prefix, repository_path};
 use helm_chart::values::{Overrides, Path};
 use helm_chart::yaml::template_text;
 
-/// A chart with the subcharts that the data file lists for it.
-pub(super) struct Context<'a> {
-    spec: &'a ChartSpec,
-    chart: &'a Chart,
-    /// By alias; the ones that the chart does not have are absent.
-    subcharts: BTreeMap<&'a str, Sub>,
-}
-
-impl<'a> Context<'a> {
-    pub(super) fn new(spec: &'a ChartSpec, chart: &'a Chart) -> Self {
-        let found = |subchart: &'a crate::inventory::Subchart| {
-            Some((
-                subchart.alias.as_str(),
-                chart.subchart(&subchart.name, &subchart.alias)?,
-            ))
-        };
-        Self {
-            spec,
-            chart,
-            subcharts: spec.subcharts.iter().filter_map(found).collect(),
-        }
-    }
-}
+use super::context::{Context, Expected, Place, Seen};
 
 /// A part of an image's name.
 struct Found {
     text: String,
-    /// The values path from the top where its override goes; `None` where there is none to write.
-    path: Option<Path>,
+    /// Where its override goes; `None` where there is none to write.
+    path: Option<Place>,
 }
 
 /// Something is wrong, and the problem is noted already.
@@ -49,10 +24,12 @@ struct Noted;
 struct Planner<'a> {
     context: &'a Context<'a>,
     image: &'a ImageSpec,
+    overrides: &'a mut Overrides,
+    expected: Vec<Expected>,
     problems: Vec<Problem>,
 }
 
-/// Finds out an image's name and writes the overrides for it.
+/// Finds out an image's name and writes the overrides for it, which must be seen in the end.
 ///
 /// # Errors
 /// Everything that is wrong with this image.
@@ -61,26 +38,28 @@ pub(super) fn plan(
     image: &ImageSpec,
     prefix: &Prefix,
     overrides: &mut Overrides,
-) -> Result<ImageName, Vec<Problem>> {
+) -> Result<(ImageName, Vec<Expected>), Vec<Problem>> {
     let mut planner = Planner {
         context,
         image,
+        overrides,
+        expected: Vec::new(),
         problems: Vec::new(),
     };
-    let name = planner.name(prefix, overrides);
+    let name = planner.name(prefix);
     for removal in &image.remove {
-        if let Ok(path) = planner.place(&removal.path, removal.subchart.as_deref()) {
-            planner.write(overrides, &path, "");
+        if let Ok(seen) = planner.side(removal.subchart.as_deref()) {
+            planner.write(&seen.place(&removal.path), "");
         }
     }
     match name {
-        Ok(name) if planner.problems.is_empty() => Ok(name),
+        Ok(name) if planner.problems.is_empty() => Ok((name, planner.expected)),
         _ => Err(planner.problems),
     }
 }
 
-impl Planner<'_> {
-    fn name(&mut self, prefix: &Prefix, overrides: &mut Overrides) -> Result<ImageName, Noted> {
+impl<'a> Planner<'a> {
+    fn name(&mut self, prefix: &Prefix) -> Result<ImageName, Noted> {
         let image = self.image;
         // All three are looked at, so that all that is wrong is said at once.
         let registry = image
@@ -110,7 +89,7 @@ impl Planner<'_> {
             tag.and_then(|found| Some((found.path?, found.text))),
         ];
         for (path, text) in writes.into_iter().flatten() {
-            self.write(overrides, &path, &text);
+            self.write(&path, &text);
         }
         Ok(name)
     }
@@ -214,11 +193,11 @@ impl Planner<'_> {
         set: Option<&Path>,
         subchart: Option<&str>,
         field: &str,
-    ) -> Result<Path, Noted> {
+    ) -> Result<Place, Noted> {
         if let Some(set) = set {
-            return self.place(set, subchart);
+            return Ok(self.side(subchart)?.place(set));
         }
-        let chart = self.chart_text();
+        let chart = self.context.text();
         let what = format!(
             "the {field} is read from Chart.yaml, where an override has no effect ({chart})"
         );
@@ -231,25 +210,36 @@ impl Planner<'_> {
         Err(Noted)
     }
 
-    /// A text of the values with its path from the top; no text for an empty or null value.
+    /// A text of the values with the place of its override; no text for what Helm's `default` takes
+    /// as empty.
     fn value(
         &mut self,
         part: &Part,
         path: &Path,
         subchart: Option<&str>,
         field: &str,
-    ) -> Result<(Option<String>, Path), Noted> {
-        let place = self.place(path, subchart)?;
-        let (values, _) = self.side(subchart)?;
-        let chart = self.chart_text();
-        let (what, remedy) = match path.get(values) {
+    ) -> Result<(Option<String>, Place), Noted> {
+        let seen = self.side(subchart)?;
+        let place = seen.place(path);
+        let found = match path.get(&seen.values) {
+            None if seen.is_taken_away(path) => Some(&Value::Null),
+            found => found,
+        };
+        let chart = self.context.text();
+        let (what, remedy) = match found {
             // An override needs no value to be there.
-            None if part.replacement.is_some() => return Ok((None, place)),
+            None | Some(Value::Null) if part.replacement.is_some() => return Ok((None, place)),
+            Some(Value::Null) if field == "registry" => (
+                format!(
+                    "{chart} has null at `{path}`: it takes the registry from elsewhere, such as a global value, and an override here would be put in front of that"
+                ),
+                Some(registries(&seen.values)),
+            ),
             None => {
                 let below = subchart
                     .map(|name| format!(" of its subchart {name}"))
                     .unwrap_or_default();
-                let all = Path::all(values);
+                let all = Path::all(&seen.values);
                 let near = did_you_mean(&path.to_string(), all.iter().map(String::as_str));
                 (
                     format!("{chart} has no value `{path}`{below} for the {field}"),
@@ -275,7 +265,8 @@ impl Planner<'_> {
                 )
             }
             Some(scalar) => {
-                let text = template_text(scalar).map(|text| text.trim().to_owned());
+                let text = template_text(scalar).filter(|_| !is_empty(scalar));
+                let text = text.map(|text| text.trim().to_owned());
                 return Ok((text.filter(|text| !text.is_empty()), place));
             }
         };
@@ -295,43 +286,27 @@ impl Planner<'_> {
         subchart: Option<&str>,
         field: &str,
     ) -> Result<String, Noted> {
-        let (_, metadata) = self.side(subchart)?;
         let text = path
-            .get(metadata)
+            .get(&self.side(subchart)?.metadata)
             .and_then(template_text)
             .filter(|text| !text.is_empty());
         text.ok_or_else(|| self.note(part, &format!("Chart.yaml has no `{path}` for the {field}")))
     }
 
-    /// Values and metadata of the chart, or of a subchart.
-    fn side(&self, subchart: Option<&str>) -> Result<(&Value, &Value), Noted> {
-        let Context {
-            chart, subcharts, ..
-        } = self.context;
+    /// The chart, or one of its subcharts.
+    fn side(&mut self, subchart: Option<&str>) -> Result<&'a Seen<'a>, Noted> {
+        let context = self.context;
         let Some(alias) = subchart else {
-            return Ok((&chart.values, &chart.metadata));
+            return Ok(&context.top);
         };
-        subcharts
-            .get(alias)
-            .map(|sub| (&sub.values, &sub.metadata))
-            .ok_or(Noted)
-    }
-
-    /// A path from the top of the chart's values.
-    fn place(&mut self, path: &Path, subchart: Option<&str>) -> Result<Path, Noted> {
-        let Some(alias) = subchart else {
-            return Ok(path.clone());
-        };
-        if let Some(sub) = self.context.subcharts.get(alias) {
-            return Ok(path.below(&sub.key));
+        if let Some(seen) = context.subcharts.get(alias) {
+            return Ok(seen);
         }
-        let known: Vec<&str> = self.context.chart.subchart_names().collect();
-        let known = if known.is_empty() {
-            "none".to_owned()
-        } else {
-            known.join(", ")
+        let known = match context.subchart_keys.as_slice() {
+            [] => "none".to_owned(),
+            known => known.join(", "),
         };
-        let what = format!("{} has no subchart `{alias}`", self.chart_text());
+        let what = format!("{} has no subchart `{alias}`", context.text());
         let problem =
             Problem::input(self.image.place.as_str(), what).remedy(format!("it has: {known}"));
         // Each part of the image would say it again.
@@ -341,13 +316,20 @@ impl Planner<'_> {
         Err(Noted)
     }
 
-    fn write(&mut self, overrides: &mut Overrides, path: &Path, text: &str) {
-        let Err(conflict) = overrides.write(path, text, &self.context.chart.values) else {
+    fn write(&mut self, place: &Place, text: &str) {
+        let values = &self.context.top.values;
+        let Err(conflict) = self.overrides.write(&place.write, text, values) else {
+            self.expected.push(Expected {
+                path: place.read.clone(),
+                text: text.to_owned(),
+                place: self.image.place.clone(),
+            });
             return;
         };
         let what = format!(
-            "`{path}` would need the value `{text}`, but another image of {} needs `{}` at `{}`",
-            self.chart_text(),
+            "`{}` would need the value `{text}`, but another image of {} needs `{}` at `{}`",
+            place.write,
+            self.context.text(),
             conflict.text,
             conflict.path
         );
@@ -356,14 +338,37 @@ impl Planner<'_> {
     }
 
     fn note(&mut self, part: &Part, what: &str) -> Noted {
-        let what = format!("{what} ({})", self.chart_text());
+        let what = format!("{what} ({})", self.context.text());
         self.problems
             .push(Problem::input(part.place.as_str(), what));
         Noted
     }
+}
 
-    fn chart_text(&self) -> String {
-        format!("{} {}", self.context.spec.name, self.context.chart.version)
+/// What Helm's `default` and Sprig's `empty` take as empty, among scalars.
+fn is_empty(scalar: &Value) -> bool {
+    match scalar {
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        _ => scalar.is_null(),
+    }
+}
+
+/// What to do about a registry that is null: the paths that a chart probably reads instead.
+fn registries(values: &Value) -> String {
+    let all = Path::all(values);
+    let mut found = all.iter().filter(|path| {
+        let is_registry = |path: &str| {
+            let last = path.rsplit('.').next().unwrap_or(path).to_lowercase();
+            last.contains("registry")
+        };
+        path.starts_with("global.") && is_registry(path)
+    });
+    match found.next() {
+        Some(path) => format!("give the path of the registry that it uses, such as `{path}`"),
+        None => "give the path of the registry that it uses, or a registry under `replication`"
+            .to_owned(),
     }
 }
 

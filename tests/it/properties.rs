@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use helm_chart::archive::Keep;
 use proptest::prelude::*;
 use proptest::sample::select;
 use replication::charts::{Chart, Charts, Content, Fetched};
@@ -107,7 +108,7 @@ fn planned(apps: &[&App], additional: &[(usize, &Piece)], mapped: bool) -> Resul
         }
         text.push_str("  }}\n");
         let archive = build::chart(key, &values);
-        let chart = Chart::read(&archive).expect("a chart");
+        let chart = Chart::read(&archive, Keep::Description).expect("a chart");
         let content = Content::Archive {
             archive: archive.into(),
             provenance: None,

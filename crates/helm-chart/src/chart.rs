@@ -1,69 +1,36 @@
-//! What a chart says of itself: Chart.yaml and values.yaml, of its subcharts too.
+//! A chart and its subcharts, with what Helm holds of each.
+
+mod metadata;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::{Map, Value};
 
-use crate::values::overlay;
-use crate::yaml::{self, Kind, Limits, Node, Spent};
+use crate::archive::{self, Budget, File, Keep, MAX_DEPTH};
+use crate::yaml::{self, Limits, Spent};
 
-use crate::archive::{self, Files};
+pub use metadata::{Dependency, Maintainer, Metadata};
 
-/// What a chart says of itself, read as Helm reads it.
+/// A chart, read as Helm reads it (helm v3.22: `pkg/chart/loader/load.go`).
 #[derive(Debug, Clone)]
 pub struct Chart {
-    /// Its name.
-    pub name: String,
-    /// Its version, as it is written.
-    pub version: String,
-    /// Chart.yaml as Helm holds it: the fields it knows, in its order.
-    pub metadata: Value,
-    /// values.yaml.
+    /// What Chart.yaml says, and requirements.yaml.
+    pub metadata: Metadata,
+    /// values.yaml, nulls included.
     pub values: Value,
-    /// The subcharts by the name of their folder.
-    subcharts: BTreeMap<String, Chart>,
+    /// values.schema.json.
+    pub schema: Option<File>,
+    /// The files below `templates/`, in the archive's order.
+    pub templates: Vec<File>,
+    /// All other files, `crds/` included: what `.Files` gives, apart from what is read by Helm itself.
+    pub files: Vec<File>,
+    /// Chart.lock or requirements.lock.
+    pub lock: Option<File>,
+    /// The subcharts by the names of their folders and archives. Helm's own order is random.
+    pub subcharts: Vec<Chart>,
 }
-
-/// A subchart with the values that it really sees.
-#[derive(Debug, Clone)]
-pub struct Sub {
-    /// The key under which the parent's values hold its values.
-    pub key: String,
-    /// Its Chart.yaml.
-    pub metadata: Value,
-    /// Its values with the parent's over them.
-    pub values: Value,
-}
-
-/// The fields of Chart.yaml that Helm knows, in the order in which it writes them (helm:
-/// `pkg/chart/v2/metadata.go`), and how each is read.
-const FIELDS: [(&str, Field); 17] = [
-    ("name", Field::Text),
-    ("home", Field::Text),
-    ("sources", Field::Texts),
-    ("version", Field::Text),
-    ("description", Field::Text),
-    ("keywords", Field::Texts),
-    (
-        "maintainers",
-        Field::Items(&[
-            ("name", Field::Text),
-            ("email", Field::Text),
-            ("url", Field::Text),
-        ]),
-    ),
-    ("icon", Field::Text),
-    ("apiVersion", Field::Text),
-    ("condition", Field::Text),
-    ("tags", Field::Text),
-    ("appVersion", Field::Text),
-    ("deprecated", Field::Flag),
-    ("annotations", Field::Map),
-    ("kubeVersion", Field::Text),
-    ("dependencies", Field::Items(&DEPENDENCY)),
-    ("type", Field::Text),
-];
 
 /// What the files of a chart and of all its subcharts may cost together: some fifty times what the
 /// largest public chart costs.
@@ -77,215 +44,158 @@ const LIMITS: Limits = Limits {
 /// take 4 MiB, with `<` as six characters.
 const MAX_METADATA: usize = 512 << 10;
 
-const DEPENDENCY: [(&str, Field); 8] = [
-    ("name", Field::Text),
-    ("version", Field::Text),
-    ("repository", Field::Text),
-    ("condition", Field::Text),
-    ("tags", Field::Texts),
-    ("enabled", Field::Flag),
-    ("import-values", Field::Any),
-    ("alias", Field::Text),
-];
-
-#[derive(Clone, Copy)]
-enum Field {
-    Text,
-    Texts,
-    Flag,
-    Map,
-    Any,
-    Items(&'static [(&'static str, Field)]),
+/// What reading a chart has cost so far, its subcharts included.
+#[derive(Default)]
+struct Loading {
+    budget: Budget,
+    spent: Spent,
 }
 
 impl Chart {
     /// Reads a chart from its archive.
     ///
     /// # Errors
-    /// When the archive, Chart.yaml or values.yaml is broken or over the limits.
-    pub fn read(archive: &[u8]) -> anyhow::Result<Self> {
-        Self::from_files(&archive::read(archive)?, &mut Spent::default())
+    /// When the archive is no gzipped tar, holds what Helm refuses too (paths that lead out, oversized
+    /// files, a broken Chart.yaml), or is over the limits.
+    pub fn read(archive: &[u8], keep: Keep) -> anyhow::Result<Self> {
+        let mut loading = Loading::default();
+        let files = archive::read(archive, keep, &mut loading.budget)?;
+        loading.chart(files, keep, MAX_DEPTH)
     }
 
-    fn from_files(files: &Files, spent: &mut Spent) -> anyhow::Result<Self> {
-        let node = document(files, "Chart.yaml", spent)?
-            .context("it has no Chart.yaml in its top folder")?;
-        let mut metadata = object(&node, &FIELDS);
-        // A chart of the old format keeps its dependencies apart.
-        if !metadata.contains_key("dependencies")
-            && let Some(requirements) = document(files, "requirements.yaml", spent)?
-            && let Some(dependencies) = requirements
-                .get("dependencies")
-                .and_then(|list| value(list, Field::Items(&DEPENDENCY)))
-        {
-            metadata.insert("dependencies".to_owned(), dependencies);
-        }
-        let text = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
-        let name = text("name").context("its Chart.yaml has no `name`")?;
-        let version = text("version").context("its Chart.yaml has no `version`")?;
+    /// Reads a chart with all its files from a folder, without what `.helmignore` names.
+    ///
+    /// # Errors
+    /// As [`Chart::read`], and when the folder cannot be read.
+    pub fn read_folder(folder: &Path) -> anyhow::Result<Self> {
+        let files = archive::read_folder(folder)?;
+        Loading::default().chart(files, Keep::Everything, MAX_DEPTH)
+    }
+
+    /// The name in Chart.yaml.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    /// The version in Chart.yaml.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.metadata.version
+    }
+
+    /// The dependencies that Chart.yaml names and `charts/` lacks, with which Helm does not install
+    /// the chart (helm: `CheckDependencies`).
+    #[must_use]
+    pub fn missing_dependencies(&self) -> Vec<&str> {
+        let dependencies = self.metadata.dependencies.iter().flatten();
+        dependencies
+            .map(|dependency| dependency.name.as_str())
+            .filter(|name| self.subcharts.iter().all(|chart| chart.name() != *name))
+            .collect()
+    }
+}
+
+impl Loading {
+    fn chart(&mut self, files: Vec<File>, keep: Keep, depth: usize) -> anyhow::Result<Chart> {
         ensure!(
-            !name.contains(['/', '\\']) && name != "..",
-            "its Chart.yaml has the name `{name}`"
+            depth > 0,
+            "its subcharts are nested more than {MAX_DEPTH} deep"
         );
-        let values = match files.get("values.yaml") {
-            Some(bytes) => yaml::values_within(utf8(bytes, "values.yaml")?, &LIMITS, spent)
-                .context("its values.yaml is broken")?,
-            None => Value::Object(Map::new()),
+        let metadata = self.metadata(&files)?;
+        let mut chart = Chart {
+            metadata,
+            values: Value::Object(Map::new()),
+            schema: None,
+            templates: Vec::new(),
+            files: Vec::new(),
+            lock: None,
+            subcharts: Vec::new(),
         };
-        let mut subcharts = BTreeMap::new();
-        for folder in folders(files) {
-            let prefix = format!("charts/{folder}/");
-            let below: Files = files
-                .range(prefix.clone()..)
-                .map_while(|(path, bytes)| {
-                    Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone()))
-                })
-                .collect();
-            if below.contains_key("Chart.yaml") {
-                let chart = Self::from_files(&below, spent)
-                    .with_context(|| format!("in its subchart {folder}"))?;
-                subcharts.insert(folder, chart);
+        // By the name below `charts/`.
+        let mut subcharts: BTreeMap<String, Vec<File>> = BTreeMap::new();
+        let is_old = chart.metadata.api_version == "v1";
+        for mut file in files {
+            match file.name.as_str() {
+                "Chart.yaml" => {}
+                "values.yaml" => chart.values = self.values(&file)?,
+                "values.schema.json" => chart.schema = Some(file),
+                "Chart.lock" => chart.lock = Some(file),
+                "requirements.lock" => {
+                    chart.files.extend(is_old.then(|| file.clone()));
+                    chart.lock = Some(file);
+                }
+                "requirements.yaml" => chart.files.extend(is_old.then_some(file)),
+                name if name.starts_with("templates/") => chart.templates.push(file),
+                name => match name.strip_prefix("charts/") {
+                    Some(below) if !below.ends_with(".prov") => {
+                        let folder = below.split('/').next().unwrap_or(below).to_owned();
+                        file.name = below.to_owned();
+                        subcharts.entry(folder).or_default().push(file);
+                    }
+                    _ => chart.files.push(file),
+                },
             }
         }
-        let metadata = Value::Object(metadata);
+        for (name, files) in subcharts {
+            if name.starts_with(['_', '.']) {
+                continue;
+            }
+            let subchart = self
+                .subchart(&name, files, keep, depth - 1)
+                .with_context(|| format!("in its subchart {name}"))?;
+            chart.subcharts.push(subchart);
+        }
+        Ok(chart)
+    }
+
+    fn subchart(
+        &mut self,
+        name: &str,
+        files: Vec<File>,
+        keep: Keep,
+        depth: usize,
+    ) -> anyhow::Result<Chart> {
+        if !archive::is_archive(name) {
+            let below = files.into_iter().filter_map(|mut file| {
+                file.name = file.name.split_once('/')?.1.to_owned();
+                Some(file)
+            });
+            return self.chart(below.collect(), keep, depth);
+        }
+        let Some(packed) = files.first().filter(|file| file.name == name) else {
+            bail!("a folder has the name of an archive");
+        };
+        let files = archive::read(&packed.data, keep, &mut self.budget)?;
+        self.chart(files, keep, depth)
+    }
+
+    fn metadata(&mut self, files: &[File]) -> anyhow::Result<Metadata> {
+        let mut metadata = Metadata::default();
+        let mut found = false;
+        for name in ["Chart.yaml", "requirements.yaml"] {
+            for file in files.iter().filter(|file| file.name == name) {
+                found |= name == "Chart.yaml";
+                let broken = || format!("its {name} is broken");
+                let node = yaml::first_within(file.text()?, &LIMITS, &mut self.spent)
+                    .with_context(broken)?;
+                if let Some(node) = node {
+                    metadata.update(&node)?;
+                }
+            }
+        }
+        ensure!(found, "it has no Chart.yaml in its top folder");
+        metadata.check()?;
         ensure!(
-            metadata.to_string().len() <= MAX_METADATA,
+            metadata.to_json().to_string().len() <= MAX_METADATA,
             "its Chart.yaml says more than {} KiB",
             MAX_METADATA >> 10
         );
-        Ok(Self {
-            name,
-            version,
-            metadata,
-            values,
-            subcharts,
-        })
+        Ok(metadata)
     }
 
-    /// The subchart that a data file means, by its folder, its own name, or its alias in Chart.yaml.
-    #[must_use]
-    pub fn subchart(&self, wanted: &str, key: &str) -> Option<Sub> {
-        let dependencies = self.metadata.get("dependencies").and_then(Value::as_array);
-        let dependencies = || dependencies.into_iter().flatten();
-        let text = |dependency: &Value, key: &str| {
-            dependency
-                .get(key)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
-        let by_alias =
-            dependencies().find(|dependency| text(dependency, "alias").as_deref() == Some(wanted));
-        let name = by_alias
-            .and_then(|dependency| text(dependency, "name"))
-            .unwrap_or_else(|| wanted.to_owned());
-        let chart = self
-            .subcharts
-            .get(&name)
-            .or_else(|| self.subcharts.values().find(|chart| chart.name == name))?;
-        // Where Chart.yaml gives the subchart another key and the data file does not say so, Chart.yaml
-        // is right: Helm looks nowhere else.
-        let alias = dependencies()
-            .filter(|dependency| text(dependency, "name").as_deref() == Some(&chart.name))
-            .find_map(|dependency| text(dependency, "alias"));
-        let key = if key == wanted {
-            alias.unwrap_or_else(|| key.to_owned())
-        } else {
-            key.to_owned()
-        };
-        let mut values = chart.values.clone();
-        if let Some(global) = self.values.get("global") {
-            overlay(&mut values, &serde_json::json!({ "global": global }));
-        }
-        if let Some(over) = self.values.get(&key) {
-            overlay(&mut values, over);
-        }
-        Some(Sub {
-            key,
-            metadata: chart.metadata.clone(),
-            values,
-        })
-    }
-
-    /// The names of the subcharts' folders.
-    pub fn subchart_names(&self) -> impl Iterator<Item = &str> {
-        self.subcharts.keys().map(String::as_str)
-    }
-}
-
-/// The folders right below `charts/`.
-fn folders(files: &Files) -> Vec<String> {
-    let mut folders: Vec<String> = files
-        .keys()
-        .filter_map(|path| Some(path.strip_prefix("charts/")?.split_once('/')?.0.to_owned()))
-        .collect();
-    folders.dedup();
-    folders
-}
-
-fn utf8<'a>(bytes: &'a [u8], name: &str) -> anyhow::Result<&'a str> {
-    std::str::from_utf8(bytes).with_context(|| format!("its {name} is not UTF-8"))
-}
-
-/// The first document of a file.
-fn document(files: &Files, name: &str, spent: &mut Spent) -> anyhow::Result<Option<Node>> {
-    let Some(bytes) = files.get(name) else {
-        return Ok(None);
-    };
-    yaml::first_within(utf8(bytes, name)?, &LIMITS, spent)
-        .with_context(|| format!("its {name} is broken"))
-}
-
-fn object(node: &Node, fields: &[(&str, Field)]) -> Map<String, Value> {
-    fields
-        .iter()
-        .filter_map(|(key, field)| Some(((*key).to_owned(), value(node.get(key)?, *field)?)))
-        .collect()
-}
-
-/// A field's value as Go would write it back: what is empty is left out.
-fn value(node: &Node, field: Field) -> Option<Value> {
-    let text = |node: &Node| node.as_scalar().and_then(yaml::Scalar::go_string);
-    match field {
-        Field::Text => text(node)
-            .filter(|text| !text.is_empty())
-            .map(Value::String),
-        Field::Texts => {
-            let texts: Vec<Value> = node
-                .items()
-                .iter()
-                .filter_map(text)
-                .map(Value::String)
-                .collect();
-            (!texts.is_empty()).then_some(Value::Array(texts))
-        }
-        Field::Flag => {
-            matches!(node.to_helm_json(), Ok(Value::Bool(true))).then_some(Value::Bool(true))
-        }
-        Field::Map => {
-            let Kind::Mapping(_) = node.kind else {
-                return None;
-            };
-            // Go writes a map's keys in their order.
-            let sorted: BTreeMap<String, String> = node
-                .entries()
-                .iter()
-                .filter_map(|(key, value)| Some((text(key)?, text(value)?)))
-                .collect();
-            (!sorted.is_empty()).then(|| {
-                sorted
-                    .into_iter()
-                    .map(|(key, text)| (key, Value::String(text)))
-                    .collect()
-            })
-        }
-        Field::Any => node.to_helm_json().ok().filter(|value| !value.is_null()),
-        Field::Items(fields) => {
-            let items: Vec<Value> = node
-                .items()
-                .iter()
-                .map(|item| Value::Object(object(item, fields)))
-                .collect();
-            (!items.is_empty()).then_some(Value::Array(items))
-        }
+    fn values(&mut self, file: &File) -> anyhow::Result<Value> {
+        yaml::values_within(file.text()?, &LIMITS, &mut self.spent)
+            .context("its values.yaml is broken")
     }
 }

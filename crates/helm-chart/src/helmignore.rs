@@ -1,114 +1,212 @@
-//! The rules of `.helmignore`.
+//! The rules of `.helmignore`, as Helm v3.22 has them (`pkg/ignore/rules.go`).
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
-/// The rules of `.helmignore`: one glob a line, `!` takes back, a `/` at the end means folders, one
-/// elsewhere binds to the chart's folder.
+/// The longest line, in bytes: that of Go's `bufio.Scanner`.
+const MAX_LINE: usize = 64 * 1024;
+
+/// The rules of `.helmignore`: one pattern a line, the first that says something decides. A `/` at the
+/// end means folders, one elsewhere binds to the chart's folder, and `!` ignores what does *not*
+/// match, which differs from `.gitignore`.
 #[derive(Debug)]
 pub struct Ignore(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
     pattern: Vec<char>,
-    takes_back: bool,
+    negated: bool,
     folders_only: bool,
     whole_path: bool,
 }
 
+/// A pattern that Go's `filepath.Match` refuses.
+#[derive(Debug, PartialEq, Eq)]
+struct BadPattern;
+
 impl Ignore {
     pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join(".helmignore");
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Ok(Self::parse(&text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::parse("")),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-        }
+        let text = match std::fs::read(&file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", file.display()));
+            }
+        };
+        Self::parse(&text).with_context(|| format!("cannot use {}", file.display()))
     }
 
-    fn parse(text: &str) -> Self {
-        // Helm itself always leaves this one out.
-        let lines = std::iter::once("templates/.?*")
-            .chain(text.lines())
-            .map(str::trim);
-        Self(
-            lines
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                .map(Rule::parse)
-                .collect(),
-        )
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        let mut rules = Vec::new();
+        // Helm itself always leaves the last one out.
+        for (number, line) in text.split('\n').chain(["templates/.?*"]).enumerate() {
+            let number = number + 1;
+            if line.len() >= MAX_LINE {
+                bail!("line {number} has more than {MAX_LINE} bytes");
+            }
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if line.contains("**") {
+                bail!(
+                    "line {number}: Helm does not support `**` in `{line}`; write one pattern for each depth, or a name without `/`, which matches at any depth"
+                );
+            }
+            let pattern: Vec<char> = line.chars().collect();
+            if matches(&pattern, &['a', 'b', 'c']).is_err() {
+                bail!("line {number}: `{line}` is not a pattern: an escape or a class has no end");
+            }
+            rules.push(Rule::parse(line));
+        }
+        Ok(Self(rules))
     }
 
     pub(crate) fn matches(&self, path: &str, is_dir: bool) -> bool {
-        let mut ignored = false;
         for rule in &self.0 {
-            if rule.matches(path, is_dir) {
-                ignored = !rule.takes_back;
+            let applies = is_dir || !rule.folders_only;
+            if rule.negated {
+                if !applies || !rule.matches(path) {
+                    return true;
+                }
+            } else if applies && rule.matches(path) {
+                return true;
             }
         }
-        ignored
+        false
     }
 }
 
 impl Rule {
     fn parse(line: &str) -> Self {
-        let (takes_back, line) = line
-            .strip_prefix('!')
-            .map_or((false, line), |line| (true, line));
-        let (folders_only, line) = line
-            .strip_suffix('/')
-            .map_or((false, line), |line| (true, line));
+        let (negated, line) = match line.strip_prefix('!') {
+            Some(line) => (true, line),
+            None => (false, line),
+        };
+        let (folders_only, line) = match line.strip_suffix('/') {
+            Some(line) => (true, line),
+            None => (false, line),
+        };
         Self {
-            takes_back,
+            negated,
             folders_only,
             whole_path: line.contains('/'),
             pattern: line.strip_prefix('/').unwrap_or(line).chars().collect(),
         }
     }
 
-    fn matches(&self, path: &str, is_dir: bool) -> bool {
-        if self.folders_only && !is_dir {
-            return false;
-        }
+    fn matches(&self, path: &str) -> bool {
         let subject = if self.whole_path {
             path
         } else {
             path.rsplit('/').next().unwrap_or(path)
         };
-        glob(&self.pattern, &subject.chars().collect::<Vec<char>>())
+        let subject: Vec<char> = subject.chars().collect();
+        // A pattern that lost its end with the `/` matches nothing.
+        matches(&self.pattern, &subject).unwrap_or(false)
     }
 }
 
-/// `*` and `?` within one folder's name, as Go's `filepath.Match`. Only the last `*` can have taken
-/// too little, so that many of them cost no more than a few.
-fn glob(mut pattern: &[char], mut text: &[char]) -> bool {
+/// One step of a pattern.
+enum Step {
+    /// `*`: any number of letters of one folder's name.
+    Star,
+    /// `?`.
+    Any,
+    /// A letter, escaped or not.
+    Letter(char),
+    /// `[a-z]`, `[^a-z]`.
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+/// Go's `filepath.Match` on Unix. Only the last `*` can have taken too little, so that many of them
+/// cost no more than a few.
+fn matches(pattern: &[char], text: &[char]) -> Result<bool, BadPattern> {
+    let steps = steps(pattern)?;
+    let (mut step, mut at) = (0, 0);
     // What follows the last `*`, and the text from where that was tried.
-    let mut star: Option<(&[char], &[char])> = None;
+    let mut star: Option<(usize, usize)> = None;
     loop {
-        match (pattern.split_first(), text.split_first()) {
-            (None, None) => return true,
-            (Some(('*', rest)), _) => {
-                star = Some((rest, text));
-                pattern = rest;
+        match (steps.get(step), text.get(at)) {
+            (None, None) => return Ok(true),
+            (Some(Step::Star), _) => {
+                step += 1;
+                star = Some((step, at));
             }
-            (Some((letter, rest)), Some((first, after)))
-                if letter == first || *letter == '?' && *first != '/' =>
-            {
-                (pattern, text) = (rest, after);
+            (Some(single), Some(letter)) if single.takes(*letter) => {
+                step += 1;
+                at += 1;
             }
-            _ => {
-                let taken = star.and_then(|(rest, from)| Some((rest, from.split_first()?)));
-                let Some((rest, (first, after))) = taken else {
-                    return false;
-                };
-                if *first == '/' {
-                    return false;
+            _ => match star {
+                Some((after, from)) if text.get(from).is_some_and(|letter| *letter != '/') => {
+                    star = Some((after, from + 1));
+                    (step, at) = (after, from + 1);
                 }
-                star = Some((rest, after));
-                (pattern, text) = (rest, after);
+                _ => return Ok(false),
+            },
+        }
+    }
+}
+
+impl Step {
+    fn takes(&self, letter: char) -> bool {
+        match self {
+            Self::Star => false,
+            Self::Any => letter != '/',
+            Self::Letter(own) => *own == letter,
+            Self::Class { negated, ranges } => {
+                let inside = |(low, high): &(char, char)| (*low..=*high).contains(&letter);
+                ranges.iter().any(inside) != *negated
             }
         }
+    }
+}
+
+fn steps(pattern: &[char]) -> Result<Vec<Step>, BadPattern> {
+    let mut letters = pattern.iter().copied().peekable();
+    let mut steps = Vec::new();
+    while let Some(letter) = letters.next() {
+        steps.push(match letter {
+            '*' => Step::Star,
+            '?' => Step::Any,
+            '\\' => Step::Letter(letters.next().ok_or(BadPattern)?),
+            '[' => {
+                let negated = letters.next_if_eq(&'^').is_some();
+                let mut ranges = Vec::new();
+                while ranges.is_empty() || letters.next_if_eq(&']').is_none() {
+                    let low = class_letter(&mut letters)?;
+                    let high = match letters.next_if_eq(&'-') {
+                        Some(_) => class_letter(&mut letters)?,
+                        None => low,
+                    };
+                    ranges.push((low, high));
+                }
+                Step::Class { negated, ranges }
+            }
+            letter => Step::Letter(letter),
+        });
+    }
+    Ok(steps)
+}
+
+/// Go's `getEsc`: a letter of a class, after which the class goes on.
+fn class_letter(
+    letters: &mut std::iter::Peekable<impl Iterator<Item = char>>,
+) -> Result<char, BadPattern> {
+    let letter = match letters.next() {
+        None | Some('-' | ']') => return Err(BadPattern),
+        Some('\\') => letters.next().ok_or(BadPattern)?,
+        Some(letter) => letter,
+    };
+    match letters.peek() {
+        Some(_) => Ok(letter),
+        None => Err(BadPattern),
     }
 }
 
@@ -116,40 +214,111 @@ fn glob(mut pattern: &[char], mut text: &[char]) -> bool {
 mod tests {
     use super::*;
 
+    fn ignored(rules: &str, path: &str) -> bool {
+        let (path, is_dir) = match path.strip_suffix('/') {
+            Some(path) => (path, true),
+            None => (path, false),
+        };
+        Ignore::parse(rules).unwrap().matches(path, is_dir)
+    }
+
+    fn glob(pattern: &str, text: &str) -> Result<bool, BadPattern> {
+        let [pattern, text] = [pattern, text].map(|text| text.chars().collect::<Vec<char>>());
+        matches(&pattern, &text)
+    }
+
     #[test]
     fn helmignore_leaves_out_what_helm_leaves_out() {
-        let ignore = Ignore::parse("# comment\n*.bak\n.git/\n/ci\n!keep.bak\n");
-        for (path, is_dir, ignored) in [
-            ("a.bak", false, true),
-            ("sub/a.bak", false, true),
-            ("keep.bak", false, false),
-            (".git", true, true),
-            (".git", false, false),
-            ("ci", true, true),
-            ("templates/ci", true, false),
-            ("templates/.swp", false, true),
-            ("values.yaml", false, false),
-            ("templates/a/b.yaml", false, false),
+        let rules = "# comment\n*.bak\r\n.git/\n/ci\n";
+        for (path, expected) in [
+            ("a.bak", true),
+            ("sub/a.bak", true),
+            (".git/", true),
+            (".git", false),
+            ("ci/", true),
+            ("templates/ci/", false),
+            ("templates/.swp", true),
+            ("values.yaml", false),
+            ("templates/a/b.yaml", false),
         ] {
-            assert_eq!(ignore.matches(path, is_dir), ignored, "{path}");
+            assert_eq!(ignored(rules, path), expected, "{path}");
         }
     }
 
     #[test]
-    fn many_stars_are_matched_as_fast_as_one() {
-        let pattern: Vec<char> = "*a".repeat(40).chars().chain(['b']).collect();
-        let text: Vec<char> = "a".repeat(2_000).chars().collect();
-        assert!(!glob(&pattern, &text));
-        assert!(glob(&pattern[..80], &text));
+    fn a_negated_rule_of_helmignore_ignores_what_does_not_match() {
+        assert!(ignored("!keep.bak", "values.yaml"));
+        assert!(!ignored("!keep.bak", "keep.bak"));
+        assert!(ignored("*.bak\n!keep.bak", "keep.bak"), "the first decides");
+        assert!(ignored("!keep/", "keep"), "it is no folder");
+        assert!(!ignored("!keep/", "keep/"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_blanks_around_a_rule_do_not_count() {
+        assert!(ignored("\u{FEFF}*.key", "a.key"));
+        assert!(ignored("  *.key \r\n", "a.key"));
+    }
+
+    #[test]
+    fn a_rule_that_helm_refuses_is_refused_with_its_line() {
+        for (rules, part) in [
+            ("a\n**/b", "line 2: Helm does not support `**`"),
+            ("[a", "`[a` is not a pattern"),
+            ("a\\", "is not a pattern"),
+            ("[]a]", "is not a pattern"),
+            ("[-x]", "is not a pattern"),
+            ("[a-]", "is not a pattern"),
+        ] {
+            let error = Ignore::parse(rules).unwrap_err().to_string();
+            assert!(error.contains(part), "{rules:?}: {error}");
+        }
+    }
+
+    /// From the table in Go's documentation and tests of `filepath.Match`.
+    #[test]
+    fn patterns_match_as_in_go() {
         for (pattern, text, fits) in [
             ("a*/c*d", "ab/cxd", true),
             ("a*d", "ab/cd", false),
             ("*", "", true),
             ("a*b?c", "aXbYbZc", true),
             ("*?", "", false),
+            ("ab[c]", "abc", true),
+            ("ab[b-d]", "abc", true),
+            ("ab[e-g]", "abc", false),
+            ("ab[^c]", "abc", false),
+            ("ab[^e-g]", "abc", true),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "ab", false),
+            ("a?b", "a☺b", true),
+            ("a[^a]b", "a☺b", true),
+            ("a???b", "a☺b", false),
+            ("[a-ζ]*", "α", true),
+            ("*[a-ζ]", "A", false),
+            ("a?b", "a/b", false),
+            ("a*b", "a/b", false),
+            ("[\\]a]", "]", true),
+            ("[\\-]", "-", true),
+            ("[x\\-]", "-", true),
+            ("[\\-x]", "z", false),
+            ("*x", "xxx", true),
+            ("a[^a]b", "a/b", true),
         ] {
-            let [pattern, text] = [pattern, text].map(|text| text.chars().collect::<Vec<char>>());
-            assert_eq!(glob(&pattern, &text), fits, "{pattern:?} {text:?}");
+            assert_eq!(glob(pattern, text), Ok(fits), "{pattern:?} {text:?}");
         }
+        for pattern in [
+            "[]a]", "[-]", "[x-]", "[-x]", "\\", "[a-b-c]", "[", "[^", "[^bc", "a[",
+        ] {
+            assert_eq!(glob(pattern, "a"), Err(BadPattern), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn many_stars_are_matched_as_fast_as_one() {
+        let pattern = "*a".repeat(40);
+        let text = "a".repeat(2_000);
+        assert_eq!(glob(&format!("{pattern}b"), &text), Ok(false));
+        assert_eq!(glob(&pattern, &text), Ok(true));
     }
 }

@@ -3,10 +3,12 @@
 //! | room | holds |
 //! |---|---|
 //! | [`yaml`] | YAML with positions, read as Helm reads it |
-//! | [`values`] | paths into values, and values laid over values |
+//! | [`values`] | paths into values, values laid over values, and overrides |
 //! | [`archive`] | a chart's archive, read within limits, and written as `helm package` writes it |
 //! | [`helmignore`] | the rules of `.helmignore` |
-//! | [`chart`] | what a chart and its subcharts say of themselves |
+//! | [`chart`] | a chart and its subcharts, with what Helm holds of each |
+//! | [`dependencies`] | aliases, conditions, tags and imports, and the values that templates see |
+//! | [`version`] | versions and constraints |
 //! | [`index`] | the `index.yaml` of a chart repository |
 //! | [`render`](mod@render) | a chart as Helm renders it |
 
@@ -14,8 +16,10 @@
 
 pub mod archive;
 pub mod chart;
+pub mod dependencies;
 pub mod helmignore;
 pub mod index;
 pub mod render;
 pub mod values;
+pub mod version;
 pub mod yaml;

@@ -1,5 +1,8 @@
 //! Paths into a chart's values, and the overrides that are written along them. Pure.
 
+pub mod coalesce;
+pub mod table;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -51,12 +54,10 @@ fn escape(part: &str) -> String {
 }
 
 impl Path {
-    /// The same path below a key, as a subchart's values are below its name.
+    /// The same path below some keys, as a subchart's values are below its name.
     #[must_use]
-    pub fn below(&self, key: &str) -> Self {
-        let mut parts = vec![key.to_owned()];
-        parts.extend(self.0.iter().cloned());
-        Self(parts)
+    pub fn below(&self, keys: &[String]) -> Self {
+        Self(keys.iter().chain(&self.0).cloned().collect())
     }
 
     /// Keys and indices, the outermost first.
@@ -111,25 +112,6 @@ impl Path {
     }
 }
 
-/// Lays one set of values over another, as Helm coalesces a parent's values over a subchart's: maps
-/// merge, everything else is replaced, and a null removes.
-pub fn overlay(base: &mut Value, over: &Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (key, value) in over {
-                if value.is_null() {
-                    base.shift_remove(key);
-                } else if let Some(below) = base.get_mut(key) {
-                    overlay(below, value);
-                } else {
-                    base.insert(key.clone(), value.clone());
-                }
-            }
-        }
-        (base, over) => *base = over.clone(),
-    }
-}
-
 /// The values that make a chart use other images: only texts, only what differs from nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -170,6 +152,12 @@ impl Overrides {
         }
         self.written.insert(path.clone(), text.to_owned());
         Ok(())
+    }
+
+    /// The overrides as Helm values, so far.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.values.clone())
     }
 
     /// The overrides as Helm values.
@@ -270,19 +258,6 @@ mod tests {
             overrides
                 .write(&path("image.registry.x"), "b", &chart)
                 .is_err()
-        );
-    }
-
-    #[test]
-    fn a_parent_lays_its_values_over_a_subchart_s() {
-        let mut base = json!({"image": {"tag": "1", "registry": "a"}, "gone": 1});
-        overlay(
-            &mut base,
-            &json!({"image": {"tag": "2"}, "gone": null, "new": [1]}),
-        );
-        assert_eq!(
-            base,
-            json!({"image": {"tag": "2", "registry": "a"}, "new": [1]})
         );
     }
 

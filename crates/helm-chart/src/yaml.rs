@@ -23,8 +23,8 @@ mod tests;
 mod timestamp;
 
 pub(crate) use reader::{Item, Reader};
-pub(crate) use scalar::is_text_when_plain;
 pub use scalar::{Scalar, Undecodable, template_text};
+pub(crate) use scalar::{is_text_when_plain, json_number};
 
 /// One value of a document, with aliases resolved.
 #[derive(Debug, Clone)]
@@ -128,14 +128,12 @@ pub fn first_within(text: &str, limits: &Limits, spent: &mut Spent) -> Result<Op
     Ok(root)
 }
 
-/// Reads a `values.yaml` as Helm 4 does: the documents are merged, mappings key by key, and of
-/// anything else the last one wins. Without any content it is an empty object. (Helm 3 reads the
-/// first document and ignores the others.) Nulls are kept: what they remove is decided when values
-/// are coalesced.
+/// Reads a `values.yaml` as Helm 3 does: the first document, and what follows is not looked at
+/// (Helm 4 merges all documents). Without any content it is an empty object. Nulls are kept: what they
+/// remove is decided when values are coalesced.
 ///
 /// # Errors
-/// As [`parse`] and [`Node::to_helm_json`]; a document that is no mapping; and a line that starts
-/// with `---` and goes on with anything but a comment.
+/// As [`parse`] and [`Node::to_helm_json`]; a document that is not a mapping.
 pub fn values(text: &str) -> Result<Value, Error> {
     values_within(text, &Limits::default(), &mut Spent::default())
 }
@@ -145,62 +143,16 @@ pub fn values(text: &str) -> Result<Value, Error> {
 /// # Errors
 /// As [`values`].
 pub fn values_within(text: &str, limits: &Limits, spent: &mut Spent) -> Result<Value, Error> {
-    let mut merged = Map::new();
-    for (lines_before, document) in documents(text)? {
-        let moved = |mut error: Error| {
-            error.line += lines_before;
-            error
-        };
-        let Some(root) = first_within(&document, limits, spent).map_err(moved)? else {
-            continue;
-        };
-        match root.to_helm_json().map_err(moved)? {
-            Value::Null => {}
-            Value::Object(map) => merge(&mut merged, map),
-            _ => {
-                return Err(moved(root.error(format!(
-                    "values must be a mapping, this is a {}",
-                    root.kind_name()
-                ))));
-            }
-        }
-    }
-    Ok(Value::Object(merged))
-}
-
-/// Cuts a text where Helm 4 does, which is by line (k8s.io/apimachinery `YAMLReader`), and gives
-/// each piece with the number of lines before it. A final line feed is added where it lacks.
-fn documents(text: &str) -> Result<Vec<(usize, String)>, Error> {
-    let mut documents = vec![(0, String::new())];
-    for (number, line) in text.lines().enumerate() {
-        let (_, document) = documents.last_mut().expect("there is always one");
-        if let Some(rest) = line.strip_prefix("---") {
-            if !matches!(rest.trim_start().chars().next(), None | Some('#')) {
-                let message = "a document separator may only be followed by a comment".to_owned();
-                return Err(Error {
-                    line: number + 1,
-                    column: 4,
-                    message,
-                });
-            }
-            if !document.is_empty() {
-                documents.push((number + 1, String::new()));
-                continue;
-            }
-        }
-        document.push_str(line);
-        document.push('\n');
-    }
-    Ok(documents)
-}
-
-/// Helm's `MergeMaps`.
-fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
-            (_, value) => drop(into.insert(key, value)),
-        }
+    let Some(root) = first_within(text, limits, spent)? else {
+        return Ok(Value::Object(Map::new()));
+    };
+    match root.to_helm_json()? {
+        Value::Null => Ok(Value::Object(Map::new())),
+        map @ Value::Object(_) => Ok(map),
+        _ => Err(root.error(format!(
+            "values must be a mapping, this is a {}",
+            root.kind_name()
+        ))),
     }
 }
 

@@ -288,7 +288,7 @@ fn float(text: &str) -> Option<Resolved<'static>> {
 }
 
 /// A float as Go writes it to JSON: whole numbers have no point. None for what JSON does not have.
-fn json_number(float: f64) -> Option<Number> {
+pub(crate) fn json_number(float: f64) -> Option<Number> {
     let digits = float.to_string();
     // Negative zero stays a float, Go writes and reads it as `-0`.
     let int = if digits == "-0" {

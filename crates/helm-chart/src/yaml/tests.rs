@@ -281,34 +281,25 @@ fn errors_say_where() {
         "line 1, column 5: the control character '\\u{7}' is not allowed"
     );
     assert_eq!(
-        values("a: 1\n---\nb:\n  c: .inf\n")
-            .unwrap_err()
-            .to_string(),
-        "line 4, column 6: Helm cannot read .inf, which JSON does not have"
+        values("a: 1\nb:\n  c: .inf\n").unwrap_err().to_string(),
+        "line 3, column 6: Helm cannot read .inf, which JSON does not have"
     );
 }
 
 #[test]
-fn values_are_merged_as_helm_4_does() {
+fn values_are_the_first_document_as_in_helm_3() {
     let rows = [
         ("", Some(json!({}))),
         ("# c\n", Some(json!({}))),
         ("---\n---\n", Some(json!({}))),
-        ("a: 1\n---\nb: 2\n", Some(json!({"a": 1, "b": 2}))),
-        (
-            "---\na: {b: 1, c: 1}\nl: [1]\n--- # x\na: {c: 2, d: ~}\nl: [2]\n",
-            Some(json!({
-                "a": {"b": 1, "c": 2, "d": null}, "l": [2]
-            })),
-        ),
-        ("a: {b: 1}\n---\na: 3\n", Some(json!({"a": 3}))),
-        ("a: |\n  x", Some(json!({"a": "x\n"}))),
-        ("a: |\n ---\nb: 1\n", Some(json!({"a": "---\n", "b": 1}))),
-        ("--- {a: 1}\n", None),
-        ("---foo: 1\n", None),
+        ("a: 1\n---\nb: 2\n", Some(json!({"a": 1}))),
+        ("---\na: 1\n...\n[", Some(json!({"a": 1}))),
+        ("a: |\n  x", Some(json!({"a": "x"}))),
+        ("--- {a: 1}\n", Some(json!({"a": 1}))),
+        ("---foo: 1\n", Some(json!({"---foo": 1}))),
+        ("a: 1\n---\n[1]\n", Some(json!({"a": 1}))),
         ("[1]\n", None),
         ("x\n", None),
-        ("a: 1\n---\n[1]\n", None),
     ];
     for (text, expected) in rows {
         assert_eq!(values(text).ok(), expected, "{text}");
