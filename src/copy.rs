@@ -9,6 +9,7 @@
 mod artifact;
 mod graph;
 mod outcome;
+mod platforms;
 mod referrers;
 mod repair;
 mod resolve;

@@ -2,18 +2,19 @@
 //! <https://github.com/opencontainers/image-spec>
 
 mod descriptor;
+mod platform;
 mod sound;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::reference::Digest;
-use crate::settings::Platform;
 
 use descriptor::null_is_empty;
 pub use descriptor::{DescribedPlatform, Descriptor};
+pub use platform::Platform;
 use sound::Sound;
 
 /// Media types of manifests, configs and charts.
@@ -24,6 +25,12 @@ pub mod media_type {
     pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
     /// Docker's manifest list.
     pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// An OCI artifact manifest, which a release candidate of OCI 1.1 had and 1.1 has not.
+    pub const OCI_ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
+    /// The config of an OCI image.
+    pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// The config of a Docker image.
+    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
     /// Docker's manifest, schema 2.
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
     /// Everything that can be copied, for `Accept`. ECR converts a manifest whose type is not named
@@ -55,11 +62,20 @@ pub const MAX_MANIFEST: u64 = 4_194_304;
 /// most 127 layers and some twenty platforms; a list of referrers can be longer.
 pub const MAX_PARTS: usize = 10_000;
 
-/// The tag under which a registry without a list of referrers keeps one (distribution specification,
-/// "Referrers Tag Schema"); with an ending, a cosign artifact.
+/// The tag under which a registry without a list of referrers keeps one: the digest, at most 64 of its
+/// digits (distribution specification, "Referrers Tag Schema").
 #[must_use]
 pub fn referrers_tag(subject: &Digest) -> String {
-    format!("{}-{}", subject.algorithm(), subject.hex())
+    let hex = subject.hex();
+    format!("{}-{}", subject.algorithm(), &hex[..hex.len().min(64)])
+}
+
+/// The tag under which cosign keeps an artifact of a kind (`sig`, `att`, `sbom`); `None` where no tag can
+/// be that long (distribution specification: 128 characters).
+#[must_use]
+pub fn cosign_tag(subject: &Digest, kind: &str) -> Option<String> {
+    let tag = format!("{}-{}.{kind}", subject.algorithm(), subject.hex());
+    (tag.len() <= 128).then_some(tag)
 }
 
 /// A manifest or index: its exact bytes, and what they refer to.
@@ -67,7 +83,7 @@ pub fn referrers_tag(subject: &Digest) -> String {
 pub struct Manifest {
     /// Its media type.
     pub media_type: String,
-    /// Its digest.
+    /// Its digest, by the algorithm by which it was asked for; SHA-256 if it was asked for by a tag.
     pub digest: Digest,
     /// The bytes, never re-serialised.
     pub bytes: Bytes,
@@ -99,6 +115,11 @@ pub enum InvalidManifest {
         "it is a Docker schema 1 manifest, a format that registries no longer take; its publisher must push it again"
     )]
     Schema1,
+    /// The format of a release candidate of OCI 1.1.
+    #[error(
+        "it is an OCI artifact manifest, a format that OCI 1.1 withdrew and registries do not take; its publisher must push it again"
+    )]
+    Artifact,
     /// Some other media type.
     #[error("its media type `{0}` is no image manifest and no index")]
     MediaType(String),
@@ -126,8 +147,8 @@ pub enum InvalidManifest {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Probe {
-    media_type: Option<String>,
-    schema_version: Option<u32>,
+    media_type: Option<serde_json::Value>,
+    schema_version: Option<serde_json::Value>,
     config: Option<serde::de::IgnoredAny>,
     manifests: Option<serde::de::IgnoredAny>,
 }
@@ -150,6 +171,43 @@ struct IndexContent {
     subject: Option<Subject>,
     #[serde(deserialize_with = "null_is_empty")]
     manifests: Vec<Descriptor>,
+}
+
+impl Probe {
+    /// The media type: the one that the bytes name, since the digest stands for it; else the announced
+    /// one; else the one that fits.
+    fn decide(self, announced: Option<&str>) -> Result<String, InvalidManifest> {
+        let is_known = |media_type: &str| {
+            let all = [
+                media_type::OCI_INDEX,
+                media_type::OCI_MANIFEST,
+                media_type::DOCKER_LIST,
+                media_type::DOCKER_MANIFEST,
+                media_type::OCI_ARTIFACT,
+            ];
+            all.contains(&media_type)
+        };
+        let own = self.media_type.as_ref().and_then(serde_json::Value::as_str);
+        if let Some(own) = own.filter(|own| is_known(own)) {
+            return Ok(own.to_owned());
+        }
+        if let Some(announced) = announced {
+            return Ok(announced.to_owned());
+        }
+        if let Some(own) = own.filter(|own| !own.is_empty()) {
+            return Ok(own.to_owned());
+        }
+        if self.schema_version == Some(1.into()) {
+            return Err(InvalidManifest::Schema1);
+        }
+        if self.manifests.is_some() {
+            return Ok(media_type::OCI_INDEX.to_owned());
+        }
+        if self.config.is_some() {
+            return Ok(media_type::OCI_MANIFEST.to_owned());
+        }
+        Err(InvalidManifest::MediaType(String::new()))
+    }
 }
 
 fn check_count(what: &'static str, found: usize) -> Result<(), InvalidManifest> {
@@ -176,10 +234,9 @@ impl Manifest {
         let announced = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
         let announced =
             announced.filter(|text| text.contains("manifest") || text.contains("index"));
-        let media_type = match announced {
-            Some(media_type) => media_type.to_owned(),
-            None => Self::guess(serde_json::from_slice(&bytes).map_err(broken("manifest"))?)?,
-        };
+        let probe: Probe =
+            serde_json::from_slice(&bytes).map_err(broken(announced.unwrap_or("manifest")))?;
+        let media_type = probe.decide(announced)?;
         let (refers, subject) = match media_type.as_str() {
             media_type::OCI_INDEX | media_type::DOCKER_LIST => {
                 let index: IndexContent =
@@ -201,6 +258,7 @@ impl Manifest {
                     image.subject,
                 )
             }
+            media_type::OCI_ARTIFACT => return Err(InvalidManifest::Artifact),
             other if other.starts_with("application/vnd.docker.distribution.manifest.v1") => {
                 return Err(InvalidManifest::Schema1);
             }
@@ -215,23 +273,51 @@ impl Manifest {
         })
     }
 
-    fn guess(probe: Probe) -> Result<String, InvalidManifest> {
-        match probe {
-            Probe {
-                media_type: Some(media_type),
-                ..
-            } => Ok(media_type),
-            Probe {
-                schema_version: Some(1),
-                ..
-            } => Err(InvalidManifest::Schema1),
-            Probe {
-                manifests: Some(_), ..
-            } => Ok(media_type::OCI_INDEX.to_owned()),
-            Probe {
-                config: Some(_), ..
-            } => Ok(media_type::OCI_MANIFEST.to_owned()),
-            Probe { .. } => Err(InvalidManifest::MediaType(String::new())),
+    /// The same, named by another digest of its bytes.
+    ///
+    /// # Errors
+    /// The digest of that algorithm that the bytes have, when it is another one.
+    pub fn named(self, digest: &Digest) -> Result<Self, Digest> {
+        let found = digest.of_same_kind(&self.bytes);
+        if found != *digest {
+            return Err(found);
+        }
+        Ok(Self {
+            digest: found,
+            ..self
+        })
+    }
+
+    /// Whether a digest, of whatever algorithm, is one of its bytes.
+    #[must_use]
+    pub fn has_digest(&self, digest: &Digest) -> bool {
+        self.digest == *digest
+            || self.digest.algorithm() != digest.algorithm() && digest.is_of(&self.bytes)
+    }
+
+    /// The descriptor by which a list of referrers has to name it (distribution specification, "Listing
+    /// Referrers"): its annotations, and its artifact type or else the type of its config.
+    #[must_use]
+    pub fn as_referrer(&self) -> Descriptor {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct About {
+            artifact_type: Option<String>,
+            annotations: Option<BTreeMap<String, String>>,
+        }
+        let about = serde_json::from_slice::<About>(&self.bytes).ok();
+        let (artifact_type, annotations) = about.map_or((None, None), |about| {
+            (about.artifact_type, about.annotations)
+        });
+        let config = match &self.refers {
+            Refers::Blobs { config, .. } => Some(config.media_type.clone()),
+            Refers::Manifests(_) => None,
+        };
+        let is_named = |name: &String| !name.is_empty();
+        Descriptor {
+            artifact_type: artifact_type.filter(is_named).or(config.filter(is_named)),
+            annotations: annotations.unwrap_or_default(),
+            ..self.descriptor()
         }
     }
 
@@ -261,6 +347,18 @@ impl Manifest {
             .collect()
     }
 
+    /// The same with the platforms of children that name none themselves, for [`Manifest::select`]. The
+    /// bytes stay.
+    #[must_use]
+    pub fn with_platforms(mut self, platforms: &HashMap<Digest, DescribedPlatform>) -> Self {
+        if let Refers::Manifests(children) = &mut self.refers {
+            for child in children.iter_mut().filter(|child| child.platform.is_none()) {
+                child.platform = platforms.get(&child.digest).cloned();
+            }
+        }
+        self
+    }
+
     /// The index with only some platforms, and with the attestations of what it keeps; children that
     /// name no platform stay. The rest of the index keeps its text. `None` where nothing changes: for
     /// an image, for no wish, and where every child is wanted.
@@ -277,27 +375,28 @@ impl Manifest {
         if wanted.is_empty() {
             return Ok(None);
         }
-        let is_wanted = |platform: &DescribedPlatform| {
-            let variant = platform.variant.as_deref();
-            wanted
-                .iter()
-                .any(|wanted| wanted.matches(&platform.os, &platform.architecture, variant))
-        };
         let known = |child: &Descriptor| child.platform.clone().filter(DescribedPlatform::is_known);
-        let dropped: HashSet<&Digest> = children
+        let is_wanted =
+            |platform: &DescribedPlatform| wanted.iter().any(|one| one.matches(platform));
+        let (kept, unwanted): (Vec<&Descriptor>, Vec<&Descriptor>) = children
             .iter()
-            .filter(|child| known(child).is_some_and(|platform| !is_wanted(&platform)))
+            .filter(|child| known(child).is_some())
+            .partition(|child| known(child).is_some_and(|platform| is_wanted(&platform)));
+        if unwanted.is_empty() {
+            return Ok(None);
+        }
+        if kept.is_empty() {
+            return Err(self.platforms());
+        }
+        // One manifest can be listed for several platforms.
+        let kept: HashSet<&Digest> = kept.into_iter().map(|child| &child.digest).collect();
+        let dropped: HashSet<&Digest> = unwanted
+            .into_iter()
             .map(|child| &child.digest)
+            .filter(|digest| !kept.contains(digest))
             .collect();
         if dropped.is_empty() {
             return Ok(None);
-        }
-        if !children
-            .iter()
-            .filter_map(known)
-            .any(|platform| is_wanted(&platform))
-        {
-            return Err(self.platforms());
         }
         let subject = |child: &Descriptor| {
             child

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
+pub use crate::oci::Platform;
 pub use environment::{Environment, Handed};
 pub use fan_out::{FanOut, MOST_BUILDS};
 pub use flags::Flags;
@@ -23,7 +24,6 @@ pub use network::{
     Action, DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Hash, Network, Quotas, Share,
 };
 pub use parameters::Parameters;
-pub use platform::Platform;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
 /// Where the data files are, below the module's folder: where Seed-Farmer lays `dataFiles`.

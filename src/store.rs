@@ -12,13 +12,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt;
+use futures_util::future::{self, BoxFuture};
 use futures_util::stream::BoxStream;
 use url::Url;
 
 use crate::aws::Aws;
-use crate::http::{Http, Window};
+use crate::http::{Http, Policy, Window};
 use crate::oci::{Descriptor, Manifest};
 use crate::reference::{Digest, EcrHost, Location};
 use crate::settings::Network;
@@ -62,10 +63,10 @@ pub trait Source: Send + Sync {
 
     /// What refers to a manifest: signatures, attestations, bills of materials. None is normal. What is
     /// listed may still turn out to be about something else.
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>>;
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Partial<Descriptor>>;
 
     /// Which of some tags exist, with what they name. They are likely not to.
-    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Vec<(String, Digest)>>;
+    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Partial<(String, Digest)>>;
 
     /// A blob's bytes from an offset on, unchecked: see [`Verified`]; a source that cannot start in the
     /// middle starts at the beginning and drops what comes before.
@@ -76,6 +77,24 @@ pub trait Source: Send + Sync {
 
     /// How many blobs may be read at once.
     fn reads(&self) -> Arc<Window>;
+}
+
+/// What was found, and in words what could not be.
+#[derive(Debug)]
+pub struct Partial<T> {
+    /// What was found.
+    pub found: Vec<T>,
+    /// What is known to be missing, for a warning.
+    pub notes: Vec<String>,
+}
+
+impl<T> From<Vec<T>> for Partial<T> {
+    fn from(found: Vec<T>) -> Self {
+        Self {
+            found,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// How a manifest was taken.
@@ -169,6 +188,13 @@ pub trait Target: Send + Sync {
     /// Writes a manifest under its digest or a tag. Everything it refers to is there already.
     fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored>;
 
+    /// Adds referrers to the list of a subject where they were taken as [`Stored::Plain`].
+    fn add_referrers<'a>(
+        &'a self,
+        subject: &'a Digest,
+        referrers: &'a [Descriptor],
+    ) -> Answer<'a, ()>;
+
     /// How many blobs may be written at once.
     fn writes(&self) -> Arc<Window>;
 
@@ -181,6 +207,8 @@ pub trait Target: Send + Sync {
 pub enum Refusal {
     /// It takes no blob without bytes.
     EmptyBlob,
+    /// It knows no other digests than SHA-256.
+    Algorithm(&'static str),
 }
 
 /// Whether a home checks the digest of what is written.
@@ -254,6 +282,17 @@ impl Stores {
         })
     }
 
+    /// The same for a place that exists and that nothing is written to.
+    ///
+    /// # Errors
+    /// As [`Stores::target`], which makes a folder.
+    pub fn existing(&self, location: &Location) -> Result<Arc<dyn Target>, Error> {
+        match location {
+            Location::Registry(_) => self.target(location),
+            Location::Layout { dir, .. } => Ok(self.layout(dir)),
+        }
+    }
+
     /// The tags of a location's repository; none for a folder.
     ///
     /// # Errors
@@ -296,6 +335,23 @@ impl Stores {
                 .or_insert_with(|| Arc::new(Layout::new(dir))),
         )
     }
+}
+
+/// The whole of a small blob, checked.
+///
+/// # Errors
+/// When it cannot be read, or is not what its descriptor says.
+pub async fn read_whole(
+    source: Arc<dyn Source>,
+    descriptor: &Descriptor,
+    policy: Policy,
+) -> Result<Bytes, Error> {
+    let blob = resumed(source, descriptor.clone(), policy);
+    let whole = Verified::new(blob, descriptor).try_fold(BytesMut::new(), |mut whole, piece| {
+        whole.extend_from_slice(&piece);
+        future::ready(Ok(whole))
+    });
+    Ok(whole.await?.freeze())
 }
 
 /// What a location names in its home.

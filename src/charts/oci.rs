@@ -1,16 +1,17 @@
 //! Charts that are artifacts of a registry already.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, ensure};
-use bytes::{Bytes, BytesMut};
-use futures_util::TryStreamExt;
+use bytes::Bytes;
 
 use helm_chart::archive;
 
 use crate::inventory::ChartSpec;
-use crate::oci::{Refers, media_type};
+use crate::oci::{Descriptor, Manifest, Refers, media_type};
 use crate::problem::Problem;
 use crate::reference::Location;
-use crate::store::{Stores, Verified, Which};
+use crate::store::{self, Source, Stores, Which, read_whole};
 
 use super::{Download, place};
 
@@ -47,11 +48,11 @@ pub(super) async fn fetch(
             .map_err(|error: crate::reference::InvalidName| {
                 Problem::input(place(spec), error.to_string())
             })?;
-        if let Some(archive) = read(&location, stores).await.map_err(outside)? {
+        if let Some((archive, artifact)) = read(&location, stores).await.map_err(outside)? {
             return Ok(Download {
                 archive,
                 provenance: None,
-                artifact: Some(location),
+                artifact: Some(artifact),
             });
         }
     }
@@ -79,37 +80,103 @@ pub(super) async fn fetch(
     })
 }
 
-async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<Bytes>> {
+/// The most manifests of an index among which a chart is looked for.
+const MAX_CHILDREN: usize = 64;
+
+/// A chart's archive, with the location of the artifact that holds it; `None` where there is no such tag.
+async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<(Bytes, Location)>> {
     let source = stores.source(location)?;
     let tag = location.tag().context("a chart's location has a tag")?;
-    let Some(manifest) = source.manifest(&Which::Tag(tag.to_owned())).await? else {
+    let Some(root) = source.manifest(&Which::Tag(tag.to_owned())).await? else {
         return Ok(None);
     };
-    let Refers::Blobs { layers, .. } = &manifest.refers else {
-        anyhow::bail!("{location} is an index and no chart");
+    let (manifest, location) = match &root.refers {
+        Refers::Blobs { .. } => (root, location.clone()),
+        Refers::Manifests(children) => {
+            let chart = within(children, source.as_ref(), location).await?;
+            let pinned = format!("{}@{}", untagged(location), chart.digest).parse()?;
+            (chart, pinned)
+        }
     };
-    let layer = layers
-        .iter()
-        .find(|layer| layer.media_type == media_type::HELM_CHART)
-        .or_else(|| layers.iter().find(|layer| layer.media_type == LEGACY_CHART))
-        .with_context(|| {
-            format!(
-                "{location} is an image and no chart: it has no layer of the type {}",
-                media_type::HELM_CHART
-            )
-        })?;
+    let layer = chart_layer(&manifest).with_context(|| {
+        format!(
+            "{location} is an image and no chart: it has no layer of the type {}",
+            media_type::HELM_CHART
+        )
+    })?;
     ensure!(
         layer.size <= archive::MAX_ARCHIVE,
         "its archive has {} bytes, more than {} are not taken",
         layer.size,
         archive::MAX_ARCHIVE
     );
-    let stream = Verified::new(source.blob(layer, 0).await?, layer);
-    let archive: BytesMut = stream
-        .try_fold(BytesMut::new(), |mut archive, piece| async move {
-            archive.extend_from_slice(&piece);
-            Ok(archive)
-        })
-        .await?;
-    Ok(Some(archive.freeze()))
+    let policy = stores.http().policy().clone();
+    let archive = read_whole(source, layer, policy).await?;
+    Ok(Some((archive, location)))
+}
+
+/// The chart in an index that holds images beside it: as Helm does it, the manifest with a chart's
+/// config (helm: `pkg/registry/client.go`).
+async fn within(
+    children: &[Descriptor],
+    source: &dyn Source,
+    location: &Location,
+) -> anyhow::Result<Manifest> {
+    // An entry that says what it is makes it unnecessary to look into the others.
+    let says_so =
+        |child: &&Descriptor| child.artifact_type.as_deref() == Some(media_type::HELM_CONFIG);
+    let named: Vec<&Descriptor> = children.iter().filter(says_so).collect();
+    let asked = if named.is_empty() {
+        children.iter().collect()
+    } else {
+        named
+    };
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    for child in asked
+        .into_iter()
+        .filter(|child| seen.insert(&child.digest))
+        .take(MAX_CHILDREN)
+    {
+        let which = Which::Digest(child.digest.clone());
+        let manifest = match source.manifest(&which).await {
+            Ok(manifest) => manifest,
+            // Another kind of thing is no chart.
+            Err(store::Error::Manifest { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        found.extend(manifest.filter(is_chart));
+    }
+    let count = found.len();
+    ensure!(
+        count < 2,
+        "{location} is an index of {count} charts, and Helm does not say which one it takes"
+    );
+    found
+        .pop()
+        .with_context(|| format!("{location} is an index, and none of its manifests is a chart"))
+}
+
+fn is_chart(manifest: &Manifest) -> bool {
+    let Refers::Blobs { config, .. } = &manifest.refers else {
+        return false;
+    };
+    config.media_type == media_type::HELM_CONFIG && chart_layer(manifest).is_some()
+}
+
+fn chart_layer(manifest: &Manifest) -> Option<&Descriptor> {
+    let Refers::Blobs { layers, .. } = &manifest.refers else {
+        return None;
+    };
+    let of_type = |wanted: &str| layers.iter().find(|layer| layer.media_type == wanted);
+    of_type(media_type::HELM_CHART).or_else(|| of_type(LEGACY_CHART))
+}
+
+/// Host and repository of a location.
+fn untagged(location: &Location) -> String {
+    let (host, repository) = (location.host(), location.repository());
+    format!(
+        "{}/{}",
+        host.unwrap_or_default(),
+        repository.unwrap_or_default()
+    )
 }

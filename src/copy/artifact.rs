@@ -102,6 +102,7 @@ impl<'a> Way<'a> {
             Resolved::Bring(tree) => {
                 let Tree {
                     root,
+                    named,
                     attached,
                     mut notes,
                 } = *tree;
@@ -109,7 +110,7 @@ impl<'a> Way<'a> {
                 notes.extend(self.commit_all(&root, &attached).await?);
                 Ok(Arrived {
                     platforms: root.manifest.platforms(),
-                    digest: root.manifest.digest,
+                    digest: named,
                     notes,
                     done: Done::Copied,
                 })

@@ -2,22 +2,24 @@
 //! referrers and as cosign's tags. The subject comes first, the subject's own tag last, so that a tag
 //! never names an image whose signatures are still on their way.
 
+use std::sync::atomic::Ordering;
+
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
-use crate::oci::{Descriptor, Manifest, media_type, referrers_tag};
+use crate::oci::{Descriptor, Manifest, cosign_tag};
 use crate::reference::Digest;
-use crate::store::{Error, Stored, Which};
+use crate::store::{Stored, Which};
 
 use super::artifact::Way;
 use super::outcome::CopyError;
-use super::resolve::{MAX_DEPTH, Node};
+use super::resolve::{MAX_DEPTH, MAX_MANIFESTS, Node};
 
-/// The endings of cosign's tags (cosign: `pkg/oci/remote/options.go`).
+/// The kinds of cosign's tags (cosign: `pkg/oci/remote/options.go`).
 const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 
 /// The deepest chain of referrers: a signature of a bill of materials of an image is two.
-const MAX_CHAIN: usize = 4;
+const MAX_CHAIN: usize = 8;
 
 /// What refers to a manifest, read from the source.
 #[derive(Default)]
@@ -31,8 +33,6 @@ pub(super) struct Attached {
 }
 
 struct Referrer {
-    /// As the source lists it.
-    listed: Descriptor,
     node: Node,
     next: Attached,
 }
@@ -65,43 +65,71 @@ impl Way<'_> {
         async move {
             let failed = || self.source_error("list the referrers");
             let mut attached = Attached::default();
-            if chain >= MAX_CHAIN {
-                return Ok(attached);
-            }
-            let tags = COSIGN.map(|ending| format!("{}.{ending}", referrers_tag(subject)));
+            let tags = COSIGN.iter().filter_map(|kind| cosign_tag(subject, kind));
+            let tags: Vec<String> = tags.collect();
             let (listed, tagged) =
                 tokio::join!(self.source.referrers(subject), self.source.find_tags(&tags));
-            for listed in listed.map_err(failed())? {
-                let name = Which::Digest(listed.digest.clone());
-                let Some(manifest) = self.read_referrer(&name).await? else {
-                    attached.notes.push(format!(
-                        "the source lists the referrer {name} and does not have it"
-                    ));
-                    continue;
-                };
-                // What a registry lists wrongly is about something else.
-                if manifest.subject.as_ref() != Some(subject) {
-                    continue;
-                }
-                let digest = manifest.digest.clone();
-                let node = self.node(manifest, None, MAX_DEPTH).await?;
-                let mut next = self.attached(&digest, chain + 1).await?;
-                attached.notes.append(&mut next.notes);
-                attached.listed.push(Referrer { listed, node, next });
+            let (listed, tagged) = (listed.map_err(failed())?, tagged.map_err(failed())?);
+            attached.notes.extend(listed.notes);
+            attached.notes.extend(tagged.notes);
+            let count = listed.found.len() + tagged.found.len();
+            if chain >= MAX_CHAIN && count > 0 {
+                attached.notes.push(format!(
+                    "what refers to {subject} stays behind: it is the end of a chain of {MAX_CHAIN} referrers"
+                ));
+                return Ok(attached);
             }
-            for (tag, digest) in tagged.map_err(failed())? {
+            if self.manifests.fetch_add(count, Ordering::Relaxed) + count > MAX_MANIFESTS {
+                attached.notes.push(format!(
+                    "the referrers of {subject} stay behind: there are more than {MAX_MANIFESTS}"
+                ));
+                return Ok(attached);
+            }
+            for Descriptor { digest, .. } in listed.found {
+                match self.referrer(&digest, subject, chain).await {
+                    Ok(Some(mut referrer)) => {
+                        attached.notes.append(&mut referrer.next.notes);
+                        attached.listed.push(referrer);
+                    }
+                    Ok(None) => {}
+                    Err(error) => attached.notes.push(left_behind(&digest, error)?),
+                }
+            }
+            for (tag, digest) in tagged.found {
                 // Some registries answer any tag of this form with the image itself.
                 if digest == *subject {
                     continue;
                 }
-                if let Some(manifest) = self.read_referrer(&Which::Digest(digest)).await? {
-                    let node = self.node(manifest, None, MAX_DEPTH).await?;
-                    attached.tagged.push((tag, node));
+                match self.tree(&digest).await {
+                    Ok(node) => attached.tagged.push((tag, node)),
+                    Err(error) => attached.notes.push(left_behind(&digest, error)?),
                 }
             }
             Ok(attached)
         }
         .boxed()
+    }
+
+    /// A listed referrer, with what refers to it; `None` where it is about something else: registries
+    /// list wrongly.
+    async fn referrer(
+        &self,
+        digest: &Digest,
+        subject: &Digest,
+        chain: usize,
+    ) -> Result<Option<Referrer>, CopyError> {
+        let manifest = self.read_referrer(digest).await?;
+        if manifest.subject.as_ref() != Some(subject) {
+            return Ok(None);
+        }
+        let node = self.node(manifest, None, MAX_DEPTH).await?;
+        let next = self.attached(digest, chain + 1).await?;
+        Ok(Some(Referrer { node, next }))
+    }
+
+    async fn tree(&self, digest: &Digest) -> Result<Node, CopyError> {
+        let manifest = self.read_referrer(digest).await?;
+        self.node(manifest, None, MAX_DEPTH).await
     }
 
     /// Looks for what refers to the platforms of an index.
@@ -135,22 +163,29 @@ impl Way<'_> {
             for (platform, of) in &attached.platforms {
                 notes.extend(self.commit_attached(platform, of).await?);
             }
-            for Referrer { listed, node, next } in &attached.listed {
-                let name = Which::Digest(listed.digest.clone());
-                match self.commit(node, &name).await {
+            for Referrer { node, next } in &attached.listed {
+                let digest = &node.manifest.digest;
+                match self.commit(node, &Which::Digest(digest.clone())).await {
                     Ok(Stored::Linked) => {}
-                    Ok(Stored::Plain) => unlinked.push(listed.clone()),
-                    Err(error) => notes.push(refused(&listed.digest, error)?),
+                    Ok(Stored::Plain) => unlinked.push(node.manifest.as_referrer()),
+                    Err(error) => {
+                        notes.push(left_behind(digest, error)?);
+                        continue;
+                    }
                 }
-                notes.extend(self.commit_attached(&node.manifest.digest, next).await?);
+                notes.extend(self.commit_attached(digest, next).await?);
             }
             if !unlinked.is_empty() {
-                self.list_under_tag(subject, &unlinked).await?;
+                let added = self.target.add_referrers(subject, &unlinked).await;
+                let added = added.map_err(self.target_error("write the list of referrers"));
+                if let Err(error) = added {
+                    notes.push(unlisted(subject, error)?);
+                }
             }
             for (tag, node) in &attached.tagged {
                 match self.commit(node, &Which::Tag(tag.clone())).await {
                     Ok(_) => {}
-                    Err(error) => notes.push(refused(&node.manifest.digest, error)?),
+                    Err(error) => notes.push(left_behind(&node.manifest.digest, error)?),
                 }
             }
             Ok(notes)
@@ -158,45 +193,30 @@ impl Way<'_> {
         .boxed()
     }
 
-    async fn read_referrer(&self, name: &Which) -> Result<Option<Manifest>, CopyError> {
-        let read = self.source.manifest(name).await;
-        read.map_err(self.source_error("read a referrer"))
-    }
-
-    /// Lists referrers under the tag that stands in for the list that the target does not have.
-    async fn list_under_tag(
-        &self,
-        subject: &Digest,
-        referrers: &[Descriptor],
-    ) -> Result<(), CopyError> {
-        let index = serde_json::json!({
-            "schemaVersion": 2,
-            "mediaType": media_type::OCI_INDEX,
-            "manifests": referrers,
-        });
-        let bytes = bytes::Bytes::from(index.to_string());
-        let index =
-            Manifest::parse(Some(media_type::OCI_INDEX), bytes).expect("it is built as one");
-        let tag = Which::Tag(referrers_tag(subject));
-        let put = self.target.put_manifest(&tag, &index).await;
-        put.map(drop)
-            .map_err(self.target_error("write the list of referrers"))
+    async fn read_referrer(&self, digest: &Digest) -> Result<Manifest, CopyError> {
+        let read = self.source.manifest(&Which::Digest(digest.clone())).await;
+        let read = read.map_err(self.source_error("read a referrer"))?;
+        read.ok_or_else(|| CopyError::Missing {
+            reference: format!("referrer {digest} of {}", self.copy.source_text),
+        })
     }
 }
 
-/// A referrer that the target does not take for what it is (ECR: 405 to some) is told, and the image
-/// is of use without it. Any other failure is one.
-fn refused(referrer: &Digest, error: CopyError) -> Result<String, CopyError> {
-    let is_refusal = match &error {
-        CopyError::Step { source, .. } => {
-            matches!(source.as_ref(), Error::Http(http) if http.status_code() == Some(405))
-        }
-        _ => false,
-    };
-    if is_refusal {
-        return Ok(format!(
-            "the target does not take the referrer {referrer}: {error}"
-        ));
+/// A referrer that one side refuses is told, and the image is of use without it. Any other failure is one
+/// of the image: the next run would not look for the referrer again.
+fn left_behind(referrer: &Digest, error: CopyError) -> Result<String, CopyError> {
+    told(format!("the referrer {referrer} stays behind"), error)
+}
+
+fn unlisted(subject: &Digest, error: CopyError) -> Result<String, CopyError> {
+    let what = format!("the referrers of {subject} are at the target and not in its list of them");
+    told(what, error)
+}
+
+fn told(what: String, error: CopyError) -> Result<String, CopyError> {
+    if !error.is_refusal() {
+        return Err(error);
     }
-    Err(error)
+    let why = anyhow::Error::new(error);
+    Ok(format!("{what}: {why:#}"))
 }

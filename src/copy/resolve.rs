@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::oci::{Descriptor, Manifest, Refers};
 use crate::plan::Source;
-use crate::reference::Digest;
+use crate::reference::{Digest, Location};
 use crate::settings::Referrers;
 use crate::store::{self, Refusal, Which, which};
 
@@ -22,7 +22,7 @@ pub(super) const MAX_DEPTH: usize = 8;
 
 /// The most manifests of one artifact. Real ones have a few dozen, and each costs requests: what needs
 /// more was made to keep somebody busy.
-const MAX_MANIFESTS: usize = 10_000;
+pub(super) const MAX_MANIFESTS: usize = 10_000;
 
 /// A manifest that is to be brought, with those of its children that are.
 pub(super) struct Node {
@@ -45,6 +45,8 @@ pub(super) enum Resolved {
 /// An artifact as far as it is to be brought, with what refers to it.
 pub(super) struct Tree {
     pub(super) root: Node,
+    /// The digest that the artifact's name at the target will have.
+    pub(super) named: Digest,
     pub(super) attached: Attached,
     pub(super) notes: Vec<String>,
 }
@@ -154,7 +156,12 @@ impl Way<'_> {
                 Err(error) => return Err(self.source_error("find the manifest")(error)),
             }
         }
-        let root = match self.source.manifest(&name).await {
+        let mut read = self.source.manifest(&name).await;
+        if matches!(read, Ok(None)) && name != wanted {
+            // The digest was wrong, or is out of date by now.
+            read = self.source.manifest(&wanted).await;
+        }
+        let root = match read {
             Ok(root) => root.ok_or_else(missing)?,
             Err(error) => match present {
                 Some(present) if is_out_of_reach(&error) => {
@@ -165,25 +172,25 @@ impl Way<'_> {
         };
         let mut notes = Vec::new();
         let read = root.digest.clone();
-        let root = self.select(root, &mut notes)?;
+        let root = self.select(root, &mut notes).await?;
         let is_new = root.digest != read;
-        if let Some(pinned) = self.copy.target.digest()
-            && pinned != root.digest
-        {
-            return Err(CopyError::Pinned {
+        let root = match self.copy.target.digest() {
+            None => root,
+            Some(pinned) => root.named(&pinned).map_err(|found| CopyError::Pinned {
                 reference: self.copy.target_text.clone(),
-                found: root.digest,
-            });
-        }
-        if present.as_ref() == Some(&root.digest) {
+                found,
+            })?,
+        };
+        let named = self.name_at_target(&root);
+        if present.as_ref() == Some(&named) {
             return Ok(Resolved::There {
                 platforms: root.platforms(),
-                digest: root.digest,
+                digest: named,
                 notes,
             });
         }
         if let Some(present) = &present {
-            self.check_movable(present, &root.digest).await?;
+            self.check_movable(present, &named).await?;
         }
         // Nothing at the source can refer to an index that was made here.
         let is_image = matches!(self.copy.source, Source::At(_));
@@ -192,7 +199,7 @@ impl Way<'_> {
         } else {
             Referrers::None
         };
-        let digest = root.digest.clone();
+        let digest = read;
         let attached = async {
             if wanted == Referrers::None || is_new {
                 Ok(Attached::default())
@@ -209,6 +216,7 @@ impl Way<'_> {
         notes.extend(left_behind(&root));
         Ok(Resolved::Bring(Box::new(Tree {
             root,
+            named,
             attached,
             notes,
         })))
@@ -228,6 +236,15 @@ impl Way<'_> {
         };
         let all = pool.present.get_or_try_init(|| all).await.map_err(failed)?;
         Ok(all.get(&name).cloned())
+    }
+
+    /// The digest that a manifest's name at the target has: a registry names what a tag stands for by
+    /// SHA-256.
+    fn name_at_target(&self, root: &Manifest) -> Digest {
+        match (&self.copy.target, target_name(self.copy)) {
+            (Location::Registry(_), Which::Tag(_)) => Digest::of(&root.bytes),
+            _ => root.digest.clone(),
+        }
     }
 
     /// A tag that cannot move is a conflict before anything is sent.
@@ -252,11 +269,21 @@ impl Way<'_> {
         depth: usize,
     ) -> BoxFuture<'w, Result<Node, CopyError>> {
         async move {
-            if let Some(Refusal::EmptyBlob) = self.target.refuses(&manifest) {
-                return Err(CopyError::EmptyBlob {
-                    reference: self.copy.source_text.clone(),
-                    manifest: manifest.digest,
-                });
+            let reference = || self.copy.source_text.clone();
+            match self.target.refuses(&manifest) {
+                None => {}
+                Some(Refusal::EmptyBlob) => {
+                    return Err(CopyError::EmptyBlob {
+                        reference: reference(),
+                        manifest: manifest.digest,
+                    });
+                }
+                Some(Refusal::Algorithm(algorithm)) => {
+                    return Err(CopyError::Algorithm {
+                        reference: reference(),
+                        algorithm,
+                    });
+                }
             }
             let Refers::Manifests(children) = &manifest.refers else {
                 return Ok(Node {
@@ -298,41 +325,6 @@ impl Way<'_> {
         let child = self.source.manifest(&Which::Digest(digest)).await;
         let child = child.map_err(self.source_error("read a child manifest"))?;
         child.ok_or(CopyError::Missing { reference })
-    }
-
-    /// Only the wanted platforms of an index.
-    fn select(&self, root: Manifest, notes: &mut Vec<String>) -> Result<Manifest, CopyError> {
-        let wanted = &self.engine.platforms;
-        let selected = root
-            .select(wanted)
-            .map_err(|available| CopyError::Platforms {
-                reference: self.copy.source_text.clone(),
-                available,
-            })?;
-        let there = root.platforms();
-        if !wanted.is_empty() && !there.is_empty() {
-            let absent = wanted.iter().filter(|platform| {
-                !there.iter().any(|text| {
-                    let mut parts = text.split('/');
-                    let (os, architecture) = (
-                        parts.next().unwrap_or_default(),
-                        parts.next().unwrap_or_default(),
-                    );
-                    platform.matches(os, architecture, parts.next())
-                })
-            });
-            notes.extend(absent.map(|platform| format!("it has no {platform}")));
-        }
-        Ok(match selected {
-            None => root,
-            Some(selected) => {
-                notes.push(format!(
-                    "platforms selected: the index has the digest {} instead of {}, signatures of the whole index do not apply",
-                    selected.digest, root.digest
-                ));
-                selected
-            }
-        })
     }
 }
 

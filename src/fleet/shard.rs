@@ -198,6 +198,7 @@ mod tests {
             platform: None,
             annotations: BTreeMap::default(),
             urls: Vec::new(),
+            data: None,
         }
     }
 

@@ -126,6 +126,27 @@ impl Error {
         }
     }
 
+    /// Whether the host understood the request and refuses it for good, for another reason than that
+    /// it is asked too often.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let is_about_rate = matches!(self.class(), Class::Throttled(_)) || self.is_pull_limit();
+        match &*self.reason {
+            Reason::Status { status, .. } => {
+                matches!(status.as_u16(), 400..=407 | 409..=424 | 426..=499 | 501) && !is_about_rate
+            }
+            Reason::TooLarge(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the host says that it is broken, and not that it is overloaded.
+    #[must_use]
+    pub fn is_server_error(&self) -> bool {
+        let is_about_rate = matches!(self.class(), Class::Throttled(_));
+        matches!(self.status_code(), Some(500..=599)) && !is_about_rate
+    }
+
     /// Whether the error list holds a code.
     #[must_use]
     pub fn has_code(&self, wanted: &str) -> bool {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::reference::Digest;
@@ -37,6 +40,10 @@ pub struct Descriptor {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub urls: Vec<String>,
+    /// The content itself in Base64, which a descriptor may hold
+    /// (<https://github.com/opencontainers/image-spec/blob/main/descriptor.md#embedded-content>).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 /// Programs in Go write null for a list that is empty.
@@ -54,6 +61,13 @@ pub struct DescribedPlatform {
     /// Operating system.
     #[serde(default)]
     pub os: String,
+    /// Version of the operating system, which Windows images have.
+    #[serde(
+        rename = "os.version",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub os_version: Option<String>,
     /// Architecture.
     #[serde(default)]
     pub architecture: String,
@@ -63,8 +77,9 @@ pub struct DescribedPlatform {
 }
 
 impl DescribedPlatform {
-    /// `BuildKit` gives its attestations the platform unknown/unknown.
-    pub(super) fn is_known(&self) -> bool {
+    /// Whether it is a platform at all: `BuildKit` gives its attestations the platform unknown/unknown.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
         self.os != "unknown" && !self.os.is_empty()
     }
 }
@@ -98,6 +113,15 @@ impl Descriptor {
             platform: None,
             annotations: BTreeMap::new(),
             urls: Vec::new(),
+            data: None,
         }
+    }
+
+    /// The content that the descriptor itself holds, where it is the described one.
+    #[must_use]
+    pub fn embedded(&self) -> Option<Bytes> {
+        let content = STANDARD.decode(self.data.as_ref()?).ok()?;
+        let is_right = content.len() as u64 == self.size && self.digest.is_of(&content);
+        is_right.then(|| content.into())
     }
 }

@@ -52,6 +52,26 @@ impl Digest {
         hasher.finish()
     }
 
+    /// Whether it is the digest of some content.
+    #[must_use]
+    pub fn is_of(&self, content: &[u8]) -> bool {
+        self.of_same_kind(content) == *self
+    }
+
+    /// The digest of some content by this digest's algorithm.
+    #[must_use]
+    pub fn of_same_kind(&self, content: &[u8]) -> Self {
+        let mut hasher = self.hasher();
+        hasher.update(content);
+        hasher.finish()
+    }
+
+    /// Whether it is a SHA-256, the algorithm that every registry knows.
+    #[must_use]
+    pub fn is_sha256(&self) -> bool {
+        self.algorithm == Algorithm::Sha256
+    }
+
     /// A hasher of this digest's algorithm.
     #[must_use]
     pub fn hasher(&self) -> Hasher {

@@ -1,7 +1,6 @@
 //! Platforms as a user names them.
 
-use std::fmt;
-
+use crate::oci::Platform;
 use crate::problem::slip;
 
 use super::list;
@@ -28,6 +27,9 @@ const ARCHITECTURES: [&str; 16] = [
     "mipsle", "mips", "ppc64", "sparc64", "wasm", "riscv",
 ];
 
+/// What containerd takes for a name of Go's (`platforms/database.go`).
+const OTHER_NAMES: [&str; 6] = ["x86_64", "x86-64", "aarch64", "armhf", "armel", "i386"];
+
 /// Go's name of an architecture, which uname and others call otherwise; the names that containerd takes too.
 fn go_name(text: &str) -> Option<&'static str> {
     let name = match text {
@@ -38,17 +40,6 @@ fn go_name(text: &str) -> Option<&'static str> {
         name => name,
     };
     ARCHITECTURES.into_iter().find(|known| *known == name)
-}
-
-/// `os/architecture[/variant]`, as in an index's descriptors.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Platform {
-    /// Operating system, such as `linux`.
-    pub os: String,
-    /// Architecture in Go's words, such as `arm64`.
-    pub architecture: String,
-    /// Variant, such as `v7`; `None` means any.
-    pub variant: Option<String>,
 }
 
 impl Platform {
@@ -87,6 +78,10 @@ impl Platform {
 
     fn parse(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split('/').collect();
+        let is_word = |word: &str| {
+            let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+            word.bytes().any(is_letter) && word.bytes().all(|b| is_letter(b) || b == b'.')
+        };
         let refuse = |remedy: String| {
             let rule = "is not a platform such as linux/amd64 or linux/arm/v7";
             Err(format!("`{text}` {rule}{remedy}"))
@@ -103,22 +98,19 @@ impl Platform {
             [os, architecture, variant] => (*os, *architecture, Some(*variant)),
             _ => return refuse(String::new()),
         };
-        let known = go_name(&architecture.to_lowercase());
-        let is_variant = |variant: &str| {
-            !variant.is_empty()
-                && variant
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        // The version of Windows, as containerd writes it.
+        let (os, version) = match os.strip_suffix(')').and_then(|os| os.split_once('(')) {
+            Some((os, version)) => (os, Some(version)),
+            None => (os, None),
         };
+        let known = go_name(&architecture.to_lowercase());
+        let is_taken = known == Some(architecture) || OTHER_NAMES.contains(&architecture);
         if OPERATING_SYSTEMS.contains(&os)
-            && known == Some(architecture)
-            && variant.is_none_or(is_variant)
+            && is_taken
+            && version.is_none_or(is_word)
+            && variant.is_none_or(is_word)
         {
-            return Ok(Self {
-                os: os.to_owned(),
-                architecture: architecture.to_owned(),
-                variant: variant.map(str::to_owned),
-            });
+            return Ok(Self::new(os, version, architecture, variant));
         }
         let os = os.to_lowercase();
         let near_os = OPERATING_SYSTEMS
@@ -131,7 +123,7 @@ impl Platform {
             (Some(os), Some(architecture)) => {
                 let variant = variant
                     .map(str::to_lowercase)
-                    .filter(|variant| is_variant(variant));
+                    .filter(|variant| is_word(variant));
                 let variant = variant
                     .map(|variant| format!("/{variant}"))
                     .unwrap_or_default();
@@ -140,26 +132,6 @@ impl Platform {
             (None, _) => format!("; operating systems: {}", OPERATING_SYSTEMS.join(", ")),
             (_, None) => format!("; architectures: {}", ARCHITECTURES.join(", ")),
         })
-    }
-
-    /// Whether a descriptor's platform is this one; a variant counts only where one is named.
-    #[must_use]
-    pub fn matches(&self, os: &str, architecture: &str, variant: Option<&str>) -> bool {
-        self.os == os
-            && self.architecture == architecture
-            && self
-                .variant
-                .as_deref()
-                .is_none_or(|wanted| Some(wanted) == variant)
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant
-            .iter()
-            .try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 
@@ -184,6 +156,18 @@ mod tests {
         assert!(Platform::parse_list("all").unwrap().is_empty());
         let twice = Platform::parse_list("linux/amd64, linux/amd64").unwrap();
         assert_eq!(twice.len(), 1);
+        let named = "linux/x86_64 linux/aarch64/v8 linux/armhf windows(10.0.17763)/amd64";
+        let shown = Platform::parse_list(named).unwrap();
+        let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "linux/amd64",
+                "linux/arm64/v8",
+                "linux/arm/v7",
+                "windows(10.0.17763)/amd64"
+            ]
+        );
     }
 
     #[test]
@@ -196,8 +180,8 @@ mod tests {
             ("linux/arm/", "write linux/arm"),
             ("Linux/amd64", "write linux/amd64"),
             ("linux/ARM/V7", "write linux/arm/v7"),
-            ("linux/x86_64", "write linux/amd64"),
-            ("linux/aarch64", "write linux/arm64"),
+            ("linux/i686", "write linux/386"),
+            ("windows()/amd64", "write windows/amd64"),
             ("linux/amd46", "write linux/amd64"),
             ("linx/amd64", "write linux/amd64"),
             ("plan9/amd64", "operating systems: linux"),
@@ -213,13 +197,5 @@ mod tests {
             let error = Platform::parse_list(text).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn a_variant_counts_only_where_it_is_named() {
-        let any = &Platform::parse_list("linux/arm64").unwrap()[0];
-        assert!(any.matches("linux", "arm64", Some("v8")) && any.matches("linux", "arm64", None));
-        let v7 = &Platform::parse_list("linux/arm/v7").unwrap()[0];
-        assert!(v7.matches("linux", "arm", Some("v7")) && !v7.matches("linux", "arm", Some("v6")));
     }
 }

@@ -10,7 +10,7 @@ use crate::http::Window;
 use crate::oci::{Descriptor, Manifest};
 use crate::reference::Digest;
 
-use super::{Answer, Blob, Error, Source, Which};
+use super::{Answer, Blob, Error, Partial, Source, Which};
 
 /// How much of an archive is handed on at once, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -43,12 +43,12 @@ impl Source for ChartSource {
         future::ready(Ok(self.names(which).then(|| self.0.manifest.clone()))).boxed()
     }
 
-    fn referrers<'a>(&'a self, _: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
-        future::ready(Ok(Vec::new())).boxed()
+    fn referrers<'a>(&'a self, _: &'a Digest) -> Answer<'a, Partial<Descriptor>> {
+        future::ready(Ok(Vec::new().into())).boxed()
     }
 
-    fn find_tags<'a>(&'a self, _: &'a [String]) -> Answer<'a, Vec<(String, Digest)>> {
-        future::ready(Ok(Vec::new())).boxed()
+    fn find_tags<'a>(&'a self, _: &'a [String]) -> Answer<'a, Partial<(String, Digest)>> {
+        future::ready(Ok(Vec::new().into())).boxed()
     }
 
     fn home(&self) -> String {

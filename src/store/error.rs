@@ -65,6 +65,20 @@ pub enum Error {
     /// A list of referrers that is none.
     #[error("the list of referrers cannot be read")]
     Listing(#[source] InvalidManifest),
+    /// The tag for a list of referrers names something else.
+    #[error("the tag {tag} is the place for the list of referrers, and names something else there")]
+    NoListing {
+        /// The tag.
+        tag: String,
+    },
+    /// A list of referrers that others changed each time it was written.
+    #[error(
+        "the list of referrers under the tag {tag} was overwritten each time: something else writes it too"
+    )]
+    Contended {
+        /// The tag.
+        tag: String,
+    },
     /// A registry that does not know yet what it was given a moment ago.
     #[error("the registry does not know yet what it was given")]
     Lagging(#[source] http::Error),
@@ -113,6 +127,8 @@ impl Error {
             Self::File { .. }
             | Self::Layout { .. }
             | Self::Manifest { .. }
+            | Self::NoListing { .. }
+            | Self::Contended { .. }
             | Self::Moved { .. }
             | Self::Silent { .. }
             | Self::Aws(_) => Class::Permanent,
@@ -137,6 +153,17 @@ impl Error {
             Self::Silent { host } => Some(format!("{host}: no connection")),
             Self::Aws(error) => Some(error.to_string()),
             _ => None,
+        }
+    }
+
+    /// Whether the home answered that it does not take, or does not give, this one thing: no other try
+    /// helps, and the rest may be fine.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Http(error) | Self::Lagging(error) => error.is_refusal(),
+            Self::Manifest { .. } | Self::NoListing { .. } | Self::Contended { .. } => true,
+            _ => false,
         }
     }
 

@@ -16,7 +16,8 @@ use crate::oci::{Descriptor, Manifest, REF_NAME, media_type};
 use crate::reference::Digest;
 
 use super::{
-    Answer, Begun, Blob, Checks, Error, Mounting, Refusal, Session, Source, Stored, Target, Which,
+    Answer, Begun, Blob, Checks, Error, Mounting, Partial, Refusal, Session, Source, Stored,
+    Target, Which,
 };
 
 /// How much of a file is read at once, in bytes.
@@ -114,18 +115,17 @@ impl Layout {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::file("read", &path, error)),
         };
-        let found = Digest::of(&bytes);
-        if digest.algorithm() == found.algorithm() && found != digest {
+        let found = digest.of_same_kind(&bytes);
+        if found != digest {
             return Err(Error::Digest {
                 wanted: digest,
                 found,
             });
         }
-        let manifest = Manifest::parse(None, bytes).map_err(|source| Error::Manifest {
-            digest: found,
-            source,
-        })?;
-        Ok(Some(manifest))
+        match Manifest::parse(None, bytes) {
+            Ok(manifest) => Ok(Some(Manifest { digest, ..manifest })),
+            Err(source) => Err(Error::Manifest { digest, source }),
+        }
     }
 
     /// What the index lists that is about a manifest.
@@ -261,18 +261,18 @@ impl Source for Layout {
         async move { self.read_manifest(which) }.boxed()
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
-        async move { self.find_referrers(subject) }.boxed()
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Partial<Descriptor>> {
+        async move { Ok(self.find_referrers(subject)?.into()) }.boxed()
     }
 
-    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Vec<(String, Digest)>> {
+    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Partial<(String, Digest)>> {
         async move {
             let mut named = Vec::new();
             for tag in tags {
                 let digest = self.find(&Which::Tag(tag.clone()))?;
                 named.extend(digest.map(|digest| (tag.clone(), digest)));
             }
-            Ok(named)
+            Ok(named.into())
         }
         .boxed()
     }
@@ -386,6 +386,11 @@ impl Target for Layout {
 
     fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored> {
         async move { self.write_manifest(which, manifest) }.boxed()
+    }
+
+    fn add_referrers<'a>(&'a self, _: &'a Digest, _: &'a [Descriptor]) -> Answer<'a, ()> {
+        // They are in the index already.
+        future::ready(Ok(())).boxed()
     }
 
     fn writes(&self) -> Arc<Window> {

@@ -9,7 +9,7 @@ mod referrers;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use reqwest::header::AUTHORIZATION;
@@ -24,10 +24,12 @@ use crate::reference::Digest;
 use crate::settings::{Action, Network};
 
 use super::{
-    Answer, Begun, Blob, Checks, Error, Mounting, Refusal, Session, Source, Stored, Target, Which,
+    Answer, Begun, Blob, Checks, Error, Mounting, Partial, Refusal, Session, Source, Stored,
+    Target, Which,
 };
 
 use auth::{Access, Auth, Scope};
+use manifests::{Absent, Heads};
 use pace::Pace;
 
 /// A registry's host.
@@ -37,21 +39,45 @@ pub struct Registry {
     ecr: Option<Arc<Ecr>>,
     auth: Auth,
     pace: Pace,
-    /// It has no list of referrers: nobody asks for it twice.
-    lacks_referrers: AtomicBool,
     /// It does not understand mounting: nobody tries twice.
     lacks_mounting: AtomicBool,
-    /// All tags of a repository, where it lists them at once.
-    tags: Mutex<HashMap<String, Tags>>,
+    manifest_heads: Heads,
+    blob_heads: Heads,
+    /// By the names of repositories.
+    known: Mutex<HashMap<String, Arc<Known>>>,
 }
 
-/// All tags of a repository, once they are asked for and if one answer holds them.
-type Tags = Arc<OnceCell<Option<HashSet<String>>>>;
+/// What a run has learnt of a repository.
+#[derive(Default)]
+struct Known {
+    /// All tags, once they are asked for and if one answer holds them.
+    tags: OnceCell<Option<HashSet<String>>>,
+    /// Tags that were read or written.
+    seen: Mutex<HashSet<String>>,
+    /// One list of referrers is written at a time.
+    listing: tokio::sync::Mutex<()>,
+}
+
+impl Known {
+    /// A name was read or written.
+    fn see(&self, which: &Which) {
+        if let Which::Tag(tag) = which {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert(tag.clone());
+        }
+    }
+
+    fn has_seen(&self, which: &Which) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(which, Which::Tag(tag) if seen.contains(tag))
+    }
+}
 
 /// One repository of a registry.
 pub(super) struct Repository {
     registry: Arc<Registry>,
     name: String,
+    known: Arc<Known>,
 }
 
 impl Registry {
@@ -68,16 +94,22 @@ impl Registry {
             http,
             host: host.to_owned(),
             ecr,
-            lacks_referrers: AtomicBool::new(false),
             lacks_mounting: AtomicBool::new(false),
-            tags: Mutex::default(),
+            manifest_heads: Heads::default(),
+            blob_heads: Heads::default(),
+            known: Mutex::default(),
         }
     }
 
     pub(super) fn repository(self: Arc<Self>, name: &str) -> Repository {
+        let known = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(name.to_owned()).or_default())
+        };
         Repository {
             registry: self,
             name: name.to_owned(),
+            known,
         }
     }
 
@@ -124,16 +156,23 @@ impl Repository {
         scope: &Scope,
         request: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let (policy, pace) = (self.registry.http.policy(), &self.registry.pace);
-        let send = || async {
-            let _place = pace.admit(action).await;
-            let answer = self.send_once(scope, &request).await;
-            match pace.note(action, answer) {
-                Ok(answer) => Ok(answer),
-                Err(error) => Err(self.lagging(action, error).await),
-            }
-        };
-        policy.run(send).await
+        let policy = self.registry.http.policy();
+        policy.run(|| self.try_send(action, scope, &request)).await
+    }
+
+    async fn try_send(
+        &self,
+        action: Action,
+        scope: &Scope,
+        request: &impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let pace = &self.registry.pace;
+        let _place = pace.admit(action).await;
+        let answer = self.send_once(scope, request).await;
+        match pace.note(action, answer) {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.lagging(action, error).await),
+        }
     }
 
     /// What a registry denies although it was given it a moment ago is worth waiting for: ECR checks
@@ -207,18 +246,19 @@ fn found(answer: Result<Response, Error>) -> Result<Option<Response>, Error> {
 
 impl Source for Repository {
     fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>> {
-        self.find_manifest(which, Access::Pull).boxed()
+        self.find_manifest(which, Access::Pull, Absent::Confirmed)
+            .boxed()
     }
 
     fn manifest<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Manifest>> {
         self.read_manifest(which, Access::Pull).boxed()
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Partial<Descriptor>> {
         self.list_referrers(subject).boxed()
     }
 
-    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Vec<(String, Digest)>> {
+    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Partial<(String, Digest)>> {
         self.find_some_tags(tags).boxed()
     }
 
@@ -267,7 +307,8 @@ impl Target for Repository {
     }
 
     fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>> {
-        self.find_manifest(which, Access::Push).boxed()
+        self.find_manifest(which, Access::Push, Absent::Likely)
+            .boxed()
     }
 
     fn resolve_all<'a>(&'a self, names: &'a [Which]) -> Option<Answer<'a, HashMap<Which, Digest>>> {
@@ -325,16 +366,27 @@ impl Target for Repository {
     }
 
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
-        self.find_blob(descriptor).boxed()
+        self.has(descriptor).boxed()
     }
 
     fn refuses(&self, manifest: &Manifest) -> Option<Refusal> {
-        let Refers::Blobs { config, layers } = &manifest.refers else {
-            return None;
+        // What the API of ECR calls the digest of a layer or an image is a SHA-256.
+        self.registry.ecr.as_ref()?;
+        let parts: Vec<&Descriptor> = match &manifest.refers {
+            Refers::Blobs { config, layers } => layers.iter().chain([&**config]).collect(),
+            Refers::Manifests(children) => children.iter().collect(),
         };
-        let is_empty = layers.iter().chain([&**config]).any(|blob| blob.size == 0);
+        let digests = parts.iter().map(|part| &part.digest);
+        let other = digests
+            .chain([&manifest.digest])
+            .find(|digest| !digest.is_sha256());
+        if let Some(other) = other {
+            return Some(Refusal::Algorithm(other.algorithm()));
+        }
         // ECR: EmptyUploadException, which clients see as status 500.
-        (is_empty && self.registry.ecr.is_some()).then_some(Refusal::EmptyBlob)
+        let is_blob = matches!(manifest.refers, Refers::Blobs { .. });
+        let is_empty = is_blob && parts.iter().any(|blob| blob.size == 0);
+        is_empty.then_some(Refusal::EmptyBlob)
     }
 
     fn begin<'a>(
@@ -356,6 +408,14 @@ impl Target for Repository {
 
     fn put_manifest<'a>(&'a self, which: &'a Which, manifest: &'a Manifest) -> Answer<'a, Stored> {
         self.write_manifest(which, manifest).boxed()
+    }
+
+    fn add_referrers<'a>(
+        &'a self,
+        subject: &'a Digest,
+        referrers: &'a [Descriptor],
+    ) -> Answer<'a, ()> {
+        self.list_under_tag(subject, referrers).boxed()
     }
 
     fn writes(&self) -> Arc<Window> {

@@ -29,7 +29,7 @@ struct Open {
 impl Checker<'_> {
     /// Looks at everything below a manifest; what cannot be asked ends the search.
     pub(super) async fn parts(&self, target: &Location, root: Digest) -> Result<Finding, Error> {
-        let (source, home) = (self.stores.source(target)?, self.stores.target(target)?);
+        let (source, home) = (self.stores.source(target)?, self.stores.existing(target)?);
         let mut finding = Finding::new(Some(root.clone()));
         let mut seen = HashSet::from([root.clone()]);
         let mut open = vec![Open {

@@ -268,7 +268,7 @@ async fn a_folder_is_checked_like_a_registry_and_never_made() -> Result {
 #[tokio::test]
 async fn a_target_that_does_not_answer_is_neither_missing_nor_fine() -> Result {
     let deployed = Deployed::start().await?;
-    let rule = Rule::new(Fault::status(403)).on("HEAD", &deployed.tool.blobs[0].digest);
+    let rule = Rule::new(Fault::status(403)).on("", &deployed.tool.blobs[0].digest);
     deployed.target.faults().add(rule);
     let failed = deployed.verify().run().await.ended(1);
     assert_eq!(finding(&failed, "team/tool:1")["state"], "unchecked");

@@ -18,6 +18,7 @@ use crate::settings::Action;
 use crate::store::{Begun, Blob, Error, Session};
 
 use super::auth::{Access, Scope};
+use super::manifests::Absent;
 use super::{Repository, found};
 
 /// How many times longer than for another answer is waited for a registry that has all bytes of a blob:
@@ -30,6 +31,11 @@ impl Repository {
         descriptor: &Descriptor,
         from: u64,
     ) -> Result<Blob, Error> {
+        if let Some(content) = descriptor.embedded() {
+            let start = usize::try_from(from).map_or(content.len(), |from| from.min(content.len()));
+            let rest = Some(content.slice(start..)).filter(|rest| !rest.is_empty());
+            return Ok(stream::iter(rest.map(Ok)).boxed());
+        }
         let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
         let get = |client: &reqwest::Client| {
             let get = client.get(url.clone());
@@ -69,11 +75,55 @@ impl Repository {
             .boxed())
     }
 
-    pub(super) async fn find_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+    /// Whether a blob is there; where HEAD is no use, GET decides.
+    pub(super) async fn find_blob(
+        &self,
+        descriptor: &Descriptor,
+        absent: Absent,
+    ) -> Result<bool, Error> {
+        let heads = &self.registry.blob_heads;
+        if heads.are_useless() {
+            return self.gives_blob(descriptor).await;
+        }
         let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
         let head = |client: &reqwest::Client| client.head(url.clone());
-        let answer = self.send(Action::CheckBlob, Access::Push, head).await;
+        match self.head(Action::CheckBlob, Access::Push, head).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.status_code() == Some(404) => {
+                let is_there = absent == Absent::Confirmed && self.gives_blob(descriptor).await?;
+                if is_there {
+                    heads.give_up();
+                }
+                Ok(is_there)
+            }
+            Err(error) if heads.failed(&error) => self.gives_blob(descriptor).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether GET gives a blob. One byte is asked for, and no more is read than comes with the headers.
+    async fn gives_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let url = self.url(&format!("blobs/{}", descriptor.digest)).await?;
+        let get = |client: &reqwest::Client| {
+            let get = client.get(url.clone());
+            if descriptor.size > 0 {
+                get.header(RANGE, "bytes=0-0")
+            } else {
+                get
+            }
+        };
+        let answer = self.send(Action::CheckBlob, Access::Push, get).await;
         Ok(found(answer)?.is_some())
+    }
+
+    /// Whether a blob is there that a manifest was to find there. Where it is not, no mount that seemed
+    /// to succeed is believed any more.
+    pub(super) async fn has(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let is_there = self.find_blob(descriptor, Absent::Confirmed).await?;
+        if !is_there {
+            self.registry.lacks_mounting.store(true, Ordering::Relaxed);
+        }
+        Ok(is_there)
     }
 
     /// Opens a session, unless the blob is there or another repository gives it. Without a repository
@@ -96,19 +146,17 @@ impl Repository {
             };
             match self.post(descriptor, Some(from), &scope).await {
                 // What else could be wrong with it than the mount, the next request will tell.
-                Err(Error::Http(error))
-                    if matches!(error.status_code(), Some(400..=499))
-                        && error.class() == http::Class::Permanent =>
-                {
+                Err(Error::Http(error)) if error.is_refusal() || error.is_server_error() => {
                     tracing::debug!(error = %error, "no mounting from {from}: {error}");
-                    if owner.is_none() {
+                    // One repository may be closed to us; a server that breaks has no mounting.
+                    if owner.is_none() || error.is_server_error() {
                         lacks.store(true, Ordering::Relaxed);
                     }
                 }
                 answer => return answer,
             }
         }
-        if !is_ecr && self.find_blob(descriptor).await? {
+        if !is_ecr && self.find_blob(descriptor, Absent::Likely).await? {
             return Ok(Begun::There);
         }
         self.post(descriptor, None, &self.scope(Access::Push)).await

@@ -1,107 +1,164 @@
-//! What refers to manifests of a registry: its own list, the tag that stands in for one, and tags
-//! whose names say what they are about.
+//! What refers to manifests of a registry: its own list, the tag that is the list where it has none, and
+//! tags whose names say what they are about.
+
+mod listing;
+mod pages;
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
-use reqwest::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use url::Url;
 
-use crate::http;
-use crate::oci::{Descriptor, MAX_MANIFEST, Manifest, Refers, media_type, referrers_tag};
+use crate::oci::{Descriptor, MAX_MANIFEST, MAX_PARTS, Refers, media_type, referrers_tag};
 use crate::reference::Digest;
 use crate::settings::Action;
+use crate::store::Partial;
 
 use super::auth::Access;
 use super::{Error, Repository, Which, found};
 
-/// The most pages of a list of referrers. ECR gives 50 on one.
-const MAX_PAGES: usize = 20;
+use listing::Listing;
+use pages::Next;
+
+/// The most pages of a list of referrers. ECR gives 50 on one, others choose as they like.
+const MAX_PAGES: usize = 1_000;
 
 /// Tags that are asked for at once. ECR refuses to list more.
 const TAGS: usize = 1000;
 
+/// How often a list of referrers is written anew because something else overwrote it.
+const WRITES: usize = 6;
+
 impl Repository {
-    /// What the registry lists about a manifest; where it has no such list, what the tag that stands in
-    /// for it holds
+    /// What the registry lists about a manifest, and what the tag holds that is the list where the
+    /// registry has none
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
-    pub(super) async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    pub(super) async fn list_referrers(
+        &self,
+        subject: &Digest,
+    ) -> Result<Partial<Descriptor>, Error> {
         let policy = self.registry.http.policy();
         // Each request has its tries already; only what came damaged is asked for anew.
-        match self.read_referrers(subject).await {
+        let listed = match self.read_referrers(subject).await {
             Err(Error::Listing(_)) if policy.tries > 1 => self.read_referrers(subject).await,
             answer => answer,
+        };
+        let Some(mut listed) = listed? else {
+            return self.tagged_referrers(subject).await;
+        };
+        // A registry that learnt to list referrers may not list those from before.
+        if self.lists_tag(&referrers_tag(subject)).await == Some(true) {
+            let tagged = self.tagged_referrers(subject).await?;
+            listed.notes.extend(tagged.notes);
+            let known: HashSet<Digest> =
+                listed.found.iter().map(|one| one.digest.clone()).collect();
+            let new = tagged.found.into_iter();
+            listed
+                .found
+                .extend(new.filter(|one| !known.contains(&one.digest)));
         }
+        Ok(listed)
     }
 
-    async fn read_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let lacks = &self.registry.lacks_referrers;
-        if lacks.load(Ordering::Relaxed) {
-            return self.tagged_referrers(subject).await;
-        }
-        let mut page = Some(self.url(&format!("referrers/{subject}")).await?);
-        let mut all = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let Some(url) = page.take() else {
-                return Ok(all);
-            };
+    /// The registry's own list, page by page; `None` where it has none. What it says of one repository
+    /// says nothing of others: it may be the door to several registries.
+    async fn read_referrers(&self, subject: &Digest) -> Result<Option<Partial<Descriptor>>, Error> {
+        let mut page = self.url(&format!("referrers/{subject}")).await?;
+        let (mut all, mut read) = (Listing::default(), HashSet::new());
+        for number in 0..MAX_PAGES {
             let get = |client: &reqwest::Client| {
                 client
-                    .get(url.clone())
+                    .get(page.clone())
                     .header(ACCEPT, media_type::OCI_INDEX)
             };
             let response = match self.send(Action::GetManifest, Access::Pull, get).await {
                 Ok(response) => response,
                 // Registries without the list say so in many ways; 404 is the specified one.
-                Err(Error::Http(error)) if is_refusal(&error) => {
-                    if error.status_code() == Some(404) {
-                        lacks.store(true, Ordering::Relaxed);
-                    }
-                    return self.tagged_referrers(subject).await;
+                Err(error) if error.is_refusal() && number == 0 => return Ok(None),
+                Err(error) if error.is_refusal() => {
+                    return Ok(Some(all.cut_short(subject, &error.to_string())));
                 }
                 Err(error) => return Err(error),
             };
-            page = next_page(&response);
+            read.insert(page.clone());
+            let next = Next::of(&self.registry.base().await?, &page, response.headers());
             let is_index = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
                 kind.as_bytes()
                     .starts_with(media_type::OCI_INDEX.as_bytes())
             });
             let body = self.registry.http.body(response, MAX_MANIFEST).await?;
-            match Manifest::parse(Some(media_type::OCI_INDEX), body) {
-                Ok(Manifest {
-                    refers: Refers::Manifests(listed),
-                    ..
-                }) => all.extend(listed),
-                // A list that came damaged is no missing list.
-                Err(source) if is_index => return Err(Error::Listing(source)),
+            match all.add(&body) {
+                Ok(()) => {}
                 // A page for people, with status 200.
-                _ => return self.tagged_referrers(subject).await,
+                Err(_) if !is_index && number == 0 => return Ok(None),
+                // A list that came damaged is no missing list.
+                Err(source) => return Err(Error::Listing(source)),
             }
+            page = match next {
+                Next::None => return Ok(Some(all.into_partial())),
+                Next::Page(url) if read.contains(&url) => {
+                    return Ok(Some(all.cut_short(subject, "its pages go in a circle")));
+                }
+                Next::Page(_) if all.len() > MAX_PARTS => break,
+                Next::Page(url) => url,
+                Next::Unusable(why) => return Ok(Some(all.cut_short(subject, &why))),
+            };
         }
-        Ok(all)
+        Ok(Some(all.cut_short(subject, "it has no end")))
     }
 
-    async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    async fn tagged_referrers(&self, subject: &Digest) -> Result<Partial<Descriptor>, Error> {
         let tag = referrers_tag(subject);
-        if self.all_tags().await.is_some_and(|all| !all.contains(&tag)) {
-            return Ok(Vec::new());
+        if self.lists_tag(&tag).await == Some(false) {
+            return Ok(Vec::new().into());
         }
-        let found = match self.read_manifest(&Which::Tag(tag), Access::Pull).await {
-            // Some registries answer any tag of this form with the image itself.
-            Ok(found) => found.filter(|manifest| manifest.digest != *subject),
-            Err(Error::Manifest { .. }) => None,
-            Err(Error::Http(error)) if is_refusal(&error) => None,
+        let which = Which::Tag(tag.clone());
+        let mut listing = Listing::default();
+        match self.read_manifest(&which, Access::Pull).await {
+            Ok(Some(manifest)) if matches!(manifest.refers, Refers::Manifests(_)) => {
+                // Some registries answer any tag of this form with the image itself.
+                if !manifest.has_digest(subject) {
+                    listing.add(&manifest.bytes).map_err(Error::Listing)?;
+                }
+            }
+            Ok(_) => {}
+            Err(error) if is_absence(&error) => {}
+            Err(error) if error.is_refusal() => {
+                return Ok(listing.cut_short(subject, &error.to_string()));
+            }
             Err(error) => return Err(error),
-        };
-        Ok(match found {
-            Some(Manifest {
-                refers: Refers::Manifests(listed),
-                ..
-            }) => listed,
-            _ => Vec::new(),
-        })
+        }
+        Ok(listing.into_partial())
+    }
+
+    /// Adds referrers to the tag that is the list of a subject, and keeps what it holds. Registries
+    /// have no conditional writes: what is there is read just before the write, and after it once more,
+    /// until it holds everything.
+    pub(super) async fn list_under_tag(
+        &self,
+        subject: &Digest,
+        referrers: &[Descriptor],
+    ) -> Result<(), Error> {
+        let _one_at_a_time = self.known.listing.lock().await;
+        let tag = referrers_tag(subject);
+        let which = Which::Tag(tag.clone());
+        for write in 0..WRITES {
+            let before = match self.read_manifest(&which, Access::Push).await? {
+                Some(manifest) if matches!(manifest.refers, Refers::Manifests(_)) => Some(manifest),
+                Some(_) => return Err(Error::NoListing { tag }),
+                None => None,
+            };
+            let index = listing::with_referrers(before.as_ref(), referrers);
+            let Some(index) = index.map_err(Error::Listing)? else {
+                return Ok(());
+            };
+            if write > 0 {
+                let pause = std::time::Duration::from_millis(fastrand::u64(10..200));
+                tokio::time::sleep(pause).await;
+            }
+            self.write_manifest(&which, &index).await?;
+        }
+        Err(Error::Contended { tag })
     }
 
     /// Which of some tags there are. Where the registry lists all tags at once, nobody asks for those
@@ -109,33 +166,55 @@ impl Repository {
     pub(super) async fn find_some_tags(
         &self,
         tags: &[String],
-    ) -> Result<Vec<(String, Digest)>, Error> {
-        let all = self.all_tags().await;
-        let mut named = Vec::new();
+    ) -> Result<Partial<(String, Digest)>, Error> {
+        let mut named = Partial::from(Vec::new());
         for tag in tags {
-            if all.as_ref().is_some_and(|all| !all.contains(tag)) {
+            if self.lists_tag(tag).await == Some(false) {
                 continue;
             }
-            let which = Which::Tag(tag.clone());
-            let digest = self.find_manifest(&which, Access::Pull).await?;
-            named.extend(digest.map(|digest| (tag.clone(), digest)));
+            // By GET: a HEAD that says no would have to be confirmed, and most say no.
+            match self
+                .read_manifest(&Which::Tag(tag.clone()), Access::Pull)
+                .await
+            {
+                Ok(found) => named
+                    .found
+                    .extend(found.map(|found| (tag.clone(), found.digest))),
+                Err(Error::Manifest { digest, .. }) => named.found.push((tag.clone(), digest)),
+                Err(error) if is_absence(&error) => {}
+                Err(error) if error.is_refusal() => {
+                    named.notes.push(format!(
+                        "the tag {tag} cannot be read, which may hold a signature: {error}"
+                    ));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(named)
     }
 
+    /// Whether a tag is in the list of all tags; `None` where the list is not to be trusted: proxies list
+    /// only what was pulled through them, so a list has to name what this run has read there.
+    async fn lists_tag(&self, tag: &str) -> Option<bool> {
+        let all = self.all_tags().await?;
+        let seen = self
+            .known
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_trusted = !seen.is_empty() && seen.iter().all(|seen| all.contains(seen));
+        let is_listed = all.contains(tag);
+        (is_trusted || is_listed).then_some(is_listed)
+    }
+
     /// All tags of the repository, asked for once in a run; `None` where one answer does not hold
     /// them all, or there is none.
-    async fn all_tags(&self) -> Option<HashSet<String>> {
-        let cell = {
-            let tags = self.registry.tags.lock();
-            let mut tags = tags.unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tags.entry(self.name.clone()).or_default())
-        };
+    async fn all_tags(&self) -> Option<&HashSet<String>> {
         let list = || async {
             let (tags, is_all) = self.list_tags().await.ok()?;
             (is_all && !tags.is_empty()).then(|| tags.into_iter().collect())
         };
-        cell.get_or_init(list).await.clone()
+        self.known.tags.get_or_init(list).await.as_ref()
     }
 
     /// The repository's tags, the first thousand of them.
@@ -165,16 +244,7 @@ impl Repository {
     }
 }
 
-/// A refusal for good that is not about who asks too often.
-fn is_refusal(error: &http::Error) -> bool {
-    matches!(error.status_code(), Some(400..=499)) && error.class() == http::Class::Permanent
-}
-
-/// The `Link` to the next page of a list (RFC 5988), on the same host.
-fn next_page(response: &Response) -> Option<Url> {
-    let link = response.headers().get("link")?.to_str().ok()?;
-    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let next = response.url().join(target).ok()?;
-    let is_next = parameters.replace('"', "").contains("rel=next");
-    (is_next && next.host_str() == response.url().host_str()).then_some(next)
+/// Whether a registry says that there is no such tag, or that no tag is called so.
+fn is_absence(error: &Error) -> bool {
+    matches!(error.status_code(), Some(400 | 404))
 }
