@@ -1,9 +1,12 @@
 //! An OCI image layout folder: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
+mod partial;
+
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -20,6 +23,8 @@ use super::{
     Target, Which,
 };
 
+pub(crate) use partial::write_whole;
+
 /// How much of a file is read at once, in bytes.
 const PIECE: usize = 256 * 1024;
 
@@ -34,6 +39,8 @@ pub struct Layout {
     index: Mutex<()>,
     /// Files that are read or written at once.
     places: Arc<Window>,
+    /// What killed runs left was removed.
+    is_swept: AtomicBool,
 }
 
 impl Layout {
@@ -42,11 +49,38 @@ impl Layout {
             dir: dir.to_owned(),
             index: Mutex::new(()),
             places: Window::new(FILES, FILES),
+            is_swept: AtomicBool::new(false),
         }
     }
 
-    /// Makes the folder a layout, if it is none yet.
+    /// Makes the folder a layout, if it is none yet, and removes what killed runs left in it.
     pub(super) fn create(&self) -> Result<(), Error> {
+        self.mark()?;
+        if !self.is_swept.swap(true, Ordering::Relaxed) {
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    /// Removes what killed runs left. While the lock is held, no process begins a file.
+    fn sweep(&self) {
+        let Ok(_lock) = self.lock() else { return };
+        partial::sweep(&self.dir);
+        let algorithms = std::fs::read_dir(self.dir.join("blobs"));
+        for algorithm in algorithms.into_iter().flatten().flatten() {
+            partial::sweep(&algorithm.path());
+        }
+    }
+
+    /// A file in a folder of the layout that takes another one's place when it is whole.
+    fn begin_file(&self, folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+        std::fs::create_dir_all(folder)?;
+        let lock = std::fs::File::open(self.dir.join("oci-layout"))?;
+        lock.lock_shared()?;
+        partial::create_locked(folder)
+    }
+
+    fn mark(&self) -> Result<(), Error> {
         let blobs = self.dir.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).map_err(|error| Error::file("create", &blobs, error))?;
         let mark = self.dir.join("oci-layout");
@@ -54,14 +88,15 @@ impl Layout {
             return Ok(());
         }
         let failed = |error: std::io::Error| Error::file("write", &mark, error);
-        let mut aside = aside_in(&self.dir).map_err(failed)?;
+        let mut aside = partial::create(&self.dir).map_err(failed)?;
         aside
             .write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)
             .map_err(failed)?;
         // Never replaced once it is there: it is what processes lock.
         match aside.persist_noclobber(&mark) {
             Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            // Another process was first.
+            Err(_) if mark.exists() => Ok(()),
             Err(error) => Err(failed(error.error)),
         }
     }
@@ -149,7 +184,8 @@ impl Layout {
     fn write_manifest(&self, which: &Which, manifest: &Manifest) -> Result<Stored, Error> {
         let path = self.blob_path(&manifest.digest);
         if !path.is_file() {
-            write_whole(&path, &manifest.bytes)?;
+            let folder = path.parent().unwrap_or(&self.dir);
+            partial::write(self.begin_file(folder), &path, &manifest.bytes)?;
         }
         let name = match which {
             Which::Tag(name) => Some(name),
@@ -198,11 +234,8 @@ impl Layout {
     async fn write_blob(&self, descriptor: &Descriptor, mut blob: Blob) -> Result<(), Error> {
         let path = self.blob_path(&descriptor.digest);
         let folder = path.parent().unwrap_or(&self.dir).to_owned();
-        tokio::fs::create_dir_all(&folder)
-            .await
-            .map_err(|error| Error::file("create", &folder, error))?;
-        let aside = aside_in(&folder);
-        let (file, aside) = aside
+        let (file, aside) = self
+            .begin_file(&folder)
             .map_err(|error| Error::file("write in", &folder, error))?
             .into_parts();
         let mut file = tokio::fs::File::from_std(file);
@@ -225,31 +258,6 @@ impl Layout {
 
 fn name_of(entry: &Value) -> Option<&str> {
     entry.get("annotations")?.get(REF_NAME)?.as_str()
-}
-
-/// A file that takes another one's place when it is whole, as readable as any file.
-fn aside_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut aside = tempfile::Builder::new();
-    aside.prefix(".partial-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        aside.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    aside.tempfile_in(folder)
-}
-
-/// Writes a file so that a reader sees the old one or the new one, whole.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::file("write", path, error);
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut aside = aside_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-    aside.write_all(content).map_err(failed)?;
-    aside.as_file().sync_data().map_err(failed)?;
-    aside.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
 impl Source for Layout {
