@@ -9,7 +9,7 @@ mod output;
 mod quote;
 #[cfg(test)]
 mod tests;
-mod unicode;
+pub(super) mod unicode;
 mod view;
 
 pub use convert::{from_json_value, to_json_value};

@@ -2,12 +2,12 @@
 //! tables are of another version and of other classes.
 
 /// Go's `strconv.IsPrint`: what `%q` does not escape.
-pub(super) fn is_print(char: char) -> bool {
+pub(crate) fn is_print(char: char) -> bool {
     is_in(&PRINT, char)
 }
 
 /// Go's `unicode.IsLetter`.
-pub(super) fn is_letter(char: char) -> bool {
+pub(crate) fn is_letter(char: char) -> bool {
     if char.is_ascii() {
         char.is_ascii_alphabetic()
     } else {
@@ -16,7 +16,7 @@ pub(super) fn is_letter(char: char) -> bool {
 }
 
 /// Go's `unicode.IsDigit`.
-pub(super) fn is_digit(char: char) -> bool {
+pub(crate) fn is_digit(char: char) -> bool {
     if char.is_ascii() {
         char.is_ascii_digit()
     } else {
