@@ -1,6 +1,7 @@
 //! Values as text: Go's fmt, YAML as goyaml v2 and v3 write it, JSON as encoding/json does, TOML.
 
 pub mod fmt;
+pub mod json;
 pub mod yaml;
 
 mod convert;
@@ -14,6 +15,7 @@ mod view;
 
 pub use convert::{from_json_value, to_json_value};
 pub use fmt::{sprint, sprintf, sprintln};
+pub use json::{from_json, from_json_array, to_json, to_pretty_json, to_raw_json};
 pub use output::Limits;
 pub use quote::quote;
-pub use yaml::{to_yaml, to_yaml_pretty};
+pub use yaml::{from_yaml, from_yaml_array, to_yaml, to_yaml_pretty};

@@ -9,6 +9,8 @@ use crate::render::func::Failure;
 use crate::render::value::{IntType, Map, Value};
 
 mod hostile;
+mod json;
+mod read;
 
 /// A value with Go's types: `{"int": "3"}`, `{"map": {}}`, `{"bytes": "aGk="}`; a bare number is a float.
 fn typed(json: &Json) -> Value {

@@ -18,7 +18,10 @@ use crate::render::value::{ElementType, Encoded, IntType, List, Str, Value};
 mod emitter;
 mod json_text;
 mod keys;
+mod read;
 mod scalar;
+
+pub use read::{from_yaml, from_yaml_array};
 
 /// The version of goyaml that is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -118,8 +118,8 @@ struct Analysis {
 fn stays_text(text: &str, version: Version) -> bool {
     let is_octal_of_v3 = || {
         let digits = text.replace('_', "");
-        let digits = digits.strip_prefix("0o").or(digits.strip_prefix("-0o"));
-        // Go also takes a second sign.
+        // goyaml gives Go what follows the prefix, sign included.
+        let digits = digits.strip_prefix("0o");
         digits.is_some_and(|digits| i64::from_str_radix(digits, 8).is_ok())
     };
     is_text_when_plain(text) && !is_base_60(text) && (version == Version::V2 || !is_octal_of_v3())
