@@ -40,6 +40,8 @@ fail() {
 parameter() {
     local name=SEEDFARMER_PARAMETER_$1
     local value=${!name:-}
+    # Seed-Farmer leaves the dashes of a name in capitals, and bash has no variable of such a name.
+    [ -n "$value" ] || value=$(printenv "SEEDFARMER_PARAMETER_${1//_/-}") || value=
     [ "$value" = null ] || printf '%s' "$value"
 }
 

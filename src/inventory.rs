@@ -188,6 +188,11 @@ impl Inventory {
         let inventory = files.map(|(eks_version, default, version)| {
             let roots = [default.root(), version.root()];
             reader.check_keys(&roots, keys::TOP);
+            for key in ["additional_images", "docker_mappings"] {
+                let sections: Vec<Entry<'_>> =
+                    roots.iter().filter_map(|root| root.get(key)).collect();
+                reader.warn_of_nulls(&sections);
+            }
             Self {
                 eks_version,
                 ami_version: reader.ami_version(&roots),

@@ -1,10 +1,12 @@
 //! The charts of both data files, merged.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use url::Url;
 
 use crate::problem::{Problem, did_you_mean};
+use crate::reference::is_registry_host;
 
 use super::file::{Entry, Reader};
 use super::layers::Layers;
@@ -20,6 +22,12 @@ impl Reader {
         let mut keys: Vec<String> = Vec::new();
         let mut seen = HashSet::new();
         for entry in sections.iter().flat_map(Entry::entries) {
+            if entry.is_null() {
+                let problem = Problem::input(entry.place(), "the entry of the chart is empty");
+                let remedy =
+                    "write `skip: true` below it to leave the chart out, or remove the key";
+                self.problems.push(problem.remedy(remedy));
+            }
             if seen.insert(entry.name().to_owned()) && self.is_word(entry.name(), &entry) {
                 keys.push(entry.name().to_owned());
             }
@@ -189,11 +197,7 @@ impl Reader {
             Some(("oci", rest)) => {
                 let rest = rest.trim_end_matches('/');
                 match format!("{rest}/x").parse::<crate::reference::Location>() {
-                    Ok(_)
-                        if crate::reference::is_registry_host(
-                            rest.split('/').next().unwrap_or_default(),
-                        ) =>
-                    {
+                    Ok(_) if is_registry_host(rest.split('/').next().unwrap_or_default()) => {
                         Some(ChartRepository::Oci(rest.to_owned()))
                     }
                     _ => refuse(
@@ -209,11 +213,17 @@ impl Reader {
             None => {
                 // Beside the data file, as its author sees it; else as the process sees it.
                 let beside = entry.folder().join(text);
-                Some(ChartRepository::Path(if beside.exists() {
-                    beside
-                } else {
-                    text.into()
-                }))
+                if beside.exists() {
+                    return Some(ChartRepository::Path(beside));
+                }
+                let host = text.split('/').next().unwrap_or_default();
+                if !Path::new(text).exists() && is_registry_host(host) && !host.starts_with('.') {
+                    return refuse(
+                        format!("there is no folder or archive `{text}`"),
+                        &format!("if it is not a path, write https://{text} or oci://{text}"),
+                    );
+                }
+                Some(ChartRepository::Path(text.into()))
             }
         }
     }

@@ -26,6 +26,7 @@ impl Reader {
             .filter_map(|section| self.mapping(section))
             .collect();
         let replication = Layers(sections);
+        self.warn_of_nulls(&images.0);
         let names = images.names();
         if let (true, Some(place)) = (names.len() > MAX_IMAGES, layers.last()) {
             let what = format!("the chart has more than {MAX_IMAGES} images");
@@ -107,10 +108,9 @@ impl Reader {
         let has_repository = layers.below("repository").last().is_some();
         let repository = part("repository");
         if !has_repository {
-            self.problems.push(Problem::input(
-                place.as_str(),
-                "the image has no `repository`",
-            ));
+            let problem = Problem::input(place.as_str(), "the image has no `repository`");
+            let remedy = "say where it comes from, or spell the image's key as default.yaml does";
+            self.problems.push(problem.remedy(remedy));
         }
         let removals = layers.below("remove").last().cloned();
         let remove = removals.map_or_else(Vec::new, |entry| {
@@ -185,9 +185,16 @@ impl Reader {
                 set,
             },
             _ => {
-                let what =
-                    "`location` must be `values` or `chart`, or there must be a fixed `name`";
-                self.problems.push(Problem::input(entry.place(), what));
+                let what = location.map_or_else(
+                    || "there is no `location`, and no fixed `name`".to_owned(),
+                    |other| {
+                        format!("`location` is `{other}`, which is neither `values` nor `chart`")
+                    },
+                );
+                let remedy =
+                    "write {location: values, path: …}, {location: chart, path: …} or {name: …}";
+                self.problems
+                    .push(Problem::input(entry.place(), what).remedy(remedy));
                 return None;
             }
         };

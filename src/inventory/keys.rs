@@ -1,5 +1,7 @@
 //! Keys of data files that nobody reads: a misspelt one is an error, a foreign one a warning.
 
+use std::collections::HashSet;
+
 use crate::problem::{Problem, slip};
 
 use super::file::{Entry, Reader};
@@ -96,6 +98,23 @@ impl Reader {
             let problem = Problem::input(entry.place(), what);
             self.problems
                 .push(problem.remedy(format!("{remedy}\n{known}")));
+        }
+    }
+
+    /// A null takes back what an earlier file says; one that takes back nothing is a value that was forgotten.
+    pub(super) fn warn_of_nulls(&mut self, sections: &[Entry<'_>]) {
+        let mut said: HashSet<String> = HashSet::new();
+        for section in sections {
+            let entries = section.entries();
+            for entry in entries.iter().filter(|entry| entry.is_null()) {
+                if !said.contains(entry.name()) {
+                    self.warnings.push(format!(
+                        "{}: there is no value here and nothing before that it takes back, so it is ignored",
+                        entry.place()
+                    ));
+                }
+            }
+            said.extend(entries.iter().map(|entry| entry.name().to_owned()));
         }
     }
 }

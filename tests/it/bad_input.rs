@@ -1,7 +1,7 @@
 //! Settings and data files that cannot be right: exit code 2, everything at once, nothing created.
 
 use super::Result;
-use super::data::Data;
+use super::data::{Data, chart_entry};
 use super::run::Run;
 
 #[tokio::test]
@@ -319,6 +319,48 @@ async fn a_byte_order_mark_and_line_ends_of_windows_are_read() {
         planned.result()["additional_images"]["a"],
         "target.corp/idf-quay.io/a:1"
     );
+}
+
+#[tokio::test]
+async fn a_value_that_was_forgotten_is_told() {
+    let default = "additional_images: {a: quay.io/a:1, b: }\ndocker_mappings: {quay.io: }\n";
+    let data = Data::new(default, "additional_images: {a: ~, c: ~, d: quay.io/d:1}\n");
+    let planned = data.plan().run().await.ended(0);
+    assert_eq!(planned.lines_with("warning:"), 3, "{}", planned.stderr);
+    planned.said(&[
+        "default.yaml:1: additional_images.b: there is no value here",
+        "default.yaml:2: docker_mappings.quay.io: there is no value here",
+        "1.34.yaml:1: additional_images.c: there is no value here",
+    ]);
+
+    let app = chart_entry("app", "oci://c.corp/x", "    images: {}\n");
+    for (default, version, place) in [
+        (
+            "charts: {app: }\nadditional_images: {a: b.io/a:1}\n",
+            "ami: {}\n",
+            "default.yaml:1",
+        ),
+        (app.as_str(), "charts: {app: ~}\n", "1.34.yaml:1"),
+    ] {
+        let refused = Data::new(default, version)
+            .plan()
+            .run()
+            .await
+            .ended(2)
+            .left_nothing();
+        let words = format!("{place}: charts.app: the entry of the chart is empty");
+        refused.said(&[&words, "`skip: true`"]);
+    }
+}
+
+#[tokio::test]
+async fn a_repository_without_its_scheme_is_refused_with_both() {
+    let data = Data::chart("c.corp/charts", "    images: {}\n");
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&[
+        "default.yaml:4: charts.app.repository",
+        "https://c.corp/charts or oci://c.corp/charts",
+    ]);
 }
 
 #[tokio::test]

@@ -240,7 +240,8 @@ async fn a_chart_without_images_is_a_warning_unless_its_entry_says_so() -> Resul
     for (more, version, warnings) in [
         ("", "ami: {}\n", 1),
         ("    images:\n", "ami: {}\n", 1),
-        ("    images: {a: ~}\n", "ami: {}\n", 1),
+        // The image without a value has a warning of its own.
+        ("    images: {a: ~}\n", "ami: {}\n", 2),
         ("    images: {}\n", "ami: {}\n", 0),
         ("", "charts: {app: {images: {}}}\n", 0),
         (image, "charts: {app: {images: {a: ~}}}\n", 0),
@@ -248,11 +249,8 @@ async fn a_chart_without_images_is_a_warning_unless_its_entry_says_so() -> Resul
         let data = Data::new(&chart_entry("app", &charts.url(), more), version);
         let planned = data.plan().run().await.ended(0);
         let told = planned.lines_with("charts.app: no image is listed");
-        assert_eq!(
-            (told, planned.lines_with("warning:")),
-            (warnings, warnings),
-            "{more}{version}"
-        );
+        let all = planned.lines_with("warning:");
+        assert_eq!((told, all), (warnings.min(1), warnings), "{more}{version}");
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ class GetReplicator(unittest.TestCase):
         self.tool("curl", CURL.format(curl=shutil.which("curl")))
         (self.tools / "python3").symlink_to(sys.executable)
         for name in ("bash", "sha256sum", "sed", "uname", "mktemp", "mkdir", "rm", "mv", "cp", "chmod",
-                     "dirname", "cat", "sh"):
+                     "dirname", "cat", "sh", "printenv"):
             (self.tools / name).symlink_to(shutil.which(name))
 
     def tool(self, name, text):
@@ -166,6 +166,11 @@ class GetReplicator(unittest.TestCase):
         self.assertNotIn("X-Signature", said)
         self.pin(SUM)
         self.gets(REPLICATOR_DISTRO_URL=url, REPLICATOR_DISTRO_SHA256="null", REPLICATOR_DISTRO_SECRET_NAME="null")
+
+    def test_a_parameter_in_capitals_with_dashes_counts(self):
+        url = f"{self.url}/replicator"
+        self.gets(**{"REPLICATOR-DISTRO-URL": url, "REPLICATOR-DISTRO-SHA256": SUM})
+        self.assertEqual(self.installed(), "replicator 9.9.9")
 
     def test_an_address_that_fails_is_not_passed_over(self):
         self.tool("cargo", CARGO)
