@@ -145,21 +145,18 @@ impl Builtin {
     }
 }
 
-/// What one printed value may cost. Values that share their parts can be as long as they like.
-pub(super) fn format_limits(context: &dyn Context) -> format::Limits {
-    const MAX_BYTES: usize = 16 << 20;
-    format::Limits {
-        bytes: context.left().min(MAX_BYTES),
-        depth: MAX_DEPTH,
-    }
-}
+/// What one printed value may cost: values that share their parts can be as long as they like.
+pub(super) const FORMAT_LIMITS: format::Limits = format::Limits {
+    bytes: 16 << 20,
+    depth: MAX_DEPTH,
+};
 
-/// Formats within what is left, and pays for it.
+/// Formats and pays for it.
 fn paid(
     context: &mut dyn Context,
     format: impl FnOnce(&format::Limits) -> Result<String, Failure>,
 ) -> Result<Value, Failure> {
-    let text = format(&format_limits(context))?;
+    let text = format(&FORMAT_LIMITS)?;
     context.spend(text.len())?;
     Ok(Value::from(text))
 }

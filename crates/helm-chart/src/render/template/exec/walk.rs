@@ -3,7 +3,7 @@
 use super::{Engine, Eval, Failure, Flow, Frame, Stop};
 use crate::render::format::sprint;
 use crate::render::func::Context;
-use crate::render::template::builtins::format_limits;
+use crate::render::template::builtins::FORMAT_LIMITS;
 use crate::render::template::node::{At, Block, Branch, Call, Node};
 use crate::render::value::{IntType, Value};
 
@@ -216,7 +216,7 @@ impl Engine {
 
     /// A value as text; of a pointer, what it points to.
     fn shown(&mut self, frame: &Frame<'_>, value: &Value) -> Result<String, Stop> {
-        let text = sprint(std::slice::from_ref(value), &format_limits(self));
+        let text = sprint(std::slice::from_ref(value), &FORMAT_LIMITS);
         let text = text.map_err(|failure| self.limit(frame, failure))?;
         Ok(match text.strip_prefix('&') {
             Some(pointed_to) if value.kind() == "ptr" => pointed_to.to_owned(),
