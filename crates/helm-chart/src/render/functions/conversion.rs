@@ -31,11 +31,33 @@ pub(super) const FUNCS: &[Func] = &[
     }),
     fixed("toYaml", &[Any], |ctx, args| {
         let text = format::to_yaml(any(args, 0), &limits(ctx));
-        written(ctx, text)
+        written(ctx, text, Failed::Empty)
     }),
     fixed("toYamlPretty", &[Any], |ctx, args| {
         let text = format::to_yaml_pretty(any(args, 0), &limits(ctx));
-        written(ctx, text)
+        written(ctx, text, Failed::Empty)
+    }),
+    fixed("toJson", &[Any], |ctx, args| {
+        to_json(ctx, args, format::Json::Compact, Failed::Empty)
+    }),
+    fixed("mustToJson", &[Any], |ctx, args| {
+        to_json(ctx, args, format::Json::Compact, Failed::Error)
+    }),
+    fixed("toPrettyJson", &[Any], |ctx, args| {
+        to_json(ctx, args, format::Json::Pretty, Failed::Empty)
+    }),
+    fixed("mustToPrettyJson", &[Any], |ctx, args| {
+        to_json(ctx, args, format::Json::Pretty, Failed::Error)
+    }),
+    fixed("toRawJson", &[Any], |ctx, args| {
+        to_json(ctx, args, format::Json::Raw, Failed::Error)
+    }),
+    fixed("mustToRawJson", &[Any], |ctx, args| {
+        to_json(ctx, args, format::Json::Raw, Failed::Error)
+    }),
+    fixed("toToml", &[Any], |ctx, args| {
+        let text = format::to_toml(any(args, 0), &limits(ctx));
+        written(ctx, text, Failed::Message)
     }),
     fixed("fromJson", &[Text], |ctx, args| {
         let decoded = decode::json_object(ctx, text(args, 0))?;
@@ -67,13 +89,28 @@ pub(super) const FUNCS: &[Func] = &[
     }),
 ];
 
-/// Helm makes nothing of what cannot be written.
-fn written(ctx: &mut dyn Context, text: Result<String, Failure>) -> Output {
-    match text {
-        Ok(text) => string(ctx, text),
-        Err(Failure::Error(_)) => Ok(Value::from("")),
-        Err(failure) => Err(failure),
+/// What becomes of a value that cannot be written.
+enum Failed {
+    /// Nothing.
+    Empty,
+    /// The error's message.
+    Message,
+    /// An error.
+    Error,
+}
+
+fn written(ctx: &mut dyn Context, text: Result<String, Failure>, failed: Failed) -> Output {
+    match (text, failed) {
+        (Ok(text), _) => string(ctx, text),
+        (Err(Failure::Error(_)), Failed::Empty) => Ok(Value::from("")),
+        (Err(Failure::Error(message)), Failed::Message) => string(ctx, message),
+        (Err(failure), _) => Err(failure),
     }
+}
+
+fn to_json(ctx: &mut dyn Context, args: &[Value], form: format::Json, failed: Failed) -> Output {
+    let text = format::to_json(any(args, 0), form, &limits(ctx));
+    written(ctx, text, failed)
 }
 
 /// A map with the error under `Error`.

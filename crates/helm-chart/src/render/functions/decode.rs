@@ -45,7 +45,10 @@ fn object(value: Value, problem: Option<String>) -> Decoded {
     match (value, problem) {
         (map @ Value::Map(_), problem) => (map, problem),
         (Value::Nil, None) => (Value::Map(Map::nil(ElementType::Any)), None),
-        (_, Some(problem)) => (Value::Map(Map::new()), Some(problem)),
+        (_, Some(problem)) => (
+            Value::Map(Map::new()),
+            Some(whole_number(problem, "map[string]interface {}")),
+        ),
         (other, None) => (
             Value::Map(Map::new()),
             Some(mismatch(&other, "map[string]interface {}")),
@@ -57,12 +60,23 @@ fn array(value: Value, problem: Option<String>) -> Decoded {
     match (value, problem) {
         (list @ Value::List(_), problem) => (list, problem),
         (Value::Nil, None) => (Value::List(Rc::new(List::nil(ElementType::Any))), None),
-        (_, Some(problem)) => (Value::list(Vec::new()), Some(problem)),
+        (_, Some(problem)) => (
+            Value::list(Vec::new()),
+            Some(whole_number(problem, "[]interface {}")),
+        ),
         (other, None) => (
             Value::list(Vec::new()),
             Some(mismatch(&other, "[]interface {}")),
         ),
     }
+}
+
+/// A number out of range that is the whole document is of the wrong kind in the first place.
+fn whole_number(problem: String, wanted: &str) -> String {
+    if problem.starts_with("json: cannot unmarshal number ") {
+        return mismatch(&Value::Float(0.0), wanted);
+    }
+    problem
 }
 
 fn mismatch(value: &Value, wanted: &str) -> String {
@@ -74,18 +88,19 @@ fn mismatch(value: &Value, wanted: &str) -> String {
 
 /// `yaml.Unmarshal` into a map.
 pub(super) fn yaml_object(ctx: &mut dyn Context, text: &str) -> Result<Decoded, Failure> {
-    yaml_into(ctx, text, object)
+    yaml_into(ctx, text, object, (Value::Map(Map::new()), None))
 }
 
 /// `yaml.Unmarshal` into a slice.
 pub(super) fn yaml_array(ctx: &mut dyn Context, text: &str) -> Result<Decoded, Failure> {
-    yaml_into(ctx, text, array)
+    yaml_into(ctx, text, array, (Value::list(Vec::new()), None))
 }
 
 fn yaml_into(
     ctx: &mut dyn Context,
     text: &str,
     into: fn(Value, Option<String>) -> Decoded,
+    empty: Decoded,
 ) -> Result<Decoded, Failure> {
     ctx.step(text.len())?;
     ctx.spend(text.len())?;
@@ -101,6 +116,10 @@ fn yaml_into(
             return Ok(into(Value::Nil, Some(problem)));
         }
     };
+    // The package decodes null into a pointer to what it was given, which stays as it was: empty.
+    if matches!(value, Value::Nil) {
+        return Ok(empty);
+    }
     let (value, problem) = into(value, None);
     let problem =
         problem.map(|problem| format!("error unmarshaling JSON: while decoding JSON: {problem}"));

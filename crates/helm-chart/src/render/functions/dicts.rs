@@ -78,15 +78,11 @@ pub(super) const FUNCS: &[Func] = &[
         let kept: Map = kept.collect();
         Ok(Value::Map(kept))
     }),
-    variadic("merge", &[Dict], Dict, |ctx, args| {
-        merge::all(ctx, args, false)
-    }),
+    X,
     variadic("mustMerge", &[Dict], Dict, |ctx, args| {
         merge::all(ctx, args, false)
     }),
-    variadic("mergeOverwrite", &[Dict], Dict, |ctx, args| {
-        merge::all(ctx, args, true)
-    }),
+    X,
     variadic("mustMergeOverwrite", &[Dict], Dict, |ctx, args| {
         merge::all(ctx, args, true)
     }),
@@ -98,6 +94,14 @@ pub(super) const FUNCS: &[Func] = &[
         equal::copy(ctx, any(args, 0), 0)
     }),
 ];
+
+/// An error becomes an empty text.
+fn or_nothing(merged: Output) -> Output {
+    match merged {
+        Err(Failure::Error(_)) => Ok(Value::from("")),
+        merged => merged,
+    }
+}
 
 /// Pays for entries of a map: key, value and the tree around them.
 pub(super) fn pay(ctx: &mut dyn Context, entries: usize) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::func::{Context, Failure};
 use super::super::value::{List, MAX_DEPTH, Map, Value};
+use super::semver::Version;
 
 /// `reflect.DeepEqual`: types count, and so does nil against empty.
 pub(super) fn equal(ctx: &mut dyn Context, a: &Value, b: &Value) -> Result<bool, Failure> {
@@ -126,6 +127,10 @@ pub(super) fn copy(ctx: &mut dyn Context, value: &Value, depth: usize) -> Result
                 copied.insert(key, copy(ctx, &value, depth + 1)?);
             }
             Value::Map(copied)
+        }
+        // Its fields are not exported, and therefore not copied.
+        Value::Object(object) if object.as_any().is::<Version>() => {
+            Value::Object(Rc::new(Version::default()))
         }
         other => other.clone(),
     })

@@ -195,12 +195,14 @@ fn slice(ctx: &mut dyn Context, args: &[Value]) -> Output {
 fn chunk(ctx: &mut dyn Context, args: &[Value]) -> Output {
     let size = int(args, 0);
     let items = items(any(args, 1), |kind| format!("Cannot chunk type {kind}"))?;
-    let Ok(size) = usize::try_from(size) else {
-        return Err(panic("runtime error: makeslice: len out of range"));
+    // Go computes the number of chunks in floats: a negative size gives one or none of few elements.
+    let negative = usize::try_from(size.unsigned_abs()).unwrap_or(usize::MAX);
+    let (items, size) = match (usize::try_from(size), items.len()) {
+        (Ok(size), _) if size > 0 => (&items[..], size),
+        (Err(_), 1) if negative > 1 => (&items[..], 1),
+        (Err(_), 2..) if items.len() - 1 <= negative => (&items[..0], 1),
+        _ => return Err(panic("runtime error: makeslice: len out of range")),
     };
-    if size == 0 {
-        return Err(panic("runtime error: makeslice: len out of range"));
-    }
     pay(ctx, items.len())?;
     let chunks = items
         .chunks(size)

@@ -1,9 +1,9 @@
 //! `merge` and `mergeOverwrite`: package mergo 1.0.1, as far as maps reach it.
 
 use super::super::func::{Context, Failure};
-use super::super::value::{MAX_DEPTH, Map, Value};
+use super::super::value::{ElementType, MAX_DEPTH, Map, Str, Value};
 use super::Output;
-use super::args::elements;
+use super::args::{elements, error, panic};
 use super::dicts::{given, pay, sources};
 
 /// Merges the other maps into the first one, in place. Nested maps of the first one are changed too;
@@ -39,9 +39,12 @@ fn merge(
         let old = into.get(&key);
         if is_nil(&new) {
             if overwrite {
-                into.insert(key, new);
+                insert(into, from, key, new)?;
             }
             continue;
+        }
+        if !overwrite && is_pointer(old.as_ref()) && matches!(new.kind(), "map" | "struct") {
+            return Err(error("src and dst must be of same type"));
         }
         if let (Value::Map(new), Some(Value::Map(old))) = (&new, &old)
             && !old.0.nil
@@ -56,10 +59,28 @@ fn merge(
             Some(_) => !overwrite,
         };
         if !keeps {
-            into.insert(key, new);
+            insert(into, from, key, new)?;
         }
     }
     Ok(())
+}
+
+/// Go does not put an `interface {}` into a `map[string]string`, whatever it holds.
+fn insert(into: &Map, from: &Map, key: Str, value: Value) -> Result<(), Failure> {
+    let (wanted, given) = (into.0.elements, from.0.elements);
+    if wanted != ElementType::Any && wanted != given {
+        return Err(panic(format!(
+            "reflect.Value.SetMapIndex: value of type {} is not assignable to type {}",
+            given.type_name(),
+            wanted.type_name()
+        )));
+    }
+    into.insert(key, value);
+    Ok(())
+}
+
+fn is_pointer(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| value.kind() == "ptr")
 }
 
 /// What mergo takes for nil: nothing, and nil slices and maps.

@@ -12,7 +12,7 @@ use Param::String as Text;
 mod constraint;
 mod version;
 
-use version::Version;
+pub(super) use version::Version;
 
 pub(super) const FUNCS: &[Func] = &[
     fixed("semver", &[Text], |ctx, args| {

@@ -44,9 +44,15 @@ pub(super) struct Civil {
     pub(super) second: i64,
 }
 
+/// The first second since 1970 that Go's calendar has. What is before it wraps around.
+const FIRST: i128 = -9_223_372_028_741_760_000;
+
 /// The day and time of seconds since 1970.
-pub(super) fn civil(seconds: i64) -> Civil {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+pub(super) fn civil(seconds: i128) -> Civil {
+    let seconds = if seconds < FIRST { seconds + (1 << 64) } else { seconds };
+    let narrow = |number: i128| i64::try_from(number).unwrap_or(0);
+    let days = narrow(seconds.div_euclid(86_400));
+    let second = narrow(seconds.rem_euclid(86_400));
     // Howard Hinnant, chrono-compatible low-level date algorithms: eras of 400 years from March.
     let shifted = days + 719_468;
     let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));

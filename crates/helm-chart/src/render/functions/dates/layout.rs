@@ -227,9 +227,8 @@ fn offset(seconds: i64, colons: bool, parts: Parts) -> String {
 
 fn fraction(nanoseconds: u32, separator: char, digits: usize, fixed: bool) -> String {
     let written = format!("{nanoseconds:09}");
-    let mut kept = written[..digits.min(9)].to_owned();
+    let kept = &written[..digits.min(9)];
     if fixed {
-        kept.extend(std::iter::repeat_n('0', digits.saturating_sub(9)));
         return format!("{separator}{kept}");
     }
     match kept.trim_end_matches('0') {

@@ -42,11 +42,7 @@ impl Time {
     }
 
     pub(super) fn civil(&self) -> Civil {
-        calendar::civil(
-            self.seconds
-                .saturating_add(self.zone.offset)
-                .clamp(i64::MIN / 2, i64::MAX / 2),
-        )
+        calendar::civil(i128::from(self.seconds) + i128::from(self.zone.offset))
     }
 
     /// Adds nanoseconds.

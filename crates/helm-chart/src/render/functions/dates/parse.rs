@@ -327,13 +327,13 @@ fn offset(value: &mut &str, colons: bool, parts: Parts) -> Result<i64, Problem> 
     let step = if colons { 3 } else { 2 };
     let part = |index: usize| {
         let start = 1 + index * step;
-        if colons && index > 0 && text.as_bytes().get(start - 1) != Some(&b':') {
+        let Some(mut digits) = text.get(start..start + 2) else {
+            return Ok(0);
+        };
+        if colons && index > 0 && text.as_bytes()[start - 1] != b':' {
             return Err(Bad);
         }
-        match text.get(start..start + 2) {
-            None => Ok(0),
-            Some(mut digits) => number(&mut digits, true),
-        }
+        number(&mut digits, true)
     };
     let (hours, minutes, seconds) = (part(0)?, part(1)?, part(2)?);
     let total = below(hours, 25, "time zone offset hour")? * 3600

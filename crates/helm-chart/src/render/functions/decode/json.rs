@@ -150,8 +150,13 @@ impl Reader<'_> {
 
     /// The error of the byte that comes next.
     fn invalid(&self, context: &str) -> Stop {
-        let Some(byte) = self.peek() else {
-            return Stop::Syntax("unexpected end of JSON input".to_owned());
+        // At the end Go looks whether a space would do.
+        let takes_space = !context.starts_with("in ") && !context.starts_with("after decimal")
+            || context.ends_with("string literal");
+        let byte = match self.peek() {
+            Some(byte) => byte,
+            None if takes_space => return Stop::Syntax("unexpected end of JSON input".to_owned()),
+            None => b' ',
         };
         let shown = match byte {
             b'\'' => r"'\''".to_owned(),

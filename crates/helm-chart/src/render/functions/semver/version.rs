@@ -16,8 +16,8 @@ use super::compare_prerelease;
 const MAX_LENGTH: usize = 256;
 
 /// A version that is nearly semantic: `v1` and `1.2` are ones.
-#[derive(Debug, Clone)]
-pub(super) struct Version {
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Version {
     pub(super) major: u64,
     pub(super) minor: u64,
     pub(super) patch: u64,
