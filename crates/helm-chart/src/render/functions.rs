@@ -17,11 +17,11 @@ mod conversion;
 mod crypto;
 mod dates;
 mod decimal;
-mod decode;
 mod dicts;
 mod encoding;
 mod equal;
 mod flow;
+mod from_toml;
 mod lists;
 mod math;
 mod merge;
@@ -36,8 +36,6 @@ mod strings;
 mod tests;
 mod unicode;
 mod url;
-
-pub use flow::{MESSAGE_END, MESSAGE_START};
 
 /// What a function gives back.
 type Output = Result<Value, Failure>;

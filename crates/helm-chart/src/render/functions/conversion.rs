@@ -3,9 +3,9 @@
 use super::super::format;
 use super::super::func::{Context, Failure, Func, Param};
 use super::super::value::Value;
-use super::args::{any, error, limits, print, string, text};
+use super::args::{any, limits, pay, print, string, text};
 use super::number::{NumberError, parse_int};
-use super::{Output, cast, decode, fixed};
+use super::{Output, cast, fixed, from_toml};
 use Param::{Any, String as Text};
 
 pub(super) const FUNCS: &[Func] = &[
@@ -30,101 +30,89 @@ pub(super) const FUNCS: &[Func] = &[
         Ok(Value::int64(parse_int(&printed, 8).unwrap_or(0)))
     }),
     fixed("toYaml", &[Any], |ctx, args| {
-        let text = format::to_yaml(any(args, 0), &limits(ctx));
-        written(ctx, text, Failed::Empty)
+        or_nothing(write(ctx, args, format::to_yaml))
     }),
     fixed("toYamlPretty", &[Any], |ctx, args| {
-        let text = format::to_yaml_pretty(any(args, 0), &limits(ctx));
-        written(ctx, text, Failed::Empty)
+        or_nothing(write(ctx, args, format::to_yaml_pretty))
     }),
     fixed("toJson", &[Any], |ctx, args| {
-        to_json(ctx, args, format::Json::Compact, Failed::Empty)
+        or_nothing(write(ctx, args, format::to_json))
     }),
     fixed("mustToJson", &[Any], |ctx, args| {
-        to_json(ctx, args, format::Json::Compact, Failed::Error)
+        write(ctx, args, format::to_json)
     }),
     fixed("toPrettyJson", &[Any], |ctx, args| {
-        to_json(ctx, args, format::Json::Pretty, Failed::Empty)
+        or_nothing(write(ctx, args, format::to_pretty_json))
     }),
     fixed("mustToPrettyJson", &[Any], |ctx, args| {
-        to_json(ctx, args, format::Json::Pretty, Failed::Error)
+        write(ctx, args, format::to_pretty_json)
     }),
     fixed("toRawJson", &[Any], |ctx, args| {
-        to_json(ctx, args, format::Json::Raw, Failed::Error)
+        write(ctx, args, format::to_raw_json)
     }),
     fixed("mustToRawJson", &[Any], |ctx, args| {
-        to_json(ctx, args, format::Json::Raw, Failed::Error)
-    }),
-    fixed("toToml", &[Any], |ctx, args| {
-        let text = format::to_toml(any(args, 0), &limits(ctx));
-        written(ctx, text, Failed::Message)
+        write(ctx, args, format::to_raw_json)
     }),
     fixed("fromJson", &[Text], |ctx, args| {
-        let decoded = decode::json_object(ctx, text(args, 0))?;
-        Ok(with_error(decoded))
+        read(ctx, args, format::from_json)
     }),
     fixed("fromJsonArray", &[Text], |ctx, args| {
-        let decoded = decode::json_array(ctx, text(args, 0))?;
-        Ok(or_error(decoded))
+        read(ctx, args, format::from_json_array)
     }),
-    fixed(
-        "mustFromJson",
-        &[Text],
-        |ctx, args| match decode::json_any(ctx, text(args, 0))? {
-            (value, None) => Ok(value),
-            (_, Some(problem)) => Err(error(problem)),
-        },
-    ),
+    fixed("mustFromJson", &[Text], |ctx, args| {
+        read(ctx, args, format::json::unmarshal)
+    }),
     fixed("fromYaml", &[Text], |ctx, args| {
-        let decoded = decode::yaml_object(ctx, text(args, 0))?;
-        Ok(with_error(decoded))
+        read(ctx, args, |text| Ok(format::from_yaml(text)))
     }),
     fixed("fromYamlArray", &[Text], |ctx, args| {
-        let decoded = decode::yaml_array(ctx, text(args, 0))?;
-        Ok(or_error(decoded))
+        read(ctx, args, |text| Ok(format::from_yaml_array(text)))
     }),
     fixed("fromToml", &[Text], |ctx, args| {
-        let decoded = decode::toml_object(ctx, text(args, 0))?;
-        Ok(with_error(decoded))
+        from_toml::from_toml(ctx, text(args, 0))
     }),
 ];
 
-/// What becomes of a value that cannot be written.
-enum Failed {
-    /// Nothing.
-    Empty,
-    /// The error's message.
-    Message,
-    /// An error.
-    Error,
+type Write = fn(&Value, &format::Limits) -> Result<String, Failure>;
+
+fn write(ctx: &mut dyn Context, args: &[Value], write: Write) -> Output {
+    let written = write(any(args, 0), &limits(ctx))?;
+    ctx.step(written.len() / 16)?;
+    string(ctx, written)
 }
 
-fn written(ctx: &mut dyn Context, text: Result<String, Failure>, failed: Failed) -> Output {
-    match (text, failed) {
-        (Ok(text), _) => string(ctx, text),
-        (Err(Failure::Error(_)), Failed::Empty) => Ok(Value::from("")),
-        (Err(Failure::Error(message)), Failed::Message) => string(ctx, message),
-        (Err(failure), _) => Err(failure),
+/// What cannot be written becomes an empty text.
+fn or_nothing(written: Output) -> Output {
+    match written {
+        Err(Failure::Error(_)) => Ok(Value::from("")),
+        written => written,
     }
 }
 
-fn to_json(ctx: &mut dyn Context, args: &[Value], form: format::Json, failed: Failed) -> Output {
-    let text = format::to_json(any(args, 0), form, &limits(ctx));
-    written(ctx, text, failed)
+fn read(ctx: &mut dyn Context, args: &[Value], read: fn(&str) -> Output) -> Output {
+    let text = text(args, 0);
+    ctx.step(text.len())?;
+    ctx.spend(text.len())?;
+    let value = read(text)?;
+    pay_for(ctx, &value)?;
+    Ok(value)
 }
 
-/// A map with the error under `Error`.
-fn with_error((value, problem): (Value, Option<String>)) -> Value {
-    if let (Value::Map(map), Some(problem)) = (&value, problem) {
-        map.insert("Error", problem.into());
-    }
-    value
-}
-
-/// The value, or a list of the error alone.
-fn or_error((value, problem): (Value, Option<String>)) -> Value {
-    match problem {
-        None => value,
-        Some(problem) => Value::list(vec![problem.into()]),
+/// Pays for a value that has been read, which is not deep: readers limit that.
+fn pay_for(ctx: &mut dyn Context, value: &Value) -> Result<(), Failure> {
+    match value {
+        Value::List(list) => {
+            pay(ctx, list.items.len())?;
+            list.items.iter().try_for_each(|item| pay_for(ctx, item))
+        }
+        Value::Map(map) => {
+            super::dicts::pay(ctx, map.len())?;
+            map.0
+                .entries
+                .borrow()
+                .values()
+                .try_for_each(|value| pay_for(ctx, value))
+        }
+        _ => Ok(()),
     }
 }

@@ -78,11 +78,15 @@ pub(super) const FUNCS: &[Func] = &[
         let kept: Map = kept.collect();
         Ok(Value::Map(kept))
     }),
-    X,
+    variadic("merge", &[Dict], Dict, |ctx, args| {
+        or_nothing(merge::all(ctx, args, false))
+    }),
     variadic("mustMerge", &[Dict], Dict, |ctx, args| {
         merge::all(ctx, args, false)
     }),
-    X,
+    variadic("mergeOverwrite", &[Dict], Dict, |ctx, args| {
+        or_nothing(merge::all(ctx, args, true))
+    }),
     variadic("mustMergeOverwrite", &[Dict], Dict, |ctx, args| {
         merge::all(ctx, args, true)
     }),

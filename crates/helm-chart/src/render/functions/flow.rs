@@ -1,15 +1,11 @@
 //! Defaults, conditions, and Helm's functions that execute templates.
 
 use super::super::func::{Func, Param};
+use super::super::template::{MESSAGE_END, MESSAGE_START};
 use super::super::value::{Map, Value};
 use super::args::{any, elements, error, text};
 use super::{fixed, variadic};
 use Param::{Any, Bool, String as Text};
-
-/// What Helm puts around a message of `fail` and `required`, to find it again in the error.
-pub const MESSAGE_START: &str = "HELM_ERR_START";
-/// What Helm puts after such a message.
-pub const MESSAGE_END: &str = "HELM_ERR_END";
 
 pub(super) const FUNCS: &[Func] = &[
     variadic("default", &[Any], Any, |_, args| {

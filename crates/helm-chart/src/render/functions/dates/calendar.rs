@@ -49,7 +49,11 @@ const FIRST: i128 = -9_223_372_028_741_760_000;
 
 /// The day and time of seconds since 1970.
 pub(super) fn civil(seconds: i128) -> Civil {
-    let seconds = if seconds < FIRST { seconds + (1 << 64) } else { seconds };
+    let seconds = if seconds < FIRST {
+        seconds + (1 << 64)
+    } else {
+        seconds
+    };
     let narrow = |number: i128| i64::try_from(number).unwrap_or(0);
     let days = narrow(seconds.div_euclid(86_400));
     let second = narrow(seconds.rem_euclid(86_400));

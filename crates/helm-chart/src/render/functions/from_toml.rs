@@ -4,23 +4,24 @@ use std::rc::Rc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::super::super::func::{Context, Failure};
-use super::super::super::value::{ElementType, List, Map, Value};
-use super::super::args::pay;
-use super::super::{dates, dicts, number};
-use super::Decoded;
+use super::super::func::{Context, Failure};
+use super::super::value::{ElementType, List, Map, Value};
+use super::args::pay;
+use super::{dates, dicts, number};
 
-/// Reads a text. With an error there is an empty map.
-pub(super) fn parse(ctx: &mut dyn Context, text: &str) -> Result<Decoded, Failure> {
+/// Helm's `fromToml`: a map, in which `Error` tells what is wrong with the text.
+pub(super) fn from_toml(ctx: &mut dyn Context, text: &str) -> Result<Value, Failure> {
     ctx.step(text.len())?;
     ctx.spend(text.len())?;
     match DeTable::parse(text) {
-        Ok(root) => Ok((table(ctx, root.get_ref())?, None)),
+        Ok(root) => table(ctx, root.get_ref()),
         Err(problem) => {
             let before = problem.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);
             let problem = format!("toml: line {line}: {}", problem.message());
-            Ok((Value::Map(Map::new()), Some(problem)))
+            Ok(Value::Map(
+                [("Error", problem.into())].into_iter().collect(),
+            ))
         }
     }
 }
