@@ -2,6 +2,7 @@
 
 pub mod fmt;
 pub mod json;
+pub mod toml;
 pub mod yaml;
 
 mod convert;
@@ -18,4 +19,5 @@ pub use fmt::{sprint, sprintf, sprintln};
 pub use json::{from_json, from_json_array, to_json, to_pretty_json, to_raw_json};
 pub use output::Limits;
 pub use quote::quote;
+pub use toml::to_toml;
 pub use yaml::{from_yaml, from_yaml_array, to_yaml, to_yaml_pretty};

@@ -11,6 +11,7 @@ use crate::render::value::{IntType, Map, Value};
 mod hostile;
 mod json;
 mod read;
+mod toml;
 
 /// A value with Go's types: `{"int": "3"}`, `{"map": {}}`, `{"bytes": "aGk="}`; a bare number is a float.
 fn typed(json: &Json) -> Value {

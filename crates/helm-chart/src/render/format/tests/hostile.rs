@@ -27,8 +27,18 @@ fn nested(levels: usize) -> Value {
     (0..levels).fold(text("x"), |inner, _| map([("a", inner)]))
 }
 
+/// As deep as a render may go, on a smaller stack than it has.
+fn on_a_stack_of_8_mib(check: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(8 << 20);
+    thread.spawn(check).unwrap().join().unwrap();
+}
+
 #[test]
 fn a_map_that_contains_itself_is_an_error() {
+    on_a_stack_of_8_mib(circles_are_errors);
+}
+
+fn circles_are_errors() {
     let limits = Limits::default();
     let circle = circle();
     let in_a_list = map([("l", Value::list(vec![circle.clone()]))]);
@@ -42,6 +52,7 @@ fn a_map_that_contains_itself_is_an_error() {
         // Go ends here, with a stack that is too large.
         for result in [
             to_yaml_pretty(value, &limits),
+            to_toml(value, &limits),
             sprint(std::slice::from_ref(value), &limits),
             sprintf("%d", std::slice::from_ref(value), &limits),
         ] {
@@ -63,12 +74,12 @@ fn levels_are_limited() {
             assert_eq!(to_yaml(&value, &limits).is_ok(), fits);
             assert_eq!(to_yaml_pretty(&value, &limits).is_ok(), fits);
             assert_eq!(to_json_value(&value, &limits).is_ok(), fits);
+            assert_eq!(to_json(&value, &limits).is_ok(), fits);
+            assert_eq!(to_toml(&value, &limits).is_ok(), fits);
             assert_eq!(sprint(&[value], &limits).is_ok(), fits);
         }
     };
-    // As deep as a render may go, on a smaller stack than it has.
-    let thread = std::thread::Builder::new().stack_size(4 << 20);
-    thread.spawn(check).unwrap().join().unwrap();
+    on_a_stack_of_8_mib(check);
 }
 
 #[test]
@@ -83,6 +94,8 @@ fn bytes_are_limited() {
         for result in [
             to_yaml(&value, &limits),
             to_yaml_pretty(&value, &limits),
+            to_json(&value, &limits),
+            to_toml(&map([("k", value.clone())]), &limits),
             sprint(std::slice::from_ref(&value), &limits),
             sprintf("%q", std::slice::from_ref(&value), &limits),
         ] {
