@@ -160,11 +160,7 @@ impl Aws {
     pub async fn ecr_host(&self, region: &str) -> Result<EcrHost, Error> {
         let account = self.account(region).await?;
         let suffix = dns_suffix(region).await?;
-        Ok(EcrHost {
-            account,
-            region: region.to_owned(),
-            suffix,
-        })
+        Ok(EcrHost::new(account, region.to_owned(), suffix))
     }
 
     /// The builds of a region.

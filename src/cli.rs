@@ -12,7 +12,7 @@ mod verdict;
 mod verify;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::http::{Basic, Credentials, Http, source_secret};
+use crate::http::source_secret::{self, SourceHosts, SourceSecret};
+use crate::http::{Credentials, DockerConfig, Http};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
@@ -191,8 +192,8 @@ struct Session {
     settings: Settings,
     aws: Arc<Aws>,
     stores: Arc<Stores>,
-    /// Credentials of the secret that the settings name, by host.
-    secret: BTreeMap<String, Basic>,
+    /// The logins of the secret that the settings name.
+    secret: SourceSecret,
     /// Comes when the run shall end.
     stop: CancellationToken,
 }
@@ -200,12 +201,12 @@ struct Session {
 impl Session {
     fn open(settings: Settings, stop: &CancellationToken) -> anyhow::Result<Self> {
         let aws = Aws::new(&settings);
-        let stores = open_stores(&settings, &settings.network, &aws, BTreeMap::new())?;
+        let stores = open_stores(&settings, &settings.network, &aws, SourceSecret::default())?;
         Ok(Self {
             settings,
             aws,
             stores,
-            secret: BTreeMap::new(),
+            secret: SourceSecret::default(),
             stop: stop.clone(),
         })
     }
@@ -217,13 +218,25 @@ impl Session {
         inventory: &Inventory,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        Self::for_hosts(settings, &inventory.source_hosts(), stop).await
+        Self::for_sources(settings, &inventory.source_hosts(), stop).await
     }
 
-    /// The same where only the hosts are known.
+    /// The same where only the hosts are known. Registries get a login only when they ask.
     async fn for_hosts(
         settings: Settings,
-        hosts: &BTreeSet<String>,
+        hosts: BTreeSet<String>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let hosts = SourceHosts {
+            charts: hosts,
+            ..SourceHosts::default()
+        };
+        Self::for_sources(settings, &hosts, stop).await
+    }
+
+    async fn for_sources(
+        settings: Settings,
+        hosts: &SourceHosts,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
         let Some(name) = settings.secret.clone() else {
@@ -239,7 +252,7 @@ impl Session {
             .context(place.clone())?;
         let secret = source_secret::read(&text, name.key.as_deref(), hosts);
         let secret = secret.map_err(|what| Problems::from(Problem::input(place, what)))?;
-        let hosts: Vec<&str> = secret.keys().map(String::as_str).collect();
+        let hosts: Vec<&str> = secret.hosts().into_iter().collect();
         if hosts.is_empty() {
             tracing::warn!(
                 "the secret {} is for none of the hosts in the data files and is not used",
@@ -247,7 +260,7 @@ impl Session {
             );
         } else {
             tracing::info!(
-                "credentials of the secret {} are for {}",
+                "logins of the secret {} are for {}",
                 name.name,
                 hosts.join(", ")
             );
@@ -286,20 +299,19 @@ fn open_stores(
     settings: &Settings,
     network: &Network,
     aws: &Arc<Aws>,
-    secret: BTreeMap<String, Basic>,
+    secret: SourceSecret,
 ) -> anyhow::Result<Arc<Stores>> {
-    let mut credentials = match &settings.docker_config {
-        Some(path) => Credentials::from_docker_config(path).map_err(|error| {
+    let docker = match &settings.docker_config {
+        Some(path) => DockerConfig::read(path).map_err(|error| {
             let what = format!("{error:#}");
             let problem = Problem::input(path.display().to_string(), what);
             Problems::from(problem.remedy(
-                "mend it or log in anew (docker login); DOCKER_CONFIG names the folder of another one",
+                "fix the file or run `docker login`; set DOCKER_CONFIG to use another directory",
             ))
         })?,
-        None => Credentials::default(),
+        None => DockerConfig::default(),
     };
-    credentials.extend(secret);
-    let http = Http::new(network, credentials)?;
+    let http = Http::new(network, Credentials::new(docker, secret))?;
     Ok(Arc::new(Stores::new(
         Arc::new(http),
         Arc::clone(aws),
@@ -321,7 +333,7 @@ fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory
 /// Tells what is odd about a plan, and returns it.
 fn planned_oddities(plan: &Plan, inventory: &Inventory, session: &Session) -> Vec<String> {
     let mut hosts: BTreeSet<String> = plan.hosts().map(str::to_owned).collect();
-    hosts.extend(inventory.source_hosts());
+    hosts.extend(inventory.source_hosts().all());
     // Archives of charts can be at other hosts than their index.
     hosts.extend(session.stores.http().used_endpoints());
     let mut warnings = plan.warnings.clone();

@@ -2,26 +2,38 @@
 //! credentials go where.
 
 mod credentials;
+mod encoding;
 mod error;
+mod follow;
 mod pace;
+mod pieces;
+mod proxy;
 mod retry;
 pub mod source_secret;
+mod tls;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::redirect;
+use reqwest::{Client, Proxy, RequestBuilder, Response};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use crate::reference::is_docker_hub;
 use crate::settings::Network;
 
-pub use credentials::{Basic, Credentials, IDENTITY_TOKEN, Secret};
+pub(crate) use credentials::by_host;
+pub use credentials::{Asked, Basic, Credentials, DockerConfig, Found, Login, Secret};
 pub use error::{Class, Error};
+pub use follow::{protected, same_origin};
 pub use pace::{Bucket, Place, Window};
+pub use pieces::{Floor, Pieces};
+pub use proxy::Proxies;
 pub use retry::{Classed, Course, Policy};
 
 /// How many small files are asked of one host at once. Simple servers hold five connections that wait
@@ -45,18 +57,38 @@ pub struct Http {
     slowest: u64,
     /// Places for whole small files, by host.
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Hosts of small files that answered 401.
+    asking: Mutex<HashSet<String>>,
+}
+
+/// What a small file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// Text, whose compression is one of the transfer.
+    Text,
+    /// An archive, whose compression is its own.
+    Archive,
 }
 
 impl Http {
     /// Opens the door.
     ///
     /// # Errors
-    /// When the machine has no usable TLS set-up.
-    pub fn new(network: &Network, credentials: Credentials) -> Result<Self, reqwest::Error> {
+    /// When the machine trusts no certificates at all.
+    pub fn new(network: &Network, credentials: Credentials) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         // A blob's digest is that of the bytes as they are stored; nothing may unpack them on the way.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let tls = tls::config().context(
+            "no TLS without trusted certificates: install the package ca-certificates, or name a file with some in \
+             SSL_CERT_FILE",
+        )?;
+        let proxies = network.proxies.clone();
         let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            // `send` follows them: it knows what must not go along.
+            .redirect(redirect::Policy::none())
+            .proxy(Proxy::custom(move |url| proxies.of(url)))
             .user_agent(concat!("replicator/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(network.connect)
@@ -76,46 +108,25 @@ impl Http {
             answer: network.answer,
             slowest: network.slowest,
             places: Mutex::default(),
+            asking: Mutex::default(),
         })
     }
 
     /// Where a registry's host is reached, without a slash at the end.
     #[must_use]
     pub fn base(&self, host: &str) -> String {
-        if let Some(endpoint) = self.endpoint(host) {
+        if let Some(endpoint) = self.endpoints.get(host) {
             return endpoint.as_str().trim_end_matches('/').to_owned();
         }
         let scheme = if self.is_plain(host) { "http" } else { "https" };
         // Docker Hub's registry is at another host than its name says; docker.io itself only redirects
         // to a web page.
-        let host = if matches!(host, "docker.io" | "index.docker.io") {
+        let host = if is_docker_hub(host) {
             "registry-1.docker.io"
         } else {
             host
         };
         format!("{scheme}://{host}")
-    }
-
-    fn endpoint(&self, host: &str) -> Option<&Url> {
-        let endpoint = self.endpoints.get(host)?;
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if !used.contains(host) {
-            used.insert(host.to_owned());
-        }
-        Some(endpoint)
-    }
-
-    /// The hosts that were reached by an endpoint so far.
-    #[must_use]
-    pub fn used_endpoints(&self) -> BTreeSet<String> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.clone()
-    }
-
-    /// Whether `--endpoint` says where a host is reached.
-    #[must_use]
-    pub fn has_endpoint(&self, host: &str) -> bool {
-        self.endpoints.contains_key(host)
     }
 
     fn is_plain(&self, host: &str) -> bool {
@@ -127,7 +138,7 @@ impl Http {
             || name
                 .trim_matches(['[', ']'])
                 .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback());
+                .is_ok_and(|ip| ip.to_canonical().is_loopback());
         is_loopback || self.plain.contains(host) || self.plain.contains(name)
     }
 
@@ -146,41 +157,98 @@ impl Http {
         Url::parse(&format!("{base}{}{query}", url.path())).unwrap_or_else(|_| url.clone())
     }
 
-    /// Reads a whole small body, `limit` bytes at most. The credentials for the URL's own host go
-    /// along; a redirect to another host loses them.
+    /// Reads a whole small file, `limit` bytes at most. The login for the URL's own host goes along where
+    /// it names that host, or the host asks for it; a redirect to another host loses it.
     ///
     /// # Errors
     /// When it cannot be had, after the tries that the error is worth.
-    pub async fn get(&self, url: &Url, limit: u64) -> Result<Bytes, Error> {
-        let basic = match authority(url) {
-            Some(host) => self.credentials.get(&host).await,
-            None => None,
+    pub async fn get(&self, url: &Url, file: File, limit: u64) -> Result<Bytes, Error> {
+        let asked = self.rewrite(url);
+        let host = authority(url).unwrap_or_default();
+        let get = || async {
+            let asks = self.has_asked(&host);
+            let found = self.credentials.get(&host, "", asks).await;
+            let answer = self
+                .get_once(&asked, found.login.as_ref(), file, limit)
+                .await;
+            let error = match answer {
+                Err(error) if error.asks_for_login() && asks == Asked::No => error,
+                Err(error) if matches!(error.status_code(), Some(401 | 403)) => {
+                    return Err(error.noted(found.note));
+                }
+                answer => return answer,
+            };
+            self.asking().insert(host.clone());
+            let now = self.credentials.get(&host, "", Asked::Yes).await;
+            if now.login.is_none() || now.login == found.login {
+                return Err(error.noted(now.note));
+            }
+            self.get_once(&asked, now.login.as_ref(), file, limit).await
         };
-        self.get_with(url, basic, limit).await
+        let answer = self.policy.run(get).await;
+        answer.map_err(|error| {
+            let may_hide = matches!(error.status_code(), Some(403 | 404));
+            let note = (may_hide && self.credentials.is_withheld(&host)).then(|| {
+                format!(
+                    "HelmRepoSecretName was not sent: it names no host, and this one did not ask for a login (401); to \
+                     send it all the same, name the host in the secret: {}",
+                    by_host(&host)
+                )
+            });
+            error.noted(note)
+        })
     }
 
-    /// The same without credentials.
+    /// The same without a login.
     ///
     /// # Errors
     /// As [`Http::get`].
-    pub async fn get_anonymous(&self, url: &Url, limit: u64) -> Result<Bytes, Error> {
-        self.get_with(url, None, limit).await
+    pub async fn get_anonymous(&self, url: &Url, file: File, limit: u64) -> Result<Bytes, Error> {
+        let asked = self.rewrite(url);
+        self.policy
+            .run(|| self.get_once(&asked, None, file, limit))
+            .await
     }
 
-    async fn get_with(&self, url: &Url, basic: Option<Basic>, limit: u64) -> Result<Bytes, Error> {
-        let asked = self.rewrite(url);
-        let places = self.places(&asked);
-        self.policy
-            .run(|| async {
-                let _place = places.acquire().await;
-                let mut request = self.client.get(asked.clone());
-                if let Some(Basic { username, password }) = &basic {
-                    request = request.basic_auth(username, Some(password.expose()));
-                }
-                let response = self.send(request).await?;
-                self.body(response, limit).await
-            })
-            .await
+    async fn get_once(
+        &self,
+        url: &Url,
+        login: Option<&Login>,
+        file: File,
+        limit: u64,
+    ) -> Result<Bytes, Error> {
+        let places = self.places(url);
+        let _place = places.acquire().await;
+        let request = self.client.get(url.clone());
+        let request = match login {
+            Some(Login::Password(Basic { username, password })) => {
+                request.basic_auth(username, Some(password.expose()))
+            }
+            Some(Login::RegistryToken(token)) => request.bearer_auth(token.expose()),
+            // Only token services take it.
+            Some(Login::IdentityToken(_)) | None => request,
+        };
+        let response = self.send(request).await?;
+        match file {
+            File::Text => self.body(response, limit).await,
+            File::Archive => {
+                let headers = response.headers().clone();
+                let body = self.whole(response, limit).await?;
+                Ok(encoding::archive(&headers, body, limit))
+            }
+        }
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_asked(&self, host: &str) -> Asked {
+        if self.asking().contains(host) {
+            Asked::Yes
+        } else {
+            Asked::No
+        }
     }
 
     fn places(&self, url: &Url) -> Arc<Semaphore> {
@@ -211,36 +279,57 @@ impl Http {
         &self.client
     }
 
-    /// Sends a request without or with a small body, once; an answer that is no success is an error.
+    /// Sends a request without or with a small body, once, and follows redirects; an answer that is no
+    /// success is an error. Authorization goes to no other host, and content neither.
     ///
     /// # Errors
-    /// When there is no answer in time, or it is no success.
+    /// When there is no answer in time, it is no success, or a redirect leads out of TLS.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        let request = request.build().map_err(Error::unbuilt)?;
-        let (method, url) = (request.method().clone(), request.url().clone());
-        let answer = tokio::time::timeout(self.answer, self.client.execute(request)).await;
-        let response = answer
-            .map_err(|_| Error::quiet(&method, &url, self.answer))?
-            .map_err(|error| Error::transport(&method, &url, error))?;
-        if response.status().is_success() {
-            Ok(response)
-        } else {
-            let is_elsewhere = authority(response.url()) != authority(&url);
-            let error = Error::status(&method, response).await;
-            // A challenge of the host that we were redirected to is not one of the host that we asked.
-            Err(if is_elsewhere {
-                error.without_challenge()
-            } else {
-                error
-            })
+        let mut request = request.build().map_err(Error::unbuilt)?;
+        let (method, first) = (request.method().clone(), request.url().clone());
+        for _ in 0..=follow::MOST {
+            let (url, again) = (request.url().clone(), request.try_clone());
+            let answer = tokio::time::timeout(self.answer, self.client.execute(request)).await;
+            let response = answer
+                .map_err(|_| Error::quiet(&method, &url, self.answer))?
+                .map_err(|error| Error::transport(&method, &url, error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let next = follow::redirected(&response, again);
+            match next.map_err(|why| Error::refused(&method, &url, why))? {
+                Some(next) => request = next,
+                None => {
+                    let is_elsewhere = authority(&url) != authority(&first);
+                    let error = Error::status(&method, response).await;
+                    // A challenge of the host that we were redirected to is not one of the host that we asked.
+                    return Err(if is_elsewhere {
+                        error.elsewhere()
+                    } else {
+                        error
+                    });
+                }
+            }
         }
+        let why = format!("it redirects more than {} times", follow::MOST);
+        Err(Error::refused(&method, &first, why))
     }
 
-    /// Reads a body to its end, `limit` bytes at most.
+    /// Reads a body to its end, `limit` bytes at most, as it was before a compression for the transfer.
     ///
     /// # Errors
-    /// When it breaks off, stands still or is too long.
+    /// When it breaks off, stands still, is too long or cannot be decoded.
     pub async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
+        let (url, headers) = (response.url().clone(), response.headers().clone());
+        let body = self.whole(response, limit).await?;
+        let method = reqwest::Method::GET;
+        encoding::decoded(&headers, body, limit).map_err(|undecoded| match undecoded {
+            encoding::Undecoded::TooLarge => Error::too_large(&method, &url, limit),
+            encoding::Undecoded::Because(why) => Error::refused(&method, &url, why),
+        })
+    }
+
+    async fn whole(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
         let (method, url) = (reqwest::Method::GET, response.url().clone());
         let too_large = || Error::too_large(&method, &url, limit);
         if response
@@ -270,86 +359,6 @@ impl Http {
     #[must_use]
     pub fn slowest(&self) -> u64 {
         self.slowest
-    }
-}
-
-/// The pieces of an answer's body, none of them waited for too long.
-pub struct Pieces {
-    response: Response,
-    request: (reqwest::Method, Url),
-    answer: Duration,
-    floor: Floor,
-}
-
-impl Pieces {
-    /// The body of an answer.
-    #[must_use]
-    pub fn new(http: &Http, method: reqwest::Method, response: Response) -> Self {
-        Self {
-            request: (method, response.url().clone()),
-            response,
-            answer: http.answer,
-            floor: Floor::new(http.slowest, http.answer),
-        }
-    }
-
-    /// The next piece; `None` at the end.
-    ///
-    /// # Errors
-    /// When the body breaks off, stands still, or trickles.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let (method, url) = &self.request;
-        let before = Instant::now();
-        let piece = tokio::time::timeout(self.answer, self.response.chunk()).await;
-        let piece = piece
-            .map_err(|_| Error::quiet(method, url, self.answer))?
-            .map_err(|error| Error::transport(method, url, error))?;
-        let moved = piece.as_ref().map_or(0, Bytes::len);
-        if piece.is_some() && !self.floor.bears(before.elapsed(), moved as u64) {
-            return Err(Error::slow(method, url, self.slowest()));
-        }
-        Ok(piece)
-    }
-
-    fn slowest(&self) -> u64 {
-        self.floor.slowest
-    }
-}
-
-/// A floor of progress: within each period of waiting so many bytes must have come. A body that gives a
-/// byte a minute is never silent, and never ends either.
-#[derive(Debug)]
-pub struct Floor {
-    /// Bytes a second.
-    slowest: u64,
-    period: Duration,
-    waited: Duration,
-    moved: u64,
-}
-
-impl Floor {
-    /// `slowest` is in bytes a second.
-    #[must_use]
-    pub fn new(slowest: u64, period: Duration) -> Self {
-        Self {
-            slowest,
-            period,
-            waited: Duration::ZERO,
-            moved: 0,
-        }
-    }
-
-    /// Takes in that somebody waited for some bytes; whether that goes on being borne.
-    pub fn bears(&mut self, waited: Duration, moved: u64) -> bool {
-        self.waited += waited;
-        self.moved += moved;
-        if self.waited < self.period {
-            return true;
-        }
-        let is_enough =
-            u128::from(self.moved) * 1000 >= u128::from(self.slowest) * self.waited.as_millis();
-        (self.waited, self.moved) = (Duration::ZERO, 0);
-        is_enough
     }
 }
 
@@ -393,17 +402,6 @@ mod tests {
         ] {
             assert_eq!(http.base(host), base);
         }
-    }
-
-    #[test]
-    fn a_trickle_is_cut_and_a_slow_reader_is_not() {
-        let mut floor = Floor::new(1000, Duration::from_secs(10));
-        let second = Duration::from_secs(1);
-        assert!((0..9).all(|_| floor.bears(second, 1)));
-        assert!(!floor.bears(second, 1));
-        // What is waited for elsewhere does not count.
-        assert!((0..1000).all(|_| floor.bears(Duration::from_millis(1), 1)));
-        assert!((0..30).all(|_| floor.bears(second, 1000)));
     }
 
     #[test]

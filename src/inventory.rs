@@ -7,11 +7,12 @@ mod image;
 mod keys;
 mod layers;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use url::Url;
 
+use crate::http::source_secret::SourceHosts;
 use crate::problem::{Problem, Problems};
 use crate::reference::{ImageName, Mappings};
 use crate::settings::DataFiles;
@@ -45,7 +46,7 @@ pub struct ChartSpec {
     pub name: String,
     /// Where charts of its repository are.
     pub repository: ChartRepository,
-    /// The repository as the data file writes it.
+    /// The repository as the data file writes it, without what can be a secret in it.
     pub repository_text: String,
     /// The pinned version.
     pub version: String,
@@ -215,7 +216,7 @@ impl Inventory {
     /// The hosts that charts and images are read from by this inventory's own wish: chart
     /// repositories, and what `docker_mappings` maps to.
     #[must_use]
-    pub fn source_hosts(&self) -> BTreeSet<String> {
+    pub fn source_hosts(&self) -> SourceHosts {
         let charts = self
             .charts
             .iter()
@@ -230,9 +231,10 @@ impl Inventory {
                 ChartRepository::Oci(path) => path.split('/').next().map(str::to_owned),
                 ChartRepository::Path(_) => None,
             });
-        charts
-            .chain(self.mappings.hosts().map(str::to_owned))
-            .collect()
+        SourceHosts {
+            named: self.mappings.hosts().map(str::to_owned).collect(),
+            charts: charts.collect(),
+        }
     }
 }
 

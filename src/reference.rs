@@ -2,6 +2,7 @@
 //! the target prefix. Pure: text in, values out.
 
 mod digest;
+mod ecr_host;
 mod grammar;
 mod host;
 mod location;
@@ -12,10 +13,11 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use digest::{Digest, Hasher, is_hashing_cheap};
-pub use host::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name};
+pub use ecr_host::EcrHost;
+pub use host::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name, is_docker_hub, without_secrets};
 pub use location::{Location, Which};
 pub use mappings::Mappings;
-pub use prefix::{EcrHost, Prefix};
+pub use prefix::Prefix;
 
 /// The tag that is meant where a name gives neither tag nor digest.
 pub const DEFAULT_TAG: &str = "latest";
@@ -122,7 +124,7 @@ impl ImageName {
     #[must_use]
     pub fn target(&self) -> String {
         let name = Self {
-            registry: self.registry.as_deref().map(repository_path),
+            registry: self.registry.as_deref().map(host_path),
             repository: self.repository.to_lowercase(),
             ..self.clone()
         };
@@ -134,6 +136,18 @@ impl ImageName {
 #[must_use]
 pub fn repository_path(text: &str) -> String {
     text.replace(':', "-").to_lowercase()
+}
+
+/// A registry's host as part of a repository's path. An address of IP version 6 is written out, since a
+/// path can hold neither its brackets nor a leading `-`.
+fn host_path(host: &str) -> String {
+    let written_out = |host: &str| {
+        let (address, port) = host.strip_prefix('[')?.split_once(']')?;
+        let address: std::net::Ipv6Addr = address.parse().ok()?;
+        let parts = address.segments().map(|part| format!("{part:x}")).join("-");
+        Some(format!("{parts}{port}"))
+    };
+    repository_path(&written_out(host).unwrap_or_else(|| host.to_owned()))
 }
 
 /// Whether the first component of a name is a host, by the rule that every container client
@@ -233,6 +247,11 @@ mod tests {
         assert_eq!(
             name("Reg.io:5000/Team/App:V1").target(),
             "reg.io-5000/team/app:V1"
+        );
+        assert_eq!(name("[::1]:5000/a:1").target(), "0-0-0-0-0-0-0-1-5000/a:1");
+        assert_eq!(
+            name("[2001:DB8::1]/a:1").target(),
+            "2001-db8-0-0-0-0-0-1/a:1"
         );
         assert_eq!(
             name("amazon/aws-efs-csi-driver:v1").target(),

@@ -270,7 +270,7 @@ impl Settings {
             .map_or(Some(FanOut::default()), |given| {
                 given.parse_with(problems, FanOut::parse)
             });
-        let network = Network::new(flags, parameters, problems);
+        let network = Network::new(flags, environment, problems);
         Some(Self {
             target: target?,
             module,

@@ -59,6 +59,8 @@ pub enum Fault {
         /// Speed.
         bytes_per_second: u64,
     },
+    /// Compresses the answer's body although nobody asked for it, and says so in `Content-Encoding`.
+    Gzip,
     /// Redirects (307); `{path}` in the URL stands for the path and query that were asked for.
     Redirect(String),
     /// Reads so many bytes of the request's body, keeps them, and resets the connection. A shorter
@@ -110,6 +112,7 @@ impl Fault {
             Self::Truncate { .. } => "truncate",
             Self::Corrupt { .. } => "corrupt",
             Self::Slow { .. } => "slow",
+            Self::Gzip => "gzip",
             Self::Redirect(_) => "redirect",
             Self::DropUpload { .. } => "drop-upload",
         }

@@ -6,13 +6,15 @@ mod socket;
 use crate::faults::{Fault, Faults};
 use crate::wire::{self, Wire};
 use body::{Body, Upstream, empty, full};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::body::Body as _;
-use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket::Socket;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -208,6 +210,10 @@ where
                 (self.handler)(Request::from_parts(head, upstream.body())).await
             }
         };
+        let response = match &fault {
+            Some(Fault::Gzip) => gzipped(response).await?,
+            _ => response,
+        };
         if let Some(Action(action)) = response.extensions().get() {
             entry.update(|logged| action.clone_into(&mut logged.action));
         }
@@ -217,6 +223,19 @@ where
         upstream.drain().await;
         Ok(body::outgoing(response, entry, fault))
     }
+}
+
+/// The answer, compressed.
+async fn gzipped(response: Response<Body>) -> io::Result<Response<Body>> {
+    let (mut head, body) = response.into_parts();
+    let body = body::collect(body).await.map_err(io::Error::other)?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&body)?;
+    let body = encoder.finish()?;
+    head.headers.insert(CONTENT_LENGTH, body.len().into());
+    let gzip = HeaderValue::from_static("gzip");
+    head.headers.insert(CONTENT_ENCODING, gzip);
+    Ok(Response::from_parts(head, full(body)))
 }
 
 /// The answer of a fault.

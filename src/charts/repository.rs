@@ -10,7 +10,7 @@ use url::Url;
 use helm_chart::archive;
 use helm_chart::index::{self, Entry, Index};
 
-use crate::http::Http;
+use crate::http::{File, Http, same_origin};
 use crate::inventory::{ChartRepository, ChartSpec, Inventory};
 use crate::problem::Problem;
 use crate::reference::Digest;
@@ -108,7 +108,11 @@ async fn read_index(url: &Url, charts: &BTreeSet<String>, http: &Http) -> anyhow
     /// An index in the works can take several times its size; one for each processor is no slower.
     static AT_ONCE: Semaphore = Semaphore::const_new(2);
     let bytes = http
-        .get(&below(url, "index.yaml"), index::MAX_BYTES as u64)
+        .get(
+            &below(url, "index.yaml"),
+            File::Text,
+            index::MAX_BYTES as u64,
+        )
         .await?;
     let charts = charts.clone();
     let _place = AT_ONCE.acquire().await;
@@ -130,14 +134,14 @@ async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::
         "its entry in the index names {url}; write that repository (oci://…) into the data file"
     );
     // An index that came by TLS must not bring the repository's credentials out of it.
-    let get = async |url: &Url, limit: u64| {
+    let get = async |url: &Url, file: File, limit: u64| {
         if repository.scheme() == "https" && url.scheme() == "http" {
-            http.get_anonymous(url, limit).await
+            http.get_anonymous(url, file, limit).await
         } else {
-            http.get(url, limit).await
+            http.get(url, file, limit).await
         }
     };
-    let archive = get(&url, archive::MAX_ARCHIVE).await?;
+    let archive = get(&url, File::Archive, archive::MAX_ARCHIVE).await?;
     if let Some(promised) = &entry.digest {
         // Helm writes bare SHA-256 in hexadecimal.
         let promised = promised
@@ -153,7 +157,7 @@ async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::
     }
     let mut beside = url.clone();
     beside.set_path(&format!("{}.prov", url.path()));
-    let provenance = match get(&beside, MAX_PROVENANCE).await {
+    let provenance = match get(&beside, File::Text, MAX_PROVENANCE).await {
         Ok(provenance) => Some(provenance),
         // Most charts have none; some hosts say so with 403 or a redirect to a page.
         Err(error)
@@ -190,7 +194,8 @@ fn below(repository: &Url, file: &str) -> Url {
 /// A URL of an index: absolute, or relative to the repository as to a folder.
 fn resolve(repository: &Url, url: &str) -> Result<Url, url::ParseError> {
     let mut resolved = below(repository, "").join(url)?;
-    let is_relative = Url::parse(url).is_err();
+    // The query can hold a token, which is for this host alone; `//other.host/…` is relative too.
+    let is_relative = Url::parse(url).is_err() && same_origin(repository, &resolved);
     if is_relative && resolved.query().is_none() {
         resolved.set_query(repository.query());
     }
@@ -223,6 +228,14 @@ mod tests {
         assert_eq!(
             resolved("https://h.io/charts?token=x", "https://o.io/a-1.tgz"),
             "https://o.io/a-1.tgz"
+        );
+        assert_eq!(
+            resolved("https://h.io/charts?token=x", "//o.io/a-1.tgz"),
+            "https://o.io/a-1.tgz"
+        );
+        assert_eq!(
+            resolved("https://h.io/charts?token=x", "//h.io/a-1.tgz"),
+            "https://h.io/a-1.tgz?token=x"
         );
         assert_eq!(
             below(&Url::parse("https://h.io").unwrap(), "index.yaml").as_str(),

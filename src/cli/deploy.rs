@@ -121,14 +121,13 @@ fn fleet(
         return None;
     }
     // What the secret holds, other builds can read too.
-    let (stores, secret) = (Arc::clone(&session.stores), session.secret.clone());
-    let own_hosts =
-        move |host: &str| stores.http().credentials().knows(host) && !secret.contains_key(host);
+    let stores = Arc::clone(&session.stores);
+    let own_hosts = move |host: &str| stores.http().credentials().is_only_here(host);
     Some(Fleet {
         place: publication.runs(host),
         flags,
         environment: environment.clone(),
-        hosts: inventory.source_hosts(),
+        hosts: inventory.source_hosts().all(),
         own_hosts: Box::new(own_hosts),
         aws: Arc::clone(&session.aws),
         stores: Arc::clone(&session.stores),

@@ -54,7 +54,7 @@ impl Work {
         environment.region = Some(self.region.clone());
         let settings = Settings::new(errand.flags(), &environment)?;
         errand.divide(&settings.network.share);
-        let session = Session::for_hosts(settings, &errand.hosts(), stop).await?;
+        let session = Session::for_hosts(settings, errand.hosts(), stop).await?;
         fleet::work(errand, &session.stores, &session.settings, stop).await
     }
 }

@@ -1,13 +1,16 @@
-//! User names and passwords, by host, that nothing can print.
+//! Logins by host and repository, which nothing can print.
 
-use std::collections::BTreeMap;
+mod docker_config;
+mod helper;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use super::source_secret::SourceSecret;
+
+pub use docker_config::DockerConfig;
+use docker_config::scopes;
 
 /// A text that does not show itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,256 +45,227 @@ pub struct Basic {
     pub password: Secret,
 }
 
-/// Credentials by host (with its port).
+/// What opens a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// A user name and a password.
+    Password(Basic),
+    /// A refresh token that the token service exchanges for an access token.
+    IdentityToken(Secret),
+    /// A token that the registry itself takes as `Bearer`.
+    RegistryToken(Secret),
+}
+
+/// Whether a host asked for a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It answered 401.
+    Yes,
+    /// Not so far.
+    No,
+}
+
+/// What is known about a host's login.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The login.
+    pub login: Option<Login>,
+    /// Why there is none although one is configured: part of the error, should the host refuse.
+    pub note: Option<String>,
+}
+
+impl Found {
+    fn login(login: Login) -> Self {
+        Self {
+            login: Some(login),
+            note: None,
+        }
+    }
+}
+
+/// All logins of a run.
 #[derive(Debug, Default)]
 pub struct Credentials {
-    known: BTreeMap<String, Basic>,
-    /// Programs that know the credentials of a host: `docker-credential-<name>`.
-    helpers: BTreeMap<String, String>,
-    /// The program for all other hosts.
-    store: Option<String>,
-    /// What programs said, so that each is asked once for a host.
-    asked: tokio::sync::Mutex<BTreeMap<String, Option<Basic>>>,
-}
-
-/// The user name that marks a password as an identity token, as Docker's helpers have it.
-pub const IDENTITY_TOKEN: &str = "<token>";
-
-/// Longest wait for a credential helper.
-const HELPER: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// The part of Docker's configuration that is read here.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, DockerAuth>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
-    creds_store: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct DockerAuth {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
+    docker: DockerConfig,
+    secret: SourceSecret,
+    /// The hosts that a secret without hosts was given to.
+    given: Mutex<BTreeSet<String>>,
+    /// The answers of credential helpers, by helper and key: each is asked once.
+    asked: tokio::sync::Mutex<BTreeMap<(String, String), Found>>,
 }
 
 impl Credentials {
-    /// Reads the `auths` of Docker's configuration file, which Seed-Farmer fills by `docker login`
-    /// before the module runs. A file that does not exist holds none.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or an entry is not what `docker login` writes.
-    pub fn from_docker_config(path: &Path) -> anyhow::Result<Self> {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => {
-                return Err(error).context("it cannot be read");
-            }
-        };
-        // Not the parser's own words: they can quote what they stumbled over.
-        let config: DockerConfig = serde_json::from_slice(&text)
-            .ok()
-            .context("it is no Docker configuration file")?;
-        let mut known = BTreeMap::new();
-        for (key, auth) in config.auths {
-            let host = host_of(&key).to_owned();
-            let basic = auth
-                .basic()
-                .with_context(|| format!("the entry `{host}` is broken"))?;
-            if let Some(basic) = basic {
-                known.insert(host, basic);
-            }
-        }
-        let helpers = config
-            .cred_helpers
-            .iter()
-            .map(|(key, name)| (host_of(key).to_owned(), name.clone()));
-        Ok(Self {
-            known,
-            helpers: helpers.collect(),
-            store: config.creds_store.filter(|store| !store.is_empty()),
+    /// The secret that the user names for this run wins over Docker's file.
+    #[must_use]
+    pub fn new(docker: DockerConfig, secret: SourceSecret) -> Self {
+        Self {
+            docker,
+            secret,
             ..Self::default()
-        })
+        }
     }
 
-    /// Adds what the user says for this run; it wins over Docker's file.
-    pub fn extend(&mut self, further: BTreeMap<String, Basic>) {
-        self.known.extend(
-            further
-                .into_iter()
-                .map(|(host, basic)| (host_of(&host).to_owned(), basic)),
-        );
-    }
-
-    /// Whether credentials for a host are at hand, without asking a program.
+    /// Whether a login that names the host is at hand, without asking a credential helper.
     #[must_use]
     pub fn knows(&self, host: &str) -> bool {
-        self.known.contains_key(host_of(host))
+        let host = canonical(host);
+        self.secret.by_host.contains_key(&host) || self.docker.knows(&host)
     }
 
-    /// The credentials for a host. A program that is named for it is asked once; one that fails has
-    /// none, and a warning says so.
-    pub async fn get(&self, host: &str) -> Option<Basic> {
-        let host = host_of(host);
-        if let Some(basic) = self.known.get(host) {
-            return Some(basic.clone());
+    /// Whether only this machine has the login for a host: other builds cannot read Docker's file.
+    #[must_use]
+    pub fn is_only_here(&self, host: &str) -> bool {
+        let host = canonical(host);
+        self.docker.knows(&host) && !self.secret.by_host.contains_key(&host)
+    }
+
+    /// The login for a repository of a host: that of the secret's entry for the host, of the longest
+    /// matching entry of Docker's file or its credential helper, or the secret that names no host.
+    pub async fn get(&self, host: &str, repository: &str, asked: Asked) -> Found {
+        let host = canonical(host);
+        if let Some(basic) = self.secret.by_host.get(&host) {
+            return Found::login(Login::Password(basic.clone()));
         }
-        let helper = self.helpers.get(host).or(self.store.as_ref())?;
+        let mut note = None;
+        for scope in scopes(&host, repository) {
+            if let Some(helper) = self.docker.helper(&scope) {
+                let found = self.ask(helper, &scope).await;
+                if found.login.is_some() {
+                    return found;
+                }
+                note = note.or(found.note);
+            }
+            if let Some(login) = self.docker.login(&scope) {
+                return Found::login(login.clone());
+            }
+        }
+        if let Some(basic) = self.flat(&host, asked) {
+            return Found::login(Login::Password(basic));
+        }
+        if let Some(store) = self.docker.store() {
+            let found = self.ask(store, &host).await;
+            if found.login.is_some() {
+                return found;
+            }
+            note = note.or(found.note);
+        }
+        Found { login: None, note }
+    }
+
+    /// Whether a secret that names no host is meant for this host once it asks, and was not given to it.
+    #[must_use]
+    pub fn is_withheld(&self, host: &str) -> bool {
+        let host = canonical(host);
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let flat = self.secret.flat.as_ref();
+        flat.is_some_and(|flat| flat.on_challenge.contains(&host)) && !given.contains(&host)
+    }
+
+    /// The secret that names no host, where it may be sent to this one.
+    fn flat(&self, host: &str, asked: Asked) -> Option<Basic> {
+        let flat = self.secret.flat.as_ref()?;
+        let may =
+            flat.named.contains(host) || asked == Asked::Yes && flat.on_challenge.contains(host);
+        if !may {
+            return None;
+        }
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.insert(host.to_owned()) && given.len() == 2 {
+            let hosts: Vec<&str> = given.iter().map(String::as_str).collect();
+            tracing::warn!(
+                "HelmRepoSecretName holds one login without a host, and it was sent to {}: name the host of each login \
+                 in the secret, such as {}",
+                hosts.join(" and "),
+                by_host(host)
+            );
+        }
+        Some(flat.basic.clone())
+    }
+
+    async fn ask(&self, helper: &str, scope: &str) -> Found {
         let mut asked = self.asked.lock().await;
-        if let Some(answer) = asked.get(host) {
-            return answer.clone();
+        let key = (helper.to_owned(), scope.to_owned());
+        if let Some(found) = asked.get(&key) {
+            return found.clone();
         }
-        let answer = match ask(helper, host).await {
-            Ok(answer) => answer,
+        let found = match helper::ask(helper, scope).await {
+            Ok(login) => Found { login, note: None },
             Err(error) => {
-                tracing::warn!(
-                    host,
-                    "docker-credential-{helper} gives no credentials for {host}: {error:#}"
-                );
-                None
+                let note =
+                    format!("docker-credential-{helper} gives no login for {scope}: {error:#}");
+                tracing::warn!(host = scope, "{note}");
+                Found {
+                    login: None,
+                    note: Some(note),
+                }
             }
         };
-        asked.insert(host.to_owned(), answer.clone());
-        answer
+        asked.insert(key, found.clone());
+        found
     }
 }
 
-/// Asks a credential helper (<https://github.com/docker/docker-credential-helpers>). What it writes is
-/// never shown: it can hold the secret.
-async fn ask(helper: &str, host: &str) -> anyhow::Result<Option<Basic>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Answer {
-        username: String,
-        secret: String,
-    }
-    use std::process::Stdio;
-    use tokio::io::AsyncWriteExt;
-    let is_name = helper
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    anyhow::ensure!(is_name, "its name is not one of a program");
-    // Docker stores its Hub under this key.
-    let key = if host == "docker.io" {
-        "https://index.docker.io/v1/"
+/// The secret's form that names the host.
+#[must_use]
+pub(crate) fn by_host(host: &str) -> String {
+    format!(r#"{{"{host}": {{"username": "…", "password": "…"}}}}"#)
+}
+
+/// A host as logins are looked up: in lower case, and Docker Hub by one name.
+pub(super) fn canonical(host: &str) -> String {
+    let host = host.trim().to_lowercase();
+    if crate::reference::is_docker_hub(&host) {
+        crate::reference::DOCKER_HUB.to_owned()
     } else {
         host
-    };
-    let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .context("it cannot be started")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin
-            .write_all(key.as_bytes())
-            .await
-            .context("it does not listen")?;
-    }
-    let output = tokio::time::timeout(HELPER, child.wait_with_output()).await;
-    let output = output
-        .context("it does not answer")?
-        .context("it broke off")?;
-    if !output.status.success() {
-        // "Not found" is an error to the helpers, and no news to us.
-        return Ok(None);
-    }
-    let answer: Option<Answer> = serde_json::from_slice(&output.stdout).ok();
-    let answer = answer.context("its answer is not what the protocol asks for")?;
-    Ok(Some(Basic {
-        username: answer.username,
-        password: Secret(answer.secret),
-    }))
-}
-
-/// The host of a key in Docker's file, which can be a URL with a path. All of Docker Hub's names
-/// are one.
-fn host_of(key: &str) -> &str {
-    let host = key.split_once("://").map_or(key, |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or(host);
-    if matches!(host, "index.docker.io" | "registry-1.docker.io") {
-        "docker.io"
-    } else {
-        host
-    }
-}
-
-impl DockerAuth {
-    fn basic(self) -> anyhow::Result<Option<Basic>> {
-        if let Some(token) = self.identitytoken.filter(|token| !token.is_empty()) {
-            return Ok(Some(Basic {
-                username: IDENTITY_TOKEN.to_owned(),
-                password: Secret(token),
-            }));
-        }
-        let (username, password) = match (self.auth, self.username, self.password) {
-            (Some(auth), _, _) if !auth.is_empty() => {
-                let text = STANDARD
-                    .decode(auth)
-                    .ok()
-                    .and_then(|text| String::from_utf8(text).ok());
-                let text = text.context("its `auth` is not Base64")?;
-                let (username, password) = text
-                    .split_once(':')
-                    .context("its `auth` holds no `user:password`")?;
-                (
-                    username.to_owned(),
-                    password.trim_end_matches('\0').to_owned(),
-                )
-            }
-            (_, Some(username), Some(password)) => (username, password),
-            // A credential helper keeps it.
-            _ => return Ok(None),
-        };
-        Ok(Some(Basic {
-            username,
-            password: Secret(password),
-        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::source_secret::Flat;
 
-    #[tokio::test]
-    async fn docker_s_file_is_read_by_host() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("config.json");
-        let auth = STANDARD.encode("me:pass:word");
-        std::fs::write(&file, format!(r#"{{"auths":{{"https://index.docker.io/v1/":{{"auth":"{auth}"}},"reg.corp:8443":{{"username":"u","password":"p"}},"helper.io":{{}}}}}}"#)).unwrap();
-        let credentials = Credentials::from_docker_config(&file).unwrap();
-        let hub = credentials.get("docker.io").await.unwrap();
-        assert_eq!(
-            (hub.username.as_str(), hub.password.expose()),
-            ("me", "pass:word")
-        );
-        assert_eq!(credentials.get("registry-1.docker.io").await, Some(hub));
-        assert!(credentials.knows("reg.corp:8443"));
-        assert!(!credentials.knows("reg.corp") && credentials.get("helper.io").await.is_none());
-        assert!(!format!("{credentials:?}").contains("pass:word"));
+    fn basic(username: &str) -> Basic {
+        Basic {
+            username: username.to_owned(),
+            password: Secret::new("p".to_owned()),
+        }
     }
 
-    #[test]
-    fn a_broken_file_is_an_error_without_its_content() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("config.json");
-        std::fs::write(&file, r#"{"auths":{"a.io":{"auth":"hunter2!"}}}"#).unwrap();
-        let error = format!("{:#}", Credentials::from_docker_config(&file).unwrap_err());
-        assert!(
-            error.contains("a.io") && !error.contains("hunter2"),
-            "{error}"
+    async fn user(credentials: &Credentials, host: &str, repository: &str, asked: Asked) -> String {
+        match credentials.get(host, repository, asked).await.login {
+            Some(Login::Password(basic)) => basic.username,
+            Some(other) => format!("{other:?}"),
+            None => String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_without_hosts_goes_to_named_hosts_and_to_others_only_when_they_ask() {
+        let set = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
+        let secret = SourceSecret {
+            by_host: BTreeMap::from([("own.corp".to_owned(), basic("own"))]),
+            flat: Some(Flat {
+                basic: basic("flat"),
+                named: set(&["mirror.corp"]),
+                on_challenge: set(&["charts.corp"]),
+            }),
+        };
+        let credentials = Credentials::new(DockerConfig::default(), secret);
+        assert_eq!(
+            user(&credentials, "mirror.corp", "a", Asked::No).await,
+            "flat"
         );
-        assert!(Credentials::from_docker_config(&dir.path().join("none")).is_ok());
+        assert_eq!(user(&credentials, "charts.corp", "", Asked::No).await, "");
+        assert!(credentials.is_withheld("charts.corp"));
+        assert_eq!(
+            user(&credentials, "charts.corp", "", Asked::Yes).await,
+            "flat"
+        );
+        assert!(!credentials.is_withheld("charts.corp"));
+        assert_eq!(user(&credentials, "other.corp", "", Asked::Yes).await, "");
+        assert_eq!(user(&credentials, "Own.Corp", "", Asked::No).await, "own");
+        assert!(credentials.knows("own.corp") && !credentials.knows("mirror.corp"));
     }
 }

@@ -1,14 +1,20 @@
 //! What goes wrong with a request, and whether another try is worth it.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
+use super::{encoding, tls};
+use crate::reference::EcrHost;
+
 /// How much of an error answer is read: some registries answer with whole web pages.
 const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// How long an error answer's body is read at most; what came by then is used.
+const LONGEST_ERROR_BODY: Duration = Duration::from_secs(5);
 
 /// A request that failed.
 #[derive(Debug)]
@@ -16,6 +22,10 @@ pub struct Error {
     request: String,
     /// Whatever it is, no further try is worth it.
     is_final: bool,
+    /// The answer is one of a host that a redirect led to.
+    is_elsewhere: bool,
+    /// What else a reader has to know.
+    note: Option<Box<str>>,
     /// Boxed: results are moved around far more often than requests fail.
     reason: Box<Reason>,
 }
@@ -60,6 +70,8 @@ impl Error {
         Self {
             request,
             is_final: false,
+            is_elsewhere: false,
+            note: None,
             reason: Box::new(reason),
         }
     }
@@ -101,12 +113,18 @@ impl Error {
         let (status, headers) = (response.status(), response.headers().clone());
         let request = shown(method, response.url());
         let mut body = Vec::new();
-        while body.len() < MAX_ERROR_BODY {
-            let piece = tokio::time::timeout(Duration::from_secs(5), response.chunk()).await;
-            let Ok(Ok(Some(piece))) = piece else { break };
-            body.extend_from_slice(&piece);
-        }
-        let codes = codes(&body);
+        let read = async {
+            while body.len() < MAX_ERROR_BODY {
+                let Ok(Some(piece)) = response.chunk().await else {
+                    break;
+                };
+                body.extend_from_slice(&piece);
+            }
+        };
+        // Out of time: a body that drips is not worth waiting for.
+        tokio::time::timeout(LONGEST_ERROR_BODY, read).await.ok();
+        let body = encoding::decoded(&headers, body.into(), MAX_ERROR_BODY as u64);
+        let codes = codes(&body.unwrap_or_default());
         Self::new(
             request,
             Reason::Status {
@@ -162,8 +180,22 @@ impl Error {
         }
     }
 
-    /// The same, without what the answer asks for to let us in.
-    pub(super) fn without_challenge(mut self) -> Self {
+    /// The same with a further remark, such as why there was no login.
+    #[must_use]
+    pub(crate) fn noted(mut self, note: Option<String>) -> Self {
+        self.note = note.map(String::into_boxed_str).or(self.note);
+        self
+    }
+
+    /// Whether the host that was asked wants a login.
+    #[must_use]
+    pub fn asks_for_login(&self) -> bool {
+        self.status_code() == Some(401) && !self.is_elsewhere
+    }
+
+    /// The same of a host that a redirect led to: what that one asks for is not for it to have.
+    pub(super) fn elsewhere(mut self) -> Self {
+        self.is_elsewhere = true;
         if let Reason::Status { headers, .. } = &mut *self.reason {
             headers.remove(WWW_AUTHENTICATE);
         }
@@ -174,8 +206,7 @@ impl Error {
     /// Unauthorized".
     #[must_use]
     pub fn common(&self) -> Option<String> {
-        let (_, place) = self.request.split_once("://")?;
-        let host = place.split('/').next()?;
+        let host = self.host()?;
         match &*self.reason {
             Reason::Status { .. } if self.is_pull_limit() => {
                 Some(format!("{host}: the limit of pulls is used up"))
@@ -191,6 +222,12 @@ impl Error {
             }
             Reason::TooLarge(_) | Reason::Unbuilt(_) | Reason::Refused(_) => None,
         }
+    }
+
+    /// The host that answered, with its port.
+    fn host(&self) -> Option<&str> {
+        let (_, place) = self.request.split_once("://")?;
+        place.split('/').next()
     }
 
     /// Whether no connection came about: nobody has to be asked again who cannot be reached.
@@ -276,7 +313,9 @@ impl Error {
                  (Endpoints: docker.io=https://MIRROR)",
             ),
             Reason::Status { status, .. }
-                if self.request.contains(".dkr.ecr.")
+                if self
+                    .host()
+                    .is_some_and(|host| EcrHost::parse(host).is_some())
                     && (status.as_u16() == 429 || self.is_throttled()) =>
             {
                 Some(
@@ -294,6 +333,9 @@ impl Error {
                 ),
                 _ => None,
             },
+            Reason::Transport(error) if tls_error(error).is_some() => {
+                tls_error(error).and_then(tls::remedy)
+            }
             Reason::Transport(error) if error.is_connect() => Some(
                 "check that this machine can reach the host (DNS, route, proxy, certificate); --endpoint HOST=URL names a mirror",
             ),
@@ -323,6 +365,10 @@ impl fmt::Display for Error {
             Reason::TooLarge(limit) => write!(f, "the answer has more than {limit} bytes"),
             Reason::Unbuilt(_) => f.write_str("it cannot be made"),
             Reason::Refused(why) => f.write_str(why),
+        }?;
+        match &self.note {
+            Some(note) => write!(f, " ({note})"),
+            None => Ok(()),
         }
     }
 }
@@ -352,10 +398,33 @@ fn shown(method: &Method, url: &Url) -> String {
     )
 }
 
-/// `Retry-After` in seconds; the form with a date is rare and ignored.
+/// What TLS says about a connection, if it is to blame.
+fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        // An I/O error does not name what it wraps as its source.
+        let wrapped = error.downcast_ref::<std::io::Error>();
+        let wrapped = wrapped.and_then(|error| error.get_ref()?.downcast_ref());
+        if let Some(found) = wrapped.or_else(|| error.downcast_ref()) {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// `Retry-After`: seconds, or a date, which is compared with the answer's own (clocks differ).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |name| httpdate::parse_http_date(text(name)?).ok();
+    if let Ok(seconds) = text(RETRY_AFTER)?.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let (then, now) = (
+        date(RETRY_AFTER)?,
+        date(DATE).unwrap_or_else(SystemTime::now),
+    );
+    Some(then.duration_since(now).unwrap_or_default())
 }
 
 /// The distribution specification's `{"errors":[{"code","message"}]}`, or AWS's `{"__type"}`, or
@@ -420,6 +489,29 @@ mod tests {
                 headers: HeaderMap::new(),
             },
         )
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        const DAY: &str = "Wed, 21 Oct 2015 07:28:";
+        let wait = |after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, after.parse().unwrap());
+            headers.extend(date.map(|date| (DATE, date.parse().unwrap())));
+            retry_after(&headers)
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let now = format!("{DAY}00 GMT");
+        assert_eq!(wait("7", None), seconds(7));
+        assert_eq!(wait(" 7 ", None), seconds(7));
+        assert_eq!(wait("0.5", None), Some(Duration::from_millis(500)));
+        assert_eq!(wait(&format!("{DAY}30 GMT"), Some(&now)), seconds(30));
+        // In the past.
+        assert_eq!(wait(&format!("{DAY}30 GMT"), None), seconds(0));
+        assert_eq!(wait(&now, Some(&now)), seconds(0));
+        for wrong in ["-1", "soon", "", "1e400", "NaN"] {
+            assert_eq!(wait(wrong, None), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,13 +1,61 @@
-//! The secret with credentials for sources, `HelmRepoSecretName`: its three shapes, and which hosts it
-//! is for. Pure.
+//! The secret with logins for sources, `HelmRepoSecretName`: its three shapes, and which hosts it is for.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::credentials::{Basic, Secret};
+use super::credentials::{Basic, Secret, canonical};
 
-/// Hosts that everybody reads without credentials. A secret that names no host is never for them.
+/// Where an inventory reads from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceHosts {
+    /// The hosts that `docker_mappings` name.
+    pub named: BTreeSet<String>,
+    /// The hosts of chart repositories.
+    pub charts: BTreeSet<String>,
+}
+
+impl SourceHosts {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> BTreeSet<String> {
+        self.named.into_iter().chain(self.charts).collect()
+    }
+}
+
+/// The secret's logins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceSecret {
+    /// Those that name their host.
+    pub by_host: BTreeMap<String, Basic>,
+    /// The one that names no host.
+    pub flat: Option<Flat>,
+}
+
+/// A login that names no host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flat {
+    /// The login.
+    pub basic: Basic,
+    /// The hosts that the user named; they may get it unasked.
+    pub named: BTreeSet<String>,
+    /// The hosts that get it once they answer 401.
+    pub on_challenge: BTreeSet<String>,
+}
+
+impl SourceSecret {
+    /// The hosts that may get a login of the secret.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeSet<&str> {
+        let flat = self.flat.iter();
+        let flat = flat.flat_map(|flat| flat.named.iter().chain(&flat.on_challenge));
+        let hosts = self.by_host.keys().chain(flat);
+        hosts.map(String::as_str).collect()
+    }
+}
+
+/// Hosts that everybody reads without a login. A secret that names no host is never for them.
 const PUBLIC: [&str; 24] = [
     "aws.github.io",
     "charts.external-secrets.io",
@@ -36,15 +84,15 @@ const PUBLIC: [&str; 24] = [
 ];
 
 /// Reads the secret: `{"username", "password"}`, the same nested under a key, or nested by host where
-/// no key is given. `private` are the hosts that a secret without hosts is for.
+/// no key is given. `hosts` are those that a secret without hosts can be for.
 ///
 /// # Errors
 /// What is wrong with the secret, without any of its content but the names of its entries.
 pub fn read(
     secret: &Secret,
     key: Option<&str>,
-    private: &BTreeSet<String>,
-) -> Result<BTreeMap<String, Basic>, String> {
+    hosts: &SourceHosts,
+) -> Result<SourceSecret, String> {
     let value: Value =
         serde_json::from_str(secret.expose()).map_err(|_| "it is not JSON".to_owned())?;
     let Value::Object(entries) = value else {
@@ -60,15 +108,15 @@ pub fn read(
         };
         let basic = basic(entry)
             .ok_or_else(|| format!("its entry `{key}` lacks `username` or `password`"))?;
-        return Ok(for_private(&basic, private));
+        return Ok(flat(basic, hosts));
     }
     if let Some(basic) = basic(&entries) {
-        return Ok(for_private(&basic, private));
+        return Ok(flat(basic, hosts));
     }
     let by_host: BTreeMap<String, Basic> = entries
         .iter()
         .filter(|(host, _)| crate::reference::is_registry_host(host))
-        .filter_map(|(host, entry)| Some((host.clone(), basic(entry.as_object()?)?)))
+        .filter_map(|(host, entry)| Some((canonical(host), basic(entry.as_object()?)?)))
         .collect();
     if by_host.is_empty() {
         return Err(
@@ -77,7 +125,10 @@ pub fn read(
                 .to_owned(),
         );
     }
-    Ok(by_host)
+    Ok(SourceSecret {
+        by_host,
+        flat: None,
+    })
 }
 
 fn basic(entry: &Map<String, Value>) -> Option<Basic> {
@@ -88,11 +139,20 @@ fn basic(entry: &Map<String, Value>) -> Option<Basic> {
     })
 }
 
-fn for_private(basic: &Basic, private: &BTreeSet<String>) -> BTreeMap<String, Basic> {
-    let hosts = private
-        .iter()
-        .filter(|host| !PUBLIC.contains(&host.as_str()));
-    hosts.map(|host| (host.clone(), basic.clone())).collect()
+fn flat(basic: Basic, hosts: &SourceHosts) -> SourceSecret {
+    let private = |hosts: &BTreeSet<String>| {
+        let hosts = hosts.iter().map(|host| canonical(host));
+        let private = hosts.filter(|host| !PUBLIC.contains(&host.as_str()));
+        private.collect::<BTreeSet<String>>()
+    };
+    SourceSecret {
+        by_host: BTreeMap::new(),
+        flat: Some(Flat {
+            basic,
+            named: private(&hosts.named),
+            on_challenge: private(&hosts.charts),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -100,10 +160,21 @@ mod tests {
     use super::*;
 
     fn hosts(secret: &str, key: Option<&str>) -> Result<Vec<String>, String> {
-        let private = BTreeSet::from(["mirror.corp:8443".to_owned(), "quay.io".to_owned()]);
-        Ok(read(&Secret::new(secret.to_owned()), key, &private)?
-            .into_keys()
-            .collect())
+        let set = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
+        let hosts = SourceHosts {
+            named: set(&["mirror.corp:8443", "quay.io"]),
+            charts: set(&["Charts.corp", "grafana.github.io"]),
+        };
+        let secret = read(&Secret::new(secret.to_owned()), key, &hosts)?;
+        let by_host = secret.by_host.keys().cloned();
+        let flat = secret.flat.iter().flat_map(|flat| {
+            let asked = flat
+                .on_challenge
+                .iter()
+                .map(|host| format!("{host} if asked"));
+            flat.named.iter().cloned().chain(asked)
+        });
+        Ok(by_host.chain(flat).collect())
     }
 
     #[test]
@@ -111,11 +182,9 @@ mod tests {
         let flat = r#"{"username": "u", "password": "p"}"#;
         let nested = r#"{"artefactory": {"username": "u", "password": "p"}}"#;
         let by_host = r#"{"charts.corp": {"username": "u", "password": "p"}, "quay.io": {"username": "u", "password": "p"}}"#;
-        assert_eq!(hosts(flat, None).unwrap(), ["mirror.corp:8443"]);
-        assert_eq!(
-            hosts(nested, Some("artefactory")).unwrap(),
-            ["mirror.corp:8443"]
-        );
+        let meant = ["mirror.corp:8443", "charts.corp if asked"];
+        assert_eq!(hosts(flat, None).unwrap(), meant);
+        assert_eq!(hosts(nested, Some("artefactory")).unwrap(), meant);
         assert_eq!(hosts(by_host, None).unwrap(), ["charts.corp", "quay.io"]);
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use url::Url;
 
 use crate::problem::{Problem, did_you_mean};
-use crate::reference::is_registry_host;
+use crate::reference::{is_registry_host, without_secrets};
 
 use super::file::{Entry, Reader};
 use super::layers::Layers;
@@ -102,8 +102,9 @@ impl Reader {
         }
         let name = name.and_then(|(name, entry)| self.chart_name(name, &entry));
         let version = version.and_then(|(version, entry)| self.pinned_version(version, &entry));
-        let repository =
-            repository.and_then(|(text, entry)| Some((self.repository(&text, &entry)?, text)));
+        let repository = repository.and_then(|(text, entry)| {
+            Some((self.repository(&text, &entry)?, without_secrets(&text)))
+        });
         let subcharts = self.subcharts(layers);
         let images = self.images(layers, &subcharts);
         if images.is_empty() && !says_that_it_has_no_images(layers) {
@@ -186,11 +187,11 @@ impl Reader {
             Some(("http" | "https", _)) => match Url::parse(text) {
                 Ok(url) if !url.username().is_empty() || url.password().is_some() => refuse(
                     "the URL of the chart repository holds credentials".to_owned(),
-                    "remove them here, and log in with ~/.docker/config.json or a secret",
+                    "remove them here, and use ~/.docker/config.json or HelmRepoSecretName",
                 ),
                 Ok(url) => Some(ChartRepository::Http(url)),
                 Err(error) => refuse(
-                    format!("`{text}` is no URL: {error}"),
+                    format!("`{}` is no URL: {error}", without_secrets(text)),
                     "such as https://charts.example.com/stable",
                 ),
             },
@@ -201,7 +202,7 @@ impl Reader {
                         Some(ChartRepository::Oci(rest.to_owned()))
                     }
                     _ => refuse(
-                        format!("`{text}` is no registry of charts"),
+                        format!("`{}` is no registry of charts", without_secrets(text)),
                         "such as oci://ghcr.io/team/charts",
                     ),
                 }
@@ -218,6 +219,7 @@ impl Reader {
                 }
                 let host = text.split('/').next().unwrap_or_default();
                 if !Path::new(text).exists() && is_registry_host(host) && !host.starts_with('.') {
+                    let text = without_secrets(text);
                     return refuse(
                         format!("there is no folder or archive `{text}`"),
                         &format!("if it is not a path, write https://{text} or oci://{text}"),

@@ -5,16 +5,10 @@
 
 use oci_client::Reference;
 
-use super::{DEFAULT_TAG, ImageName};
+use super::{DEFAULT_TAG, DOCKER_HUB, ImageName, is_docker_hub};
 
 /// The longest repository name, host excluded, in characters.
 const MAX_NAME: usize = 255;
-
-/// Docker Hub, by the name that references use.
-const DOCKER_HUB: &str = "docker.io";
-
-/// Docker Hub by its old name.
-const OLD_DOCKER_HUB: &str = "index.docker.io";
 
 /// Checks host and repository; the rule that is broken.
 pub(super) fn check(registry: Option<&str>, repository: &str) -> Result<(), String> {
@@ -39,8 +33,8 @@ pub(super) fn check(registry: Option<&str>, repository: &str) -> Result<(), Stri
 /// The reference that clients read in a checked name.
 pub(super) fn reference(name: &ImageName) -> Reference {
     let registry = match name.registry.as_deref() {
-        None | Some(OLD_DOCKER_HUB) => DOCKER_HUB,
-        Some(registry) => registry,
+        Some(registry) if !is_docker_hub(registry) => registry,
+        _ => DOCKER_HUB,
     };
     let is_official = registry == DOCKER_HUB && !name.repository.contains('/');
     let repository = if is_official {
@@ -62,13 +56,17 @@ pub(super) fn reference(name: &ImageName) -> Reference {
     }
 }
 
-/// `host` or `host:port`; an address of IP version 6 stands in no reference.
+/// `host` or `host:port`; an address of IP version 6 stands in brackets.
 fn is_host(text: &str) -> bool {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    if let Some((address, port)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
+        return is_address && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
+    }
     let (name, port) = match text.split_once(':') {
         Some((name, port)) => (name, Some(port)),
         None => (text, None),
     };
-    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     name.split('.').all(is_label) && port.is_none_or(is_port)
 }
 
@@ -162,6 +160,50 @@ mod tests {
             &long,
         ] {
             assert_eq!(ours(text), theirs(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_ip_version_6_is_a_host_in_brackets() {
+        for text in [
+            "[::1]:5000/a/b:1",
+            "[2001:db8::1]/a",
+            "[fd00::1]:443/a@sha256:aa",
+        ] {
+            let host = text.split('/').next().unwrap();
+            assert_eq!(check(Some(host), "a"), Ok(()), "{text}");
+        }
+        let read = ours("[::1]:5000/a/b:1").unwrap();
+        assert_eq!(
+            (read.registry(), read.repository(), read.tag()),
+            ("[::1]:5000", "a/b", Some("1"))
+        );
+        for text in [
+            "[::1/a",
+            "[::1]5000/a",
+            "[::1]:/a",
+            "[1.2.3.4]/a",
+            "::1/a",
+            "[]/a",
+            "[::1]:x/a",
+        ] {
+            assert_eq!(ours(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn docker_hub_is_one_registry_under_all_its_names() {
+        for host in [
+            "docker.io",
+            "index.docker.io",
+            "registry-1.docker.io",
+            "registry.hub.docker.com",
+        ] {
+            assert_eq!(
+                ours(&format!("{host}/busybox:1")),
+                ours("busybox:1"),
+                "{host}"
+            );
         }
     }
 

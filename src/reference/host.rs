@@ -8,7 +8,12 @@ use url::Url;
 pub const DOCKER_HUB: &str = "docker.io";
 
 /// All names of Docker Hub.
-pub const DOCKER_HUB_NAMES: [&str; 3] = [DOCKER_HUB, "index.docker.io", "registry-1.docker.io"];
+pub const DOCKER_HUB_NAMES: [&str; 4] = [
+    DOCKER_HUB,
+    "index.docker.io",
+    "registry-1.docker.io",
+    "registry.hub.docker.com",
+];
 
 /// A host with the path below it: the key of a setting that is meant for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,30 @@ pub fn hub_name(host: &str) -> &str {
     } else {
         host
     }
+}
+
+/// Whether a host is Docker Hub, by any of its names.
+#[must_use]
+pub fn is_docker_hub(host: &str) -> bool {
+    let is = |name: &&str| name.eq_ignore_ascii_case(host);
+    DOCKER_HUB_NAMES.iter().any(is)
+}
+
+/// A URL as a user wrote it, without what can be a secret: user name and password, and a token in the query.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        // A path, or a URL whose scheme was forgotten.
+        let (first, rest) = text.split_at(text.find('/').unwrap_or(text.len()));
+        return match first.rsplit_once('@') {
+            Some((_, host)) => format!("{host}{rest}"),
+            None => text.to_owned(),
+        };
+    };
+    let place = rest.split(['?', '#']).next().unwrap_or(rest);
+    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let host = host.rsplit('@').next().unwrap_or(host);
+    format!("{scheme}://{host}{path}")
 }
 
 impl FromStr for HostKey {
@@ -109,6 +138,24 @@ mod tests {
                 (host, path),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (text, wanted) in [
+            ("https://h.io/charts", "https://h.io/charts"),
+            ("https://h.io/charts/?token=x", "https://h.io/charts/"),
+            ("https://h.io?token=x", "https://h.io"),
+            ("https://h.io/c#x", "https://h.io/c"),
+            ("https://me:p@ss@h.io:8443/c?t=x", "https://h.io:8443/c"),
+            ("oci://me:pw@h.io/c", "oci://h.io/c"),
+            ("https://h.io/@scope/c", "https://h.io/@scope/c"),
+            ("./charts", "./charts"),
+            ("./me@home/charts", "./me@home/charts"),
+            ("me:pw@h.io/c", "h.io/c"),
+        ] {
+            assert_eq!(without_secrets(text), wanted);
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{InvalidName, Location, is_registry_host};
+use super::{EcrHost, InvalidName, Location, is_registry_host};
 
 /// What stands in front of every name at the target, and which kind of home the target is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,49 +28,6 @@ pub enum Prefix {
         /// The folder; created when missing.
         dir: PathBuf,
     },
-}
-
-/// The host of a private ECR registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EcrHost {
-    /// Twelve digits.
-    pub account: String,
-    /// Such as `eu-central-1`.
-    pub region: String,
-    /// The partition's DNS suffix, such as `amazonaws.com`.
-    pub suffix: String,
-}
-
-impl EcrHost {
-    /// Takes a host apart, `None` when it is not a private ECR registry.
-    #[must_use]
-    pub fn parse(host: &str) -> Option<Self> {
-        let mut parts = host.splitn(5, '.');
-        let account = parts
-            .next()
-            .filter(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))?;
-        parts.next().filter(|dkr| *dkr == "dkr")?;
-        parts.next().filter(|ecr| *ecr == "ecr")?;
-        let region = parts.next().filter(|region| !region.is_empty())?;
-        let suffix = parts
-            .next()
-            .filter(|suffix| !suffix.is_empty() && !suffix.contains(':'))?;
-        Some(Self {
-            account: account.to_owned(),
-            region: region.to_owned(),
-            suffix: suffix.to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for EcrHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.dkr.ecr.{}.{}",
-            self.account, self.region, self.suffix
-        )
-    }
 }
 
 impl Prefix {

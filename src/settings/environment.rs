@@ -29,8 +29,15 @@ pub struct Environment {
     pub partition: Option<String>,
     /// `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` is set.
     pub custom_s3_endpoint: bool,
-    /// `$DOCKER_CONFIG/config.json`, or else `$HOME/.docker/config.json`
+    /// `REGISTRY_AUTH_FILE` (podman's and skopeo's variable), or else `$DOCKER_CONFIG/config.json`, or else
+    /// `$HOME/.docker/config.json`
     pub docker_config: Option<PathBuf>,
+    /// `HTTP_PROXY` in capitals or not, or else `ALL_PROXY`
+    pub http_proxy: Option<String>,
+    /// `HTTPS_PROXY` in capitals or not, or else `ALL_PROXY`
+    pub https_proxy: Option<String>,
+    /// `NO_PROXY` in capitals or not
+    pub no_proxy: Option<String>,
     /// `NO_COLOR` is unset or empty (<https://no-color.org>).
     pub color: bool,
     /// `CODEBUILD_BUILD_ID`, `<project>:<uuid>`: set in a build of CodeBuild.
@@ -72,6 +79,8 @@ impl Environment {
         let docker_config = get("DOCKER_CONFIG")
             .map(PathBuf::from)
             .or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".docker")));
+        let docker_config = docker_config.map(|dir| dir.join("config.json"));
+        let proxy = |name: &str| get(name).or_else(|| get(&name.to_lowercase()));
         Self {
             parameters: Parameters::from_vars(&vars),
             project: get("SEEDFARMER_PROJECT_NAME"),
@@ -84,7 +93,12 @@ impl Environment {
             custom_s3_endpoint: get("AWS_ENDPOINT_URL")
                 .or_else(|| get("AWS_ENDPOINT_URL_S3"))
                 .is_some(),
-            docker_config: docker_config.map(|dir| dir.join("config.json")),
+            docker_config: get("REGISTRY_AUTH_FILE")
+                .map(PathBuf::from)
+                .or(docker_config),
+            http_proxy: proxy("HTTP_PROXY").or_else(|| proxy("ALL_PROXY")),
+            https_proxy: proxy("HTTPS_PROXY").or_else(|| proxy("ALL_PROXY")),
+            no_proxy: proxy("NO_PROXY"),
             color: get("NO_COLOR").is_none(),
             build: get("CODEBUILD_BUILD_ID"),
         }
@@ -147,6 +161,21 @@ mod tests {
             Some(PathBuf::from("/home/me/.docker/config.json"))
         );
         assert!(!read.color);
+    }
+
+    #[test]
+    fn proxies_and_the_login_file_are_named_by_the_usual_variables() {
+        let read = environment(&[
+            ("http_proxy", "a:1"),
+            ("ALL_PROXY", "c:1"),
+            ("no_proxy", "x.io"),
+            ("HOME", "/home/me"),
+            ("REGISTRY_AUTH_FILE", "/run/auth.json"),
+        ]);
+        assert_eq!(read.http_proxy.as_deref(), Some("a:1"));
+        assert_eq!(read.https_proxy.as_deref(), Some("c:1"));
+        assert_eq!(read.no_proxy.as_deref(), Some("x.io"));
+        assert_eq!(read.docker_config, Some(PathBuf::from("/run/auth.json")));
     }
 
     #[test]

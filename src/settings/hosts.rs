@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 use crate::problem::{Problem, nearest};
-use crate::reference::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name};
+use crate::reference::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name, without_secrets};
 
 use super::{Flags, Network, Parameters, list};
 
@@ -72,7 +72,8 @@ fn endpoint(text: &str) -> Result<(String, Url), String> {
     })?;
     let host = whole_host(host)?;
     let shown = url.trim();
-    let url = Url::parse(shown).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
+    let url = Url::parse(shown)
+        .map_err(|error| format!("`{}` is no URL: {error}", without_secrets(shown)))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(format!(
             "the URL for {host} holds credentials: remove them, and log in with ~/.docker/config.json or a secret"

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::http::Proxies;
 use crate::problem::{Problem, slip};
 
 use super::hosts::Hosts;
 use super::parameters::Given;
-use super::{Flags, Parameters, list};
+use super::{Environment, Flags, Parameters, list};
 
 /// How many big blobs are transferred at once at most, when nothing else is said. ECR takes about
 /// 25 MB/s per stream (measured by others, see `docs/`), so that a dozen and more are needed to fill a
@@ -49,6 +50,8 @@ pub struct Network {
     pub plain_http: BTreeSet<String>,
     /// Where to go when a host is meant.
     pub endpoints: BTreeMap<String, Url>,
+    /// Which requests go through a proxy.
+    pub proxies: Proxies,
 }
 
 impl Default for Network {
@@ -65,6 +68,7 @@ impl Default for Network {
             hash: Hash::default(),
             plain_http: BTreeSet::new(),
             endpoints: BTreeMap::new(),
+            proxies: Proxies::default(),
         }
     }
 }
@@ -207,9 +211,10 @@ impl Share {
 impl Network {
     pub(super) fn new(
         flags: &Flags,
-        parameters: &Parameters,
+        environment: &Environment,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
+        let parameters = &environment.parameters;
         let mut reader = Reader {
             parameters,
             problems,
@@ -262,6 +267,14 @@ impl Network {
             Hash::parse,
         );
         let hosts = Hosts::new(flags, parameters, problems);
+        let proxies = Proxies::new(
+            environment.http_proxy.as_deref(),
+            environment.https_proxy.as_deref(),
+            environment.no_proxy.as_deref(),
+        );
+        let proxies = proxies
+            .map_err(|why| problems.push(Problem::input("HTTP_PROXY or HTTPS_PROXY", why)))
+            .ok();
         Some(Self {
             jobs: jobs?,
             tries: u32::try_from(tries?).unwrap_or(u32::MAX),
@@ -274,6 +287,7 @@ impl Network {
             hash: hash?,
             plain_http: hosts.plain_http,
             endpoints: hosts.endpoints,
+            proxies: proxies?,
         })
     }
 }

@@ -218,7 +218,7 @@ impl Repository {
                 request.header(AUTHORIZATION, header)
             })
         };
-        match http.send(authorized(&header)).await {
+        let answer = match http.send(authorized(&header)).await {
             Err(error) if auth.is_refusal(&error) => {
                 // Once: the challenge is answered, or a token that expired on the way is renewed.
                 let challenges = error.headers().cloned().unwrap_or_default();
@@ -226,12 +226,13 @@ impl Repository {
                     .renew(http, scope, &challenges, header.as_ref())
                     .await?
                 {
-                    Some(renewed) => Ok(http.send(authorized(&Some(renewed))).await?),
-                    None => Err(error.into()),
+                    Some(renewed) => http.send(authorized(&Some(renewed))).await,
+                    None => Err(error),
                 }
             }
-            answer => Ok(answer?),
-        }
+            answer => answer,
+        };
+        Ok(answer.map_err(|error| auth.explained(error))?)
     }
 }
 

@@ -30,6 +30,7 @@ mod hostile_data;
 mod hostile_registry;
 mod layout;
 mod local_charts;
+mod logins;
 mod observing;
 mod parity;
 mod permissions;
@@ -37,6 +38,7 @@ mod properties;
 mod referrers;
 mod secrets;
 mod settings;
+mod tls;
 mod verifying;
 
 #[path = "../../fuzz/src/lib.rs"]

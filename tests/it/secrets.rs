@@ -111,6 +111,39 @@ async fn all_three_shapes_of_a_secret_open_what_they_are_for_and_nothing_shows_t
 }
 
 #[tokio::test]
+async fn a_secret_without_hosts_goes_to_chart_repositories_only_when_they_ask() -> Result {
+    let place = Place::new().await?;
+    let flat = json!({"username": "me", "password": MARK}).to_string();
+    let done = place.deploy(&flat, None).await.ended(0);
+    let asked = place.charts.wire().requests();
+    assert_eq!(
+        (asked[0].status, asked[0].authorization.as_deref()),
+        (401, None)
+    );
+    assert!(
+        asked[1..]
+            .iter()
+            .all(|request| request.authorization.is_some())
+    );
+    // It went to two hosts: the form that names them is better.
+    let (mirror, charts) = (place.mirror.host(), place.charts.host());
+    assert_silent(&done.said(&["warning: HelmRepoSecretName", &mirror, &charts]));
+
+    for status in [403, 404] {
+        place.charts.wire().clear();
+        let fault = lab::faults::Fault::status(status);
+        place.charts.faults().add(lab::faults::Rule::new(fault));
+        let failed = place.deploy(&flat, None).await.ended(1);
+        let form = format!(r#"{{"{charts}": {{"username": "…", "password": "…"}}}}"#);
+        assert_silent(&failed.said(&["HelmRepoSecretName was not sent", &form]));
+        let asked = place.charts.wire().requests();
+        assert!(asked.iter().all(|request| request.authorization.is_none()));
+        place.charts.faults().clear();
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_secret_for_another_host_opens_nothing_else() -> Result {
     let place = Place::new().await?;
     let secret = json!({"other.example": {"username": "me", "password": MARK}});

@@ -106,6 +106,15 @@ class Policy(unittest.TestCase):
             self.assert_denied(granted, *read, SECRET + "team/helm-other-AbCdEf")
             self.assert_denied(granted, *read, SECRET + "team/helm")
 
+    def test_a_secret_may_be_named_by_its_arn(self):
+        read = ("secretsmanager:", ["GetSecretValue"])
+        elsewhere = "arn:aws-cn:secretsmanager:cn-north-1:210987654321:secret:team/helm"
+        for arn in (elsewhere, elsewhere + "-AbCdEf"):
+            granted = statements(HelmRepoSecretName=arn)
+            self.assert_allowed(granted, *read, elsewhere + "-AbCdEf")
+            self.assert_denied(granted, *read, elsewhere + "-other-AbCdEf")
+            self.assert_denied(granted, *read, SECRET + "team/helm-AbCdEf")
+
     def test_mounting(self):
         for word, enables in (("leave", 0), ("require", 0), ("enable", 1), ("ENABLE ", 1)):
             with self.subTest(word):

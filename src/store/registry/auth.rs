@@ -3,25 +3,23 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use crate::aws::Ecr;
-use crate::http::{self, Basic, Http, IDENTITY_TOKEN};
+use crate::http::{self, Asked, Basic, Http, Login};
 use crate::store::Error;
 
 mod challenge;
+mod token;
 
 use challenge::Challenge;
-
-/// The life of a token that does not say (docker's token specification).
-const DEFAULT_LIFE: u64 = 60;
 
 /// The largest answer of a token service, in bytes.
 const MAX_TOKEN: u64 = 1024 * 1024;
@@ -42,8 +40,9 @@ pub(super) enum Access {
 }
 
 impl Scope {
-    /// As token services want it, one text per repository.
-    fn texts(&self) -> Vec<String> {
+    /// As token services want it, one text per repository; and what the registry itself asked for, which can
+    /// know the repository by another name.
+    fn texts(&self, asked: &[String]) -> Vec<String> {
         let actions = match self.access {
             Access::Pull => "pull",
             Access::Push => "pull,push",
@@ -53,8 +52,26 @@ impl Scope {
             .mount_from
             .as_ref()
             .map(|from| format!("repository:{from}:pull"));
-        std::iter::once(own).chain(other).collect()
+        let mut texts: Vec<String> = std::iter::once(own).chain(other).collect();
+        for scope in asked {
+            let is_covered = |text: &String| *text == *scope || covers(text, scope);
+            if !texts.iter().any(is_covered) {
+                texts.push(scope.clone());
+            }
+        }
+        texts
     }
+}
+
+/// Whether one scope allows all that another does.
+fn covers(wide: &str, narrow: &str) -> bool {
+    let (Some((resource, wide)), Some((other, narrow))) =
+        (wide.rsplit_once(':'), narrow.rsplit_once(':'))
+    else {
+        return false;
+    };
+    let has = |action: &str| wide.split(',').any(|own| own == action);
+    resource == other && narrow.split(',').all(has)
 }
 
 /// What one registry wants to see.
@@ -64,6 +81,10 @@ pub(super) struct Auth {
     /// What the registry asked for last.
     challenge: RwLock<Option<Challenge>>,
     tokens: Mutex<HashMap<Scope, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+    /// The scopes that the registry named when it refused.
+    scopes: Mutex<HashMap<Scope, Vec<String>>>,
+    /// Why there was no login although one is configured.
+    note: Mutex<Option<String>>,
 }
 
 #[derive(Clone)]
@@ -79,6 +100,18 @@ impl Auth {
             ecr,
             challenge: RwLock::default(),
             tokens: Mutex::default(),
+            scopes: Mutex::default(),
+            note: Mutex::default(),
+        }
+    }
+
+    /// A refusal, with the reason why there was no login.
+    pub(super) fn explained(&self, error: http::Error) -> http::Error {
+        if matches!(error.status_code(), Some(401 | 403)) {
+            let note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+            error.noted(note.clone())
+        } else {
+            error
         }
     }
 
@@ -99,10 +132,8 @@ impl Auth {
         scope: &Scope,
     ) -> Result<Option<HeaderValue>, Error> {
         if let Some(ecr) = &self.ecr {
-            return Ok(Some(secret_header(&format!(
-                "Basic {}",
-                ecr.token().await?.basic.expose()
-            ))));
+            let basic = ecr.token().await?.basic;
+            return Ok(token::header(&format!("Basic {}", basic.expose())));
         }
         let challenge = self
             .challenge
@@ -111,10 +142,7 @@ impl Auth {
             .clone();
         match challenge {
             None => Ok(None),
-            Some(Challenge::Basic) => Ok(self.credentials(http).await.as_ref().map(basic_header)),
-            Some(bearer @ Challenge::Bearer { .. }) => {
-                self.token(http, scope, &bearer, None).await.map(Some)
-            }
+            Some(challenge) => self.answer(http, scope, &challenge, None).await,
         }
     }
 
@@ -131,26 +159,52 @@ impl Auth {
                 return self.header(http, scope).await;
             };
             let token = ecr.renew(refused.as_bytes()).await?;
-            return Ok(token.map(|token| secret_header(&format!("Basic {}", token.basic.expose()))));
+            return Ok(
+                token.and_then(|token| token::header(&format!("Basic {}", token.basic.expose())))
+            );
         }
         let texts = headers
             .get_all(WWW_AUTHENTICATE)
             .into_iter()
             .filter_map(|text| text.to_str().ok());
-        let Some(challenge) = Challenge::choose(texts) else {
-            return Ok(None);
+        let challenge = Challenge::choose(texts);
+        if let Some(Challenge::Bearer { scopes, .. }) = &challenge {
+            let mut known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(scope.clone(), scopes.clone());
+        }
+        let challenge = match challenge {
+            Some(challenge) => challenge,
+            // It does not say how. What it takes without being asked is a token of its own.
+            None if matches!(self.login(http, scope).await, Some(Login::RegistryToken(_))) => {
+                Challenge::Basic
+            }
+            None => return Ok(None),
         };
         *self
             .challenge
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
-        match &challenge {
-            Challenge::Basic => {
-                let header = self.credentials(http).await.as_ref().map(basic_header);
-                Ok(header.filter(|header| Some(header) != refused))
+        let header = self.answer(http, scope, &challenge, refused).await?;
+        Ok(header.filter(|header| Some(header) != refused))
+    }
+
+    /// The answer to a challenge, other than what was refused.
+    async fn answer(
+        &self,
+        http: &Http,
+        scope: &Scope,
+        challenge: &Challenge,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        match (challenge, self.login(http, scope).await) {
+            (_, Some(Login::RegistryToken(token))) => {
+                Ok(token::header(&format!("Bearer {}", token.expose())))
             }
-            Challenge::Bearer { .. } => {
-                self.token(http, scope, &challenge, refused).await.map(Some)
+            (Challenge::Basic, Some(Login::Password(basic))) => Ok(Some(basic_header(&basic))),
+            (Challenge::Basic, _) => Ok(None),
+            (Challenge::Bearer { .. }, login) => {
+                let token = self.token(http, scope, challenge, login, refused);
+                token.await.map(Some)
             }
         }
     }
@@ -161,6 +215,7 @@ impl Auth {
         http: &Http,
         scope: &Scope,
         challenge: &Challenge,
+        login: Option<Login>,
         refused: Option<&HeaderValue>,
     ) -> Result<HeaderValue, Error> {
         let slot = {
@@ -173,7 +228,7 @@ impl Auth {
         if let Some(token) = slot.as_ref().filter(usable) {
             return Ok(token.header.clone());
         }
-        let token = self.request(http, scope, challenge).await?;
+        let token = self.request(http, scope, challenge, login).await?;
         let header = token.header.clone();
         *slot = Some(token);
         Ok(header)
@@ -184,19 +239,16 @@ impl Auth {
         http: &Http,
         scope: &Scope,
         challenge: &Challenge,
+        login: Option<Login>,
     ) -> Result<Token, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default)]
-            token: String,
-            #[serde(default)]
-            access_token: String,
-            expires_in: Option<u64>,
-        }
-        let Challenge::Bearer { realm, service } = challenge else {
+        let Challenge::Bearer { realm, service, .. } = challenge else {
             unreachable!("only a bearer challenge asks for tokens")
         };
-        let scopes = scope.texts();
+        let named = {
+            let known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(scope).cloned().unwrap_or_default()
+        };
+        let scopes = scope.texts(&named);
         let asked = service.iter().map(|service| ("service", service.as_str()));
         let scopes_asked = scopes.iter().map(|scope| ("scope", scope.as_str()));
         let asked: Vec<(&str, &str)> = asked.chain(scopes_asked).collect();
@@ -204,100 +256,87 @@ impl Auth {
         let mut url = realm.clone();
         url.query_pairs_mut().extend_pairs(&asked);
         let url = http.rewrite(&url);
-        let credentials = self
-            .credentials(http)
-            .await
-            .filter(|_| self.may_send_to(http, &url));
-        let request = || match &credentials {
-            None => http.client().get(url.clone()),
-            // An identity token is changed for an access token by OAuth 2
-            // (<https://distribution.github.io/distribution/spec/auth/oauth/>).
-            Some(Basic { username, password }) if username == IDENTITY_TOKEN => {
-                let form = [
+        let login = login.filter(|_| self.may_send_to(http, &url));
+        let request = || match &login {
+            // An identity token is exchanged for an access token by OAuth 2
+            // (<https://distribution.github.io/distribution/spec/auth/oauth/>). Several scopes are one text here.
+            Some(Login::IdentityToken(identity)) => {
+                let mut body = url::form_urlencoded::Serializer::new(String::new());
+                body.extend_pairs([
                     ("grant_type", "refresh_token"),
                     ("client_id", "replicator"),
-                    ("refresh_token", password.expose()),
-                ];
-                let mut body = url::form_urlencoded::Serializer::new(String::new());
-                body.extend_pairs(form).extend_pairs(&asked);
+                    ("refresh_token", identity.expose()),
+                ]);
+                body.extend_pairs(service.iter().map(|service| ("service", service)));
+                body.append_pair("scope", &scopes.join(" "));
                 let request = http.client().post(plain.clone());
                 request
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(body.finish())
             }
-            Some(Basic { username, password }) => http
+            Some(Login::Password(Basic { username, password })) => http
                 .client()
                 .get(url.clone())
                 .basic_auth(username, Some(password.expose())),
+            Some(Login::RegistryToken(_)) | None => http.client().get(url.clone()),
         };
         let policy = http.policy();
         let body = policy
             .run(|| async { http.body(http.send(request()).await?, MAX_TOKEN).await })
-            .await?;
-        let answer = serde_json::from_slice::<Answer>(&body).ok();
-        let answer = answer.map(|answer| {
-            let token = if answer.token.is_empty() {
-                answer.access_token
-            } else {
-                answer.token
-            };
-            (token, answer.expires_in.unwrap_or(DEFAULT_LIFE))
+            .await
+            .map_err(|error| self.explained(error))?;
+        let answer: Option<Value> = serde_json::from_slice(&body).ok();
+        let token = answer.as_ref().and_then(|answer| {
+            let header = token::header(&format!("Bearer {}", token::text(answer)?))?;
+            Some((header, token::life(answer)))
         });
-        let Some((token, life)) = answer.filter(|(token, _)| !token.is_empty()) else {
+        let Some((header, life)) = token else {
             return Err(
                 http::Error::refused(&Method::GET, &url, "the answer holds no token").into(),
             );
         };
-        // Renewed when a quarter of its life is left: a request takes its time, and clocks differ.
-        let life = Duration::from_secs(life.clamp(4, 86_400)).mul_f64(0.75);
         Ok(Token {
-            header: secret_header(&format!("Bearer {token}")),
-            expires: Instant::now() + life,
+            header,
+            // Renewed when a quarter of its life is left: a request takes its time, and clocks differ.
+            expires: Instant::now() + life.mul_f64(0.75),
         })
     }
 
-    /// The user's credentials for this registry.
-    async fn credentials(&self, http: &Http) -> Option<Basic> {
-        http.credentials().get(&self.host).await
+    /// The user's login for a repository of this registry, which has asked for one.
+    async fn login(&self, http: &Http, scope: &Scope) -> Option<Login> {
+        let found = http
+            .credentials()
+            .get(&self.host, &scope.repository, Asked::Yes)
+            .await;
+        if found.note.is_some() {
+            self.set_note(found.note);
+        }
+        found.login
     }
 
-    /// Whether our credentials are for a token service that the registry names: it must be the
-    /// registry's own host, below that or below the host that the user named, or the domain that the
-    /// registry is in; and must not be less protected. Others in the same domain may be anybody.
+    fn set_note(&self, note: Option<String>) {
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+
+    /// Whether the login may go to the token service that the registry names. A registry could ask for the
+    /// login itself, so its token service may have it, wherever it is, as with docker, skopeo and crane; but
+    /// never without TLS where the registry has it.
     fn may_send_to(&self, http: &Http, realm: &Url) -> bool {
-        let Ok(base) = Url::parse(&http.base(&self.host)) else {
-            return false;
-        };
-        if base.scheme() == "https" && realm.scheme() != "https" {
-            return false;
+        let base = http.base(&self.host);
+        let is_safe = realm.scheme() == "https" || !base.starts_with("https:");
+        if !is_safe {
+            let host = realm.host_str().unwrap_or_default();
+            self.set_note(Some(format!(
+                "the login was not sent: the registry has TLS, and its token service http://{host} has none"
+            )));
         }
-        let (Some(own), Some(other)) = (base.host_str(), realm.host_str()) else {
-            return false;
-        };
-        let below = |domain: &str| {
-            let is_name = domain.parse::<std::net::IpAddr>().is_err();
-            is_name && domain.contains('.') && other.ends_with(&format!(".{domain}"))
-        };
-        let is_parent = own
-            .split_once('.')
-            .is_some_and(|(_, parent)| parent == other && parent.contains('.'));
-        own == other || below(own) || below(&self.host) || is_parent
+        is_safe
     }
 }
 
 fn basic_header(basic: &Basic) -> HeaderValue {
-    secret_header(&format!(
-        "Basic {}",
-        STANDARD.encode(format!("{}:{}", basic.username, basic.password.expose()))
-    ))
-}
-
-/// A header that is left out of every log.
-fn secret_header(text: &str) -> HeaderValue {
-    let mut header =
-        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("Basic"));
-    header.set_sensitive(true);
-    header
+    let text = STANDARD.encode(format!("{}:{}", basic.username, basic.password.expose()));
+    token::header(&format!("Basic {text}")).expect("Base64 stands in a header")
 }
 
 #[cfg(test)]
@@ -307,22 +346,41 @@ mod tests {
     use crate::settings::Network;
 
     #[test]
-    fn credentials_follow_a_challenge_only_within_the_registry_s_own_domain() {
+    fn a_login_follows_a_challenge_to_any_token_service_but_not_out_of_tls() {
         let network = Network::default();
         let http = Http::new(&network, Credentials::default()).unwrap();
         let may = |host: &str, realm: &str| {
             Auth::new(host, None).may_send_to(&http, &Url::parse(realm).unwrap())
         };
         assert!(may("docker.io", "https://auth.docker.io/token"));
-        assert!(may("registry.gitlab.com", "https://gitlab.com/jwt/auth"));
-        assert!(may("quay.io", "https://quay.io/v2/auth"));
+        assert!(may("registry.corp.io", "https://gitlab.corp.io/jwt/auth"));
         assert!(may("127.0.0.1:5000", "http://127.0.0.1:5001/token"));
-        assert!(!may("quay.io", "https://evil.io/token"));
-        assert!(!may("quay.io", "https://evilquay.io/token"));
         assert!(!may("quay.io", "http://quay.io/token"));
-        assert!(!may("127.0.0.1:5000", "http://9.0.0.1/token"));
-        assert!(!may("registry.co.uk", "https://evil.co.uk/token"));
-        assert!(!may("us.azurecr.io", "https://evil.azurecr.io/token"));
-        assert!(may("corp.io", "https://auth.corp.io/token"));
+        assert!(!may("quay.io", "http://127.0.0.1:5000/token"));
+    }
+
+    #[test]
+    fn the_scope_of_the_challenge_is_asked_for_beside_our_own() {
+        let scope = Scope {
+            repository: "alias/app".to_owned(),
+            access: Access::Push,
+            mount_from: None,
+        };
+        let texts = |asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|scope| (*scope).to_owned()).collect();
+            scope.texts(&asked)
+        };
+        let own = "repository:alias/app:pull,push";
+        assert_eq!(texts(&[]), [own]);
+        assert_eq!(texts(&[own]), [own]);
+        assert_eq!(texts(&["repository:alias/app:pull"]), [own]);
+        assert_eq!(
+            texts(&["repository:real/app:pull"]),
+            [own, "repository:real/app:pull"]
+        );
+        assert_eq!(
+            texts(&["repository:alias/app:delete", "aws"]),
+            [own, "repository:alias/app:delete", "aws"]
+        );
     }
 }

@@ -180,6 +180,7 @@ impl Repository {
         if response.status() == StatusCode::CREATED && from.is_some() {
             return Ok(Begun::There);
         }
+        let registry_http = &self.registry.http;
         let refused = |why: &str| http::Error::refused(&Method::POST, &start, why);
         let location = response
             .headers()
@@ -190,6 +191,8 @@ impl Repository {
             .url()
             .join(location)
             .map_err(|_| refused("the upload location is no URL"))?;
+        let session = http::protected(response.url(), registry_http.rewrite(&session))
+            .map_err(|why| refused(&format!("the upload location is not usable: {why}")))?;
         Ok(Begun::Session(Session(Some(session))))
     }
 
@@ -204,12 +207,12 @@ impl Repository {
             unreachable!("sessions of a registry have a URL")
         };
         let own = Url::parse(&registry.base().await?).ok();
-        let mut session = registry.http.rewrite(&session);
+        let mut session = session;
         session
             .query_pairs_mut()
             .append_pair("digest", &descriptor.digest.to_string());
         // Some registries hand uploads to a storage host; our credentials are not for that one.
-        let is_own = own.is_some_and(|own| same_origin(&session, &own));
+        let is_own = own.is_some_and(|own| http::same_origin(&session, &own));
         let answer = self.put(&session, is_own, descriptor, blob).await;
         let answer = registry.pace.note(Action::FinishUpload, answer);
         answer.map_err(|error| match error {
@@ -312,9 +315,4 @@ fn starts_at(response: &Response, from: u64) -> bool {
     let range = range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes "));
     let start = range.and_then(|range| range.split('-').next()?.trim().parse::<u64>().ok());
     response.status() == StatusCode::PARTIAL_CONTENT && start == Some(from) || from == 0
-}
-
-fn same_origin(a: &Url, b: &Url) -> bool {
-    (a.scheme(), a.host_str(), a.port_or_known_default())
-        == (b.scheme(), b.host_str(), b.port_or_known_default())
 }

@@ -2,13 +2,21 @@
 
 use url::Url;
 
+/// How many scopes of a challenge are asked for.
+const MAX_SCOPES: usize = 20;
+
 /// What a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// User name and password with each request.
     Basic,
     /// A token of a service.
-    Bearer { realm: Url, service: Option<String> },
+    Bearer {
+        realm: Url,
+        service: Option<String>,
+        /// What a token must be for, as the registry's own token service calls it.
+        scopes: Vec<String>,
+    },
 }
 
 impl Challenge {
@@ -57,6 +65,12 @@ fn parse(header: &str) -> Vec<Challenge> {
                     matches!(realm.scheme(), "http" | "https").then(|| Challenge::Bearer {
                         realm,
                         service: get("service"),
+                        scopes: get("scope")
+                            .iter()
+                            .flat_map(|scope| scope.split_whitespace())
+                            .take(MAX_SCOPES)
+                            .map(str::to_owned)
+                            .collect(),
                     })
                 }
                 _ => None,
@@ -105,10 +119,11 @@ fn unquoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+    fn bearer(realm: &str, service: Option<&str>, scopes: &[&str]) -> Challenge {
         Challenge::Bearer {
             realm: Url::parse(realm).unwrap(),
             service: service.map(str::to_owned),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         }
     }
 
@@ -123,16 +138,25 @@ mod tests {
             ),
             Some(bearer(
                 "https://auth.docker.io/token",
-                Some("registry.docker.io")
+                Some("registry.docker.io"),
+                &["repository:a/b:pull,push"]
             ))
         );
         assert_eq!(
             choose(r#"bearer REALM=https://a.io/t , Service = "s""#),
-            Some(bearer("https://a.io/t", Some("s")))
+            Some(bearer("https://a.io/t", Some("s"), &[]))
         );
         assert_eq!(
             choose(r#"Basic realm="x", Bearer realm="https://a.io/t""#),
-            Some(bearer("https://a.io/t", None))
+            Some(bearer("https://a.io/t", None, &[]))
+        );
+        assert_eq!(
+            choose(r#"Bearer realm="https://a.io/t",scope="repository:a:pull  repository:b:pull""#),
+            Some(bearer(
+                "https://a.io/t",
+                None,
+                &["repository:a:pull", "repository:b:pull"]
+            ))
         );
         for junk in [
             "",
