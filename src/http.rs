@@ -115,7 +115,7 @@ impl Http {
     /// Where a registry's host is reached, without a slash at the end.
     #[must_use]
     pub fn base(&self, host: &str) -> String {
-        if let Some(endpoint) = self.endpoints.get(host) {
+        if let Some(endpoint) = self.endpoint(host) {
             return endpoint.as_str().trim_end_matches('/').to_owned();
         }
         let scheme = if self.is_plain(host) { "http" } else { "https" };
@@ -127,6 +127,28 @@ impl Http {
             host
         };
         format!("{scheme}://{host}")
+    }
+
+    fn endpoint(&self, host: &str) -> Option<&Url> {
+        let endpoint = self.endpoints.get(host)?;
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if !used.contains(host) {
+            used.insert(host.to_owned());
+        }
+        Some(endpoint)
+    }
+
+    /// The hosts that were reached by an endpoint so far.
+    #[must_use]
+    pub fn used_endpoints(&self) -> BTreeSet<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.clone()
+    }
+
+    /// Whether `--endpoint` says where a host is reached.
+    #[must_use]
+    pub fn has_endpoint(&self, host: &str) -> bool {
+        self.endpoints.contains_key(host)
     }
 
     fn is_plain(&self, host: &str) -> bool {

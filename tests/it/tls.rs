@@ -1,6 +1,5 @@
 //! TLS: which certificates are believed, and that what it began stays in it.
 
-use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 
