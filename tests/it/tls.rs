@@ -117,6 +117,7 @@ async fn a_self_signed_certificate_is_believed_where_it_is_trusted_itself() -> R
     source.trusted(source.copy(&from, &to)).run().await.ended(0);
     assert_eq!(target.tags("a"), ["1"]);
     // Not trusted, and trusted for another name: the error says which, and what to do.
+    let to = format!("{}/b:1", target.host());
     let refused = source.copy(&from, &to).run().await.ended(1);
     refused.said(&["certificate", "SSL_CERT_FILE"]);
     let other = Secured::new(plain().await?, "DNS:other.example").await?;
