@@ -27,7 +27,6 @@ use url::Url;
 use crate::reference::is_docker_hub;
 use crate::settings::Network;
 
-pub(crate) use credentials::by_host;
 pub use credentials::{Asked, Basic, Credentials, DockerConfig, Found, Login, Secret};
 pub use error::{Class, Error};
 pub use follow::{protected, same_origin};
@@ -209,15 +208,11 @@ impl Http {
         };
         let answer = self.policy.run(get).await;
         answer.map_err(|error| {
-            let may_hide = matches!(error.status_code(), Some(403 | 404));
-            let note = (may_hide && self.credentials.is_withheld(&host)).then(|| {
-                format!(
-                    "HelmRepoSecretName was not sent: it names no host, and this one did not ask for a login (401); to \
-                     send it all the same, name the host in the secret: {}",
-                    by_host(&host)
-                )
-            });
-            error.noted(note)
+            if matches!(error.status_code(), Some(403 | 404)) {
+                error.noted(self.credentials.withheld(&host))
+            } else {
+                error
+            }
         })
     }
 
@@ -344,11 +339,29 @@ impl Http {
     pub async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
         let (url, headers) = (response.url().clone(), response.headers().clone());
         let body = self.whole(response, limit).await?;
-        let method = reqwest::Method::GET;
-        encoding::decoded(&headers, body, limit).map_err(|undecoded| match undecoded {
-            encoding::Undecoded::TooLarge => Error::too_large(&method, &url, limit),
-            encoding::Undecoded::Because(why) => Error::refused(&method, &url, why),
-        })
+        decode(&url, &headers, body, limit)
+    }
+
+    /// Whether an answer says that its body is encoded for the transfer. Its length is that of the encoded
+    /// body, and content that is stored as gzip is often labelled so as well.
+    #[must_use]
+    pub fn is_encoded(response: &Response) -> bool {
+        encoding::is_encoded(response.headers())
+    }
+
+    /// Reads content of a known size: as it came where it has that size, or else decoded.
+    ///
+    /// # Errors
+    /// As [`Http::body`].
+    pub async fn content(&self, response: Response, size: u64) -> Result<Bytes, Error> {
+        /// What gzip adds at most to what cannot be compressed, in bytes.
+        const OVERHEAD: u64 = 64 * 1024;
+        let (url, headers) = (response.url().clone(), response.headers().clone());
+        let body = self.whole(response, size.saturating_add(OVERHEAD)).await?;
+        if body.len() as u64 == size {
+            return Ok(body);
+        }
+        decode(&url, &headers, body, size.saturating_add(1))
     }
 
     async fn whole(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
@@ -382,6 +395,14 @@ impl Http {
     pub fn slowest(&self) -> u64 {
         self.slowest
     }
+}
+
+fn decode(url: &Url, headers: &HeaderMap, body: Bytes, limit: u64) -> Result<Bytes, Error> {
+    let method = reqwest::Method::GET;
+    encoding::decoded(headers, body, limit).map_err(|undecoded| match undecoded {
+        encoding::Undecoded::TooLarge => Error::too_large(&method, url, limit),
+        encoding::Undecoded::Because(why) => Error::refused(&method, url, why),
+    })
 }
 
 /// `host[:port]` of a URL.

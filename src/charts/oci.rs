@@ -69,9 +69,14 @@ pub(super) async fn fetch(
         return Err(Problem::outside(place(spec), &anyhow::anyhow!(what)).remedy("run again later"));
     }
     let closest = helm_chart::index::closest(&spec.version, tags.iter().map(String::as_str));
+    let host = location.host().unwrap_or_default();
+    let withheld = stores.http().credentials().withheld(host);
     let what = format!(
-        "the registry {} does not have this version",
-        spec.repository_text
+        "the registry {} does not have this version{}",
+        spec.repository_text,
+        withheld
+            .map(|note| format!(" ({note})"))
+            .unwrap_or_default()
     );
     let problem = Problem::input(place(spec), what);
     Err(match closest.remedy() {

@@ -152,13 +152,20 @@ impl Credentials {
         Found { login: None, note }
     }
 
-    /// Whether a secret that names no host is meant for this host once it asks, and was not given to it.
+    /// What to say where a host hides content and was not given the secret that names no host, because it
+    /// did not ask.
     #[must_use]
-    pub fn is_withheld(&self, host: &str) -> bool {
+    pub fn withheld(&self, host: &str) -> Option<String> {
         let host = canonical(host);
+        let flat = self.secret.flat.as_ref()?;
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        let flat = self.secret.flat.as_ref();
-        flat.is_some_and(|flat| flat.on_challenge.contains(&host)) && !given.contains(&host)
+        (flat.on_challenge.contains(&host) && !given.contains(&host)).then(|| {
+            format!(
+                "HelmRepoSecretName was not sent: it names no host, and this one did not ask for a login (401); to send \
+                 it all the same, name the host in the secret: {}",
+                by_host(&host)
+            )
+        })
     }
 
     /// The secret that names no host, where it may be sent to this one.
@@ -206,8 +213,7 @@ impl Credentials {
 }
 
 /// The secret's form that names the host.
-#[must_use]
-pub(crate) fn by_host(host: &str) -> String {
+fn by_host(host: &str) -> String {
     format!(r#"{{"{host}": {{"username": "…", "password": "…"}}}}"#)
 }
 
@@ -258,12 +264,12 @@ mod tests {
             "flat"
         );
         assert_eq!(user(&credentials, "charts.corp", "", Asked::No).await, "");
-        assert!(credentials.is_withheld("charts.corp"));
+        assert!(credentials.withheld("charts.corp").is_some());
         assert_eq!(
             user(&credentials, "charts.corp", "", Asked::Yes).await,
             "flat"
         );
-        assert!(!credentials.is_withheld("charts.corp"));
+        assert_eq!(credentials.withheld("charts.corp"), None);
         assert_eq!(user(&credentials, "other.corp", "", Asked::Yes).await, "");
         assert_eq!(user(&credentials, "Own.Corp", "", Asked::No).await, "own");
         assert!(credentials.knows("own.corp") && !credentials.knows("mirror.corp"));

@@ -1,12 +1,13 @@
 //! Which requests go through a proxy: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` as Go's
 //! clients read them (<https://pkg.go.dev/golang.org/x/net/http/httpproxy>). Pure.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
 /// The proxies for requests, and what goes without one. Loopback always does.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
@@ -19,6 +20,15 @@ enum Rule {
     Network(IpAddr, u8),
     /// The host and all below it.
     Domain(String, Option<u16>),
+}
+
+impl fmt::Debug for Proxies {
+    /// A proxy's URL can hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies")
+            .field("without", &self.without)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Proxies {
@@ -227,5 +237,7 @@ mod tests {
         assert_eq!(proxies.of(&Url::parse("https://quay.io/").unwrap()), None);
         let error = Proxies::new(None, Some("http://me:hunter2@:x"), None).unwrap_err();
         assert!(!error.contains("hunter2"));
+        let proxies = Proxies::new(None, Some("http://me:hunter2@p:1"), None);
+        assert!(!format!("{proxies:?}").contains("hunter2"));
     }
 }

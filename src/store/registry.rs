@@ -232,7 +232,7 @@ impl Repository {
             }
             answer => answer,
         };
-        Ok(answer.map_err(|error| auth.explained(error))?)
+        Ok(answer.map_err(|error| auth.explained(http, error))?)
     }
 }
 

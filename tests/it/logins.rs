@@ -232,13 +232,19 @@ async fn answers_of_token_services_are_read_tolerantly() -> Result {
 #[tokio::test]
 async fn manifests_and_indexes_that_a_proxy_compressed_are_decoded() -> Result {
     let source = source(Auth::public(Duration::from_mins(5))).await?;
-    for path in ["/manifests/", "/token", "/referrers/", "/tags/list"] {
+    for path in [
+        "/manifests/",
+        "/token",
+        "/referrers/",
+        "/tags/list",
+        "/blobs/",
+    ] {
         source.faults().add(Rule::new(Fault::Gzip).on("GET", path));
     }
     copied(&source, "quay.io/team/app:1", &json!({}))
         .await?
         .ended(0);
-    assert!(source.faults().injected().len() >= 2);
+    assert!(source.faults().injected().len() >= 4);
 
     let charts = ChartRepository::start(vec![Chart::new("app", "1.0.0")]).await?;
     charts

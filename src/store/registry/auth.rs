@@ -106,13 +106,13 @@ impl Auth {
     }
 
     /// A refusal, with the reason why there was no login.
-    pub(super) fn explained(&self, error: http::Error) -> http::Error {
-        if matches!(error.status_code(), Some(401 | 403)) {
-            let note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
-            error.noted(note.clone())
-        } else {
-            error
+    pub(super) fn explained(&self, http: &Http, error: http::Error) -> http::Error {
+        if !matches!(error.status_code(), Some(401 | 403)) {
+            return error;
         }
+        let note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        let withheld = || http.credentials().withheld(&self.host);
+        error.noted(note.clone().or_else(withheld))
     }
 
     /// Whether an answer means that authorization is missing or has run out.
@@ -284,7 +284,7 @@ impl Auth {
         let body = policy
             .run(|| async { http.body(http.send(request()).await?, MAX_TOKEN).await })
             .await
-            .map_err(|error| self.explained(error))?;
+            .map_err(|error| self.explained(http, error))?;
         let answer: Option<Value> = serde_json::from_slice(&body).ok();
         let token = answer.as_ref().and_then(|answer| {
             let header = token::header(&format!("Bearer {}", token::text(answer)?))?;

@@ -12,7 +12,7 @@ use reqwest::header::{
 use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
 
-use crate::http::{self, Pieces};
+use crate::http::{self, Http, Pieces};
 use crate::oci::Descriptor;
 use crate::settings::Action;
 use crate::store::{Begun, Blob, Error, Session};
@@ -24,6 +24,10 @@ use super::{Repository, found};
 /// How many times longer than for another answer is waited for a registry that has all bytes of a blob:
 /// it hashes a whole layer before it answers.
 const TO_HASH: u32 = 5;
+
+/// The largest blob that is decoded when a proxy compressed it on the way, in bytes: configs, which are JSON.
+/// Larger ones are compressed already.
+const MAX_DECODED: u64 = 16 * 1024 * 1024;
 
 impl Repository {
     pub(super) async fn read_blob(
@@ -46,6 +50,14 @@ impl Repository {
             }
         };
         let response = self.send(Action::GetBlob, Access::Pull, get).await?;
+        if from == 0 && descriptor.size <= MAX_DECODED && Http::is_encoded(&response) {
+            let content = self
+                .registry
+                .http
+                .content(response, descriptor.size)
+                .await?;
+            return Ok(stream::once(future::ready(Ok(content))).boxed());
+        }
         let skipped = if starts_at(&response, from) { 0 } else { from };
         let wanted = descriptor.size.saturating_sub(from - skipped);
         if let Some(found) = response.content_length().filter(|found| *found != wanted) {
