@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`yaml`] | YAML with positions, read as Helm reads it |
 //! | [`values`] | paths into values, values laid over values, and overrides |
+//! | [`set`] | values given on a command line, as `--set` reads them |
 //! | [`archive`] | a chart's archive, read within limits, and written as `helm package` writes it |
 //! | [`helmignore`] | the rules of `.helmignore` |
 //! | [`chart`] | a chart and its subcharts, with what Helm holds of each |
@@ -20,6 +21,7 @@ pub mod dependencies;
 pub mod helmignore;
 pub mod index;
 pub mod render;
+pub mod set;
 pub mod values;
 pub mod version;
 pub mod yaml;

@@ -7,11 +7,22 @@
 //! | [`func`] | how a function is declared: name, parameter types, what it may spend |
 //! | [`template`] | Go's text/template: lexer, parser, executor, error texts |
 //! | [`functions`] | the functions of Sprig and of Helm |
+//! | [`release`] | a chart as `helm template` renders it: dependencies, values, schema, templates, manifests |
+//! | [`images`] | which strings of rendered manifests name images |
 //! | [`format`] | Go's fmt, and values as YAML (goyaml v2 and v3), JSON and TOML |
 
 pub mod format;
 pub mod func;
 pub mod functions;
+mod glob;
+pub mod images;
+mod manifests;
+mod objects;
+pub mod release;
+mod schema;
 pub mod template;
 pub mod text;
 pub mod value;
+
+pub use manifests::{Hook, Manifest};
+pub use objects::{Capabilities, HELM_VERSION, KubeVersion};

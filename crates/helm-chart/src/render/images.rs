@@ -1,0 +1,391 @@
+//! Which strings of rendered manifests name container images.
+//!
+//! - a string under `image`, or under a key that ends in `Image` or `image`, that is a reference, in
+//!   any kind, also `volumes[].image.reference`;
+//! - a map with `repository` and `tag` or `digest`, and maybe `registry`;
+//! - in every other string a reference with a host that has a dot, and a tag or a digest: arguments
+//!   (`--prometheus-config-reloader=…`), variables (`RELATED_IMAGE_…`), `ConfigMap`s.
+//!
+//! `CustomResourceDefinition`s are left out: their texts hold examples.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::yaml::{self, Kind, Limits, Node};
+
+use super::manifests::{Hook, Manifest};
+
+/// An image that a rendered object names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The reference as it is written.
+    pub reference: String,
+    /// Where in the object it was found.
+    pub place: Place,
+    /// The path to the string: `spec.template.spec.containers[0].image`.
+    pub field: String,
+    /// The object's kind.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// The template that the object comes from.
+    pub template: String,
+    /// The moments of a hook; empty for what is not a hook.
+    pub hook: Vec<String>,
+}
+
+/// What kind of string holds a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A field that holds an image.
+    Field,
+    /// A command or its arguments.
+    Args,
+    /// The value of an environment variable.
+    Env,
+    /// Any other text, such as a `ConfigMap`'s.
+    Configuration,
+}
+
+impl Place {
+    /// As it is shown to people: `in args`; empty for a field.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Field => "",
+            Self::Args => "in args",
+            Self::Env => "in env",
+            Self::Configuration => "in configuration",
+        }
+    }
+}
+
+impl Image {
+    /// Whether only `helm test` starts it.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        !self.hook.is_empty() && self.hook.iter().all(|event| event == "test")
+    }
+}
+
+/// The images of manifests and hooks, in their order.
+#[must_use]
+pub fn find(manifests: &[Manifest], hooks: &[Hook]) -> Vec<Image> {
+    let mut images = Vec::new();
+    for manifest in manifests {
+        find_in(manifest, &[], &mut images);
+    }
+    for hook in hooks {
+        find_in(&hook.manifest, &hook.events, &mut images);
+    }
+    images
+}
+
+fn find_in(manifest: &Manifest, hook: &[String], images: &mut Vec<Image>) {
+    if manifest.kind == "CustomResourceDefinition" {
+        return;
+    }
+    // The manifest was read once already, so there is no error left to report here.
+    let Ok(Some(root)) = yaml::first(&manifest.content, &Limits::default()) else {
+        return;
+    };
+    let object = Object {
+        kind: manifest.kind.clone(),
+        name: manifest.name.clone(),
+        template: &manifest.source,
+        hook,
+    };
+    Walk {
+        images,
+        path: String::new(),
+    }
+    .node(&root, &object, "");
+}
+
+/// The object that a string belongs to.
+struct Object<'a> {
+    kind: String,
+    name: String,
+    template: &'a str,
+    hook: &'a [String],
+}
+
+struct Walk<'a> {
+    images: &'a mut Vec<Image>,
+    path: String,
+}
+
+impl Walk<'_> {
+    fn node(&mut self, node: &Node, object: &Object<'_>, key: &str) {
+        match &node.kind {
+            Kind::Scalar(_) => {
+                if let Some(text) = node.as_text() {
+                    self.text(text, object, key);
+                }
+            }
+            Kind::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let length = self.path.len();
+                    write!(self.path, "[{index}]").expect("a String takes all text");
+                    match inner_object(item, object) {
+                        Some(inner) if inner.kind == "CustomResourceDefinition" => {}
+                        Some(inner) => self.node(item, &inner, key),
+                        None => self.node(item, object, key),
+                    }
+                    self.path.truncate(length);
+                }
+            }
+            Kind::Mapping(_) => {
+                if let Some(reference) = composed(node) {
+                    self.add(reference, Place::Field, object);
+                }
+                for (key_node, value) in node.entries() {
+                    let inner = key_node.as_text().unwrap_or_default();
+                    // `volumes[].image.reference`
+                    let inner_key = if inner == "reference" && key == "image" {
+                        "image"
+                    } else {
+                        inner
+                    };
+                    let length = self.path.len();
+                    if length > 0 {
+                        self.path.push('.');
+                    }
+                    self.path.push_str(inner);
+                    // What a field of a container's variable holds is a variable's value.
+                    let passed = if key == "env" && inner == "value" {
+                        "env"
+                    } else {
+                        inner_key
+                    };
+                    self.node(value, object, passed);
+                    self.path.truncate(length);
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str, object: &Object<'_>, key: &str) {
+        let is_image_key = key.ends_with("image") || key.ends_with("Image");
+        if is_image_key && is_reference(text) {
+            self.add(text.to_owned(), Place::Field, object);
+            return;
+        }
+        let place = match key {
+            "args" | "command" => Place::Args,
+            "env" => Place::Env,
+            _ => Place::Configuration,
+        };
+        for found in strict().captures_iter(text) {
+            let Some(reference) = found.get(1) else {
+                continue;
+            };
+            if !continues(&text[reference.end()..]) {
+                self.add(reference.as_str().to_owned(), place, object);
+            }
+        }
+    }
+
+    fn add(&mut self, reference: String, place: Place, object: &Object<'_>) {
+        self.images.push(Image {
+            reference,
+            place,
+            field: self.path.clone(),
+            kind: object.kind.clone(),
+            name: object.name.clone(),
+            template: object.template.to_owned(),
+            hook: object.hook.to_vec(),
+        });
+    }
+}
+
+/// The item of a `List` is an object of its own.
+fn inner_object<'a>(item: &Node, outer: &Object<'a>) -> Option<Object<'a>> {
+    if !outer.kind.ends_with("List") {
+        return None;
+    }
+    item.get("apiVersion")?;
+    let text = |node: Option<&Node>| node.and_then(Node::as_text).unwrap_or_default().to_owned();
+    Some(Object {
+        kind: text(Some(item.get("kind")?)),
+        name: text(
+            item.get("metadata")
+                .and_then(|metadata| metadata.get("name")),
+        ),
+        template: outer.template,
+        hook: outer.hook,
+    })
+}
+
+/// The reference of a map with `repository` and `tag` or `digest`.
+fn composed(node: &Node) -> Option<String> {
+    let text = |key: &str| {
+        let text = node.get(key).and_then(Node::as_text)?;
+        (!text.is_empty()).then_some(text)
+    };
+    let repository = text("repository")?;
+    let (tag, digest) = (text("tag"), text("digest"));
+    if tag.is_none() && digest.is_none() {
+        return None;
+    }
+    let mut reference = text("registry")
+        .map(|host| format!("{host}/"))
+        .unwrap_or_default();
+    reference.push_str(repository);
+    if let Some(tag) = tag {
+        reference.push(':');
+        reference.push_str(tag);
+    }
+    if let Some(digest) = digest {
+        reference.push('@');
+        reference.push_str(digest);
+    }
+    is_reference(&reference).then_some(reference)
+}
+
+/// Whether a whole text is a reference (the grammar of github.com/distribution/reference).
+///
+/// # Panics
+/// Never: the pattern is a constant.
+#[must_use]
+pub fn is_reference(text: &str) -> bool {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    let pattern = PATTERN.get_or_init(|| {
+        let host = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/";
+        let part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+        let pattern = format!(
+            "^(?:{host})?{part}(?:/{part})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{{32,}})?$"
+        );
+        Regex::new(&pattern).expect("it is a regular expression")
+    });
+    text.len() <= 1024 && pattern.is_match(text)
+}
+
+/// A reference within other text: a host with a dot, a path, and a tag or a digest. What is in front
+/// must not be a part of it, so that the path of a URL is not taken for one.
+fn strict() -> &'static Regex {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    PATTERN.get_or_init(|| {
+        let host = r"(?:(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]+)?|[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|localhost:[0-9]+)";
+        let part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+        let tag = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
+        let digest = "@sha256:[0-9a-f]{64}";
+        let pattern = format!(
+            "(?:^|[^A-Za-z0-9/.@:_-])({host}(?:/{part})+(?::{tag}(?:{digest})?|{digest}))"
+        );
+        Regex::new(&pattern).expect("it is a regular expression")
+    })
+}
+
+/// Whether a text goes on as a URL does, and so was no reference: `host.tld/path:80/more`.
+fn continues(rest: &str) -> bool {
+    rest.starts_with('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images(content: &str) -> Vec<(String, Place, String)> {
+        let manifest = Manifest {
+            source: "c/templates/x.yaml".to_owned(),
+            api_version: String::new(),
+            kind: "Deployment".to_owned(),
+            name: "d".to_owned(),
+            content: content.to_owned(),
+        };
+        let found = find(&[manifest], &[]).into_iter();
+        found
+            .map(|image| (image.reference, image.place, image.field))
+            .collect()
+    }
+
+    fn one(reference: &str, place: Place, field: &str) -> Vec<(String, Place, String)> {
+        vec![(reference.to_owned(), place, field.to_owned())]
+    }
+
+    #[test]
+    fn images_of_containers_and_custom_resources_are_found() {
+        assert_eq!(
+            images("spec: {template: {spec: {containers: [{image: nginx}]}}}"),
+            one(
+                "nginx",
+                Place::Field,
+                "spec.template.spec.containers[0].image"
+            )
+        );
+        assert_eq!(
+            images("spec: {baseImage: quay.io/x/y, agentimage: 'a:1'}").len(),
+            2
+        );
+        assert_eq!(
+            images("spec: {volumes: [{image: {reference: 'quay.io/x:1', pullPolicy: Always}}]}"),
+            one(
+                "quay.io/x:1",
+                Place::Field,
+                "spec.volumes[0].image.reference"
+            )
+        );
+        assert_eq!(
+            images("spec: {image: {registry: quay.io, repository: x/y, tag: '1', digest: ''}}"),
+            one("quay.io/x/y:1", Place::Field, "spec.image")
+        );
+        assert!(images("spec: {image: 'Not A Reference', imagePullPolicy: Always}").is_empty());
+    }
+
+    #[test]
+    fn references_in_other_text_need_a_host_and_a_tag_or_digest() {
+        assert_eq!(
+            images("spec: {containers: [{args: ['--reloader=quay.io/p/reloader:v0.1']}]}"),
+            one(
+                "quay.io/p/reloader:v0.1",
+                Place::Args,
+                "spec.containers[0].args[0]"
+            )
+        );
+        assert_eq!(
+            images("spec: {env: [{name: RELATED_IMAGE_X, value: 'ghcr.io/a/b:1'}]}"),
+            one("ghcr.io/a/b:1", Place::Env, "spec.env[0].value")
+        );
+        let text = "data: {config: \"sidecar:\\n  image: docker.io/x/y:1.2\\n  url: https://a.example/b:c\\n\"}";
+        assert_eq!(
+            images(text),
+            one("docker.io/x/y:1.2", Place::Configuration, "data.config")
+        );
+        for none in [
+            "data: {a: 'nginx:1.2'}",
+            "data: {a: 'https://example.com/a:b'}",
+            "data: {a: 'see example.com/a'}",
+            "data: {a: 'name.ns.svc:8080/metrics'}",
+            "data: {a: 'example.com/a:80/b'}",
+        ] {
+            assert!(images(none).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn definitions_of_custom_resources_are_left_out_and_lists_are_opened() {
+        let manifest = |kind: &str, content: &str| Manifest {
+            source: String::new(),
+            api_version: String::new(),
+            kind: kind.to_owned(),
+            name: String::new(),
+            content: content.to_owned(),
+        };
+        let crd = manifest("CustomResourceDefinition", "image: quay.io/a/b:1");
+        assert!(find(&[crd], &[]).is_empty());
+        let list = manifest(
+            "List",
+            "items: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {image: a}}, \
+             {apiVersion: v1, kind: CustomResourceDefinition, image: b}]",
+        );
+        let found = find(&[list], &[]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].kind.as_str(), found[0].name.as_str()),
+            ("Pod", "p")
+        );
+    }
+}
