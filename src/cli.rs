@@ -134,7 +134,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
     let work = async {
         match command {
             Command::Deploy(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Plan(args) => args.run(environment).await,
+            Command::Plan(args) => Box::pin(args.run(environment)).await,
             Command::Copy(args) => args.run(environment, screen, &stop).await,
             Command::Verify(args) => args.run(environment, &stop).await,
             Command::Destroy(args) => args.run(environment).await,

@@ -314,19 +314,18 @@ impl Http {
                 return Ok(response);
             }
             let next = follow::redirected(&response, again);
-            match next.map_err(|why| Error::refused(&method, &url, why))? {
-                Some(next) => request = next,
-                None => {
-                    let is_elsewhere = authority(&url) != authority(&first);
-                    let error = Error::status(&method, response).await;
-                    // A challenge of the host that we were redirected to is not one of the host that we asked.
-                    return Err(if is_elsewhere {
-                        error.elsewhere()
-                    } else {
-                        error
-                    });
-                }
+            if let Some(next) = next.map_err(|why| Error::refused(&method, &url, why))? {
+                request = next;
+                continue;
             }
+            let is_elsewhere = authority(&url) != authority(&first);
+            let error = Error::status(&method, response).await;
+            // A challenge of the host that we were redirected to is not one of the host that we asked.
+            return Err(if is_elsewhere {
+                error.elsewhere()
+            } else {
+                error
+            });
         }
         let why = format!("it redirects more than {} times", follow::MOST);
         Err(Error::refused(&method, &first, why))

@@ -195,7 +195,7 @@ impl Credentials {
         if let Some(found) = asked.get(&key) {
             return found.clone();
         }
-        let found = match helper::ask(helper, scope).await {
+        let found = match Box::pin(helper::ask(helper, scope)).await {
             Ok(login) => Found { login, note: None },
             Err(error) => {
                 let note =

@@ -66,7 +66,8 @@ pub(super) fn redirected(
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
     );
     let is_own = same_origin(from, &to);
-    if !is_read && !(keeps_method && is_own) {
+    let may_follow = is_read || keeps_method && is_own;
+    if !may_follow {
         return Ok(None);
     }
     if !is_own {

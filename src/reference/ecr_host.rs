@@ -56,10 +56,9 @@ impl EcrHost {
     pub fn parse(host: &str) -> Option<Self> {
         let (account, rest) = host.split_once('.')?;
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        let labels = LABELS.into_iter();
-        let (label, rest) = labels
-            .filter_map(|label| Some((label, rest.strip_prefix(label)?.strip_prefix('.')?)))
-            .next()?;
+        let mut labels = LABELS.into_iter();
+        let (label, rest) =
+            labels.find_map(|label| Some((label, rest.strip_prefix(label)?.strip_prefix('.')?)))?;
         let (region, suffix) = rest.split_once('.')?;
         let is_region = region.contains('-')
             && region

@@ -180,12 +180,11 @@ fn login(entry: &Value) -> anyhow::Result<Option<Login>> {
         },
     };
     let is_empty = username.is_empty() && password.is_empty();
-    Ok((!is_empty).then(|| {
-        Login::Password(Basic {
-            username,
-            password: Secret(password),
-        })
-    }))
+    let basic = Basic {
+        username,
+        password: Secret(password),
+    };
+    Ok((!is_empty).then_some(Login::Password(basic)))
 }
 
 /// User name and password of an `auth`, which `base64` without `-w0` wraps into lines.

@@ -20,6 +20,13 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// The user name by which a helper marks a password as an identity token.
 const IDENTITY_TOKEN: &str = "<token>";
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
 /// Asks a credential helper for a login; `None` when it has none. What it writes is never shown: it can
 /// hold the secret.
 ///
@@ -46,12 +53,6 @@ pub(super) async fn ask(helper: &str, scope: &str) -> anyhow::Result<Option<Logi
             "it failed ({status}); run `docker-credential-{helper} get` to see why"
         );
         return Ok(None);
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Answer {
-        username: String,
-        secret: String,
     }
     let answer: Option<Answer> = serde_json::from_slice(&output).ok();
     let Answer { username, secret } =

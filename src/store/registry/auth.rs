@@ -228,7 +228,7 @@ impl Auth {
         if let Some(token) = slot.as_ref().filter(usable) {
             return Ok(token.header.clone());
         }
-        let token = self.request(http, scope, challenge, login).await?;
+        let token = Box::pin(self.request(http, scope, challenge, login)).await?;
         let header = token.header.clone();
         *slot = Some(token);
         Ok(header)
