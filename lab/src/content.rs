@@ -1,6 +1,6 @@
 //! Digests, descriptors, and bytes that are computed instead of stored.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, SHA512};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,6 +12,25 @@ pub fn digest_of(bytes: &[u8]) -> String {
     let mut hasher = Hasher::new();
     hasher.update(bytes);
     hasher.finish()
+}
+
+/// The digest of some bytes by the algorithm of another digest: `sha512:<hex>` or `sha256:<hex>`.
+#[must_use]
+pub fn digest_like(other: &str, bytes: &[u8]) -> String {
+    if !other.starts_with("sha512:") {
+        return digest_of(bytes);
+    }
+    let mut context = Context::new(&SHA512);
+    context.update(bytes);
+    format!("sha512:{}", hex(context.finish().as_ref()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a String does not fail");
+        hex
+    })
 }
 
 /// SHA-256 over bytes that arrive in pieces.
@@ -33,15 +52,7 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> String {
-        use std::fmt::Write as _;
-        self.0
-            .finish()
-            .as_ref()
-            .iter()
-            .fold(String::from("sha256:"), |mut hex, byte| {
-                write!(hex, "{byte:02x}").expect("writing to a String does not fail");
-                hex
-            })
+        format!("sha256:{}", hex(self.0.finish().as_ref()))
     }
 }
 

@@ -31,6 +31,16 @@ pub enum Fault {
         /// Body.
         body: String,
     },
+    /// Answers with an error at once, without doing what was asked, and then gives its body a byte at a
+    /// time, for longer than anybody should wait.
+    Drip {
+        /// Status code.
+        status: u16,
+        /// How long each byte takes.
+        pause: Duration,
+    },
+    /// Never answers, and does nothing of what was asked.
+    Mute,
     /// Resets the connection without an answer and without doing what was asked.
     Reset,
     /// Does what was asked, then resets the connection instead of answering.
@@ -105,6 +115,8 @@ impl Fault {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Answer { .. } => "answer",
+            Self::Drip { .. } => "drip",
+            Self::Mute => "mute",
             Self::Reset => "reset",
             Self::LoseAnswer => "lose-answer",
             Self::Stall(_) => "stall",

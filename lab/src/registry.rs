@@ -49,6 +49,7 @@ pub struct Builder {
     auth: Auth,
     ecr: EcrBehaviour,
     referrers: bool,
+    referrers_per_page: usize,
     ranges: bool,
     absolute_locations: bool,
     trusting: bool,
@@ -74,6 +75,14 @@ impl Builder {
     #[must_use]
     pub fn without_referrers(mut self) -> Self {
         self.referrers = false;
+        self
+    }
+
+    /// Lists so many referrers on a page, and names the next one with the host that the registry believes
+    /// to have: `registry.example`.
+    #[must_use]
+    pub fn referrers_per_page(mut self, count: usize) -> Self {
+        self.referrers_per_page = count;
         self
     }
 
@@ -137,6 +146,7 @@ impl Registry {
             auth: Auth::Anonymous,
             ecr: EcrBehaviour::OFF,
             referrers: true,
+            referrers_per_page: usize::MAX,
             ranges: true,
             absolute_locations: false,
             trusting: false,
@@ -195,6 +205,27 @@ impl Registry {
     /// When the temporary folder cannot be written.
     pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> io::Result<Descriptor> {
         self.core.store.put_blob(repository, bytes)
+    }
+
+    /// Stores a blob under any digest, right or wrong, without HTTP.
+    ///
+    /// # Errors
+    /// When the temporary folder cannot be written.
+    pub fn put_blob_as(&self, repository: &str, digest: &str, bytes: &[u8]) -> io::Result<()> {
+        self.core.store.put_blob_as(repository, digest, bytes)
+    }
+
+    /// Stores a manifest under a digest of another algorithm too.
+    pub fn put_manifest_as(
+        &self,
+        repository: &str,
+        digest: &str,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+    ) {
+        let mut state = self.core.store.state();
+        let repository = state.repository(repository);
+        repository.add_manifest(digest, "", media_type, bytes.into());
     }
 
     /// Registers a blob whose bytes are generated whenever it is read.

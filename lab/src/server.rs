@@ -22,6 +22,9 @@ use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
+/// The bytes of an error's body that drips.
+const DRIPPED: usize = 4096;
+
 /// What a handler says about a request for the log: put it into the answer's extensions.
 #[derive(Clone)]
 pub(crate) struct Action(pub(crate) String);
@@ -193,6 +196,9 @@ where
         let upstream = Upstream::new(incoming, entry.clone(), drop_after);
         let response = match &fault {
             Some(Fault::Reset) => return cut(),
+            // The task ends when the client closes the connection.
+            Some(Fault::Mute) => return std::future::pending().await,
+            Some(Fault::Drip { status, .. }) => prepared(*status, &[], &"x".repeat(DRIPPED)),
             Some(Fault::Answer {
                 status,
                 headers,

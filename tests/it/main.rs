@@ -13,6 +13,7 @@ mod resuming;
 mod run;
 mod spelling;
 mod stopping;
+mod unusual_registries;
 
 mod access;
 mod bad_charts;

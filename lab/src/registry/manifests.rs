@@ -4,7 +4,7 @@ use super::Core;
 use super::answer::Refusal;
 use super::route::{Route, valid_digest, valid_name, valid_tag};
 use super::store::Repository;
-use crate::content::{Descriptor, digest_of};
+use crate::content::{Descriptor, digest_like, digest_of};
 use crate::server::body::{Body, collect};
 use crate::server::{bare, header, set, with_body};
 use crate::text;
@@ -134,7 +134,7 @@ impl Core {
                 "the manifest's mediaType differs from Content-Type {content_type}"
             )));
         }
-        let digest = digest_of(&bytes);
+        let digest = digest_like(reference, &bytes);
         if valid_digest(reference) && digest != *reference {
             let message = format!("the manifest has the digest {digest}, not {reference}");
             return Err(Refusal::bad("DIGEST_INVALID", message));

@@ -50,9 +50,21 @@ impl Core {
             })
             .collect();
         referrers.sort_by(|a, b| a.digest.cmp(&b.digest));
+        let start = text::pair(request.uri().query().unwrap_or_default(), "start");
+        let start = start.and_then(|start| start.parse().ok()).unwrap_or(0);
+        let rest = referrers.split_off(referrers.len().min(start));
+        let (page, more) = rest.split_at(rest.len().min(self.referrers_per_page));
+        let referrers = page;
         let media_type = "application/vnd.oci.image.index.v1+json";
         let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": referrers});
         let response = with_body(StatusCode::OK, media_type, index.to_string());
+        let response = if more.is_empty() {
+            response
+        } else {
+            let (path, start) = (request.uri().path(), start + page.len());
+            let link = format!("<https://registry.example{path}?start={start}>; rel=\"next\"");
+            set(response, "link", &link)
+        };
         Ok(if wanted.is_some() {
             set(response, "oci-filters-applied", "artifactType")
         } else {

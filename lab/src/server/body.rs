@@ -192,6 +192,10 @@ impl Sender {
                     piece = bytes.into();
                 }
             }
+            Some(Fault::Drip { pause, .. }) => {
+                self.rest = split(&mut piece, 1);
+                tokio::time::sleep(pause).await;
+            }
             Some(Fault::Slow { bytes_per_second }) => {
                 let speed = bytes_per_second.max(1);
                 self.rest = split(&mut piece, (speed / 20).max(1));
