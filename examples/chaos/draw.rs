@@ -62,6 +62,14 @@ pub(crate) struct Drawn {
     pub(crate) target_login: Login,
     pub(crate) ranges: bool,
     pub(crate) referrers: bool,
+    /// The list of referrers comes in pages of one, whose links name another host.
+    pub(crate) paged: bool,
+    /// HEAD is answered with 405, at the source and at the target.
+    pub(crate) refused_heads: (bool, bool),
+    /// Every request to mount a blob is answered with 500.
+    pub(crate) broken_mounts: bool,
+    /// An AWS call is not answered, so often.
+    pub(crate) unanswered: u64,
     pub(crate) absolute_locations: bool,
     pub(crate) mounting: bool,
     /// How long tokens and passwords last.
@@ -145,6 +153,10 @@ pub(crate) fn draw(seed: u64) -> Drawn {
         target_login: login(rng),
         ranges: chance(rng, 70),
         referrers: chance(rng, 70),
+        paged: chance(rng, 25),
+        refused_heads: (chance(rng, 10), chance(rng, 10)),
+        broken_mounts: chance(rng, 6),
+        unanswered: if chance(rng, 8) { rng.u64(1..3) } else { 0 },
         absolute_locations: chance(rng, 30),
         mounting: chance(rng, 50),
         lifetime: if short {
@@ -280,7 +292,12 @@ fn fault(rng: &mut Rng) -> Fault {
         80..86 => Fault::status(500),
         86..91 => Fault::status(503),
         91..93 => Fault::status(502).body("<html>bad gateway</html>"),
-        93..97 => Fault::status(401),
+        93..96 => Fault::status(401),
+        // Each byte takes longer than a read waits for one; or all together longer than anybody should.
+        96..97 => Fault::Drip {
+            status: [404, 429, 500, 503][rng.usize(0..4)],
+            pause: millis(rng, 50..700),
+        },
         97..98 => Fault::status(403),
         98..99 => Fault::status(404),
         _ => Fault::status(408),

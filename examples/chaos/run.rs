@@ -142,6 +142,19 @@ fn habits(drawn: &Drawn) -> Vec<&'static str> {
         (drawn.quotas && is_ecr, "quotas"),
         (!drawn.ranges, "no Range"),
         (!drawn.referrers, "no list of referrers"),
+        (drawn.referrers && drawn.paged, "referrers in pages of one"),
+        (
+            drawn.faults && drawn.refused_heads != (false, false),
+            "HEAD refused",
+        ),
+        (
+            drawn.faults && drawn.broken_mounts,
+            "mounts that fail with 500",
+        ),
+        (
+            drawn.faults && drawn.unanswered > 0 && is_ecr,
+            "AWS calls without an answer",
+        ),
         (matches!(drawn.end, End::Killed(_)), "kill -9"),
         (matches!(drawn.end, End::Terminated(_)), "SIGTERM"),
         (!drawn.faults, "no faults"),

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use fastrand::Rng;
 use lab::aws::Aws;
 use lab::chart::{Chart, ChartRepository};
+use lab::faults::{Fault, Rule};
 use lab::image::Pushed;
 use lab::registry::{Auth, Builder, EcrBehaviour, Registry};
 use lab::wire::Wire;
@@ -164,7 +165,10 @@ impl World {
             let pushed = drawn.image.push(&self.source, repository, tag)?;
             let mut referrers = Vec::new();
             if drawn.attached {
-                referrers.push(pushed.attach(&self.source, "application/vnd.lab.sbom")?);
+                for kind in ["sbom", "scan"] {
+                    referrers
+                        .push(pushed.attach(&self.source, &format!("application/vnd.lab.{kind}"))?);
+                }
             }
             if drawn.signed {
                 referrers.push(pushed.sign(&self.source)?);
@@ -249,6 +253,7 @@ impl World {
         if !self.drawn.faults {
             return;
         }
+        self.add_lasting_faults();
         let rng = &mut Rng::with_seed(self.drawn.seed ^ 0xfa17);
         registry_faults(rng, self.source.faults());
         if let Some(target) = self.target_registry() {
@@ -266,6 +271,28 @@ impl World {
                 ];
                 aws.throttle(actions[rng.usize(0..actions.len())], rng.u64(1..3));
             }
+        }
+    }
+
+    /// What a server does for the whole of a run; the first rule that hits decides.
+    fn add_lasting_faults(&self) {
+        let refused = || Rule::new(Fault::status(405)).on("HEAD", "");
+        let (source, target) = self.drawn.refused_heads;
+        if source {
+            self.source.faults().add(refused());
+        }
+        if let Some(registry) = self.target_registry() {
+            if target {
+                registry.faults().add(refused());
+            }
+            if self.drawn.broken_mounts {
+                let broken = Rule::new(Fault::status(500)).on("POST", "mount=");
+                registry.faults().add(broken);
+            }
+        }
+        if let Some(aws) = self.aws().filter(|_| self.drawn.unanswered > 0) {
+            let mute = Rule::new(Fault::Mute).chance(0.2);
+            aws.faults().add(mute.times(self.drawn.unanswered));
         }
     }
 
@@ -303,6 +330,11 @@ impl World {
         let mut variables = self.aws().map(Aws::env).unwrap_or_default();
         // A host that throttles for ever is to be given up within the time of a run.
         variables.push(("SEEDFARMER_PARAMETER_PATIENCE".to_owned(), "8".to_owned()));
+        // And one that does not answer, too: longer than any stall, shorter than a run by far.
+        variables.push((
+            "SEEDFARMER_PARAMETER_ANSWER_TIMEOUT".to_owned(),
+            "4".to_owned(),
+        ));
         if self.drawn.shape == Shape::DeployEcr {
             let module = [
                 ("SEEDFARMER_PROJECT_NAME", "idf"),
@@ -323,6 +355,9 @@ fn habits(drawn: &Drawn, builder: Builder) -> Builder {
     }
     if !drawn.referrers {
         builder = builder.without_referrers();
+    }
+    if drawn.paged {
+        builder = builder.referrers_per_page(1);
     }
     if drawn.absolute_locations {
         builder = builder.absolute_locations();

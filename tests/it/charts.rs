@@ -346,3 +346,31 @@ async fn a_chart_needs_no_login_to_a_locked_target_to_be_planned() -> Result {
     assert!(planned.stdout.contains("unknown"));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_chart_beside_images_in_an_index_is_taken_out_of_it() -> Result {
+    use lab::image::{Image, media};
+    for says_so in [true, false] {
+        let (source, target) = (Registry::start().await?, Registry::start().await?);
+        let chart = Chart::new("app", "1.0.0");
+        chart.push_oci(&source, "charts/app")?;
+        let (kind, bytes, digest) = source.manifest("charts/app", "1.0.0").expect("the chart");
+        let image = Image::new().layer(900, 1).push(&source, "charts/app", "")?;
+        let mut entry = json!({"mediaType": kind, "digest": digest, "size": bytes.len()});
+        if says_so {
+            entry["artifactType"] = json!("application/vnd.cncf.helm.config.v1+json");
+        }
+        let platform = json!({"os": "linux", "architecture": "amd64"});
+        let image = image.root.with("platform", platform);
+        let index =
+            json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": [image, entry]});
+        source.put_manifest("charts/app", "1.0.0", media::INDEX, index.to_string());
+        let default = chart_entry("app", &format!("oci://{}/charts", source.host()), "");
+        let data = Data::new(&default, "ami: {}\n");
+        data.deploy(&target).run().await.ended(0);
+        let name = target.repositories().pop().expect("the chart's repository");
+        let found = target.manifest(&name, "1.0.0").map(|found| found.2);
+        assert_eq!(found, Some(digest));
+    }
+    Ok(())
+}

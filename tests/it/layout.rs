@@ -234,3 +234,52 @@ async fn a_layer_that_must_not_be_copied_is_told() -> Result {
     done.said(&["warning:", &foreign, "is a foreign one and stays behind"]);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_removed_and_nothing_else() -> Result {
+    let source = Registry::start().await?;
+    image(2).push(&source, "team/app", "1")?;
+    Image::new()
+        .layer(400, 9)
+        .push(&source, "team/other", "1")?;
+    let dir = tempfile::tempdir()?;
+    let partials = || -> anyhow::Result<Vec<String>> {
+        let names = files(dir.path())?.into_iter().map(|(path, _)| path);
+        Ok(names.filter(|path| path.contains("/.partial-")).collect())
+    };
+    let slow = lab::faults::Fault::StallWithin {
+        after: 1000,
+        pause: std::time::Duration::from_secs(30),
+    };
+    let rule = lab::faults::Rule::new(slow).on("GET", "/team/app/blobs/");
+    source.faults().add(rule);
+    let app = Data::images(&["quay.io/team/app:1"]);
+    let run = deploy(&app, &source, dir.path()).start();
+    run.until("a file is begun", || {
+        partials().is_ok_and(|found| !found.is_empty())
+    })
+    .await;
+    // Files of others, one of which has a name much like ours.
+    let theirs = [
+        "blobs/sha256/upload.partial",
+        "blobs/sha256/.partial-of-another-tool",
+        "notes",
+    ];
+    for name in theirs {
+        fs::write(dir.path().join(name), "theirs")?;
+    }
+    let before = partials()?;
+    // Another process leaves alone what is in use.
+    let other = Data::images(&["quay.io/team/other:1"]);
+    deploy(&other, &source, dir.path()).run().await.ended(0);
+    assert_eq!(partials()?, before);
+
+    drop(run);
+    source.faults().clear();
+    deploy(&other, &source, dir.path()).run().await.ended(0);
+    assert_eq!(partials()?.len(), 1, "{:?}", partials()?);
+    for name in theirs {
+        assert_eq!(fs::read_to_string(dir.path().join(name))?, "theirs");
+    }
+    Ok(())
+}
