@@ -31,6 +31,7 @@ use crate::settings::{Platform, Referrers, Settings};
 use crate::store::{self, ChartSource, Stores, Target, which};
 
 pub use outcome::{CopyError, Done, Outcome, Side};
+pub(crate) use platforms::{Selection, Unselectable};
 pub use survey::{Need, Surveyed};
 
 use artifact::Way;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 
-use crate::copy::Need;
+use crate::copy::{Need, Selection, Unselectable};
 use crate::oci::{Manifest, Refers};
 use crate::plan::{Copy, Source};
 use crate::reference::{Digest, Location};
@@ -215,16 +215,21 @@ impl Observer<'_> {
         let Some(root) = source.manifest(&which(location)).await? else {
             return Ok(Found::Gone);
         };
-        Ok(self.describe(source.as_ref(), &root).await)
+        let selection = Selection {
+            source: &source,
+            policy: self.stores.http().policy(),
+            wanted: self.platforms,
+        };
+        match selection.of(root, &mut Vec::new()).await {
+            Ok(root) => Ok(self.describe(source.as_ref(), &root).await),
+            Err(Unselectable::Only(_)) => Ok(Found::NoPlatform),
+            Err(Unselectable::Unread(error)) => Err(error),
+        }
     }
 
     /// What there is below a manifest. Where a part of it cannot be queried, its size stays unknown; a part that
     /// is not there means that the artifact is not.
     async fn describe(&self, source: &dyn store::Source, root: &Manifest) -> Found {
-        let Ok(selected) = root.select(self.platforms) else {
-            return Found::NoPlatform;
-        };
-        let root = selected.as_ref().unwrap_or(root);
         let content = match content(source, root).await {
             Ok(Some(content)) => Some(content),
             Ok(None) => return Found::Gone,
@@ -235,7 +240,12 @@ impl Observer<'_> {
                 None
             }
         };
-        Found::There((root.digest.clone(), root.platforms(), content))
+        // In a registry a tag stands for the SHA-256.
+        let digest = match &self.copy.target {
+            Location::Registry(target) if target.tag().is_some() => Digest::of(&root.bytes),
+            _ => root.digest.clone(),
+        };
+        Found::There((digest, root.platforms(), content))
     }
 }
 

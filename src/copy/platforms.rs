@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 
-use crate::oci::{DescribedPlatform, Descriptor, MAX_MANIFEST, Manifest, Refers, media_type};
+use crate::http::Policy;
+use crate::oci::{
+    DescribedPlatform, Descriptor, MAX_MANIFEST, Manifest, Platform, Refers, media_type,
+};
 use crate::reference::Digest;
-use crate::store::{self, Which, read_whole};
+use crate::store::{self, Source, Which, read_whole};
 
 use super::artifact::Way;
 use super::outcome::CopyError;
@@ -19,6 +22,30 @@ const MAX_ASKED: usize = 64;
 /// How many of them are asked at once.
 const AT_ONCE: usize = 8;
 
+/// What a selection reads, and by which rules.
+pub(crate) struct Selection<'a> {
+    /// Where the artifact is read.
+    pub(crate) source: &'a Arc<dyn Source>,
+    /// How often something is tried.
+    pub(crate) policy: &'a Policy,
+    /// The wanted platforms; none means all.
+    pub(crate) wanted: &'a [Platform],
+}
+
+/// Why there is nothing to select.
+pub(crate) enum Unselectable {
+    /// It has only these platforms.
+    Only(Vec<String>),
+    /// Its config cannot be read.
+    Unread(store::Error),
+}
+
+impl From<store::Error> for Unselectable {
+    fn from(error: store::Error) -> Self {
+        Self::Unread(error)
+    }
+}
+
 impl Way<'_> {
     /// The artifact with only the wanted platforms.
     pub(super) async fn select(
@@ -26,26 +53,43 @@ impl Way<'_> {
         root: Manifest,
         notes: &mut Vec<String>,
     ) -> Result<Manifest, CopyError> {
-        let wanted = &self.engine.platforms;
+        let selection = Selection {
+            source: &self.source,
+            policy: &self.engine.rules.policy,
+            wanted: &self.engine.platforms,
+        };
+        let selected = selection.of(root, notes).await;
+        selected.map_err(|error| match error {
+            Unselectable::Only(available) => CopyError::Platforms {
+                reference: self.copy.source_text.clone(),
+                available,
+            },
+            Unselectable::Unread(error) => self.source_error("find the platform")(error),
+        })
+    }
+}
+
+impl Selection<'_> {
+    /// The artifact with only the wanted platforms, and notes of what that means.
+    pub(crate) async fn of(
+        &self,
+        root: Manifest,
+        notes: &mut Vec<String>,
+    ) -> Result<Manifest, Unselectable> {
+        let wanted = self.wanted;
         if wanted.is_empty() {
             return Ok(root);
         }
-        let failed = self.source_error("find the platform");
-        let none_of = |available| CopyError::Platforms {
-            reference: self.copy.source_text.clone(),
-            available,
-        };
         if let Refers::Blobs { .. } = &root.refers {
-            let platform = self.platform_of(&root).await.map_err(failed)?;
-            return match platform {
+            return match self.platform_of(&root).await? {
                 Some(own) if !wanted.iter().any(|one| one.matches(&own)) => {
-                    Err(none_of(vec![own.to_string()]))
+                    Err(Unselectable::Only(vec![own.to_string()]))
                 }
                 _ => Ok(root),
             };
         }
-        let root = self.with_platforms(root).await.map_err(failed)?;
-        let selected = root.select(wanted).map_err(none_of)?;
+        let root = self.with_platforms(root).await?;
+        let selected = root.select(wanted).map_err(Unselectable::Only)?;
         let Refers::Manifests(children) = &root.refers else {
             return Ok(root);
         };
@@ -122,8 +166,7 @@ impl Way<'_> {
         if !is_image || config.size > MAX_MANIFEST {
             return Ok(None);
         }
-        let policy = self.engine.rules.policy.clone();
-        let config = read_whole(Arc::clone(&self.source), config, policy).await?;
+        let config = read_whole(Arc::clone(self.source), config, self.policy.clone()).await?;
         let platform = serde_json::from_slice::<DescribedPlatform>(&config).ok();
         Ok(platform.filter(|platform| platform.is_known() && !platform.architecture.is_empty()))
     }
