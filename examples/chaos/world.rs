@@ -220,7 +220,7 @@ impl World {
             };
             writeln!(
                 data,
-                "  {name}:\n    name: {name}\n    repository: {repository}\n    version: {version}"
+                "  {name}:\n    name: {name}\n    repository: {repository}\n    version: {version}\n    images: {{}}"
             )?;
         }
         std::fs::write(path("data/default.yaml"), data)?;
