@@ -53,6 +53,13 @@ pub(super) const FUNCS: &[Func] = &[
     fixed("mustToRawJson", &[Any], |ctx, args| {
         write(ctx, args, format::to_raw_json)
     }),
+    fixed("toToml", &[Any], |ctx, args| {
+        match write(ctx, args, format::to_toml) {
+            // Helm's function gives the error's message as its text.
+            Err(Failure::Error(message)) => string(ctx, message),
+            written => written,
+        }
+    }),
     fixed("fromJson", &[Text], |ctx, args| {
         read(ctx, args, format::from_json)
     }),

@@ -216,6 +216,12 @@ impl Engine {
                 let int = number.and_then(|n| n.int);
                 (int.map(|int| Value::Int(int, IntType::Duration)), "integer")
             }
+            // A value of any other integer type does not fit.
+            (Param::Named("uint32"), _) => {
+                let int = number.and_then(|n| n.int).filter(|int| *int >= 0);
+                let low = int.map(|int| Value::Int(int & 0xffff_ffff, IntType::Uint64));
+                (low, "unsigned integer")
+            }
             (Param::Float, _) => (number.and_then(|n| n.float).map(Value::Float), "float"),
             (Param::Map | Param::List | Param::Strings | Param::Time | Param::Named(_), _) => {
                 let name = param.type_name();
