@@ -22,8 +22,14 @@ pub fn parse(text: &str) -> Option<Version> {
     }
     let text = text.strip_prefix('v').unwrap_or(text);
     let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
-    let padding = ".0".repeat(2_usize.saturating_sub(numbers.matches('.').count()));
-    Version::parse(&format!("{numbers}{padding}{rest}")).ok()
+    // Zeros in front are no error there: `3.3.001`.
+    let without_zeros = |number: &str| match number.trim_start_matches('0') {
+        "" if !number.is_empty() => "0".to_owned(),
+        number => number.to_owned(),
+    };
+    let mut numbers: Vec<String> = numbers.split('.').map(without_zeros).collect();
+    numbers.resize(numbers.len().max(3), "0".to_owned());
+    Version::parse(&format!("{}{rest}", numbers.join("."))).ok()
 }
 
 /// Whether a version satisfies a constraint: Helm's `IsCompatibleRange`, which is false for anything
@@ -341,5 +347,12 @@ impl Comparison {
             return version.minor == own.minor;
         }
         version.minor == 0 && version.patch == own.patch
+    }
+
+    #[test]
+    fn zeros_in_front_of_a_number_are_no_error() {
+        assert_eq!(parse("3.3.001"), parse("3.3.1"));
+        assert_eq!(parse("00.8"), parse("0.8.0"));
+        assert!(parse("1..2").is_none() && parse("1.2.3.4").is_none());
     }
 }

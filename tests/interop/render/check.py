@@ -29,6 +29,7 @@ import yaml
 
 SWITCHES = {"enabled", "create", "install", "force", "deploy", "use"}
 TIMEOUT = 120
+NOT_YAML = "error converting YAML to JSON: yaml: "
 
 
 class Raw(str):
@@ -110,7 +111,7 @@ def flow(value):
         return "{" + ", ".join(f"{json.dumps(str(k))}: {flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(flow(item) for item in value) + "]"
-    return json.dumps(value, default=str)
+    return json.dumps(value, default=str, ensure_ascii=False).replace("\u2028", "\\u2028")
 
 
 def values_text(path, name, seed):
@@ -172,7 +173,8 @@ def compare(options, chart, name):
             who = "only helm renders" if code == 0 else "only we render"
             return {**result, "state": who, "detail": our_error if code == 0 else error}
         if code != 0:
-            same = our_error == error
+            # What is wrong with a text that is not YAML has goyaml's own words and lines.
+            same = our_error.split(NOT_YAML)[0] == error.split(NOT_YAML)[0]
             return {**result, "state": "both fail" if same else "errors differ",
                     "detail": "" if same else f"helm: {error}\nours: {our_error}"}
         if ours != wanted:

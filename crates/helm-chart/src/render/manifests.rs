@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::yaml::{self, Limits, Node, Scalar};
+use crate::yaml::{self, Kind, Limits, Node, Scalar};
 
 /// One document of a rendered file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +221,12 @@ impl Head {
         else {
             return Ok(Self::default());
         };
+        if let Some(key) = unhashable_key(&root) {
+            return Err(format!(
+                "error converting YAML to JSON: yaml: invalid map key: {}",
+                go_syntax(key)
+            ));
+        }
         // What Helm converts to JSON it converts as a whole.
         root.to_helm_json().map_err(|e| converting(&e))?;
         if root.is_null() {
@@ -250,24 +256,67 @@ impl Head {
                  Annotations map[string]string \"json:\\\"annotations\\\"\" }",
             ));
         }
-        head.name = field(metadata, "name", "SimpleHead.metadata.name")?;
+        head.name = field(metadata, "name", ".metadata.name")?;
         let Some(annotations) = metadata.get("annotations").filter(|node| !node.is_null()) else {
             return Ok(head);
         };
         if annotations.pairs().is_none() {
             return Err(wrong_type(
                 annotations,
-                "Go struct field SimpleHead.metadata.annotations of type map[string]string",
+                "Go struct field .metadata.annotations of type map[string]string",
             ));
         }
         for (key, value) in annotations.entries() {
-            let target = "Go struct field SimpleHead.metadata.annotations of type string";
+            let target = "Go struct field .metadata.annotations of type string";
             let text = text(value, target)?;
             if key.as_text() == Some("helm.sh/hook") {
                 head.hook = Some(text);
             }
         }
         Ok(head)
+    }
+}
+
+/// The first key that is a list or a mapping, which a Go map cannot have: mostly `{{ }}` of a template
+/// within a template.
+fn unhashable_key(node: &Node) -> Option<&Node> {
+    match &node.kind {
+        Kind::Scalar(_) => None,
+        Kind::Sequence(items) => items.iter().find_map(unhashable_key),
+        Kind::Mapping(pairs) => pairs.iter().find_map(|(key, value)| match key.kind {
+            Kind::Scalar(_) => unhashable_key(value),
+            _ => Some(key),
+        }),
+    }
+}
+
+/// What Go's `%#v` prints of a value that goyaml has read.
+fn go_syntax(node: &Node) -> String {
+    match &node.kind {
+        Kind::Sequence(items) => {
+            let items: Vec<String> = items.iter().map(go_element).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Kind::Mapping(pairs) => {
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| format!("{}:{}", go_element(key), go_element(value)));
+            let pairs: Vec<String> = pairs.collect();
+            format!("map[interface {{}}]interface {{}}{{{}}}", pairs.join(", "))
+        }
+        Kind::Scalar(_) => match node.to_helm_json() {
+            Ok(serde_json::Value::String(text)) => super::format::quote(&text, false),
+            Ok(other) => other.to_string(),
+            Err(_) => String::new(),
+        },
+    }
+}
+
+fn go_element(node: &Node) -> String {
+    if node.is_null() {
+        "interface {}(nil)".to_owned()
+    } else {
+        go_syntax(node)
     }
 }
 
@@ -356,6 +405,10 @@ mod tests {
             (
                 "metadata: {annotations: {a: [1]}}",
                 "cannot unmarshal array into",
+            ),
+            (
+                "a: {{ .x }}",
+                "yaml: invalid map key: map[interface {}]interface {}{\".x\":interface {}(nil)}",
             ),
             ("a: b: c", "error converting YAML to JSON: yaml: line 1"),
         ] {
