@@ -348,6 +348,11 @@ impl Comparison {
         }
         version.minor == 0 && version.patch == own.patch
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn zeros_in_front_of_a_number_are_no_error() {
