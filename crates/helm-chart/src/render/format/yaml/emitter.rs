@@ -104,68 +104,84 @@ impl Emitter {
     fn flow_text(&mut self, text: &str, indent: usize, folds: bool, quoted: bool) {
         let mut spaces = false;
         let mut breaks = false;
-        let mut chars = text.chars().peekable();
-        let mut is_first = true;
-        while let Some(char) = chars.next() {
-            let next = chars.peek();
+        let mut rest = text;
+        while let Some(char) = rest.chars().next() {
+            let is_first = rest.len() == text.len();
+            let after = &rest[char.len_utf8()..];
             if char == ' ' {
-                let is_inner = !quoted || (!is_first && next.is_some());
-                if folds && !spaces && self.column > BEST_WIDTH && is_inner && next != Some(&' ') {
+                let is_inner = !quoted || (!is_first && !after.is_empty());
+                let can_fold = folds && !spaces && self.column > BEST_WIDTH;
+                if can_fold && is_inner && !after.starts_with(' ') {
                     self.indent(indent);
                 } else {
                     self.put(char);
                 }
                 spaces = true;
+                rest = after;
             } else if is_break(char) {
                 if !breaks && char == '\n' {
                     self.put_break();
                 }
                 self.write_break(char);
                 breaks = true;
+                rest = after;
             } else {
                 if breaks {
                     self.indent(indent);
                 }
-                if quoted && char == '\'' {
-                    self.put(char);
+                let word = word(rest, |char| char == ' ' || is_break(char));
+                if quoted && word.contains('\'') {
+                    self.put_all(&word.replace('\'', "''"));
+                } else {
+                    self.put_all(word);
                 }
-                self.put(char);
                 self.indention = false;
                 spaces = false;
                 breaks = false;
+                rest = &rest[word.len()..];
             }
-            is_first = false;
         }
+    }
+
+    fn put_all(&mut self, text: &str) {
+        self.output.push_str(text);
+        self.column += text.chars().count();
     }
 
     fn double_quoted(&mut self, text: &str, indent: usize, folds: bool) {
         // goyaml asks at each character whether the text starts with a byte order mark.
         let escapes_all = text.starts_with('\u{feff}');
+        let is_escaped = |char| {
+            escapes_all || !is_printable(char) || is_break(char) || matches!(char, '"' | '\\')
+        };
         let mut spaces = false;
         self.indicator("\"", true, false);
-        let mut chars = text.chars().peekable();
-        let mut is_first = true;
-        while let Some(char) = chars.next() {
-            if escapes_all || !is_printable(char) || is_break(char) || matches!(char, '"' | '\\') {
+        let mut rest = text;
+        while let Some(char) = rest.chars().next() {
+            let is_first = rest.len() == text.len();
+            let after = &rest[char.len_utf8()..];
+            if is_escaped(char) {
                 self.escape(char);
                 spaces = false;
+                rest = after;
             } else if char == ' ' {
-                let next = chars.peek();
                 let can_fold = folds && !spaces && self.column > BEST_WIDTH;
-                if can_fold && !is_first && next.is_some() {
+                if can_fold && !is_first && !after.is_empty() {
                     self.indent(indent);
-                    if next == Some(&' ') {
+                    if after.starts_with(' ') {
                         self.put('\\');
                     }
                 } else {
                     self.put(char);
                 }
                 spaces = true;
+                rest = after;
             } else {
-                self.put(char);
+                let word = word(rest, |char| char == ' ' || is_escaped(char));
+                self.put_all(word);
                 spaces = false;
+                rest = &rest[word.len()..];
             }
-            is_first = false;
         }
         self.indicator("\"", false, false);
     }
@@ -216,19 +232,23 @@ impl Emitter {
         self.put_break();
         self.indention = true;
         self.whitespace = true;
-        let mut breaks = true;
-        for char in text.chars() {
+        let mut rest = text;
+        while let Some(char) = rest.chars().next() {
             if is_break(char) {
                 self.write_break(char);
-                breaks = true;
+                rest = &rest[char.len_utf8()..];
             } else {
-                if breaks {
-                    self.indent(indent);
-                }
-                self.put(char);
+                self.indent(indent);
+                let line = word(rest, is_break);
+                self.put_all(line);
                 self.indention = false;
-                breaks = false;
+                rest = &rest[line.len()..];
             }
         }
     }
+}
+
+/// What comes before the first character of a kind.
+fn word(text: &str, ends: impl Fn(char) -> bool) -> &str {
+    &text[..text.find(ends).unwrap_or(text.len())]
 }
