@@ -257,7 +257,8 @@ impl Writer {
 /// A float, always with a point or an exponent.
 fn toml_float(float: f64) -> String {
     if float.is_nan() {
-        return "nan".to_owned();
+        let sign = if float.is_sign_negative() { "-" } else { "" };
+        return format!("{sign}nan");
     }
     let text = format_float(float, 'g', None);
     if float.is_infinite() {
