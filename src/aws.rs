@@ -1,5 +1,6 @@
 //! The door to AWS. Types of the SDK stop here.
 
+mod call;
 mod codebuild;
 mod ecr;
 mod error;
@@ -9,6 +10,7 @@ mod secrets;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use tokio::sync::OnceCell;
@@ -16,10 +18,12 @@ use tokio::sync::OnceCell;
 use crate::reference::EcrHost;
 use crate::settings;
 
+use call::Calls;
+
 pub use codebuild::{Build, CodeBuild, Machine, Phase};
-pub use ecr::{Ecr, Repository, Token, is_owned};
+pub use ecr::{Ecr, Repository, Tags, Token};
 pub use error::Error;
-pub use s3::Bucket;
+pub use s3::{Bucket, BucketSettings};
 
 /// Access to AWS. Nothing is asked before the first call.
 pub struct Aws {
@@ -27,6 +31,7 @@ pub struct Aws {
     /// The tags by which what is created is known.
     tags: Vec<(String, String)>,
     repositories: settings::Repositories,
+    calls: Arc<Calls>,
     config: OnceCell<SdkConfig>,
     caller: OnceCell<Caller>,
     registries: Mutex<HashMap<String, Arc<Ecr>>>,
@@ -63,6 +68,7 @@ impl Aws {
             settings: settings.aws.clone(),
             tags,
             repositories: settings.repositories.clone(),
+            calls: Arc::new(Calls::new(&settings.network)),
             config: OnceCell::new(),
             caller: OnceCell::new(),
             registries: Mutex::default(),
@@ -83,6 +89,14 @@ impl Aws {
         )
     }
 
+    /// The project, where there is one.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        let [key, ..] = settings::OWNERSHIP_TAGS;
+        let tag = self.tags.iter().find(|(name, _)| name == key);
+        tag.map(|(_, value)| value.as_str())
+    }
+
     /// How repositories are to be.
     #[must_use]
     pub fn repositories(&self) -> &settings::Repositories {
@@ -90,10 +104,13 @@ impl Aws {
     }
 
     async fn config(&self, region: &str) -> SdkConfig {
-        let config = self
-            .config
-            .get_or_init(|| aws_config::defaults(BehaviorVersion::latest()).load())
-            .await;
+        let load = || async {
+            let loaded = aws_config::defaults(BehaviorVersion::latest()).load().await;
+            // The SDK's own retry mode knows neither `Patience` nor `Retry-After`.
+            let loaded = loaded.to_builder().retry_config(RetryConfig::disabled());
+            loaded.timeout_config(self.calls.timeouts(0)).build()
+        };
+        let config = self.config.get_or_init(load).await;
         config
             .to_builder()
             .region(Region::new(region.to_owned()))
@@ -136,8 +153,9 @@ impl Aws {
     async fn caller(&self, region: &str) -> Result<&Caller, Error> {
         let ask = || async {
             let client = aws_sdk_sts::Client::new(&self.config(region).await);
-            let answer = client.get_caller_identity().send().await;
-            let answer = answer.map_err(|error| Error::new("sts:GetCallerIdentity", "", &error))?;
+            let request = client.get_caller_identity();
+            let send = || request.clone().send();
+            let answer = self.calls.send("sts:GetCallerIdentity", "", send).await?;
             let arn = answer.arn().unwrap_or_default();
             let partition = arn
                 .split(':')
@@ -165,7 +183,17 @@ impl Aws {
 
     /// The builds of a region.
     pub async fn codebuild(&self, region: &str) -> CodeBuild {
-        CodeBuild::new(&self.config(region).await)
+        CodeBuild::new(&self.config(region).await, Arc::clone(&self.calls))
+    }
+
+    /// What the module's bucket must be like.
+    #[must_use]
+    pub fn bucket_settings<'a>(&'a self, partition: &'a str) -> BucketSettings<'a> {
+        BucketSettings {
+            partition,
+            tags: self.all_tags().collect(),
+            versioning: self.repositories.bucket_versioning,
+        }
     }
 
     /// The bucket of a name in a region.
@@ -174,7 +202,8 @@ impl Aws {
         let config = aws_sdk_s3::config::Builder::from(&config)
             .force_path_style(self.settings.custom_s3_endpoint)
             .build();
-        Bucket::new(aws_sdk_s3::Client::from_conf(config), name, region, account)
+        let client = aws_sdk_s3::Client::from_conf(config);
+        Bucket::new(client, Arc::clone(&self.calls), name, region, account)
     }
 }
 

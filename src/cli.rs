@@ -7,12 +7,15 @@ mod flags;
 mod log;
 mod outlook;
 mod plan;
+mod preflight;
+mod signals;
 mod table;
 mod verdict;
 mod verify;
 mod work;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +33,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target};
+use crate::stderr;
 use crate::store::Stores;
 
 /// Done.
@@ -63,7 +67,8 @@ Examples:
   replicator verify
       check that everything of the last deployment is still at the target
 
-Exit codes: 0 done; 1 something failed, nothing was published; 2 bad input, nothing was started.";
+Exit codes: 0 done; 1 something failed, nothing was published; 2 bad input, nothing was started;
+130 or 143 stopped by SIGINT or SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -96,7 +101,10 @@ enum LogFormat {
 /// Runs the program: parses the command line, runs the command, says what went wrong.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(error),
+    };
     let environment = Environment::read();
     let screen = Screen::new(cli.log.log_format == LogFormat::Text);
     log::start(&cli.log, &screen, environment.color);
@@ -115,14 +123,42 @@ pub fn main() -> ExitCode {
         }
         Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
     };
-    ExitCode::from(match result {
+    let code = match result {
         Ok(()) => DONE,
         Err(error) => {
-            let code = exit_code(&error);
             log::failure(&error);
-            code
+            let asked = signals::EXIT_CODE.get().copied();
+            asked.unwrap_or_else(|| exit_code(&error))
         }
-    })
+    };
+    stderr::flush();
+    ExitCode::from(code)
+}
+
+/// Shows help, version, or what is wrong with the command line.
+fn usage(error: clap::Error) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT);
+    // Whoever does not read it does not keep the process from ending.
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        error.print().ok();
+        done.send(()).ok();
+    });
+    is_done.recv_timeout(GRACE).ok();
+    ExitCode::from(code)
+}
+
+/// Writes the command's output to standard output. A reader that reads only the beginning has what it wants.
+async fn print(text: String) -> anyhow::Result<()> {
+    // On a thread of its own, so that a reader that does not read holds up no signal.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = std::io::stdout();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    });
+    match written.await? {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// How long a command may take to end in good order once it was asked to stop.
@@ -131,47 +167,33 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Runs a command until it ends or the process is asked to stop.
 async fn run(command: &Command, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
+    signals::listen(&stop);
+    // These write a report, or tell other builds.
+    let ends_in_good_order = matches!(
+        command,
+        Command::Deploy(_) | Command::Copy(_) | Command::Work(_)
+    );
     let work = async {
         match command {
             Command::Deploy(args) => Box::pin(args.run(environment, screen, &stop)).await,
             Command::Plan(args) => Box::pin(args.run(environment)).await,
             Command::Copy(args) => args.run(environment, screen, &stop).await,
             Command::Verify(args) => args.run(environment, &stop).await,
-            Command::Destroy(args) => args.run(environment).await,
-            Command::DeleteRepos(args) => args.run(environment).await,
+            Command::Destroy(args) => Box::pin(args.run(environment)).await,
+            Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
             Command::Work(args) => Box::pin(args.run(environment, &stop)).await,
         }
     };
     let stopped = async {
-        asked_to_stop().await;
-        stop.cancel();
-        tokio::time::sleep(GRACE).await;
+        stop.cancelled().await;
+        if ends_in_good_order {
+            tokio::time::sleep(GRACE).await;
+        }
     };
     tokio::select! {
-        result = work => result,
+        biased;
         () = stopped => anyhow::bail!("stopped before the end"),
-    }
-}
-
-/// Comes when the process is asked to stop: SIGINT, or SIGTERM as CodeBuild sends it.
-async fn asked_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let signals = (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-        );
-        if let (Ok(mut terminate), Ok(mut interrupt)) = signals {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        result = work => result,
     }
 }
 

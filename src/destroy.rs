@@ -1,18 +1,19 @@
-//! What a project's end takes with it: observe, plan exact names, execute.
+//! What is deleted with a deployment: observe, plan exact names, execute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::Value;
 
-use crate::aws::{Ecr, Error, is_owned};
+use crate::aws::{Ecr, Error, Tags};
+use crate::ownership::{has_owner, is_owned};
+use crate::publish::Results;
 
 /// How many repositories are asked about or deleted at once. ECR publishes no rate for these calls,
 /// but it does throttle them.
 const AT_ONCE: usize = 8;
 
 /// Tags of repositories, by name.
-pub type Tagged = BTreeMap<String, BTreeMap<String, String>>;
+pub type Tagged = BTreeMap<String, Tags>;
 
 /// What will be deleted, and what will not.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,32 +24,48 @@ pub struct Plan {
     pub keep: Vec<(String, Reason)>,
 }
 
+/// What decides about repositories, besides their tags.
+#[derive(Debug)]
+pub struct Claims<'a> {
+    /// The repositories that the deployment's own result names as its own.
+    pub named: &'a BTreeSet<String>,
+    /// The results of other deployments.
+    pub others: &'a Results,
+}
+
 /// Why a repository is deleted or kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// Its tags say that this program made it for the project.
+    /// Its tags say that this program created it for the project.
     Tagged,
-    /// It has no owner's tags, and the module's result document names it.
+    /// It has no owner's tags, and the deployment's own result names it.
     Named,
     /// Everything with the project's prefix was asked for.
     All,
-    /// Its tags say that somebody else made it.
+    /// Its tags say that this program did not create it for this project.
     Foreign,
-    /// It has no owner's tags, and no result document names it.
+    /// It has no owner's tags, and the deployment's own result does not name it.
     Unclaimed,
+    /// The results of other deployments name it.
+    Used(Vec<String>),
+    /// A result that cannot be read may name it.
+    Unknown,
 }
 
 impl Reason {
     /// The reason in words.
     #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
+    pub fn words(&self) -> String {
+        let words = match self {
             Self::Tagged => "its tags say that it was made for this project",
             Self::Named => "it has no owner's tags, but the module's result document names it",
             Self::All => "no tag claims it for us, but --all was given",
             Self::Foreign => "its tags say that it is not ours",
             Self::Unclaimed => "no tag claims it, and no result document names it",
-        }
+            Self::Used(keys) => return format!("used by another deployment: {}", keys.join(", ")),
+            Self::Unknown => "another deployment's result cannot be read and may name it",
+        };
+        words.to_owned()
     }
 }
 
@@ -63,33 +80,59 @@ pub async fn observe(ecr: &Ecr, project: &str) -> Result<Tagged, Error> {
         .await?
         .keys()
         .filter(|name| name.starts_with(&prefix));
-    let tagged =
-        stream::iter(names).map(|name| async move { Ok((name.clone(), ecr.tags(name).await?)) });
-    tagged.buffer_unordered(AT_ONCE).try_collect().await
+    let tagged = stream::iter(names).map(|name| async move {
+        let tags = ecr.tags(name).await?;
+        // It was deleted meanwhile: two modules of a project are destroyed at once.
+        Ok(tags.map(|tags| (name.clone(), tags)))
+    });
+    let tagged: Vec<_> = tagged.buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(tagged.into_iter().flatten().collect())
 }
 
-/// Decides. `named` are the repositories of the module's result document.
+/// Decides for a deployment that is destroyed.
 #[must_use]
-pub fn plan(project: &str, tagged: &Tagged, named: &BTreeSet<String>, all: bool) -> Plan {
+pub fn plan(project: &str, tagged: &Tagged, claims: &Claims<'_>) -> Plan {
     let mut plan = Plan::default();
     for (name, tags) in tagged {
-        let has_owner = tags
-            .keys()
-            .any(|key| crate::settings::OWNERSHIP_TAGS.contains(&key.as_str()));
-        let reason = match (is_owned(tags, project), has_owner) {
-            (true, _) => Reason::Tagged,
-            (false, false) if named.contains(name) => Reason::Named,
-            _ if all => Reason::All,
-            (false, true) => Reason::Foreign,
-            (false, false) => Reason::Unclaimed,
-        };
-        let list = match reason {
-            Reason::Tagged | Reason::Named | Reason::All => &mut plan.delete,
-            Reason::Foreign | Reason::Unclaimed => &mut plan.keep,
-        };
-        list.push((name.clone(), reason));
+        let reason = reason(project, name, tags, claims.named);
+        let is_ours = matches!(reason, Reason::Tagged | Reason::Named);
+        let users = claims.others.users(name);
+        if !is_ours {
+            plan.keep.push((name.clone(), reason));
+        } else if !users.is_empty() {
+            let users = users.into_iter().map(str::to_owned).collect();
+            plan.keep.push((name.clone(), Reason::Used(users)));
+        } else if !claims.others.unreadable.is_empty() {
+            plan.keep.push((name.clone(), Reason::Unknown));
+        } else {
+            plan.delete.push((name.clone(), reason));
+        }
     }
     plan
+}
+
+/// Decides for a deletion by hand, which no result stops.
+#[must_use]
+pub fn plan_by_hand(project: &str, tagged: &Tagged, all: bool) -> Plan {
+    let mut plan = Plan::default();
+    for (name, tags) in tagged {
+        match reason(project, name, tags, &BTreeSet::new()) {
+            Reason::Tagged => plan.delete.push((name.clone(), Reason::Tagged)),
+            _ if all => plan.delete.push((name.clone(), Reason::All)),
+            reason => plan.keep.push((name.clone(), reason)),
+        }
+    }
+    plan
+}
+
+/// Whose a repository is.
+fn reason(project: &str, name: &str, tags: &Tags, named: &BTreeSet<String>) -> Reason {
+    match (is_owned(tags, project), has_owner(tags)) {
+        (true, _) => Reason::Tagged,
+        (false, false) if named.contains(name) => Reason::Named,
+        (false, true) => Reason::Foreign,
+        (false, false) => Reason::Unclaimed,
+    }
 }
 
 /// Deletes what the plan says; one failure stops nothing else.
@@ -99,55 +142,9 @@ pub async fn execute(plan: &Plan, ecr: &Ecr) -> Vec<(String, Result<(), Error>)>
     deleted.buffered(AT_ONCE).collect().await
 }
 
-/// The repositories that a result document names at a registry's host. A document of this program
-/// lists them; in one of the Python module they are put together from registry and repository values.
-#[must_use]
-pub fn named(document: &str, host: &str) -> BTreeSet<String> {
-    fn walk(value: &Value, at_host: &str, named: &mut BTreeSet<String>) {
-        let path = |text: &str| {
-            text.trim_start_matches("oci://")
-                .strip_prefix(at_host)
-                .map(bare)
-        };
-        match value {
-            Value::String(text) => named.extend(path(text)),
-            Value::Array(list) => list.iter().for_each(|value| walk(value, at_host, named)),
-            Value::Object(map) => {
-                named.extend(map.keys().filter_map(|key| path(key)));
-                let texts: Vec<&str> = map.values().filter_map(Value::as_str).collect();
-                for registry in texts.iter().filter_map(|text| path(text)) {
-                    named.extend(
-                        texts
-                            .iter()
-                            .map(|text| format!("{registry}/{}", bare(text))),
-                    );
-                }
-                map.values().for_each(|value| walk(value, at_host, named));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    /// A name without tag and digest.
-    fn bare(text: &str) -> String {
-        let name = text.split('@').next().unwrap_or(text);
-        let tag = name
-            .rfind(':')
-            .filter(|colon| !name[*colon..].contains('/'));
-        tag.map_or(name, |colon| &name[..colon]).to_owned()
-    }
-    let mut named = BTreeSet::new();
-    if let Ok(document) = serde_json::from_str(document) {
-        walk(&document, &format!("{host}/"), &mut named);
-    }
-    named
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
     fn owned(project: &str) -> BTreeMap<String, String> {
         BTreeMap::from([
@@ -167,39 +164,43 @@ mod tests {
         ])
     }
 
+    fn only(list: &[(String, Reason)]) -> Vec<&str> {
+        list.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     #[test]
     fn exactly_ours_is_deleted() {
         let named = BTreeSet::from(["idf-docker.io/old".to_owned(), "idf-x-quay.io/a".to_owned()]);
-        let plan = plan("idf", &repositories(), &named, false);
-        let only = |list: &[(String, Reason)]| {
-            list.iter()
-                .map(|(name, _)| name.clone())
-                .collect::<Vec<_>>()
+        let claims = Claims {
+            named: &named,
+            others: &Results::default(),
         };
+        let plan = plan("idf", &repositories(), &claims);
         assert_eq!(only(&plan.delete), ["idf-docker.io/old", "idf-quay.io/a"]);
         assert_eq!(
             only(&plan.keep),
             ["idf-dev-apps-ecr", "idf-dev-other-ecr", "idf-x-quay.io/a"]
         );
-        let all = super::plan("idf", &repositories(), &named, true);
+        let all = plan_by_hand("idf", &repositories(), true);
         assert_eq!((all.delete.len(), all.keep.len()), (5, 0));
+        let by_hand = plan_by_hand("idf", &repositories(), false);
+        assert_eq!(only(&by_hand.delete), ["idf-quay.io/a"]);
     }
 
     #[test]
-    fn a_result_document_names_repositories() {
-        let document = json!({"charts": {"a": {
-            "helm": {"repository": format!("oci://{HOST}/idf-charts/a"), "version": "1"},
-            "values": {"image": {"registry": format!("{HOST}/idf-quay.io"), "repository": "x/y", "tag": "1"},
-                       "other": {"image": format!("{HOST}/idf-bitnami/kubectl:latest")}}}},
-            "digests": {format!("{HOST}/idf-z:1"): "sha256:00"}});
-        let named = named(&document.to_string(), HOST);
-        for name in [
-            "idf-charts/a",
-            "idf-quay.io/x/y",
-            "idf-bitnami/kubectl",
-            "idf-z",
-        ] {
-            assert!(named.contains(name), "{name} is not in {named:?}");
-        }
+    fn what_a_result_that_cannot_be_read_may_name_is_kept() {
+        let mut others = Results::default();
+        let why = "it is not JSON".to_owned();
+        others
+            .unreadable
+            .insert("prod-x-metadata.json".to_owned(), why);
+        let claims = Claims {
+            named: &BTreeSet::new(),
+            others: &others,
+        };
+        let plan = plan("idf", &repositories(), &claims);
+        assert_eq!(plan.delete, []);
+        let kept = plan.keep.iter().find(|(name, _)| name == "idf-quay.io/a");
+        assert_eq!(kept.map(|(_, reason)| reason), Some(&Reason::Unknown));
     }
 }

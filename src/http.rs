@@ -28,6 +28,7 @@ use crate::reference::is_docker_hub;
 use crate::settings::Network;
 
 pub use credentials::{Asked, Basic, Credentials, DockerConfig, Found, Login, Secret};
+pub(crate) use error::retry_after;
 pub use error::{Class, Error};
 pub use follow::{protected, same_origin};
 pub use pace::{Bucket, Place, Window};

@@ -25,8 +25,8 @@
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Around them: [`reference`](mod@reference) (names, digests), [`helm_chart`] (what charts hold), [`oci`]
-//! (manifests), [`store`] (the two homes of content), [`http`] and [`aws`] (the only doors to the
-//! outside), [`progress`] and [`problem`] (what a person sees), [`cli`] (the commands).
+//! (manifests), [`ownership`] (whose a repository is), [`store`] (the two homes of content), [`http`] and [`aws`] (the only doors to the
+//! outside), [`progress`], [`stderr`] and [`problem`] (what a person sees), [`cli`] (the commands).
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `http`
 //! builds HTTP clients; each stage reports all its problems at once.
@@ -43,11 +43,13 @@ pub mod http;
 pub mod inventory;
 pub mod observe;
 pub mod oci;
+pub mod ownership;
 pub mod plan;
 pub mod problem;
 pub mod progress;
 pub mod publish;
 pub mod reference;
 pub mod settings;
+pub mod stderr;
 pub mod store;
 pub mod verify;

@@ -4,7 +4,7 @@
 mod context;
 mod image;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -168,12 +168,12 @@ impl Result {
         Self(document)
     }
 
-    /// The document with the digests of what was copied, as an extra key that the EKS module ignores.
-    /// Where they do not fit any more, the document stays as it is.
+    /// The document with an extra key, which the EKS module ignores. Where it does not fit any more, the document
+    /// stays as it is.
     #[must_use]
-    pub fn with_digests(&self, digests: &BTreeMap<String, String>) -> Self {
+    pub fn with(&self, key: &str, value: impl serde::Serialize) -> Self {
         let mut document = self.0.clone();
-        document.insert("digests".to_owned(), json!(digests));
+        document.insert(key.to_owned(), json!(value));
         let with = Self(document);
         if with.to_json().len() > MAX_RESULT {
             self.clone()

@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::copy::{Done, Events, Outcome};
 use crate::plan::Copy;
+use crate::stderr;
 
 /// How often a build log gets a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -30,7 +31,7 @@ impl Screen {
     pub fn new(bars: bool) -> Self {
         let is_terminal = bars && io::stderr().is_terminal();
         let target = if is_terminal {
-            ProgressDrawTarget::stderr()
+            ProgressDrawTarget::term_like(Box::new(stderr::Frames::new()))
         } else {
             ProgressDrawTarget::hidden()
         };
@@ -47,16 +48,17 @@ impl Screen {
     }
 }
 
-/// Standard error, with the bars out of the way while a line is written.
+/// Standard error, with the bars out of the way while a line is written. It never fails.
 pub struct Line(MultiProgress);
 
 impl Write for Line {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(text))
+        self.0.suspend(|| stderr::write(text));
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

@@ -2,14 +2,15 @@
 
 mod metadata;
 mod report;
+mod results;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
 
-use crate::aws::{Aws, Bucket};
+use crate::aws::{self, Aws, Bucket};
 use crate::copy::{Done, Outcome};
 use crate::fleet::Place;
 use crate::plan::{self, Plan};
@@ -20,6 +21,7 @@ use crate::store::write_whole;
 
 pub use metadata::MODULE_METADATA;
 pub use report::{Report, write_report};
+pub use results::{Named, Results, SHARED_KEY};
 
 /// The result document's file.
 pub const RESULT_FILE: &str = "replication_result.json";
@@ -87,11 +89,7 @@ impl Publication {
 
     /// The bucket for an account and region, and the document's key in it.
     pub async fn bucket(&self, host: &EcrHost, aws: &Aws) -> (Bucket, &str) {
-        let name = bucket_name(&self.project, &host.region, &host.account);
-        (
-            aws.bucket(&name, &host.region, &host.account).await,
-            &self.object,
-        )
+        (project_bucket(&self.project, host, aws).await, &self.object)
     }
 
     /// Where the builds of a run meet: below keys that are this module's alone.
@@ -103,6 +101,16 @@ impl Publication {
             bucket: bucket_name(&self.project, &host.region, &host.account),
             prefix: format!("{module}-runs/"),
         }
+    }
+
+    /// Makes sure that the bucket is there and can be used.
+    ///
+    /// # Errors
+    /// When it belongs to another account, this role may not use it, or S3 refuses a setting.
+    pub async fn prepare(&self, host: &EcrHost, aws: &Aws) -> Result<(), aws::Error> {
+        let partition = aws.partition(&host.region).await?;
+        let (bucket, _) = self.bucket(host, aws).await;
+        bucket.ensure(&aws.bucket_settings(&partition)).await
     }
 
     /// Uploads the result document and writes the module's metadata into the working directory, where
@@ -128,18 +136,16 @@ impl Publication {
                 published.bucket, published.object
             )
         };
-        let partition = aws.partition(&host.region).await.with_context(place)?;
-        let bucket = aws
-            .bucket(&published.bucket, &host.region, &host.account)
-            .await;
-        bucket
-            .ensure(&partition, aws.all_tags())
-            .await
-            .with_context(place)?;
-        bucket
-            .put_json(&published.object, result)
-            .await
-            .with_context(place)?;
+        let (bucket, object) = self.bucket(host, aws).await;
+        let put = match bucket.put_json(object, result).await {
+            // Another deployment was destroyed meanwhile, and took the empty bucket along.
+            Err(error) if error.code() == Some("NoSuchBucket") => {
+                self.prepare(host, aws).await.with_context(place)?;
+                bucket.put_json(object, result).await
+            }
+            put => put,
+        };
+        put.with_context(place)?;
         metadata::write(
             Path::new(MODULE_METADATA),
             module.metadata.as_deref(),
@@ -147,6 +153,12 @@ impl Publication {
         )?;
         Ok(published)
     }
+}
+
+/// The bucket of a project's result documents in an account and region.
+pub async fn project_bucket(project: &str, host: &EcrHost, aws: &Aws) -> Bucket {
+    let name = bucket_name(project, &host.region, &host.account);
+    aws.bucket(&name, &host.region, &host.account).await
 }
 
 /// The bucket for an account's result documents. A name that would be too long gives up the end of
@@ -216,11 +228,17 @@ pub fn remove_result(out: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes the result document of a deployment in which every artifact arrived.
+/// Writes the result document of a deployment in which every artifact arrived. `shared` are the repositories
+/// that it wrote to but this program did not create.
 ///
 /// # Errors
 /// When an artifact did not, or the file cannot be written.
-pub fn write_result(plan: &Plan, outcomes: &[Outcome], out: &Path) -> anyhow::Result<String> {
+pub fn write_result(
+    plan: &Plan,
+    outcomes: &[Outcome],
+    shared: &BTreeSet<String>,
+    out: &Path,
+) -> anyhow::Result<String> {
     let mut digests = BTreeMap::new();
     for (copy, outcome) in plan.copies.iter().zip(outcomes) {
         anyhow::ensure!(
@@ -232,8 +250,13 @@ pub fn write_result(plan: &Plan, outcomes: &[Outcome], out: &Path) -> anyhow::Re
             digests.insert(copy.target_text.clone(), digest.to_string());
         }
     }
-    let result = plan.result.with_digests(&digests);
-    if result == plan.result && !digests.is_empty() {
+    let plain = if shared.is_empty() {
+        plan.result.clone()
+    } else {
+        plan.result.with(SHARED_KEY, shared)
+    };
+    let result = plain.with("digests", &digests);
+    if result == plain && !digests.is_empty() {
         tracing::warn!(
             "the digests of {} artifacts do not fit into {RESULT_FILE}: only {REPORT_FILE} has them for `replicator verify`",
             digests.len()

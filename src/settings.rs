@@ -9,6 +9,7 @@ mod list;
 mod network;
 mod parameters;
 mod platform;
+mod policies;
 mod repositories;
 
 use std::path::PathBuf;

@@ -150,8 +150,8 @@ pub trait Target: Send + Sync {
     /// The digests of many names at once; `None` where a home has no such question.
     fn resolve_all<'a>(&'a self, names: &'a [Which]) -> Option<Answer<'a, HashMap<Which, Digest>>>;
 
-    /// Whether its tags cannot move.
-    fn has_fixed_tags(&self) -> Answer<'_, bool>;
+    /// Whether a tag cannot move.
+    fn is_fixed<'a>(&'a self, tag: &'a str) -> Answer<'a, bool>;
 
     /// Which manifests are known to be there, at little cost. `present` is what the artifact's name
     /// names there now.

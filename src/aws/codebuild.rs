@@ -1,5 +1,7 @@
 //! Builds of CodeBuild: what this one runs on, and more of the same kind.
 
+use std::sync::Arc;
+
 use aws_config::SdkConfig;
 use aws_sdk_codebuild::Client;
 use aws_sdk_codebuild::types::{
@@ -8,6 +10,7 @@ use aws_sdk_codebuild::types::{
 };
 
 use super::Error;
+use super::call::Calls;
 
 /// The shortest and the longest that a build may be given, in minutes (`StartBuild`'s
 /// `timeoutInMinutesOverride`).
@@ -21,7 +24,10 @@ const QUEUED_TIMEOUT: i32 = 60;
 const BATCH: usize = 100;
 
 /// The builds of one region.
-pub struct CodeBuild(Client);
+pub struct CodeBuild {
+    client: Client,
+    calls: Arc<Calls>,
+}
 
 /// What a build runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +64,11 @@ pub enum Phase {
 }
 
 impl CodeBuild {
-    pub(super) fn new(config: &SdkConfig) -> Self {
-        Self(Client::new(config))
+    pub(super) fn new(config: &SdkConfig, calls: Arc<Calls>) -> Self {
+        Self {
+            client: Client::new(config),
+            calls,
+        }
     }
 
     /// What a build runs on.
@@ -68,8 +77,9 @@ impl CodeBuild {
     /// When CodeBuild does not say, or knows no such build.
     pub async fn machine(&self, id: &str) -> Result<Machine, Error> {
         const ACTION: &str = "codebuild:BatchGetBuilds";
-        let answer = self.0.batch_get_builds().ids(id).send().await;
-        let answer = answer.map_err(|error| Error::new(ACTION, id, &error))?;
+        let request = self.client.batch_get_builds().ids(id);
+        let send = || request.clone().send();
+        let answer = self.calls.send(ACTION, id, send).await?;
         let build = answer.builds().first();
         let build = build.ok_or_else(|| Error::answer(ACTION, id, "there is no such build"))?;
         let environment = build.environment();
@@ -107,7 +117,7 @@ impl CodeBuild {
             .as_ref()
             .map(|arn| ProjectFleet::builder().fleet_arn(arn).build());
         let request = self
-            .0
+            .client
             .start_build()
             .project_name(&machine.project)
             .source_type_override(SourceType::NoSource)
@@ -121,8 +131,8 @@ impl CodeBuild {
             .set_compute_type_override(machine.compute.clone())
             .set_environment_type_override(machine.environment.clone())
             .set_fleet_override(fleet);
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| Error::new(ACTION, &machine.project, &error))?;
+        let send = || request.clone().send();
+        let answer = self.calls.send(ACTION, &machine.project, send).await?;
         let id = answer.build_value().and_then(|build| build.id());
         id.map(str::to_owned)
             .ok_or_else(|| Error::answer(ACTION, &machine.project, "the answer names no build"))
@@ -136,13 +146,10 @@ impl CodeBuild {
         const ACTION: &str = "codebuild:BatchGetBuilds";
         let mut found = Vec::new();
         for ids in ids.chunks(BATCH) {
-            let answer = self
-                .0
-                .batch_get_builds()
-                .set_ids(Some(ids.to_vec()))
-                .send()
-                .await;
-            let answer = answer.map_err(|error| Error::new(ACTION, &ids[0], &error))?;
+            let request = self.client.batch_get_builds();
+            let request = request.set_ids(Some(ids.to_vec()));
+            let send = || request.clone().send();
+            let answer = self.calls.send(ACTION, &ids[0], send).await?;
             found.extend(answer.builds().iter().filter_map(build));
         }
         Ok(found)
@@ -153,10 +160,10 @@ impl CodeBuild {
     /// # Errors
     /// When CodeBuild refuses.
     pub async fn stop(&self, id: &str) -> Result<(), Error> {
-        let answer = self.0.stop_build().id(id).send().await;
-        answer
-            .map(drop)
-            .map_err(|error| Error::new("codebuild:StopBuild", id, &error))
+        let request = self.client.stop_build().id(id);
+        let send = || request.clone().send();
+        let answer = self.calls.send("codebuild:StopBuild", id, send).await;
+        answer.map(drop)
     }
 }
 

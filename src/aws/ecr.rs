@@ -1,8 +1,9 @@
 //! Private ECR registries: tokens; their repositories are next door.
 
 mod images;
+mod mutability;
+mod reconcile;
 mod repositories;
-mod wishes;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +19,10 @@ use crate::reference::EcrHost;
 
 use super::{Aws, Error};
 
-pub use repositories::{Repository, is_owned};
+pub use repositories::{Repository, Tags};
+
+/// What ECR says when a repository was deleted meanwhile, or another build has not created it yet.
+const NO_REPOSITORY: &str = "RepositoryNotFoundException";
 
 /// How long before its end a token is renewed; it lives twelve hours, and the longest layer takes
 /// less than one.
@@ -112,8 +116,9 @@ impl Ecr {
 
     async fn request_token(&self) -> Result<Token, Error> {
         const ACTION: &str = "ecr:GetAuthorizationToken";
-        let answer = self.client().await.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| Error::new(ACTION, "", &error))?;
+        let request = self.client().await.get_authorization_token();
+        let send = || request.clone().send();
+        let answer = self.aws.calls.send(ACTION, "", send).await?;
         let data = answer.authorization_data().first();
         let token = data.and_then(|data| data.authorization_token());
         let token = token.ok_or_else(|| Error::answer(ACTION, "", "the answer holds no token"))?;

@@ -1,8 +1,50 @@
 //! What goes wrong with an AWS call.
 
 use std::fmt;
+use std::time::Duration;
 
+use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
+use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
+
+use crate::http::{self, Class};
+
+use super::call::service;
+
+/// AWS's words for "too many requests". ECR's `LimitExceededException` and CodeBuild's
+/// `AccountLimitExceededException` are quotas, which no waiting changes. The list is that of the AWS SDKs'
+/// standard retry mode
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>).
+const THROTTLING: [&str; 14] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+];
+
+/// What may be different the next time, whatever status it comes with: besides those of the standard retry
+/// mode, S3's word for "another operation on this bucket is under way: try again".
+const TRANSIENT: [&str; 9] = [
+    "IDPCommunicationError",
+    "InternalError",
+    "InternalFailure",
+    "InternalServiceError",
+    "OperationAborted",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServerException",
+    "ServiceUnavailable",
+];
 
 /// An AWS call that failed.
 #[derive(Debug)]
@@ -10,24 +52,65 @@ pub struct Error {
     action: &'static str,
     resource: String,
     code: Option<String>,
+    status: Option<u16>,
     message: String,
+    class: Class,
 }
 
 impl Error {
-    pub(super) fn new<E, R>(action: &'static str, resource: &str, error: &SdkError<E, R>) -> Self
+    pub(super) fn new<E>(
+        action: &'static str,
+        resource: &str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-        R: fmt::Debug + Send + Sync + 'static,
     {
         let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = metadata.and_then(|metadata| metadata.code().map(str::to_owned));
         let message = metadata.and_then(|metadata| metadata.message().map(str::to_owned));
         let message = message.unwrap_or_else(|| chain(error));
+        let response = error.raw_response();
+        let status = response.map(|response| response.status().as_u16());
+        let class = match error {
+            SdkError::ServiceError(_) => {
+                let wait = response.and_then(retry_after);
+                classify(action, code.as_deref(), status.unwrap_or_default(), wait)
+            }
+            // The answer broke off, or is none.
+            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Class::Transient(None),
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                Class::Transient(None)
+            }
+            _ => Class::Permanent,
+        };
         Self {
             action,
             resource: resource.to_owned(),
             code,
+            status,
             message,
+            class,
+        }
+    }
+
+    /// What a service says.
+    #[cfg(test)]
+    pub(super) fn service(action: &'static str, resource: &str, code: &str, status: u16) -> Self {
+        let code = Some(code.to_owned()).filter(|code| !code.is_empty());
+        Self {
+            class: classify(action, code.as_deref(), status, None),
+            code,
+            status: Some(status),
+            ..Self::answer(action, resource, "")
+        }
+    }
+
+    /// An answer that did not come to its end.
+    pub(super) fn broken(action: &'static str, resource: &str, message: impl Into<String>) -> Self {
+        Self {
+            class: Class::Transient(None),
+            ..Self::answer(action, resource, message)
         }
     }
 
@@ -37,7 +120,22 @@ impl Error {
             action,
             resource: resource.to_owned(),
             code: None,
+            status: None,
             message: message.into(),
+            class: Class::Permanent,
+        }
+    }
+
+    /// A refusal in our words, with the status that says so.
+    pub(super) fn refused(
+        action: &'static str,
+        resource: &str,
+        message: &str,
+        status: u16,
+    ) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::answer(action, resource, message)
         }
     }
 
@@ -46,7 +144,9 @@ impl Error {
             action: "region",
             resource: region.to_owned(),
             code: None,
+            status: None,
             message: why,
+            class: Class::Permanent,
         }
     }
 
@@ -54,6 +154,24 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
+    }
+
+    /// The status of the answer, where there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// Whether another try is worth it.
+    pub(super) fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Whether AWS understood the request and refuses it: trying again changes nothing.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let is_refused = |status| matches!(status, 400..=499 | 501);
+        self.status.is_some_and(is_refused) && self.class == Class::Permanent
     }
 
     /// What a user can do about it.
@@ -77,6 +195,34 @@ impl Error {
             _ => None,
         }
     }
+}
+
+fn classify(
+    action: &'static str,
+    code: Option<&str>,
+    status: u16,
+    wait: Option<Duration>,
+) -> Class {
+    let code = code.unwrap_or_default();
+    // S3 says "slow down" by the status alone where the answer has no body.
+    let is_slow_down = status == 503 && service(action) == "s3";
+    if status == 429 || is_slow_down || THROTTLING.contains(&code) {
+        Class::Throttled(wait)
+    } else if matches!(status, 408 | 425 | 500 | 502..=599) || TRANSIENT.contains(&code) {
+        Class::Transient(wait)
+    } else {
+        Class::Permanent
+    }
+}
+
+/// How long an answer asks to wait.
+fn retry_after(response: &HttpResponse) -> Option<Duration> {
+    // With the answer's own date, for a `Retry-After` that is a date.
+    let headers = [RETRY_AFTER, DATE].into_iter().filter_map(|name| {
+        let text = response.headers().get(name.as_str())?;
+        Some((name, HeaderValue::from_str(text).ok()?))
+    });
+    http::retry_after(&headers.collect())
 }
 
 /// The whole chain in one line, each thing once.

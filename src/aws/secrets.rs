@@ -17,8 +17,9 @@ impl Aws {
             .and_then(|arn| arn.split(':').nth(2))
             .unwrap_or(region);
         let client = aws_sdk_secretsmanager::Client::new(&self.config(region).await);
-        let answer = client.get_secret_value().secret_id(name).send().await;
-        let answer = answer.map_err(|error| Error::new(ACTION, name, &error))?;
+        let request = client.get_secret_value().secret_id(name);
+        let send = || request.clone().send();
+        let answer = self.calls.send(ACTION, name, send).await?;
         let binary = || {
             let bytes = answer.secret_binary().map(|blob| blob.as_ref().to_vec());
             bytes.and_then(|bytes| String::from_utf8(bytes).ok())

@@ -1,14 +1,13 @@
 //! `replicator deploy`
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
-use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::Ecr;
 use crate::charts;
 use crate::copy::{CopyError, Done, Engine, Outcome, Side};
 use crate::fleet::Fleet;
@@ -20,8 +19,8 @@ use crate::reference::{Digest, Location, Prefix};
 use crate::settings::{Environment, FanOut, Flags, Settings, Target};
 use crate::verify;
 
-use super::Session;
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
+use super::{Session, preflight};
 
 /// Copy all charts and images of an EKS version, and publish the result
 ///
@@ -53,10 +52,11 @@ impl Deploy {
         let publication = publication(&settings)?;
         let out = settings.out.clone();
         let ready = tokio::select! {
-            ready = ready(settings, &inventory, stop) => ready,
+            ready = ready(settings, &inventory, publication.as_ref(), stop) => ready,
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
-        let (session, plan) = ready.map_err(|error| give_up(&out, (&[], &[]), started, error))?;
+        let (session, plan, shared) =
+            ready.map_err(|error| give_up(&out, (&[], &[]), started, error))?;
         let fleet = publication.as_ref().and_then(|publication| {
             fleet(
                 &session,
@@ -78,7 +78,7 @@ impl Deploy {
             tokio::time::sleep(LATE).await;
         };
         let published = tokio::select! {
-            published = tell(&session, publication, &plan, &outcomes) => published,
+            published = tell(&session, publication, (&plan, &outcomes), &shared) => published,
             () = late => Err(anyhow!("stopped while the result was published")),
         };
         published.map_err(|error| give_up(&out, (&plan.copies, &outcomes), started, error))?;
@@ -140,14 +140,19 @@ fn fleet(
 async fn ready(
     settings: Settings,
     inventory: &Inventory,
+    publication: Option<&Publication>,
     stop: &CancellationToken,
-) -> anyhow::Result<(Session, Plan)> {
+) -> anyhow::Result<(Session, Plan, BTreeSet<String>)> {
     let session = Session::for_inventory(settings, inventory, stop).await?;
     let prefix = session.prefix().await?;
     let out = &session.settings.out;
     let charts = charts::fetch(inventory, &session.stores).await?;
     let plan = Plan::new(inventory, &charts, &prefix)?;
     super::planned_oddities(&plan, inventory, &session);
+    let shared = match publication {
+        Some(publication) => preflight::check(&session, &plan, publication).await?,
+        None => BTreeSet::new(),
+    };
     publish::write_pairs(&plan, out)?;
     publish::remove_result(out)?;
     tracing::info!(
@@ -155,21 +160,18 @@ async fn ready(
         inventory.eks_version,
         plan.copies.len()
     );
-    if let Prefix::Ecr { host, .. } = &prefix {
-        prepare(&plan, &session.aws.ecr(host)).await?;
-    }
-    Ok((session, plan))
+    Ok((session, plan, shared))
 }
 
 /// Writes the result, and uploads it where that is wanted.
 async fn tell(
     session: &Session,
     publication: Option<Publication>,
-    plan: &Plan,
-    outcomes: &[Outcome],
+    (plan, outcomes): (&Plan, &[Outcome]),
+    shared: &BTreeSet<String>,
 ) -> anyhow::Result<()> {
     let settings = &session.settings;
-    let result = publish::write_result(plan, outcomes, &settings.out)?;
+    let result = publish::write_result(plan, outcomes, shared, &settings.out)?;
     if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &plan.prefix) {
         let published = publication
             .publish(&result, host, &settings.module, &session.aws)
@@ -196,20 +198,6 @@ fn give_up(
         tracing::error!("{error:#}");
     }
     error
-}
-
-/// Brings the account's setting and the repositories that exist into line with the parameters.
-async fn prepare(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
-    ecr.settle_blob_mounting().await?;
-    if !ecr.has_wishes() {
-        return Ok(());
-    }
-    let aligned = stream::iter(plan.repositories()).map(|name| ecr.align(name));
-    let warnings: Vec<Option<String>> = aligned.buffered(8).try_collect().await?;
-    for warning in warnings.into_iter().flatten() {
-        tracing::warn!("{warning}");
-    }
-    Ok(())
 }
 
 /// Only what goes to ECR is published to a bucket.

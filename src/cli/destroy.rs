@@ -1,23 +1,24 @@
 //! `replicator destroy` and `replicator delete-repos`
 
-use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
 use crate::aws::{Aws, Bucket, Ecr, Error};
-use crate::destroy::{self, Plan, Tagged};
+use crate::destroy::{self, Claims, Plan};
 use crate::problem::{Problem, Problems};
-use crate::publish::Publication;
+use crate::publish::{self, Publication, Results};
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Retention, Settings, Target};
+use crate::stderr;
 
 /// Delete this project's ECR repositories, if `RetentionType` is DESTROY
 ///
 /// Without DESTROY it says that it keeps them, and asks AWS nothing. Only repositories whose names begin with
 /// `<project>-` and whose tags say that this program made them for this project are deleted, and untagged
-/// ones that the module's own result document names; then that document, and its bucket when it is ours and empty.
+/// ones that the module's own result document names as its targets; then that document, and its bucket when
+/// it is ours and empty. What the result of another deployment in the bucket names is kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Destroy {
     /// RETAIN or DESTROY [env: `SEEDFARMER_PARAMETER_RETENTION_TYPE`] [default: RETAIN]
@@ -35,7 +36,8 @@ pub(super) struct Destroy {
 
 /// Delete a project's ECR repositories by hand
 ///
-/// The same as `destroy`, without a result document. With --all every repository named `<project>-…` goes, other
+/// The same as `destroy`, but results of deployments stop nothing; it shows which of them name each
+/// repository. With --all every repository named `<project>-…` goes, other
 /// modules' ones too: look at the list first.
 #[derive(Debug, clap::Args)]
 pub(super) struct DeleteRepos {
@@ -100,14 +102,36 @@ impl Destroy {
             return Ok(());
         };
         let (bucket, object) = publication.bucket(&host, &aws).await;
-        let document = bucket.get_text(object).await?.unwrap_or_default();
-        let named = destroy::named(&document, &host.to_string());
+        let mut others = Results::read(&bucket, &host.to_string()).await?;
+        let own = others.take(object).unwrap_or_default();
+        let own_is_unreadable = others.unreadable.remove(object);
         let ecr = aws.ecr(&host);
-        let plan = look(&ecr, &project, &named, false).await?;
+        let tagged = destroy::observe(&ecr, &project).await?;
+        let claims = Claims {
+            named: &own.targets,
+            others: &others,
+        };
+        let plan = destroy::plan(&project, &tagged, &claims);
+        show(&project, &plan, &Results::default());
+        let unreadable = others.unreadable.iter();
+        let own_key = object.to_owned();
+        let unreadable = unreadable.chain(own_is_unreadable.as_ref().map(|why| (&own_key, why)));
+        let mut count = 0;
+        for (key, why) in unreadable {
+            count += 1;
+            let place = bucket.show(key);
+            tracing::error!("the result {place} cannot be read, what it may name is kept: {why}");
+        }
         if self.dry_run {
             return Ok(());
         }
         execute(&plan, &ecr).await?;
+        if count > 0 {
+            bail!(
+                "not everything could be decided, because results cannot be read ({count}): \
+                 repair or delete these objects, then run it again"
+            );
+        }
         bucket.delete(object).await?;
         let runs = publication.runs(&host).prefix;
         if let Err(error) = clear(&bucket, &runs).await {
@@ -142,11 +166,23 @@ impl DeleteRepos {
             return Ok(());
         };
         let ecr = aws.ecr(&host);
-        let plan = look(&ecr, &project, &BTreeSet::new(), self.all).await?;
+        let tagged = destroy::observe(&ecr, &project).await?;
+        let plan = destroy::plan_by_hand(&project, &tagged, self.all);
+        let bucket = publish::project_bucket(&project, &host, &aws).await;
+        let results = Results::read(&bucket, &host.to_string()).await;
+        let results = results.unwrap_or_else(|error| {
+            tracing::warn!("which deployments use the repositories is not known: {error}");
+            Results::default()
+        });
+        for (key, why) in &results.unreadable {
+            let place = bucket.show(key);
+            tracing::warn!("the result {place} cannot be read, what it names is not known: {why}");
+        }
+        show(&project, &plan, &results);
         if self.dry_run || plan.delete.is_empty() {
             return Ok(());
         }
-        if !self.yes && !is_confirmed(&project, plan.delete.len())? {
+        if !self.yes && !is_confirmed(&project, plan.delete.len(), &host).await? {
             bail!("not confirmed, nothing was deleted");
         }
         execute(&plan, &ecr).await
@@ -169,15 +205,8 @@ async fn clear(bucket: &Bucket, prefix: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Plans, and shows the plan.
-async fn look(
-    ecr: &Ecr,
-    project: &str,
-    named: &BTreeSet<String>,
-    all: bool,
-) -> anyhow::Result<Plan> {
-    let tagged: Tagged = destroy::observe(ecr, project).await?;
-    let plan = destroy::plan(project, &tagged, named, all);
+/// Shows the plan, with the results that name what it deletes.
+fn show(project: &str, plan: &Plan, results: &Results) {
     tracing::info!(
         "repositories of the project {project}: {} to delete, {} to keep",
         plan.delete.len(),
@@ -185,10 +214,19 @@ async fn look(
     );
     for (word, list) in [("delete", &plan.delete), ("keep  ", &plan.keep)] {
         for (name, reason) in list {
-            tracing::info!(repository = name, "  {word} {name}: {}", reason.words());
+            let users = results.users(name);
+            let users = if users.is_empty() {
+                String::new()
+            } else {
+                format!("; used by {}", users.join(", "))
+            };
+            tracing::info!(
+                repository = name,
+                "  {word} {name}: {}{users}",
+                reason.words()
+            );
         }
     }
-    Ok(plan)
 }
 
 async fn execute(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
@@ -211,18 +249,23 @@ async fn execute(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the project's name typed.
-fn is_confirmed(project: &str, count: usize) -> anyhow::Result<bool> {
-    let mut terminal = std::io::stderr();
-    write!(
-        terminal,
-        "Type the project's name to delete {count} repositories with all their images: "
-    )?;
-    terminal.flush()?;
-    let mut typed = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut typed)
-        .context("cannot read the answer")?;
+/// Has the project's name typed. The answer is read on a thread of its own, so that a signal ends the wait.
+async fn is_confirmed(project: &str, count: usize, host: &EcrHost) -> anyhow::Result<bool> {
+    let (account, region) = (&host.account, &host.region);
+    let question = format!(
+        "Type the project's name to delete {count} repositories with all their images \
+         from account {account} in {region}: "
+    );
+    let typed = tokio::task::spawn_blocking(move || {
+        // The list comes first.
+        stderr::flush();
+        let mut terminal = std::io::stderr();
+        terminal.write_all(question.as_bytes())?;
+        terminal.flush()?;
+        let mut typed = String::new();
+        std::io::stdin().lock().read_line(&mut typed)?;
+        std::io::Result::Ok(typed)
+    });
+    let typed = typed.await?.context("cannot ask for the project's name")?;
     Ok(typed.trim() == project)
 }

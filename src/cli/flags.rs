@@ -121,6 +121,14 @@ pub(super) struct RepositoryFlags {
     /// [parameter: `BlobMounting`] [default: leave]
     #[arg(long, value_name = "WORD", help_heading = "ECR", value_parser = given)]
     blob_mounting: Option<String>,
+    /// Write to repositories that belong to another project or program, and do not warn about others that
+    /// this program did not create [parameter: `AdoptRepositories`]
+    #[arg(long, help_heading = "ECR")]
+    adopt_repositories: bool,
+    /// true or false: keep old versions of objects in the module's bucket [parameter: `BucketVersioning`]
+    /// [default: as the bucket has it]
+    #[arg(long, value_name = "BOOL", help_heading = "ECR")]
+    bucket_versioning: Option<String>,
     /// The secret with credentials for sources [parameter: `HelmRepoSecretName`]
     #[arg(long, value_name = "NAME", help_heading = "Secrets", value_parser = given)]
     secret_name: Option<String>,
@@ -139,6 +147,8 @@ impl RepositoryFlags {
             lifecycle_policy: self.lifecycle_policy.clone(),
             repository_policy: self.repository_policy.clone(),
             blob_mounting: self.blob_mounting.clone(),
+            adopt_repositories: self.adopt_repositories,
+            bucket_versioning: self.bucket_versioning.clone(),
             secret_name: self.secret_name.clone(),
             secret_key: self.secret_key.clone(),
             ..flags

@@ -1,9 +1,8 @@
 //! `replicator plan`
 
-use std::io::Write;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -81,11 +80,7 @@ impl Plan {
         } else {
             format!("{}{outlook}\n", table::table(&plan, &seen))
         };
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // Whoever reads only the first lines has what he wants.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-            written => written.context("cannot write to standard output")?,
-        }
+        super::print(text).await?;
         check(&plan, &seen, is_known)
     }
 }

@@ -1,10 +1,10 @@
 //! `replicator verify`
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -92,11 +92,7 @@ impl Verify {
         if self.json {
             let json = as_json(&shown, &document, &findings);
             let text = serde_json::to_string_pretty(&json)? + "\n";
-            match std::io::stdout().write_all(text.as_bytes()) {
-                // Whoever reads only the first lines has what he wants.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-                written => written.context("cannot write to standard output")?,
-            }
+            super::print(text).await?;
         }
         verdict(&shown, &findings)
     }

@@ -249,9 +249,11 @@ impl Way<'_> {
 
     /// A tag that cannot move is a conflict before anything is sent.
     async fn check_movable(&self, present: &Digest, wanted: &Digest) -> Result<(), CopyError> {
-        let is_tag = matches!(target_name(self.copy), Which::Tag(_));
-        let is_fixed = self.target.has_fixed_tags().await;
-        if is_tag && is_fixed.map_err(self.target_error("look at the repository"))? {
+        let Which::Tag(tag) = target_name(self.copy) else {
+            return Ok(());
+        };
+        let is_fixed = self.target.is_fixed(&tag).await;
+        if is_fixed.map_err(self.target_error("look at the repository"))? {
             return Err(CopyError::Conflict {
                 reference: self.copy.target_text.clone(),
                 present: present.clone(),

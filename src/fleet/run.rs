@@ -319,8 +319,6 @@ impl<'a> Run<'a> {
             let machine = codebuild.machine(id).await?;
             let mut program = Program::own().await?;
             let meeting = aws.bucket(&bucket, &host.region, &host.account).await;
-            let partition = aws.partition(&host.region).await?;
-            meeting.ensure(&partition, aws.all_tags()).await?;
             let board = Board::new(meeting, &prefix);
             board.lay_out(&mut program, &order, portions).await?;
             let (region, account) = (&host.region, &host.account);

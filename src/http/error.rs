@@ -415,7 +415,7 @@ fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
 }
 
 /// `Retry-After`: seconds, or a date, which is compared with the answer's own (clocks differ).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |name| httpdate::parse_http_date(text(name)?).ok();
     if let Ok(seconds) = text(RETRY_AFTER)?.parse::<f64>() {

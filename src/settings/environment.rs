@@ -44,6 +44,32 @@ pub struct Environment {
     pub build: Option<String>,
 }
 
+/// The parameters that a further build of a run needs. Others stay with the first build: they can hold
+/// secrets, and what further builds are told lies in the bucket.
+const FOR_WORKERS: [&str; 21] = [
+    "registry_prefix",
+    "platforms",
+    "referrers",
+    "jobs",
+    "tries",
+    "patience",
+    "connect_timeout",
+    "answer_timeout",
+    "slowest_transfer",
+    "quotas",
+    "hash",
+    "endpoints",
+    "custom_tags",
+    "image_tag_mutability",
+    "kms_key_arn",
+    "scan_on_push",
+    "lifecycle_policy",
+    "repository_policy",
+    "adopt_repositories",
+    "helm_repo_secret_name",
+    "helm_repo_secret_key",
+];
+
 /// What another build of the same run has to be told of the environment of the first one.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Handed {
@@ -109,8 +135,10 @@ impl Environment {
     /// For another build of the same run: Seed-Farmer tells only the first one.
     #[must_use]
     pub fn handed(&self) -> Handed {
+        let mut parameters = self.parameters.clone();
+        parameters.keep(&FOR_WORKERS);
         Handed {
-            parameters: self.parameters.clone(),
+            parameters,
             project: self.project.clone(),
             deployment: self.deployment.clone(),
             module: self.module.clone(),
@@ -176,6 +204,28 @@ mod tests {
         assert_eq!(read.https_proxy.as_deref(), Some("c:1"));
         assert_eq!(read.no_proxy.as_deref(), Some("x.io"));
         assert_eq!(read.docker_config, Some(PathBuf::from("/run/auth.json")));
+    }
+
+    #[test]
+    fn further_builds_are_told_only_what_they_need() {
+        let read = environment(&[
+            ("SEEDFARMER_PARAMETER_JOBS", "3"),
+            (
+                "SEEDFARMER_PARAMETER_REPLICATOR_DISTRO_URL",
+                "https://x/?X-Amz-Signature=4711",
+            ),
+            ("SEEDFARMER_PARAMETER_DB_PASSWORD", "4711"),
+            ("SEEDFARMER_MODULE_METADATA", r#"{"x": "4711"}"#),
+        ]);
+        let handed = serde_json::to_string(&read.handed()).unwrap();
+        assert!(
+            handed.contains("jobs") && !handed.contains("4711"),
+            "{handed}"
+        );
+        let own = environment(&[("SEEDFARMER_PARAMETER_DB_PASSWORD", "own")]);
+        let further = own.with(read.handed());
+        assert_eq!(further.parameters.get("jobs"), Some("3"));
+        assert_eq!(further.parameters.get("db_password"), None);
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub struct Flags {
     pub repository_policy: Option<String>,
     /// `--blob-mounting`
     pub blob_mounting: Option<String>,
+    /// `--adopt-repositories`
+    pub adopt_repositories: bool,
+    /// `--bucket-versioning`
+    pub bucket_versioning: Option<String>,
     /// `--referrers`
     pub referrers: Option<String>,
     /// `--no-referrers`

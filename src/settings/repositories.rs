@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 
-use super::{Flags, OWNERSHIP_TAGS, Parameters};
+use super::{Flags, OWNERSHIP_TAGS, Parameters, policies};
 
 /// How repositories of ECR are to be. What is not given stays as ECR has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Repositories {
     pub policy: Option<String>,
     /// `BlobMounting`
     pub blob_mounting: BlobMounting,
+    /// `AdoptRepositories`: whether to write to repositories that belong to somebody else.
+    pub adopt: bool,
+    /// `BucketVersioning`: whether the module's bucket keeps old versions of objects.
+    pub bucket_versioning: Option<bool>,
 }
 
 /// What to do about the account's setting that lets repositories share blobs.
@@ -78,13 +82,13 @@ impl Repositories {
             "--lifecycle-policy",
             &flags.lifecycle_policy,
             "lifecycle_policy",
-            |text| document(text, "rules"),
+            policies::lifecycle,
         );
         let policy = pick(
             "--repository-policy",
             &flags.repository_policy,
             "repository_policy",
-            |text| document(text, "Statement"),
+            policies::repository,
         );
         let blob_mounting = pick(
             "--blob-mounting",
@@ -92,7 +96,22 @@ impl Repositories {
             "blob_mounting",
             |text| mounting(text).map(drop),
         );
+        let adopt = flags.adopt_repositories.then(|| "true".to_owned());
+        let adopt = pick(
+            "--adopt-repositories",
+            &adopt,
+            "adopt_repositories",
+            |text| flag(text).map(drop),
+        );
+        let versioning = pick(
+            "--bucket-versioning",
+            &flags.bucket_versioning,
+            "bucket_versioning",
+            |text| versioning(text).map(drop),
+        );
         Self {
+            adopt: adopt.is_some_and(|text| flag(&text) == Ok(true)),
+            bucket_versioning: versioning.and_then(|text| self::versioning(&text).ok()),
             tags: tags
                 .and_then(|text| self::tags(&text).ok())
                 .unwrap_or_default(),
@@ -118,11 +137,27 @@ impl Retention {
     }
 }
 
+/// How many tags are left beside ours: AWS takes 50 for a resource.
+const MOST_TAGS: usize = 50 - OWNERSHIP_TAGS.len();
+
+/// What AWS takes in keys and values of tags
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html>).
+fn is_tag_letter(letter: char) -> bool {
+    letter.is_alphanumeric() || " +-=._:/@".contains(letter)
+}
+
 /// A JSON map of tags, within AWS's limits for them.
 fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
     let broken =
         || format!("`{text}` is not a JSON map of texts, such as {{\"team\": \"platform\"}}");
     let map: BTreeMap<String, Value> = serde_json::from_str(text).map_err(|_| broken())?;
+    if map.len() > MOST_TAGS {
+        return Err(format!(
+            "it has {} tags: AWS takes 50, and this module sets {}",
+            map.len(),
+            OWNERSHIP_TAGS.len()
+        ));
+    }
     map.into_iter()
         .map(|(key, value)| {
             let value = match value {
@@ -132,6 +167,9 @@ fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
             };
             if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
                 return Err(format!("the tag `{key}` is too long: AWS takes keys of 1 to 128 and values of up to 256 characters"));
+            }
+            if let Some(letter) = [&key, &value].iter().find_map(|text| text.chars().find(|c| !is_tag_letter(*c))) {
+                return Err(format!("the tag `{key}` holds {letter:?}: AWS takes letters, digits, spaces and + - = . _ : / @"));
             }
             if key.to_lowercase().starts_with("aws:") || OWNERSHIP_TAGS.contains(&key.as_str()) {
                 return Err(format!("the tag `{key}` is not free: it is set by AWS or by this module"));
@@ -168,11 +206,12 @@ fn key_arn(text: &str) -> Result<(), String> {
     }
 }
 
-fn document(text: &str, key: &str) -> Result<(), String> {
-    match serde_json::from_str::<Value>(text) {
-        Ok(value) if value.get(key).is_some() => Ok(()),
-        Ok(_) => Err(format!("it is not a policy: its JSON has no `{key}`")),
-        Err(error) => Err(format!("it is not JSON: {error}")),
+/// `true` or `false`, or S3's own words for the two.
+fn versioning(text: &str) -> Result<bool, String> {
+    match text.trim().to_lowercase().as_str() {
+        "enabled" => Ok(true),
+        "suspended" => Ok(false),
+        _ => flag(text),
     }
 }
 
@@ -210,7 +249,8 @@ mod tests {
             ("IMAGE_TAG_MUTABILITY", "immutable"),
             ("SCAN_ON_PUSH", "true"),
             ("KMS_KEY_ARN", "arn:aws:kms:eu-west-1:123456789012:key/abc"),
-            ("LIFECYCLE_POLICY", r#"{"rules": []}"#),
+            ("ADOPT_REPOSITORIES", "true"),
+            ("BUCKET_VERSIONING", "Enabled"),
             ("BLOB_MOUNTING", "Enable"),
         ]);
         assert_eq!(problems, []);
@@ -220,6 +260,8 @@ mod tests {
             (Some(true), Some(true))
         );
         assert_eq!(repositories.blob_mounting, BlobMounting::Enable);
+        assert!(repositories.adopt);
+        assert_eq!(repositories.bucket_versioning, Some(true));
         assert_eq!(read(&[]).0, Repositories::default());
     }
 
@@ -233,6 +275,8 @@ mod tests {
             ("LIFECYCLE_POLICY", "[]"),
             ("REPOSITORY_POLICY", "{"),
             ("BLOB_MOUNTING", "yes"),
+            ("ADOPT_REPOSITORIES", "some"),
+            ("BUCKET_VERSIONING", "twice"),
         ]);
         let places: Vec<&str> = problems
             .iter()
@@ -246,8 +290,26 @@ mod tests {
             "LifecyclePolicy",
             "RepositoryPolicy",
             "BlobMounting",
+            "AdoptRepositories",
+            "BucketVersioning",
         ];
         assert_eq!(places, names.map(|name| format!("parameter {name}")));
+    }
+
+    #[test]
+    fn tags_that_aws_does_not_take_are_refused() {
+        let many: BTreeMap<String, String> =
+            (0..47).map(|n| (n.to_string(), String::new())).collect();
+        for text in [
+            r#"{"a;b": "c"}"#.to_owned(),
+            r#"{"a": "b<c>"}"#.to_owned(),
+            r#"{"aws:x": "b"}"#.to_owned(),
+            r#"{"": "b"}"#.to_owned(),
+            serde_json::to_string(&many).unwrap(),
+        ] {
+            assert!(tags(&text).is_err(), "{text}");
+        }
+        assert!(tags(r#"{"cost-center/x": "Größe 1 @ a+b=c"}"#).is_ok());
     }
 
     #[test]

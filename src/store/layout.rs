@@ -342,7 +342,7 @@ impl Target for Layout {
         None
     }
 
-    fn has_fixed_tags(&self) -> Answer<'_, bool> {
+    fn is_fixed<'a>(&'a self, _: &'a str) -> Answer<'a, bool> {
         future::ready(Ok(false)).boxed()
     }
 

@@ -317,10 +317,10 @@ impl Target for Repository {
         Some(async move { Ok(ecr.find_images(&self.name, names).await?) }.boxed())
     }
 
-    fn has_fixed_tags(&self) -> Answer<'_, bool> {
+    fn is_fixed<'a>(&'a self, tag: &'a str) -> Answer<'a, bool> {
         async move {
             match &self.registry.ecr {
-                Some(ecr) => Ok(ecr.has_fixed_tags(&self.name).await?),
+                Some(ecr) => Ok(ecr.is_fixed(&self.name, tag).await?),
                 None => Ok(false),
             }
         }

@@ -8,14 +8,10 @@ use aws_sdk_ecr::types::{ImageIdentifier, LayerAvailability};
 use crate::oci::media_type;
 use crate::reference::{Digest, Which};
 
-use super::{Ecr, Error};
+use super::{Ecr, Error, NO_REPOSITORY};
 
 /// Names or digests per call (`ecr-2015-09-21`, the service's own model).
 const BATCH: usize = 100;
-
-/// What ECR says when somebody deleted a repository meanwhile, or another build did not come to creating
-/// it.
-const NO_REPOSITORY: &str = "RepositoryNotFoundException";
 
 impl Ecr {
     /// The digests of those images that there are; nothing is asked about a repository that neither
@@ -51,12 +47,10 @@ impl Ecr {
             let types = media_type::ACCEPT.split(',').map(str::trim);
             let request =
                 request.set_accepted_media_types(Some(types.map(str::to_owned).collect()));
-            let answer = match request.send().await {
-                Ok(answer) => answer,
-                Err(error) => match Error::new(ACTION, repository, &error) {
-                    error if error.code() == Some(NO_REPOSITORY) => return Ok(found),
-                    error => return Err(error),
-                },
+            let send = || request.clone().send();
+            let answer = match self.aws.calls.send(ACTION, repository, send).await {
+                Err(error) if error.code() == Some(NO_REPOSITORY) => return Ok(found),
+                answer => answer?,
             };
             for id in answer.images().iter().filter_map(|image| image.image_id()) {
                 let Some(digest) = id
@@ -100,12 +94,11 @@ impl Ecr {
                 .registry_id(&self.host.account)
                 .repository_name(repository);
             let digests = batch.iter().map(ToString::to_string).collect();
-            let answer = match request.set_layer_digests(Some(digests)).send().await {
-                Ok(answer) => answer,
-                Err(error) => match Error::new(ACTION, repository, &error) {
-                    error if error.code() == Some(NO_REPOSITORY) => return Ok(found),
-                    error => return Err(error),
-                },
+            let request = request.set_layer_digests(Some(digests));
+            let send = || request.clone().send();
+            let answer = match self.aws.calls.send(ACTION, repository, send).await {
+                Err(error) if error.code() == Some(NO_REPOSITORY) => return Ok(found),
+                answer => answer?,
             };
             let available = answer
                 .layers()

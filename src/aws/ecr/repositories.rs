@@ -5,13 +5,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ecr::types::{
-    self, EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability,
-    Tag,
+    self, EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, Tag,
 };
 
-use crate::settings::OWNERSHIP_TAGS;
+use crate::ownership::{Owner, owner};
 
-use super::{Ecr, Error};
+use super::mutability::Mutability;
+use super::{Ecr, Error, NO_REPOSITORY};
 
 /// How long a new repository may take to be seen: `CreateRepository` returns before every reader
 /// knows it.
@@ -21,10 +21,13 @@ const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repository {
     pub(super) arn: String,
-    pub(super) immutable: bool,
+    pub(super) mutability: Mutability,
     pub(super) scan_on_push: bool,
     pub(super) kms_key: Option<String>,
 }
+
+/// The tags of a resource.
+pub type Tags = BTreeMap<String, String>;
 
 impl From<&types::Repository> for Repository {
     fn from(described: &types::Repository) -> Self {
@@ -32,7 +35,7 @@ impl From<&types::Repository> for Repository {
         let scanning = described.image_scanning_configuration();
         Self {
             arn: described.repository_arn().unwrap_or_default().to_owned(),
-            immutable: described.image_tag_mutability() == Some(&ImageTagMutability::Immutable),
+            mutability: Mutability::from(described),
             scan_on_push: scanning.is_some_and(ImageScanningConfiguration::scan_on_push),
             kms_key: encryption
                 .and_then(EncryptionConfiguration::kms_key)
@@ -47,25 +50,24 @@ impl Ecr {
     /// # Errors
     /// When ECR does not list them.
     pub async fn repositories(&self) -> Result<&HashMap<String, Repository>, Error> {
+        const ACTION: &str = "ecr:DescribeRepositories";
         let list = || async {
-            let pages = self
-                .client()
-                .await
-                .describe_repositories()
-                .registry_id(&self.host.account);
-            let mut pages = pages.max_results(1000).into_paginator().send();
-            let mut all = HashMap::new();
-            while let Some(page) = pages.next().await {
-                let page =
-                    page.map_err(|error| Error::new("ecr:DescribeRepositories", "", &error))?;
+            let request = self.client().await.describe_repositories();
+            let request = request.registry_id(&self.host.account).max_results(1000);
+            let (mut all, mut next) = (HashMap::new(), None);
+            loop {
+                let send = || request.clone().set_next_token(next.clone()).send();
+                let page = self.aws.calls.send(ACTION, "", send).await?;
                 all.extend(page.repositories().iter().filter_map(|described| {
-                    Some((
-                        described.repository_name()?.to_owned(),
-                        Repository::from(described),
-                    ))
+                    let name = described.repository_name()?.to_owned();
+                    Some((name, Repository::from(described)))
                 }));
+                match page.next_token() {
+                    // The same page again would come for ever.
+                    Some(token) if next.as_deref() != Some(token) => next = Some(token.to_owned()),
+                    _ => return Ok(all),
+                }
             }
-            Ok(all)
         };
         self.existing.get_or_try_init(list).await
     }
@@ -112,16 +114,25 @@ impl Ecr {
                     .map(|(key, value)| tag(key, value))
                     .collect(),
             ))
-            .set_image_tag_mutability(wanted.immutable.map(mutability))
+            .set_image_tag_mutability(
+                wanted
+                    .immutable
+                    .map(|immutable| Mutability::all(immutable).into()),
+            )
             .set_encryption_configuration(encryption)
             .set_image_scanning_configuration(scanning);
-        match request.send().await {
+        let send = || request.clone().send();
+        match self
+            .aws
+            .calls
+            .send("ecr:CreateRepository", name, send)
+            .await
+        {
             Ok(_) => tracing::debug!(repository = name, "created the repository {name}"),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(aws_sdk_ecr::operation::create_repository::CreateRepositoryError::is_repository_already_exists_exception) => {}
-            Err(error) => return Err(Error::new("ecr:CreateRepository", name, &error)),
+            Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => {
+                self.check_owner(name).await?;
+            }
+            Err(error) => return Err(error),
         }
         self.created
             .lock()
@@ -131,9 +142,38 @@ impl Ecr {
         let wanted = self.aws.repositories();
         if wanted.lifecycle_policy.is_some() || wanted.policy.is_some() {
             self.seen(name).await?;
-            self.align_policies(name).await?;
+            self.reconcile_policies(name).await?;
         }
         Ok(())
+    }
+
+    /// A repository that was created since the run began may be another project's.
+    async fn check_owner(&self, name: &str) -> Result<(), Error> {
+        if self.aws.repositories().adopt {
+            return Ok(());
+        }
+        let Some(project) = self.aws.project() else {
+            return Ok(());
+        };
+        self.seen(name).await?;
+        let request = self.client().await.describe_repositories();
+        let request = request.registry_id(&self.host.account);
+        let request = request.repository_names(name);
+        let send = || request.clone().send();
+        let described = self.aws.calls.send("ecr:DescribeRepositories", name, send);
+        let described = described.await?;
+        let arn = described.repositories().first();
+        let arn = arn.and_then(|found| found.repository_arn().map(str::to_owned));
+        let tags = self.tags_of(name, &arn.unwrap_or_default()).await?;
+        match tags.map(|tags| owner(&tags, project)) {
+            Some(Owner::Another(tag)) => {
+                let what = format!(
+                    "it was created meanwhile and belongs to somebody else ({tag}); nothing is written to it"
+                );
+                Err(Error::answer("ecr:CreateRepository", name, what))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a repository may hold something that this build did not bring: it existed when the run
@@ -157,14 +197,14 @@ impl Ecr {
         elsewhere.insert(name.to_owned());
     }
 
-    /// Whether the tags of a repository that existed when the run began cannot move.
+    /// Whether a tag of a repository that existed when the run began cannot move.
     ///
     /// # Errors
     /// When ECR does not list the repositories.
-    pub async fn has_fixed_tags(&self, name: &str) -> Result<bool, Error> {
+    pub async fn is_fixed(&self, name: &str, tag: &str) -> Result<bool, Error> {
         let found = self.repositories().await?.get(name);
         let wanted = self.aws.repositories().immutable;
-        Ok(found.is_some_and(|found| wanted.unwrap_or(found.immutable)))
+        Ok(found.is_some_and(|found| wanted.unwrap_or_else(|| found.mutability.is_fixed(tag))))
     }
 
     /// Whether this run created a repository: it may take a while until everybody knows it.
@@ -193,18 +233,13 @@ impl Ecr {
         let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(100);
         loop {
-            let request = self
-                .client()
-                .await
-                .describe_repositories()
-                .registry_id(&self.host.account);
-            match request.repository_names(name).send().await {
-                Ok(_) => return Ok(()),
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesError::is_repository_not_found_exception) => {}
-                Err(error) => return Err(Error::new(ACTION, name, &error)),
+            let request = self.client().await.describe_repositories();
+            let request = request.registry_id(&self.host.account);
+            let request = request.repository_names(name);
+            let send = || request.clone().send();
+            match self.aws.calls.send(ACTION, name, send).await {
+                Err(error) if error.code() == Some(NO_REPOSITORY) => {}
+                seen => return seen.map(drop),
             }
             if started.elapsed() > VISIBLE_WITHIN {
                 let seconds = VISIBLE_WITHIN.as_secs();
@@ -219,30 +254,29 @@ impl Ecr {
         }
     }
 
-    /// A repository's tags.
+    /// A repository's tags; `None` when it was deleted meanwhile.
     ///
     /// # Errors
     /// When ECR does not list them.
-    pub async fn tags(&self, name: &str) -> Result<BTreeMap<String, String>, Error> {
-        let arn = self
-            .repositories()
-            .await?
-            .get(name)
-            .map(|found| found.arn.clone())
-            .unwrap_or_default();
-        let answer = self
-            .client()
-            .await
-            .list_tags_for_resource()
-            .resource_arn(arn)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| Error::new("ecr:ListTagsForResource", name, &error))?;
-        Ok(answer
-            .tags()
-            .iter()
-            .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
-            .collect())
+    pub async fn tags(&self, name: &str) -> Result<Option<Tags>, Error> {
+        match self.repositories().await?.get(name) {
+            Some(found) => self.tags_of(name, &found.arn).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn tags_of(&self, name: &str, arn: &str) -> Result<Option<Tags>, Error> {
+        let request = self.client().await.list_tags_for_resource();
+        let request = request.resource_arn(arn);
+        let send = || request.clone().send();
+        let answer = self.aws.calls.send("ecr:ListTagsForResource", name, send);
+        let answer = match answer.await {
+            Err(error) if error.code() == Some(NO_REPOSITORY) => return Ok(None),
+            answer => answer?,
+        };
+        let tags = answer.tags().iter();
+        let tags = tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
+        Ok(Some(tags.collect()))
     }
 
     /// Deletes a repository with all it holds; one that is gone already is fine.
@@ -250,34 +284,20 @@ impl Ecr {
     /// # Errors
     /// When ECR refuses.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
-        let request = self
-            .client()
+        let request = self.client().await.delete_repository();
+        let request = request.registry_id(&self.host.account);
+        let request = request.repository_name(name).force(true);
+        let send = || request.clone().send();
+        match self
+            .aws
+            .calls
+            .send("ecr:DeleteRepository", name, send)
             .await
-            .delete_repository()
-            .registry_id(&self.host.account);
-        match request.repository_name(name).force(true).send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(aws_sdk_ecr::operation::delete_repository::DeleteRepositoryError::is_repository_not_found_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(Error::new("ecr:DeleteRepository", name, &error)),
+        {
+            Err(error) if error.code() == Some(NO_REPOSITORY) => Ok(()),
+            deleted => deleted.map(drop),
         }
     }
-}
-
-/// Whether a repository's tags say that this program made it for a project.
-#[must_use]
-pub fn is_owned(tags: &BTreeMap<String, String>, project: &str) -> bool {
-    let [project_key, .., managed_key] = OWNERSHIP_TAGS;
-    tags.get(managed_key)
-        .is_some_and(|value| value == crate::settings::MANAGED_BY)
-        && tags
-            .get(project_key)
-            .is_some_and(|value| value.eq_ignore_ascii_case(project))
 }
 
 pub(super) fn tag(key: &str, value: &str) -> Tag {
@@ -286,12 +306,4 @@ pub(super) fn tag(key: &str, value: &str) -> Tag {
         .value(value)
         .build()
         .expect("key and value are set")
-}
-
-pub(super) fn mutability(immutable: bool) -> ImageTagMutability {
-    if immutable {
-        ImageTagMutability::Immutable
-    } else {
-        ImageTagMutability::Mutable
-    }
 }

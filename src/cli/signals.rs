@@ -1,0 +1,54 @@
+//! SIGINT and SIGTERM: the first one ends the command in good order, the second one ends the process.
+
+use std::sync::OnceLock;
+
+use tokio_util::sync::CancellationToken;
+
+/// 128 and the number of the signal, as shells show it.
+const INTERRUPTED: u8 = 130;
+/// The same.
+const TERMINATED: u8 = 143;
+
+/// The exit code for the signal that came, where one came.
+pub(super) static EXIT_CODE: OnceLock<u8> = OnceLock::new();
+
+/// Listens from now on. `stop` is cancelled by the first signal.
+#[cfg(unix)]
+pub(super) fn listen(stop: &CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        return;
+    };
+    let stop = stop.clone();
+    let mut next = async move || {
+        tokio::select! {
+            _ = terminate.recv() => TERMINATED,
+            _ = interrupt.recv() => INTERRUPTED,
+        }
+    };
+    tokio::spawn(async move {
+        EXIT_CODE.set(next().await).ok();
+        stop.cancel();
+        std::process::exit(next().await.into());
+    });
+}
+
+/// Listens from now on. `stop` is cancelled by the first signal.
+#[cfg(not(unix))]
+pub(super) fn listen(stop: &CancellationToken) {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            EXIT_CODE.set(INTERRUPTED).ok();
+            stop.cancel();
+            tokio::signal::ctrl_c().await.ok();
+            std::process::exit(INTERRUPTED.into());
+        }
+    });
+    let _ = TERMINATED;
+}

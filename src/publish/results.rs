@@ -1,0 +1,283 @@
+//! The results that deployments have published in the module's bucket, and the repositories they name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+
+use crate::aws::{Bucket, Error};
+
+/// How many results are read at once.
+const AT_ONCE: usize = 8;
+
+/// The key of a result document that lists repositories which the deployment wrote to, but which this
+/// program did not create.
+pub const SHARED_KEY: &str = "shared_repositories";
+
+/// Published results, by the keys of their objects.
+#[derive(Debug, Default)]
+pub struct Results {
+    read: BTreeMap<String, Named>,
+    /// Those that could not be read, with why.
+    pub unreadable: BTreeMap<String, String>,
+}
+
+/// What a result document names at a registry's host.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// The repositories that the deployment wrote to as to its own.
+    pub targets: BTreeSet<String>,
+    all: Names,
+}
+
+impl Results {
+    /// Reads all results of a bucket; none where there is no bucket.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed. A result that cannot be read is no error.
+    pub async fn read(bucket: &Bucket, host: &str) -> Result<Self, Error> {
+        let keys = bucket.list_top().await?.into_iter();
+        let keys = keys.filter(|key| key.ends_with(super::OBJECT_END));
+        let texts = stream::iter(keys).map(|key| async move {
+            let text = bucket.get_text(&key).await;
+            (key, text)
+        });
+        let texts: Vec<_> = texts.buffered(AT_ONCE).collect().await;
+        let mut results = Self::default();
+        for (key, text) in texts {
+            let named = match text {
+                Ok(Some(text)) => Named::parse(&text, host),
+                // It was deleted meanwhile.
+                Ok(None) => continue,
+                Err(error) => Err(error.to_string()),
+            };
+            match named {
+                Ok(named) => results.read.insert(key, named).map(drop),
+                Err(why) => results.unreadable.insert(key, why).map(drop),
+            };
+        }
+        Ok(results)
+    }
+
+    /// Takes a deployment's own result out; `None` when there is none that can be read.
+    pub fn take(&mut self, key: &str) -> Option<Named> {
+        self.read.remove(key)
+    }
+
+    /// The results that mention a repository in any way, by their keys.
+    #[must_use]
+    pub fn users(&self, repository: &str) -> Vec<&str> {
+        let users = self.read.iter();
+        let users = users.filter(|(_, named)| named.mentions(repository));
+        users.map(|(key, _)| key.as_str()).collect()
+    }
+
+    /// Whether some result says that its deployment wrote to a repository as to its own.
+    #[must_use]
+    pub fn claim(&self, repository: &str) -> bool {
+        let mut read = self.read.values();
+        read.any(|named| named.targets.contains(repository))
+    }
+}
+
+impl Named {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn parse(text: &str, host: &str) -> Result<Self, String> {
+        let document: Value =
+            serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+        if !document.is_object() {
+            return Err("it is not a JSON object".to_owned());
+        }
+        let mut all = Names::new(host);
+        all.walk(&document, true);
+        let targets = targets(&document, host);
+        Ok(Self { targets, all })
+    }
+
+    /// Whether the document names a repository in any way, be it only as a source.
+    #[must_use]
+    pub fn mentions(&self, repository: &str) -> bool {
+        let Names { whole, texts, .. } = &self.all;
+        // A registry value and a repository value can be far from each other, such as in `global`.
+        let mut parts = repository.match_indices('/');
+        whole.contains(repository)
+            || parts.any(|(at, _)| {
+                whole.contains(&repository[..at]) && texts.contains(&repository[at + 1..])
+            })
+            || self.all.has_host && texts.contains(repository)
+    }
+}
+
+/// The repositories at a registry's host that a deployment wrote to as to its own. A document with digests
+/// lists what was written; in one of the Python module the names are put together from registry and
+/// repository values, where a source is none of them.
+fn targets(document: &Value, host: &str) -> BTreeSet<String> {
+    let mut names = Names::new(host);
+    match document.get("digests").and_then(Value::as_object) {
+        Some(digests) if !digests.is_empty() => digests.keys().for_each(|text| names.add(text)),
+        _ => names.walk(document, false),
+    }
+    let shared = document.get(SHARED_KEY).and_then(Value::as_array);
+    for shared in shared.into_iter().flatten().filter_map(Value::as_str) {
+        names.whole.remove(shared);
+    }
+    names.whole
+}
+
+/// The names that a document holds.
+#[derive(Debug, Default)]
+struct Names {
+    host: String,
+    /// Repositories and beginnings of repositories at the host.
+    whole: BTreeSet<String>,
+    /// Other texts, without tag and digest.
+    texts: BTreeSet<String>,
+    /// Whether the host stands somewhere alone.
+    has_host: bool,
+}
+
+impl Names {
+    fn new(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            whole: BTreeSet::new(),
+            texts: BTreeSet::new(),
+            has_host: false,
+        }
+    }
+
+    /// What a text names at the host.
+    fn at_host(&self, text: &str) -> Option<String> {
+        let text = text.trim_start_matches("oci://");
+        let (host, path) = text.split_once('/')?;
+        let path = bare(path.trim_end_matches('/'));
+        (host.eq_ignore_ascii_case(&self.host) && !path.is_empty()).then(|| path.to_owned())
+    }
+
+    fn is_host(&self, text: &str) -> bool {
+        let text = text.trim_start_matches("oci://").trim_end_matches('/');
+        text.eq_ignore_ascii_case(&self.host)
+    }
+
+    fn add(&mut self, text: &str) {
+        if let Some(path) = self.at_host(text) {
+            self.whole.insert(path);
+        } else if self.is_host(text) {
+            self.has_host = true;
+        } else {
+            self.texts.insert(bare(text).to_owned());
+        }
+    }
+
+    fn walk(&mut self, value: &Value, with_sources: bool) {
+        match value {
+            Value::String(text) => self.add(text),
+            Value::Array(list) => list.iter().for_each(|value| self.walk(value, with_sources)),
+            Value::Object(map) => {
+                let map: Vec<(&String, &Value)> = map
+                    .iter()
+                    .filter(|(key, _)| with_sources || *key != "srcRepository")
+                    .collect();
+                for (key, _) in &map {
+                    self.whole.extend(self.at_host(key));
+                }
+                let texts: Vec<&str> = map.iter().filter_map(|(_, value)| value.as_str()).collect();
+                for registry in &texts {
+                    let prefix = match self.at_host(registry) {
+                        Some(path) => format!("{path}/"),
+                        None if self.is_host(registry) => String::new(),
+                        None => continue,
+                    };
+                    let below = texts.iter().map(|text| format!("{prefix}{}", bare(text)));
+                    self.whole.extend(below);
+                }
+                for (_, value) in map {
+                    self.walk(value, with_sources);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+/// A name without tag and digest.
+fn bare(text: &str) -> &str {
+    let name = text.split('@').next().unwrap_or(text);
+    let tag = name
+        .rfind(':')
+        .filter(|colon| !name[*colon..].contains('/'));
+    tag.map_or(name, |colon| &name[..colon])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+    fn python() -> Value {
+        json!({"charts": {"a": {
+            "helm": {"repository": format!("oci://{HOST}/idf-charts/a"), "version": "1",
+                     "srcRepository": format!("oci://{HOST}/idf-platform/charts/a")},
+            "values": {"image": {"registry": format!("{HOST}/idf-quay.io"), "repository": "x/y", "tag": "1"},
+                       "plain": {"registry": HOST, "repository": "idf-plain"},
+                       "global": {"imageRegistry": format!("{HOST}/idf-ghcr.io/")},
+                       "proxy": {"name": "p/q"},
+                       "other": {"image": format!("{HOST}/idf-bitnami/kubectl:latest")}}}}})
+    }
+
+    #[test]
+    fn a_document_without_digests_names_targets_by_its_values() {
+        let targets = targets(&python(), HOST);
+        for name in [
+            "idf-charts/a",
+            "idf-quay.io/x/y",
+            "idf-bitnami/kubectl",
+            "idf-plain",
+        ] {
+            assert!(targets.contains(name), "{name} is not in {targets:?}");
+        }
+        assert!(!targets.contains("idf-platform/charts/a"), "it is a source");
+        assert!(!targets.contains("idf-ghcr.io/p/q"), "it is a guess");
+    }
+
+    #[test]
+    fn a_document_with_digests_names_exactly_what_was_written() {
+        let mut document = python();
+        document["digests"] = json!({format!("{HOST}/idf-z:1"): "sha256:00", format!("{HOST}/idf-shared:1"): "sha256:00"});
+        document[SHARED_KEY] = json!(["idf-shared"]);
+        let targets = targets(&document, HOST);
+        assert_eq!(targets.into_iter().collect::<Vec<_>>(), ["idf-z"]);
+    }
+
+    #[test]
+    fn whatever_a_document_may_mean_is_mentioned() {
+        let text = python().to_string();
+        let named = Named::parse(&text, HOST).unwrap();
+        for name in [
+            "idf-charts/a",
+            "idf-platform/charts/a",
+            "idf-quay.io/x/y",
+            "idf-ghcr.io/p/q",
+            "idf-plain",
+        ] {
+            assert!(named.mentions(name), "{name}");
+        }
+        for name in ["idf-quay.io/x", "idf-other", "idf-ghcr.io/q"] {
+            assert!(!named.mentions(name), "{name}");
+        }
+        let elsewhere = Named::parse(&text, "210987654321.dkr.ecr.us-east-1.amazonaws.com");
+        assert!(!elsewhere.unwrap().mentions("idf-charts/a"));
+    }
+
+    #[test]
+    fn what_is_not_a_json_object_is_no_result() {
+        for text in ["", "[]", "null", "{", "\"x\""] {
+            assert!(Named::parse(text, HOST).is_err(), "{text}");
+        }
+    }
+}

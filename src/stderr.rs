@@ -1,0 +1,218 @@
+//! Standard error, written by a thread of its own: whoever reads it too slowly, not at all or not any more,
+//! and a full disk behind it, hold up nothing.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use console::Term;
+use indicatif::TermLike;
+
+/// How many lines may wait.
+const WAITING: usize = 4096;
+
+/// How long a writer waits once for room, when nobody reads.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it looks whether there is room.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What the thread is to do.
+enum Order {
+    Write(Vec<u8>),
+    /// Tell when all before is written.
+    Flush(SyncSender<()>),
+}
+
+/// The queue of the thread that writes.
+struct Queue {
+    orders: SyncSender<Order>,
+    state: Arc<State>,
+}
+
+/// What the writers and the thread know of each other.
+#[derive(Default)]
+struct State {
+    /// Texts written so far.
+    written: AtomicU64,
+    /// Texts that found no room.
+    lost: AtomicU64,
+    /// A writer has waited in vain: others need not wait until something is written again.
+    is_stalled: AtomicBool,
+}
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+fn queue() -> &'static Queue {
+    QUEUE.get_or_init(|| {
+        let (orders, received) = sync_channel(WAITING);
+        let state = Arc::new(State::default());
+        let own = Arc::clone(&state);
+        // Without a thread nothing is written, which is no reason to do nothing else.
+        let name = std::thread::Builder::new().name("stderr".to_owned());
+        drop(name.spawn(move || write_all(&received, &own)));
+        Queue { orders, state }
+    })
+}
+
+fn write_all(orders: &Receiver<Order>, state: &State) {
+    let mut out = io::stderr();
+    while let Ok(order) = orders.recv() {
+        match order {
+            Order::Write(text) => {
+                // Nobody can be told that telling failed.
+                out.write_all(&text).ok();
+                state.written.fetch_add(1, Ordering::Relaxed);
+                state.is_stalled.store(false, Ordering::Relaxed);
+                let lost = state.lost.swap(0, Ordering::Relaxed);
+                if lost > 0 {
+                    writeln!(
+                        out,
+                        "warning: {lost} lines were lost: standard error was not read"
+                    )
+                    .ok();
+                }
+            }
+            Order::Flush(done) => drop(done.send(())),
+        }
+    }
+}
+
+/// Writes a text; where there is no room for it, it is lost after a short wait.
+pub fn write(text: &[u8]) {
+    let Queue { orders, state } = queue();
+    let mut order = Order::Write(text.to_vec());
+    let started = Instant::now();
+    loop {
+        order = match orders.try_send(order) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+            Err(TrySendError::Full(order)) => order,
+        };
+        if state.is_stalled.load(Ordering::Relaxed) || started.elapsed() > PATIENCE {
+            state.is_stalled.store(true, Ordering::Relaxed);
+            state.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Waits until everything is written, as long as something is written at all.
+pub fn flush() {
+    let Queue { orders, state } = queue();
+    let (done, is_done) = sync_channel(1);
+    let mut order = Some(Order::Flush(done));
+    let mut seen = (state.written.load(Ordering::Relaxed), Instant::now());
+    while seen.1.elapsed() < PATIENCE {
+        if let Some(waiting) = order.take() {
+            match orders.try_send(waiting) {
+                Ok(()) => {}
+                Err(TrySendError::Full(waiting)) => order = Some(waiting),
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+        if is_done.recv_timeout(LOOK).is_ok() {
+            return;
+        }
+        let written = state.written.load(Ordering::Relaxed);
+        if written != seen.0 {
+            seen = (written, Instant::now());
+        }
+    }
+}
+
+/// A terminal for progress bars, whose frames go through the queue.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    term: Term,
+    frame: Mutex<String>,
+}
+
+impl Frames {
+    pub(crate) fn new() -> Self {
+        Self {
+            term: Term::stderr(),
+            frame: Mutex::default(),
+        }
+    }
+
+    fn add(&self, text: &str) -> io::Result<()> {
+        let frame = self.frame.lock();
+        frame.unwrap_or_else(PoisonError::into_inner).push_str(text);
+        Ok(())
+    }
+
+    /// Moves the cursor, in the way that the letter says.
+    fn move_cursor(&self, n: usize, letter: char) -> io::Result<()> {
+        if n == 0 {
+            return Ok(());
+        }
+        self.add(&format!("\x1b[{n}{letter}"))
+    }
+}
+
+impl TermLike for Frames {
+    fn width(&self) -> u16 {
+        self.term.size().1
+    }
+
+    fn height(&self) -> u16 {
+        self.term.size().0
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.add(text)?;
+        self.add("\n")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.add(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut frame = self.frame.lock().unwrap_or_else(PoisonError::into_inner);
+        if !frame.is_empty() {
+            write(frame.as_bytes());
+            frame.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_kept_until_it_is_whole() {
+        let frames = Frames::new();
+        frames.write_str("a").unwrap();
+        frames.move_cursor_up(0).unwrap();
+        frames.move_cursor_up(2).unwrap();
+        frames.clear_line().unwrap();
+        frames.write_line("b").unwrap();
+        assert_eq!(*frames.frame.lock().unwrap(), "a\x1b[2A\r\x1b[2Kb\n");
+    }
+}
