@@ -8,6 +8,7 @@
 //! into an OCI image layout folder: the stages and the order of `replicator deploy`. Only the sources
 //! are stand-ins, served by this process; `endpoints` says that they answer for their hosts.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -66,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
     progress.end();
     let report = Report::new(&plan.copies, &outcomes, started.elapsed());
     publish::write_report(&report, &settings.out)?;
-    let result = publish::write_result(&plan, &outcomes, &settings.out)?;
+    let result = publish::write_result(&plan, &outcomes, &BTreeSet::new(), &settings.out)?;
 
     show(&plan, &outcomes);
     show_values(&result, "storefront")?;

@@ -217,9 +217,15 @@ impl Settings {
     /// Every problem at once, each naming its flag or variable.
     pub fn for_destroy(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
         const NEEDED: [&str; 2] = ["retention_type", "registry_prefix"];
-        let mut environment = environment.clone();
-        environment.parameters.keep(&NEEDED);
-        Self::new(flags, &environment)
+        const LIMITS: [&str; 4] = ["tries", "patience", "connect_timeout", "answer_timeout"];
+        let with = |names: &[&str]| {
+            let mut environment = environment.clone();
+            environment.parameters.keep(names);
+            Self::new(flags, &environment)
+        };
+        // Limits that cannot be read are the defaults.
+        let wanted = [&NEEDED[..], &LIMITS[..]].concat();
+        with(&wanted).or_else(|_| with(&NEEDED))
     }
 
     fn collect(

@@ -250,6 +250,18 @@ impl Aws {
         );
     }
 
+    /// Throttles an action so many times, with a `Retry-After` of so many seconds.
+    pub fn throttle_for(&self, action: &str, seconds: u64, times: u64) {
+        let failure = Failure::new(400, "ThrottlingException", "Rate exceeded");
+        self.account
+            .fail(action, failure.retry_after(seconds), times);
+    }
+
+    /// Lets an action be silent for so long before it is done.
+    pub fn stall(&self, action: &str, pause: Duration) {
+        self.account.stall(action, pause);
+    }
+
     /// How long registry passwords last from now on.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.account.state().token_lifetime = lifetime;
@@ -293,6 +305,13 @@ impl Aws {
             .buckets
             .entry(name.to_owned())
             .or_default();
+    }
+
+    /// Sets a setting of a bucket, by its subresource such as `policy`.
+    pub fn put_bucket_setting(&self, bucket: &str, subresource: &str, document: &str) {
+        let mut state = self.account.state();
+        let settings = &mut state.buckets.entry(bucket.to_owned()).or_default().settings;
+        settings.insert(subresource.to_owned(), document.to_owned());
     }
 
     /// An object's bytes.

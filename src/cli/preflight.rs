@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::aws::{Aws, Ecr, Error, Tags};
@@ -34,7 +35,8 @@ pub(super) async fn check(
     let aws = &session.aws;
     let ecr = aws.ecr(host);
     check_key(aws, host)?;
-    let existing = existing(&ecr, plan).await?;
+    let existing = existing(&ecr, plan).await;
+    let existing = existing.context("cannot look at the repositories of the target")?;
     let shared = check_owners(aws, host, &existing, publication).await?;
     ecr.settle_blob_mounting().await?;
     let mut problems = Vec::new();

@@ -186,3 +186,118 @@ async fn by_hand_the_list_is_shown_and_nothing_goes_unasked() -> Result {
     assert_eq!(repositories(&aws), ["idf", "idf2-quay.io/team/app"]);
     Ok(())
 }
+
+const OWN: [(&str, &str); 2] = [
+    ("SeedFarmerProjectName", "idf"),
+    ("ManagedBy", "replicator"),
+];
+
+fn put(aws: &Aws, name: &str, tags: &[(&str, &str)]) {
+    aws.put_repository(name, |repository| {
+        let tags = tags.iter();
+        let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        repository.tags = tags.collect();
+    });
+}
+
+#[tokio::test]
+async fn what_was_only_a_source_stays() -> Result {
+    let aws = Aws::start().await?;
+    let host = aws.ecr_host();
+    put(&aws, "idf-platform/charts/app", &[]);
+    put(&aws, "idf-charts/app", &OWN);
+    put(&aws, "idf-old/app", &[]);
+    let document = json!({"charts": {"app": {"helm": {
+        "repository": format!("oci://{host}/idf-old/app"),
+        "srcRepository": format!("oci://{host}/idf-platform/charts/app")}}}});
+    aws.put_object(BUCKET, OBJECT, document.to_string());
+    destroy(&aws, Some("DESTROY")).run().await.ended(0);
+    assert_eq!(repositories(&aws), ["idf-platform/charts/app"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_result_of_another_deployment_names_stays() -> Result {
+    let aws = Aws::start().await?;
+    let host = aws.ecr_host();
+    for name in [
+        "idf-a",
+        "idf-b/c",
+        "idf-d/e",
+        "idf-f",
+        "idf-source",
+        "idf-mine",
+    ] {
+        put(&aws, name, &OWN);
+    }
+    let values = json!({"image": {"registry": format!("{host}/idf-b"), "repository": "c"},
+                        "global": {"imageRegistry": format!("{host}/idf-d")}, "job": {"image": "e:1"}});
+    let chart = json!({"helm": {"repository": format!("oci://{host}/idf-a"), "srcRepository": format!("oci://{host}/idf-source")}, "values": values});
+    let prod = json!({"charts": {"a": chart}, "digests": {format!("{host}/idf-f@sha256:00"): "sha256:00"}});
+    aws.put_object(BUCKET, "prod-x-metadata.json", prod.to_string());
+    aws.put_object(
+        BUCKET,
+        "dev-replication-images-runs/1/other-metadata.json",
+        "not a result",
+    );
+    let done = destroy(&aws, Some("DESTROY")).run().await.ended(0);
+    assert_eq!(
+        repositories(&aws),
+        ["idf-a", "idf-b/c", "idf-d/e", "idf-f", "idf-source"]
+    );
+    done.said(&["keep   idf-a: used by another deployment: prod-x-metadata.json"]);
+    assert!(aws.object(BUCKET, "prod-x-metadata.json").is_some());
+
+    // By hand it is shown, and no obstacle.
+    let by_hand = Run::new()
+        .args(["delete-repos", "idf", "--yes"])
+        .envs(aws.env());
+    let done = by_hand.run().await.ended(0);
+    done.said(&["delete idf-a: its tags", "used by prod-x-metadata.json"]);
+    assert_eq!(repositories(&aws), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_result_that_cannot_be_read_may_name_stays_and_the_run_fails() -> Result {
+    for is_denied in [false, true] {
+        let aws = neighbourhood().await?;
+        let before = repositories(&aws);
+        aws.put_object(BUCKET, "prod-x-metadata.json", "{broken");
+        if is_denied {
+            aws.fail("GetObject", "AccessDenied", 403, 99);
+        }
+        let failed = destroy(&aws, Some("DESTROY")).run().await.ended(1);
+        failed.said(&[
+            "prod-x-metadata.json cannot be read",
+            "keep   idf-quay.io/team/app",
+        ]);
+        assert_eq!(repositories(&aws), before);
+        assert!(aws.object(BUCKET, OBJECT).is_some());
+    }
+    // What our own result cannot say is kept, what tags say goes.
+    let aws = neighbourhood().await?;
+    aws.put_object(BUCKET, OBJECT, "{broken");
+    let failed = destroy(&aws, Some("DESTROY")).run().await.ended(1);
+    failed.said(&[&format!("s3://{BUCKET}/{OBJECT} cannot be read")]);
+    assert_eq!(repositories(&aws), NEIGHBOURS);
+    assert!(aws.object(BUCKET, OBJECT).is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_or_bucket_that_vanishes_meanwhile_is_no_failure() -> Result {
+    for (action, code, status) in [
+        ("ListTagsForResource", "RepositoryNotFoundException", 400),
+        ("DeleteRepository", "RepositoryNotFoundException", 400),
+        ("DeleteObject", "NoSuchBucket", 404),
+        ("GetBucketTagging", "NoSuchBucket", 404),
+        ("DeleteBucket", "NoSuchBucket", 404),
+        ("DeleteBucket", "BucketNotEmpty", 409),
+    ] {
+        let aws = neighbourhood().await?;
+        aws.fail(action, code, status, 1);
+        destroy(&aws, Some("DESTROY")).run().await.ended(0);
+    }
+    Ok(())
+}

@@ -16,8 +16,10 @@ mod stopping;
 mod unusual_registries;
 
 mod access;
+mod aws_calls;
 mod bad_charts;
 mod bad_input;
+mod bucket;
 mod copying;
 mod data_files;
 mod destroying;
@@ -33,12 +35,15 @@ mod layout;
 mod local_charts;
 mod logins;
 mod observing;
+mod owners;
 mod parity;
 mod permissions;
+mod preflight;
 mod properties;
 mod referrers;
 mod secrets;
 mod settings;
+mod streams;
 mod tls;
 mod verifying;
 

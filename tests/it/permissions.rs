@@ -18,7 +18,7 @@ use super::ecr::{build, image, seed_farmer};
 use super::run::Run;
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/4f5e";
-const LIFECYCLE: &str = r#"{"rules": []}"#;
+const LIFECYCLE: &str = r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 9}, "action": {"type": "expire"}}]}"#;
 const POLICY: &str = r#"{"Statement": []}"#;
 
 /// The IAM actions behind a request to a registry (ECR's guide, "Private registry authentication").
@@ -41,7 +41,9 @@ fn call_actions(service: &str, action: &str) -> Vec<String> {
         ("ecr", "CreateRepository") => &["CreateRepository", "TagResource"],
         ("s3", "HeadBucket" | "ListObjectsV2") => &["ListBucket"],
         ("s3", "PutPublicAccessBlock") => &["PutBucketPublicAccessBlock"],
+        ("s3", "GetPublicAccessBlock") => &["GetBucketPublicAccessBlock"],
         ("s3", "PutBucketEncryption") => &["PutEncryptionConfiguration"],
+        ("s3", "GetBucketEncryption") => &["GetEncryptionConfiguration"],
         (_, action) => &[action],
     };
     actions
@@ -188,6 +190,7 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
         .env("SEEDFARMER_PARAMETER_REPOSITORY_POLICY", POLICY)
         .env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY)
         .env("SEEDFARMER_PARAMETER_BLOB_MOUNTING", "enable")
+        .env("SEEDFARMER_PARAMETER_BUCKET_VERSIONING", "true")
         .env("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "sources")
     };
     wishes(build(&aws, &data, &source)).run().await.ended(0);

@@ -19,6 +19,8 @@ pub(crate) struct Run {
     command: Command,
     dir: TempDir,
     needed: Option<Arc<TempDir>>,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
 }
 
 /// A run under way. It is killed when it takes too long or nobody waits for it.
@@ -62,6 +64,8 @@ impl Run {
             command,
             dir,
             needed: None,
+            stdout: None,
+            stderr: None,
         }
     }
 
@@ -119,9 +123,29 @@ impl Run {
         self
     }
 
+    /// Writes standard output there.
+    pub(crate) fn stdout(mut self, stdout: Stdio) -> Self {
+        self.stdout = Some(stdout);
+        self
+    }
+
+    /// Writes standard error there.
+    pub(crate) fn stderr(mut self, stderr: Stdio) -> Self {
+        self.stderr = Some(stderr);
+        self
+    }
+
+    /// Reads standard input from there.
+    pub(crate) fn stdin(mut self, stdin: Stdio) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
     pub(crate) fn start(mut self) -> Running {
         let file = |name: &str| File::create(self.dir.path().join(name)).expect("a file");
-        self.command.stdout(file("stdout")).stderr(file("stderr"));
+        let (stdout, stderr) = (file("stdout").into(), file("stderr").into());
+        self.command.stdout(self.stdout.unwrap_or(stdout));
+        self.command.stderr(self.stderr.unwrap_or(stderr));
         Running {
             child: self.command.spawn().expect("the binary starts"),
             dir: self.dir,
@@ -145,10 +169,22 @@ pub(crate) fn docker_config(host: &str, username: &str, password: &str) -> Strin
 impl Running {
     /// Asks the process to stop, as CodeBuild does.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.child.id().to_string()])
             .status();
         assert!(status.is_ok_and(|status| status.success()));
+    }
+
+    /// Whether a text stands in what was said so far, to whichever stream.
+    pub(crate) fn said(&self, text: &str) -> bool {
+        ["stdout", "stderr"]
+            .iter()
+            .any(|name| self.text(name).contains(text))
     }
 
     /// Waits for something to happen while it runs.

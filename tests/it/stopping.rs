@@ -10,6 +10,7 @@ use lab::registry::Registry;
 use super::Result;
 use super::data::Data;
 use super::ecr::build;
+use super::run::Run;
 
 #[tokio::test]
 async fn a_stopped_deployment_ends_at_once_with_its_report_and_publishes_nothing() -> Result {
@@ -51,7 +52,7 @@ async fn a_stopped_deployment_ends_at_once_with_its_report_and_publishes_nothing
 
     let asked = Instant::now();
     run.terminate();
-    let stopped = run.finish().await.ended(1);
+    let stopped = run.finish().await.ended(143);
     assert!(
         asked.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -71,7 +72,7 @@ async fn a_stopped_deployment_ends_at_once_with_its_report_and_publishes_nothing
     let error = stopped.report_of("team/stalled:1")["error"].to_string();
     assert!(error.contains("stopped"), "{error}");
     assert!(!is_there("stalled") && !is_there("within"));
-    assert!(aws.calls().iter().all(|call| call.service != "s3"));
+    assert_eq!(aws.count("PutObject"), 0);
     assert_eq!(stopped.work_file("SEEDFARMER_MODULE_METADATA"), None);
     stopped.said(&["2 of 3 artifacts failed, nothing was published"]);
     Ok(())
@@ -97,7 +98,7 @@ async fn a_run_that_is_stopped_while_it_fetches_charts_ends_too() -> Result {
         "{:?}",
         asked.elapsed()
     );
-    let stopped = stopped.ended(1);
+    let stopped = stopped.ended(143);
     assert_eq!(stopped.files(), ["replication_report.json"]);
     let report = stopped.json("replication_report.json");
     assert_eq!(report["error"][0], "stopped before anything was copied");
@@ -154,7 +155,122 @@ async fn a_stopped_deployment_leaves_no_half_of_a_blob_in_a_folder() -> Result {
     run.until("all layers are under way", || halves() == 4)
         .await;
     run.terminate();
-    run.finish().await.ended(1);
+    run.finish().await.ended(143);
     assert_eq!(halves(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_interrupt_and_a_termination_have_exit_codes_of_their_own() -> Result {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let (source, target) = (Registry::start().await?, Registry::start().await?);
+        Image::new().layer(100, 3).push(&source, "team/app", "1")?;
+        let rule = Rule::new(Fault::Stall(Duration::from_secs(50)));
+        source.faults().add(rule.on("GET", "/blobs/"));
+        let from = format!("{}/team/app:1", source.host());
+        let to = format!("{}/app:1", target.host());
+        let run = Run::new().args(["copy", &from, &to]).start();
+        run.until("a blob is asked for", || {
+            source.wire().count("GET", "/blobs/") > 0
+        })
+        .await;
+        run.signal(signal);
+        run.finish().await.ended(code);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_has_no_report_to_write_stops_at_once() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    Image::new().layer(100, 3).push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    build(&aws, &data, &source).run().await.ended(0);
+    aws.stall("ListTagsForResource", Duration::from_secs(50));
+    aws.clear_calls();
+    let destroy = super::ecr::seed_farmer(Run::new().arg("destroy").envs(aws.env()));
+    let by_hand = Run::new()
+        .args(["delete-repos", "idf", "--yes"])
+        .envs(aws.env());
+    for run in [destroy.args(["--retention-type", "DESTROY"]), by_hand] {
+        aws.wire().clear();
+        let run = run.start();
+        run.until("it is under way", || {
+            !aws.wire().requests().is_empty() && aws.count("DescribeRepositories") > 0
+        })
+        .await;
+        let asked = Instant::now();
+        run.signal("INT");
+        run.finish().await.ended(130);
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            asked.elapsed()
+        );
+    }
+    assert_eq!(aws.registry().repositories(), ["idf-quay.io/team/app"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_process_without_a_report() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    Image::new().layer(100, 3).push(&source, "team/app", "1")?;
+    let run = build(&aws, &Data::images(&["quay.io/team/app:1"]), &source);
+    // Publishing may take two seconds after the first one.
+    aws.stall("PutObject", Duration::from_secs(50));
+    let run = run.start();
+    run.until("the object is put", || {
+        aws.wire().count("PUT", "metadata.json") > 0
+    })
+    .await;
+    run.signal("INT");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let asked = Instant::now();
+    run.signal("TERM");
+    let stopped = run.finish().await.ended(143);
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(!stopped.stderr.contains("stopped"), "{}", stopped.stderr);
+    Ok(())
+}
+
+/// `delete-repos` on a terminal that `script` makes, where a person types.
+#[tokio::test]
+async fn an_interrupt_at_the_prompt_deletes_nothing_even_if_the_name_is_typed_then() -> Result {
+    use std::io::Write as _;
+    if !std::path::Path::new("/usr/bin/script").exists() {
+        super::corpus::skip("there is no `script` to make a terminal with");
+        return Ok(());
+    }
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    Image::new().layer(100, 3).push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    build(&aws, &data, &source).run().await.ended(0);
+    for (typed, code, left) in [
+        (&["\u{3}", "idf\n"][..], 130, 1),
+        (&["other\n"], 1, 1),
+        (&["idf\n"], 0, 0),
+    ] {
+        let (reader, mut writer) = std::io::pipe()?;
+        let program = env!("CARGO_BIN_EXE_replicator");
+        let command = format!("{program} delete-repos idf");
+        let run = Run::of(std::path::Path::new("/usr/bin/script"))
+            .args(["-qefc", &command, "/dev/null"])
+            .envs(aws.env())
+            .stdin(reader.into())
+            .start();
+        let question = "from account 123456789012 in us-east-1: ";
+        run.until("it asks", || run.said(question)).await;
+        for text in typed {
+            writer.write_all(text.as_bytes()).ok();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        run.finish().await.ended(code);
+        assert_eq!(aws.registry().repositories().len(), left, "{typed:?}");
+    }
     Ok(())
 }

@@ -12,8 +12,9 @@ PUSH = ["BatchCheckLayerAvailability", "BatchGetImage", "InitiateLayerUpload", "
         "CompleteLayerUpload", "PutImage"]
 SETTINGS = ["CreateRepository", "TagResource", "ListTagsForResource", "PutImageScanningConfiguration",
             "GetLifecyclePolicy", "PutLifecyclePolicy", "GetRepositoryPolicy", "SetRepositoryPolicy"]
-BUCKET = ["CreateBucket", "ListBucket", "GetBucketPolicy", "PutBucketPolicy", "PutBucketPublicAccessBlock",
-          "PutEncryptionConfiguration", "GetBucketTagging", "PutBucketTagging"]
+BUCKET = ["CreateBucket", "ListBucket", "GetBucketPolicy", "PutBucketPolicy", "GetBucketPublicAccessBlock",
+          "PutBucketPublicAccessBlock", "GetEncryptionConfiguration", "PutEncryptionConfiguration",
+          "GetBucketVersioning", "PutBucketVersioning", "GetBucketTagging", "PutBucketTagging"]
 
 
 def statements(**parameters):
@@ -48,7 +49,7 @@ class Policy(unittest.TestCase):
         document = "dev-replication-images-metadata.json"
         self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], f"arn:aws:s3:::idf{MARK}/{document}")
         self.assertEqual({statement["Sid"] for statement in granted},
-                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument"})
+                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument", "OtherResults"})
         actions = [action for statement in granted for action in statement["Action"]]
         self.assertFalse([action for action in actions if "*" in action or "Delete" in action])
 
@@ -60,7 +61,11 @@ class Policy(unittest.TestCase):
         self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf2" + MARK)
         self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf" + MARK[:-1] + "3")
         for name in ("other-replication-images-metadata.json", "dev-replication-images-metadata.json2", "x"):
-            self.assert_denied(granted, "s3:", ["PutObject", "GetObject", "DeleteObject"], f"arn:aws:s3:::idf{MARK}/{name}")
+            self.assert_denied(granted, "s3:", ["PutObject", "DeleteObject"], f"arn:aws:s3:::idf{MARK}/{name}")
+        # Results of other deployments of the project may be read, and nothing else.
+        self.assert_allowed(granted, "s3:", ["GetObject"], f"arn:aws:s3:::idf{MARK}/other-replication-images-metadata.json")
+        for place in (f"idf{MARK}/dev-replication-images-metadata.json2", f"idf{MARK}/x", f"idf2{MARK}/a-b-metadata.json"):
+            self.assert_denied(granted, "s3:", ["GetObject"], f"arn:aws:s3:::{place}")
 
     def test_a_repository_that_another_project_tagged_is_left_alone(self):
         granted = statements(RetentionType="DESTROY")

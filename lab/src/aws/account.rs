@@ -33,6 +33,7 @@ pub(super) struct State {
     pub(super) expires_at: Option<SystemTime>,
     pub(super) proxy_endpoint: String,
     failures: Vec<(String, Failure, u64)>,
+    stalls: HashMap<String, Duration>,
 }
 
 /// Where `GetDownloadUrlForLayer` points to.
@@ -55,6 +56,7 @@ impl Account {
             expires_at: None,
             proxy_endpoint,
             failures: Vec::new(),
+            stalls: HashMap::new(),
         };
         let builds = Builds::new(Home {
             account: builder.account.clone(),
@@ -86,6 +88,16 @@ impl Account {
         self.state()
             .failures
             .push((action.to_owned(), failure, times));
+    }
+
+    pub(super) fn stall(&self, action: &str, pause: Duration) {
+        self.state().stalls.insert(action.to_owned(), pause);
+    }
+
+    /// How long an action is silent before it is done.
+    pub(super) fn pause(&self, action: &str) -> Duration {
+        let stalls = &self.state().stalls;
+        stalls.get(action).copied().unwrap_or_default()
     }
 
     /// Fails if a failure of this action is left.

@@ -13,6 +13,7 @@ pub(super) struct Failure {
     status: u16,
     code: String,
     message: String,
+    retry_after: Option<u64>,
 }
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -23,14 +24,21 @@ impl Failure {
             status,
             code: code.to_owned(),
             message: message.into(),
+            retry_after: None,
         }
+    }
+
+    /// The same with a `Retry-After` of so many seconds.
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     pub(super) fn answer(&self, service: Service) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
         let (code, message) = (xml_escape(&self.code), xml_escape(&self.message));
         let fields = format!("<Code>{code}</Code><Message>{message}</Message>");
-        match service {
+        let answer = match service {
             Service::Ecr | Service::Secrets | Service::CodeBuild => {
                 let body = json!({"__type": self.code, "message": self.message}).to_string();
                 set(
@@ -50,6 +58,10 @@ impl Failure {
                 status,
                 &format!("<Error>{fields}<RequestId>lab</RequestId></Error>"),
             ),
+        };
+        match self.retry_after {
+            Some(seconds) => set(answer, "retry-after", &seconds.to_string()),
+            None => answer,
         }
     }
 }

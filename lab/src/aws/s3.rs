@@ -8,7 +8,7 @@ pub use objects::Object;
 use super::account::Account;
 use super::error::{Failure, xml_answer};
 use crate::server::body::Body;
-use crate::server::{bare, located, set};
+use crate::server::{bare, located, set, with_body};
 use crate::text;
 use bytes::Bytes;
 use hyper::http::request::Parts;
@@ -199,6 +199,12 @@ impl<'a> Question<'a> {
                 Ok(bare(StatusCode::NO_CONTENT))
             }
             _ => match bucket.settings.get(subresource) {
+                // A policy is JSON.
+                Some(document) if subresource == "policy" => Ok(with_body(
+                    StatusCode::OK,
+                    "application/json",
+                    document.clone(),
+                )),
                 Some(document) => Ok(xml_answer(StatusCode::OK, strip_declaration(document))),
                 None if none.is_empty() => {
                     Ok(xml_answer(StatusCode::OK, "<VersioningConfiguration/>"))

@@ -59,6 +59,7 @@ pub(super) async fn answer(account: Arc<Account>, request: Request<Body>) -> Res
     {
         let input = serde_json::from_slice(&body).unwrap_or_default();
         let (service, handle, resource) = json_service(prefix);
+        tokio::time::sleep(account.pause(action)).await;
         let result = account
             .injected(action)
             .and_then(|()| handle(&account, action, &input));
@@ -73,6 +74,7 @@ pub(super) async fn answer(account: Arc<Account>, request: Request<Body>) -> Res
         )
     } else if sts::is_query(&head) {
         let action = sts::action(&body);
+        tokio::time::sleep(account.pause(&action)).await;
         let result = account
             .injected(&action)
             .and_then(|()| sts::handle(&account, &action));
@@ -80,6 +82,7 @@ pub(super) async fn answer(account: Arc<Account>, request: Request<Body>) -> Res
     } else {
         let question = s3::Question::read(&head);
         let action = question.action();
+        tokio::time::sleep(account.pause(&action)).await;
         let result = account
             .injected(&action)
             .and_then(|()| question.answer(&account, &body));

@@ -50,6 +50,8 @@ impl Bucket {
                 let what = "the bucket exists, but in another region";
                 return Err(Error::refused("s3:HeadBucket", &self.name, what, 400));
             }
+            // The answer to HEAD has no body that says why; that of the next call has one.
+            Err(error) if error.is_refusal() => false,
             Err(error) => return Err(error),
         };
         let policy = self.policy().await?;
