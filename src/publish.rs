@@ -250,13 +250,13 @@ pub fn write_result(
             digests.insert(copy.target_text.clone(), digest.to_string());
         }
     }
-    let plain = if shared.is_empty() {
+    let without = if shared.is_empty() {
         plan.result.clone()
     } else {
         plan.result.with(SHARED_KEY, shared)
     };
-    let result = plain.with("digests", &digests);
-    if result == plain && !digests.is_empty() {
+    let result = without.with("digests", &digests);
+    if result == without && !digests.is_empty() {
         tracing::warn!(
             "the digests of {} artifacts do not fit into {RESULT_FILE}: only {REPORT_FILE} has them for `replicator verify`",
             digests.len()

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::Term;
@@ -41,6 +41,10 @@ struct State {
     lost: AtomicU64,
     /// A writer has waited in vain: others need not wait until something is written again.
     is_stalled: AtomicBool,
+    /// Something was taken out of the queue.
+    has_room: Condvar,
+    /// What the condition needs.
+    gate: Mutex<()>,
 }
 
 static QUEUE: OnceLock<Queue> = OnceLock::new();
@@ -60,6 +64,7 @@ fn queue() -> &'static Queue {
 fn write_all(orders: &Receiver<Order>, state: &State) {
     let mut out = io::stderr();
     while let Ok(order) = orders.recv() {
+        state.has_room.notify_all();
         match order {
             Order::Write(text) => {
                 // Nobody can be told that telling failed.
@@ -95,7 +100,8 @@ pub fn write(text: &[u8]) {
             state.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        std::thread::sleep(LOOK);
+        let gate = state.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(state.has_room.wait_timeout(gate, LOOK));
     }
 }
 
@@ -138,18 +144,16 @@ impl Frames {
         }
     }
 
-    fn add(&self, text: &str) -> io::Result<()> {
-        let frame = self.frame.lock();
-        frame.unwrap_or_else(PoisonError::into_inner).push_str(text);
-        Ok(())
+    fn add(&self, text: &str) {
+        let mut frame = self.frame.lock().unwrap_or_else(PoisonError::into_inner);
+        frame.push_str(text);
     }
 
     /// Moves the cursor, in the way that the letter says.
-    fn move_cursor(&self, n: usize, letter: char) -> io::Result<()> {
-        if n == 0 {
-            return Ok(());
+    fn move_cursor(&self, n: usize, letter: char) {
+        if n > 0 {
+            self.add(&format!("\x1b[{n}{letter}"));
         }
-        self.add(&format!("\x1b[{n}{letter}"))
     }
 }
 
@@ -163,32 +167,39 @@ impl TermLike for Frames {
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'A')
+        self.move_cursor(n, 'A');
+        Ok(())
     }
 
     fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'B')
+        self.move_cursor(n, 'B');
+        Ok(())
     }
 
     fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'C')
+        self.move_cursor(n, 'C');
+        Ok(())
     }
 
     fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'D')
+        self.move_cursor(n, 'D');
+        Ok(())
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.add(text)?;
-        self.add("\n")
+        self.add(text);
+        self.add("\n");
+        Ok(())
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.add(text)
+        self.add(text);
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.add("\r\x1b[2K")
+        self.add("\r\x1b[2K");
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {

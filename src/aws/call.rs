@@ -73,7 +73,8 @@ impl Calls {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         self.run(action, || {
-            let sent = attempt();
+            // The SDK's futures are large.
+            let sent = Box::pin(attempt());
             async move {
                 let answer = sent.await;
                 answer.map_err(|error| Error::new(action, resource, &error))

@@ -18,12 +18,12 @@ fn closed() -> Stdio {
 }
 
 /// A pipe that is full, and its reader, which does not read.
-fn full() -> (Stdio, PipeReader) {
+async fn full() -> (Stdio, PipeReader) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let mut filler = writer.try_clone().expect("the same pipe");
     std::thread::spawn(move || while filler.write_all(&[b'x'; 4096]).is_ok() {});
     // It fills up at once, and then waits for the reader to go.
-    std::thread::sleep(Duration::from_millis(200));
+    tokio::time::sleep(Duration::from_millis(200)).await;
     (writer.into(), reader)
 }
 
@@ -43,7 +43,7 @@ async fn source() -> anyhow::Result<(Registry, String)> {
 async fn a_copy_ends_well_whatever_standard_error_is() -> Result {
     let (_source, from) = source().await?;
     for more in [&[][..], &["-vv"], &["--log-format", "json"]] {
-        let (pipe, _reader) = full();
+        let (pipe, _reader) = full().await;
         for stderr in [closed(), pipe, full_disk()] {
             let target = Registry::start().await?;
             let to = format!("{}/app:1", target.host());
@@ -89,7 +89,7 @@ async fn failures_keep_their_exit_codes() -> Result {
         (&["fly"], 2),
         (&["--help"], 0),
     ] {
-        let (pipe, _reader) = full();
+        let (pipe, _reader) = full().await;
         for stderr in [closed(), pipe, full_disk()] {
             Run::new().args(args).stderr(stderr).run().await.ended(code);
         }
@@ -110,7 +110,7 @@ async fn output_that_nobody_reads_is_no_failure_and_a_full_disk_is_one() -> Resu
         .await
         .ended(0);
     // A signal ends the wait for a reader.
-    let (pipe, _reader) = full();
+    let (pipe, _reader) = full().await;
     let run = data.plan().stdout(pipe).start();
     tokio::time::sleep(Duration::from_secs(1)).await;
     run.terminate();
