@@ -205,15 +205,15 @@ impl Way<'_> {
 /// A referrer that one side refuses is told, and the image is of use without it. Any other failure is one
 /// of the image: the next run would not look for the referrer again.
 fn left_behind(referrer: &Digest, error: CopyError) -> Result<String, CopyError> {
-    told(format!("the referrer {referrer} stays behind"), error)
+    told(&format!("the referrer {referrer} stays behind"), error)
 }
 
 fn unlisted(subject: &Digest, error: CopyError) -> Result<String, CopyError> {
     let what = format!("the referrers of {subject} are at the target and not in its list of them");
-    told(what, error)
+    told(&what, error)
 }
 
-fn told(what: String, error: CopyError) -> Result<String, CopyError> {
+fn told(what: &str, error: CopyError) -> Result<String, CopyError> {
     if !error.is_refusal() {
         return Err(error);
     }

@@ -74,9 +74,8 @@ fn normalized(architecture: &str, variant: Option<&str>) -> (String, Option<Stri
         "i386" => ("386", ""),
         "x86_64" | "x86-64" | "amd64" => ("amd64", "v1"),
         "aarch64" | "arm64" => ("arm64", "v8"),
-        "armhf" => ("arm", "v7"),
+        "arm" | "armhf" => ("arm", "v7"),
         "armel" => ("arm", "v6"),
-        "arm" => ("arm", "v7"),
         other => (other, ""),
     };
     let variant = match (architecture.as_str(), variant.as_str()) {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use tokio::sync::OnceCell;
 
@@ -11,7 +12,7 @@ use crate::reference::Digest;
 use crate::settings::Action;
 
 use super::auth::Access;
-use super::{Error, Repository, Stored, Which, found};
+use super::{Answer, Error, Repository, Stored, Which, found};
 
 /// The header with a manifest's digest.
 const CONTENT_DIGEST: &str = "docker-content-digest";
@@ -165,13 +166,16 @@ impl Repository {
     }
 
     /// The digest of what GET gives.
-    async fn digest(&self, which: &Which, access: Access) -> Result<Option<Digest>, Error> {
-        match self.read_manifest(which, access).await {
-            Ok(found) => Ok(found.map(|manifest| manifest.digest)),
-            // Something is there, whatever it is.
-            Err(Error::Manifest { digest, .. }) => Ok(Some(digest)),
-            Err(error) => Err(error),
+    fn digest<'a>(&'a self, which: &'a Which, access: Access) -> Answer<'a, Option<Digest>> {
+        async move {
+            match self.read_manifest(which, access).await {
+                Ok(found) => Ok(found.map(|manifest| manifest.digest)),
+                // Something is there, whatever it is.
+                Err(Error::Manifest { digest, .. }) => Ok(Some(digest)),
+                Err(error) => Err(error),
+            }
         }
+        .boxed()
     }
 
     pub(super) async fn read_manifest(
