@@ -2,6 +2,7 @@
 //! values.yaml say. No helm program.
 
 mod artifact;
+mod named;
 mod oci;
 mod path;
 mod repository;
@@ -22,6 +23,7 @@ use crate::store::Stores;
 
 pub use artifact::Artifact;
 pub use helm_chart::chart::Chart;
+pub use named::{Named, fetch_remote, read_local};
 
 /// How many charts are fetched at once; of one host fewer are.
 const AT_ONCE: usize = 16;
@@ -57,7 +59,7 @@ pub enum Content {
 /// # Errors
 /// Every chart that cannot be had, with what was tried.
 pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Problems> {
-    let repositories = repository::Repositories::new(inventory);
+    let repositories = repository::Repositories::new(&inventory.charts);
     // Two keys can name one chart.
     let mut wanted: Vec<Vec<&ChartSpec>> = Vec::new();
     for spec in &inventory.charts {
@@ -102,11 +104,7 @@ async fn fetch_one(
     repositories: &repository::Repositories,
     stores: &Stores,
 ) -> Result<Fetched, Problem> {
-    let download = match &spec.repository {
-        ChartRepository::Http(url) => repositories.fetch(url, spec, stores.http()).await?,
-        ChartRepository::Oci(repository) => oci::fetch(repository, spec, stores).await?,
-        ChartRepository::Path(path) => path::fetch(path, spec).await?,
-    };
+    let download = download(spec, repositories, stores).await?;
     let read = {
         let archive = download.archive.clone();
         tokio::task::spawn_blocking(move || Chart::read(&archive, Keep::Description)).await
@@ -155,6 +153,18 @@ async fn fetch_one(
     Ok(Fetched { chart, content })
 }
 
+async fn download(
+    spec: &ChartSpec,
+    repositories: &repository::Repositories,
+    stores: &Stores,
+) -> Result<Download, Problem> {
+    match &spec.repository {
+        ChartRepository::Http(url) => repositories.fetch(url, spec, stores.http()).await,
+        ChartRepository::Oci(repository) => oci::fetch(repository, spec, stores).await,
+        ChartRepository::Path(path) => path::fetch(path, spec).await,
+    }
+}
+
 /// A chart's bytes as they were published.
 struct Download {
     archive: Bytes,
@@ -165,7 +175,28 @@ struct Download {
 
 /// What a message about a chart starts with.
 fn place(spec: &ChartSpec) -> String {
-    format!("{}: chart {} {}", spec.place, spec.name, spec.version)
+    let text = format!("{}: chart {} {}", spec.place, spec.name, spec.version);
+    text.trim_end().to_owned()
+}
+
+/// The version that a constraint means, or the newest that is stable where there is none; `None` where
+/// the version is known as it is, and where nothing matches.
+fn matching(spec: &ChartSpec, known: &[&str]) -> Result<Option<String>, Problem> {
+    if known.iter().any(|known| same_version(known, &spec.version)) {
+        return Ok(None);
+    }
+    let found = helm_chart::index::newest_matching(&spec.version, known.iter().copied())
+        .map_err(|error| Problem::input(place(spec), format!("--version: {error}")))?;
+    if found.is_none() && spec.version.is_empty() {
+        let what = format!("{} has no stable version of it", spec.repository_text);
+        let problem = Problem::input(place(spec), what);
+        let closest = helm_chart::index::closest("", known.iter().copied());
+        return Err(match closest.newest {
+            Some(newest) => problem.remedy(format!("take a prerelease with --version {newest}")),
+            None => problem,
+        });
+    }
+    Ok(found.map(str::to_owned))
 }
 
 /// Whether two texts name one version: as Helm does, with or without a `v` in front, and with `_`

@@ -4,12 +4,15 @@ mod copy;
 mod deploy;
 mod destroy;
 mod flags;
+mod images;
 mod log;
 mod outlook;
 mod plan;
 mod preflight;
+mod rendering;
 mod signals;
 mod table;
+mod template;
 mod verdict;
 mod verify;
 mod work;
@@ -66,6 +69,8 @@ Examples:
       copy one image
   replicator verify
       check that everything of the last deployment is still at the target
+  replicator images ./chart --switches
+      list the images that a chart uses, and those that its switches add
 
 Exit codes: 0 done; 1 something failed, nothing was published; 2 bad input, nothing was started;
 130 or 143 stopped by SIGINT or SIGTERM.";
@@ -78,6 +83,8 @@ enum Command {
     Verify(verify::Verify),
     Destroy(destroy::Destroy),
     DeleteRepos(destroy::DeleteRepos),
+    Template(Box<template::Template>),
+    Images(Box<images::Images>),
     Work(work::Work),
 }
 
@@ -181,6 +188,8 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Verify(args) => args.run(environment, &stop).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
+            Command::Template(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Images(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Work(args) => Box::pin(args.run(environment, &stop)).await,
         }
     };
@@ -207,6 +216,9 @@ fn is_input(error: &anyhow::Error) -> bool {
         .chain()
         .find_map(|cause| cause.downcast_ref::<Problems>());
     problems.is_some_and(Problems::is_input)
+        || error
+            .chain()
+            .any(|cause| cause.is::<rendering::CannotRender>())
 }
 
 /// What every run begins with.

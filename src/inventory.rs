@@ -18,6 +18,7 @@ use crate::reference::{ImageName, Mappings};
 use crate::settings::DataFiles;
 use helm_chart::values::Path;
 
+pub(crate) use chart::remote_repository;
 use file::{DataFile, Entry, Reader};
 
 /// What the data files ask for, both files merged.
@@ -67,6 +68,24 @@ pub enum ChartRepository {
     Oci(String),
     /// A chart's folder or archive, or a folder that holds such.
     Path(PathBuf),
+}
+
+impl ChartRepository {
+    /// Its host, with its port; `None` for a path.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        match self {
+            Self::Http(url) => {
+                let host = url.host_str()?;
+                Some(
+                    url.port()
+                        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+                )
+            }
+            Self::Oci(path) => path.split('/').next().map(str::to_owned),
+            Self::Path(_) => None,
+        }
+    }
 }
 
 /// A subchart as images refer to it.
@@ -220,17 +239,7 @@ impl Inventory {
         let charts = self
             .charts
             .iter()
-            .filter_map(|chart| match &chart.repository {
-                ChartRepository::Http(url) => {
-                    let host = url.host_str()?;
-                    Some(
-                        url.port()
-                            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-                    )
-                }
-                ChartRepository::Oci(path) => path.split('/').next().map(str::to_owned),
-                ChartRepository::Path(_) => None,
-            });
+            .filter_map(|chart| chart.repository.host());
         SourceHosts {
             named: self.mappings.hosts().map(str::to_owned).collect(),
             charts: charts.collect(),

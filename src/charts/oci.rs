@@ -18,6 +18,31 @@ use super::{Download, place};
 /// The layer type of Helm's first experiments, which Helm still pulls.
 const LEGACY_CHART: &str = "application/tar+gzip";
 
+/// The version that the spec's version means where that is a constraint or empty. A registry that does
+/// not list its tags is left to what [`fetch`] says, unless the version is not given at all.
+pub(super) async fn matching(
+    repository: &str,
+    spec: &ChartSpec,
+    stores: &Stores,
+) -> Result<Option<String>, Problem> {
+    if helm_chart::version::parse(&spec.version)
+        .is_some_and(|_| spec.version.matches('.').count() >= 2)
+    {
+        return Ok(None);
+    }
+    let location: Location = format!("{repository}/{}", spec.name).parse().map_err(
+        |error: crate::reference::InvalidName| Problem::input(place(spec), error.to_string()),
+    )?;
+    let tags = stores.tags(&location).await.map_err(|error| {
+        let error = anyhow::Error::new(error);
+        Problem::outside(place(spec), &error.context("its versions cannot be listed"))
+    })?;
+    // A tag cannot hold `+`; Helm writes `_`.
+    let versions: Vec<String> = tags.iter().map(|tag| tag.replace('_', "+")).collect();
+    let known: Vec<&str> = versions.iter().map(String::as_str).collect();
+    super::matching(spec, &known)
+}
+
 /// Reads a chart's archive out of a registry; the artifact itself is what will be copied.
 pub(super) async fn fetch(
     repository: &str,

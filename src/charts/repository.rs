@@ -11,7 +11,7 @@ use helm_chart::archive;
 use helm_chart::index::{self, Entry, Index};
 
 use crate::http::{File, Http, same_origin};
-use crate::inventory::{ChartRepository, ChartSpec, Inventory};
+use crate::inventory::{ChartRepository, ChartSpec};
 use crate::problem::Problem;
 use crate::reference::Digest;
 
@@ -30,9 +30,9 @@ struct Repository {
 }
 
 impl Repositories {
-    pub(super) fn new(inventory: &Inventory) -> Self {
+    pub(super) fn new<'a>(charts: impl IntoIterator<Item = &'a ChartSpec>) -> Self {
         let mut repositories: BTreeMap<Url, Repository> = BTreeMap::new();
-        for spec in &inventory.charts {
+        for spec in charts {
             if let ChartRepository::Http(url) = &spec.repository {
                 let repository = repositories
                     .entry(url.clone())
@@ -46,20 +46,29 @@ impl Repositories {
         Self(repositories)
     }
 
-    /// Fetches a chart's archive and checks it against the index.
-    pub(super) async fn fetch(
+    /// The version that the spec's version means where that is a constraint or empty.
+    pub(super) async fn matching(
         &self,
         url: &Url,
         spec: &ChartSpec,
         http: &Http,
-    ) -> Result<Download, Problem> {
+    ) -> Result<Option<String>, Problem> {
+        let index = self.index(url, spec, http).await?;
+        let Some(entries) = index.entries.get(&spec.name) else {
+            return Ok(None);
+        };
+        let known: Vec<&str> = entries.iter().map(|entry| entry.version.as_str()).collect();
+        super::matching(spec, &known)
+    }
+
+    async fn index(&self, url: &Url, spec: &ChartSpec, http: &Http) -> Result<&Index, Problem> {
         let repository = &self.0[url];
         let index = repository.index.get_or_init(|| async {
             read_index(url, &repository.charts, http)
                 .await
                 .map_err(Arc::new)
         });
-        let index = index.await.as_ref().map_err(|error| {
+        index.await.as_ref().map_err(|error| {
             let what = format!(
                 "the chart repository {} cannot be used: {error:#}",
                 spec.repository_text
@@ -68,7 +77,17 @@ impl Repositories {
                 what,
                 ..outside(spec, error)
             }
-        })?;
+        })
+    }
+
+    /// Fetches a chart's archive and checks it against the index.
+    pub(super) async fn fetch(
+        &self,
+        url: &Url,
+        spec: &ChartSpec,
+        http: &Http,
+    ) -> Result<Download, Problem> {
+        let index = self.index(url, spec, http).await?;
         let entry = index.find(&spec.name, &spec.version).map_err(|missing| {
             let what = format!(
                 "the chart repository {} does not have it: {missing}",

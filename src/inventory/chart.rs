@@ -183,51 +183,26 @@ impl Reader {
                 .push(Problem::input(entry.place(), what).remedy(remedy));
             None
         };
-        match text.split_once("://") {
-            Some(("http" | "https", _)) => match Url::parse(text) {
-                Ok(url) if !url.username().is_empty() || url.password().is_some() => refuse(
-                    "the URL of the chart repository holds credentials".to_owned(),
-                    "remove them here, and use ~/.docker/config.json or HelmRepoSecretName",
-                ),
-                Ok(url) => Some(ChartRepository::Http(url)),
-                Err(error) => refuse(
-                    format!("`{}` is no URL: {error}", without_secrets(text)),
-                    "such as https://charts.example.com/stable",
-                ),
-            },
-            Some(("oci", rest)) => {
-                let rest = rest.trim_end_matches('/');
-                match format!("{rest}/x").parse::<crate::reference::Location>() {
-                    Ok(_) if is_registry_host(rest.split('/').next().unwrap_or_default()) => {
-                        Some(ChartRepository::Oci(rest.to_owned()))
-                    }
-                    _ => refuse(
-                        format!("`{}` is no registry of charts", without_secrets(text)),
-                        "such as oci://ghcr.io/team/charts",
-                    ),
-                }
-            }
-            Some((scheme, _)) => refuse(
-                format!("chart repositories of the kind `{scheme}://` are not known"),
-                "https://, http://, oci:// or a path",
-            ),
-            None => {
-                // Beside the data file, as its author sees it; else as the process sees it.
-                let beside = entry.folder().join(text);
-                if beside.exists() {
-                    return Some(ChartRepository::Path(beside));
-                }
-                let host = text.split('/').next().unwrap_or_default();
-                if !Path::new(text).exists() && is_registry_host(host) && !host.starts_with('.') {
-                    let text = without_secrets(text);
-                    return refuse(
-                        format!("there is no folder or archive `{text}`"),
-                        &format!("if it is not a path, write https://{text} or oci://{text}"),
-                    );
-                }
-                Some(ChartRepository::Path(text.into()))
-            }
+        if let Some(remote) = remote_repository(text) {
+            return match remote {
+                Ok(repository) => Some(repository),
+                Err((what, remedy)) => refuse(what, remedy),
+            };
         }
+        // Beside the data file, as its author sees it; else as the process sees it.
+        let beside = entry.folder().join(text);
+        if beside.exists() {
+            return Some(ChartRepository::Path(beside));
+        }
+        let host = text.split('/').next().unwrap_or_default();
+        if !Path::new(text).exists() && is_registry_host(host) && !host.starts_with('.') {
+            let text = without_secrets(text);
+            return refuse(
+                format!("there is no folder or archive `{text}`"),
+                &format!("if it is not a path, write https://{text} or oci://{text}"),
+            );
+        }
+        Some(ChartRepository::Path(text.into()))
     }
 
     fn subcharts(&mut self, layers: &Layers<'_>) -> Vec<Subchart> {
@@ -280,4 +255,43 @@ fn says_that_it_has_no_images(layers: &Layers<'_>) -> bool {
     let sections = layers.below("images");
     let mut names = sections.0.iter().map(Entry::entries);
     names.any(|names| names.is_empty() || names.iter().any(|image| !image.is_null()))
+}
+
+/// Reads the URL of a chart repository or a registry; `None` where a text has no scheme.
+///
+/// # Errors
+/// What is wrong with it, and what to write instead.
+pub(crate) fn remote_repository(
+    text: &str,
+) -> Option<Result<ChartRepository, (String, &'static str)>> {
+    let (scheme, rest) = text.split_once("://")?;
+    Some(match scheme {
+        "http" | "https" => match Url::parse(text) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => Err((
+                "the URL of the chart repository holds credentials".to_owned(),
+                "remove them here, and use ~/.docker/config.json or HelmRepoSecretName",
+            )),
+            Ok(url) => Ok(ChartRepository::Http(url)),
+            Err(error) => Err((
+                format!("`{}` is no URL: {error}", without_secrets(text)),
+                "such as https://charts.example.com/stable",
+            )),
+        },
+        "oci" => {
+            let rest = rest.trim_end_matches('/');
+            match format!("{rest}/x").parse::<crate::reference::Location>() {
+                Ok(_) if is_registry_host(rest.split('/').next().unwrap_or_default()) => {
+                    Ok(ChartRepository::Oci(rest.to_owned()))
+                }
+                _ => Err((
+                    format!("`{}` is no registry of charts", without_secrets(text)),
+                    "such as oci://ghcr.io/team/charts",
+                )),
+            }
+        }
+        _ => Err((
+            format!("chart repositories of the kind `{scheme}://` are not known"),
+            "https://, http://, oci:// or a path",
+        )),
+    })
 }

@@ -9,6 +9,7 @@ mod content;
 mod corpus;
 mod data;
 mod publishing;
+mod rendering;
 mod resuming;
 mod run;
 mod spelling;

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use granit_parser::Event;
 
+use crate::version::{self, Constraint};
 use crate::yaml::{self, Item, Kind, Limits, Node, Reader};
 
 mod json;
@@ -344,6 +345,29 @@ pub struct Closest {
     pub above: Vec<String>,
     /// The newest version that is no prerelease, if there is one, else the newest.
     pub newest: Option<String>,
+}
+
+/// The newest of some versions that a constraint allows, as `helm --version` means it; without one,
+/// the newest that is not a prerelease.
+///
+/// # Errors
+/// A constraint that is none.
+pub fn newest_matching<'a>(
+    constraint: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Result<Option<&'a str>, String> {
+    let constraint = if constraint.is_empty() {
+        "*"
+    } else {
+        constraint
+    };
+    let constraint = Constraint::parse(constraint)?;
+    Ok(known
+        .into_iter()
+        .filter_map(|text| Some((version::parse(text)?, text)))
+        .filter(|(version, _)| constraint.allows(version))
+        .max_by(|(a, _), (b, _)| a.cmp(b))
+        .map(|(_, text)| text))
 }
 
 /// The versions closest to one, which need not be one itself. What is no semantic version is left

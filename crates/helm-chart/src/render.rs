@@ -9,6 +9,7 @@
 //! | [`functions`] | the functions of Sprig and of Helm |
 //! | [`release`] | a chart as `helm template` renders it: dependencies, values, schema, templates, manifests |
 //! | [`images`] | which strings of rendered manifests name images |
+//! | [`switches`] | which further images a chart names once its switches are on |
 //! | [`format`] | Go's fmt, and values as YAML (goyaml v2 and v3), JSON and TOML |
 
 pub mod format;
@@ -20,9 +21,12 @@ mod manifests;
 mod objects;
 pub mod release;
 mod schema;
+mod show_only;
+pub mod switches;
 pub mod template;
 pub mod text;
 pub mod value;
 
 pub use manifests::{Hook, Manifest};
 pub use objects::{Capabilities, HELM_VERSION, KubeVersion};
+pub use show_only::show_only;

@@ -339,8 +339,9 @@ fn typed(text: &str) -> Value {
     }
 }
 
-/// Numbers of JSON are floats to Go.
-fn as_floats(value: Value) -> Value {
+/// The same with all numbers as floats, which is what numbers of JSON and of value files are to Go.
+#[must_use]
+pub fn as_floats(value: Value) -> Value {
     match value {
         Value::Number(number) => number.as_f64().map_or(Value::Number(number), Value::from),
         Value::Array(items) => Value::Array(items.into_iter().map(as_floats).collect()),

@@ -211,24 +211,39 @@ impl Repository {
     /// them all, or there is none.
     async fn all_tags(&self) -> Option<&HashSet<String>> {
         let list = || async {
-            let (tags, is_all) = self.list_tags().await.ok()?;
+            let (tags, is_all) = self.list_tags(None).await.ok()?;
             (is_all && !tags.is_empty()).then(|| tags.into_iter().collect())
         };
         self.known.tags.get_or_init(list).await.as_ref()
     }
 
-    /// The repository's tags, the first thousand of them.
+    /// The repository's tags, at most a hundred thousand of them.
     pub(in crate::store) async fn tags(&self) -> Result<Vec<String>, Error> {
-        self.list_tags().await.map(|(tags, _)| tags)
+        const MAX_PAGES: usize = 100;
+        let (mut tags, mut is_all) = self.list_tags(None).await?;
+        for _ in 1..MAX_PAGES {
+            let Some(last) = tags.last().filter(|_| !is_all).cloned() else {
+                break;
+            };
+            let page;
+            (page, is_all) = self.list_tags(Some(&last)).await?;
+            // A registry that ignores `last` gives the same page for ever.
+            if page.is_empty() || page.last() == Some(&last) {
+                break;
+            }
+            tags.extend(page);
+        }
+        Ok(tags)
     }
 
-    /// The tags on the first page, and whether these are all.
-    async fn list_tags(&self) -> Result<(Vec<String>, bool), Error> {
+    /// A page of tags, the first or the one after a tag, and whether it is the last page.
+    async fn list_tags(&self, after: Option<&str>) -> Result<(Vec<String>, bool), Error> {
         #[derive(serde::Deserialize)]
         struct List {
             tags: Option<Vec<String>>,
         }
-        let url = self.url(&format!("tags/list?n={TAGS}")).await?;
+        let after = after.map(|tag| format!("&last={tag}")).unwrap_or_default();
+        let url = self.url(&format!("tags/list?n={TAGS}{after}")).await?;
         let get = |client: &reqwest::Client| client.get(url.clone());
         let answer = self.send(Action::GetManifest, Access::Pull, get).await;
         let Some(response) = found(answer)? else {

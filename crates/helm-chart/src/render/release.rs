@@ -84,7 +84,7 @@ impl Error {
         self.is_limit
     }
 
-    fn helm(message: impl Into<String>) -> Self {
+    pub(super) fn helm(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             is_limit: false,
