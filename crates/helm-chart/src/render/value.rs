@@ -13,6 +13,13 @@ use super::func::{Failure, Method};
 
 mod lifetime;
 
+/// About how many bytes a list costs in memory, its elements aside. For those who pay.
+pub const LIST_BYTES: usize = 96;
+/// About how many bytes a map with a few entries costs, keys and values that are shared aside.
+pub const MAP_BYTES: usize = 640;
+/// About how many bytes each further entry of a map costs.
+pub const ENTRY_BYTES: usize = 80;
+
 pub use lifetime::forget_changed_maps;
 
 /// How deep values may be nested where one is printed, compared, copied or encoded. Templates can nest

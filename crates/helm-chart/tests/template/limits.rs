@@ -30,7 +30,7 @@ fn run(text: &str, limits: Limits) -> Result<String, Error> {
 /// Limits that tests reach soon.
 fn small() -> Limits {
     Limits {
-        steps: 200_000,
+        steps: 1_000_000,
         bytes: 8 << 20,
         ..Limits::default()
     }
@@ -46,7 +46,7 @@ fn expect_limit(text: &str, message: &str) {
     assert!(error.contains(message), "{error}");
 }
 
-const STEPS: &str = "the render takes more than 200000 steps";
+const STEPS: &str = "the render takes more than 1000000 steps";
 const BYTES: &str = "the render prints and builds more than 8 MiB";
 
 #[test]
@@ -79,7 +79,7 @@ fn output_is_bounded() {
 #[test]
 fn the_default_limits_end_an_endless_loop() {
     let error = run("{{range 1000000000}}{{end}}", Limits::default()).expect_err("a limit");
-    let message = "the render takes more than 20000000 steps";
+    let message = "the render takes more than 40000000 steps";
     assert!(error.to_string().ends_with(message), "{error}");
 }
 

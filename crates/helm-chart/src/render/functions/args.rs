@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::super::format;
 use super::super::func::{Context, Failure};
-use super::super::value::{List, Map, Str, Value};
+use super::super::value::{LIST_BYTES, List, Map, Str, Value};
 use super::Output;
 
 /// What Go's runtime says when a function looks at the type of nil.
@@ -86,7 +86,11 @@ pub(super) fn nil_list() -> Value {
 /// Pays for a slice of that many elements.
 pub(super) fn pay(ctx: &mut dyn Context, elements: usize) -> Result<(), Failure> {
     ctx.step(elements)?;
-    ctx.spend(elements.saturating_mul(size_of::<Value>()))
+    ctx.spend(
+        elements
+            .saturating_mul(size_of::<Value>())
+            .saturating_add(LIST_BYTES),
+    )
 }
 
 /// A string, paid for.

@@ -1,7 +1,7 @@
 //! Maps. Go ranges over a map in random order: here `keys` and `values` are in the order of the keys.
 
 use super::super::func::{Context, Failure, Func, Param};
-use super::super::value::{Map, Value};
+use super::super::value::{ENTRY_BYTES, MAP_BYTES, Map, Value};
 use super::args::{any, list, map, panic, rest, strval, text};
 use super::{Output, args, equal, fixed, merge, variadic};
 use Param::{Any, Map as Dict, String as Text};
@@ -24,7 +24,7 @@ pub(super) const FUNCS: &[Func] = &[
         let Some(map) = map(args, 0) else {
             return Err(panic("assignment to entry in nil map"));
         };
-        pay(ctx, 1)?;
+        pay_entry(ctx)?;
         map.insert(text(args, 1), any(args, 2).clone());
         Ok(Value::Map(map.clone()))
     }),
@@ -57,11 +57,12 @@ pub(super) const FUNCS: &[Func] = &[
         list(ctx, entries.into_iter().map(|(_, value)| value).collect())
     }),
     variadic("pick", &[Dict], Text, |ctx, args| {
+        pay(ctx, 0)?;
         let picked = Map::new();
         let map = map(args, 0);
         for key in (1..args.len()).map(|index| text(args, index)) {
             if let Some(value) = map.and_then(|map| map.get(key)) {
-                pay(ctx, 1)?;
+                pay_entry(ctx)?;
                 picked.insert(key, value);
             }
         }
@@ -107,10 +108,20 @@ fn or_nothing(merged: Output) -> Output {
     }
 }
 
-/// Pays for entries of a map: key, value and the tree around them.
+/// Pays for a new map of so many entries.
 pub(super) fn pay(ctx: &mut dyn Context, entries: usize) -> Result<(), Failure> {
     ctx.step(entries)?;
-    ctx.spend(entries.saturating_mul(64))
+    ctx.spend(
+        entries
+            .saturating_mul(ENTRY_BYTES)
+            .saturating_add(MAP_BYTES),
+    )
+}
+
+/// Pays for one more entry.
+fn pay_entry(ctx: &mut dyn Context) -> Result<(), Failure> {
+    ctx.step(1)?;
+    ctx.spend(ENTRY_BYTES)
 }
 
 /// The map that was given, nil or not.

@@ -122,12 +122,12 @@ impl Builtin {
             Self::Not => Value::Bool(!one.truth()),
             Self::Eq => Value::Bool(compare::eq(context, one, rest)?),
             Self::Ne => Value::Bool(!compare::eq(context, one, rest)?),
-            Self::Lt => Value::Bool(compare::lt(one, other)?),
-            Self::Ge => Value::Bool(!compare::lt(one, other)?),
+            Self::Lt => Value::Bool(compare::lt(context, one, other)?),
+            Self::Ge => Value::Bool(!compare::lt(context, one, other)?),
             Self::Le => Value::Bool(compare::le(context, one, other)?),
             Self::Gt => Value::Bool(!compare::le(context, one, other)?),
-            Self::Len => Value::int(len(first)?),
-            Self::Index => return index(first, rest),
+            Self::Len => Value::int(len(context, first)?),
+            Self::Index => return index(context, first, rest),
             Self::Slice => slice(context, one, rest)?,
             Self::Call => return Err(call(one, callee)),
             Self::Print => paid(context, |limits| sprint(&plain(args), limits))?,
@@ -157,6 +157,7 @@ fn paid(
     format: impl FnOnce(&format::Limits) -> Result<String, Failure>,
 ) -> Result<Value, Failure> {
     let text = format(&FORMAT_LIMITS)?;
+    context.step(text.len() / 16)?;
     context.spend(text.len())?;
     Ok(Value::from(text))
 }
@@ -209,7 +210,23 @@ fn pointed_to(value: &Value) -> String {
     }
 }
 
-fn len(item: &Eval) -> Result<i64, Failure> {
+/// Pays for what has to be looked at as a whole: a text whose bytes are counted, the fields of an
+/// object, which are collected.
+fn scan(context: &mut dyn Context, value: &Value) -> Result<(), Failure> {
+    match value {
+        Value::String(text) => context.step(text.len() / 16),
+        Value::Object(object) if matches!(object.kind(), "map" | "slice") => context.step(
+            object
+                .fields()
+                .map_or(0, |fields| fields.len())
+                .saturating_mul(4),
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn len(context: &mut dyn Context, item: &Eval) -> Result<i64, Failure> {
+    scan(context, &item.value)?;
     let length = match &item.value {
         Value::Nil if item.boxed => return error("len of nil pointer"),
         Value::Nil => return error("reflect: call of reflect.Value.Type on zero Value"),
@@ -252,12 +269,13 @@ fn map_arg(index: &Value) -> Result<&str, Failure> {
     }
 }
 
-fn index(item: &Eval, indexes: &[Eval]) -> Result<Eval, Failure> {
+fn index(context: &mut dyn Context, item: &Eval, indexes: &[Eval]) -> Result<Eval, Failure> {
     if matches!(item.value, Value::Nil) {
         return error("index of untyped nil");
     }
     let mut item = item.clone();
     for Eval { value: index, .. } in indexes {
+        scan(context, &item.value)?;
         item = match &item.value {
             Value::Nil => return error("index of nil pointer"),
             Value::Map(map) => {
@@ -317,6 +335,7 @@ fn slice(context: &mut dyn Context, item: &Value, indexes: &[Eval]) -> Result<Va
     if indexes.len() > 3 {
         return error(format!("too many slice indexes: {}", indexes.len()));
     }
+    scan(context, item)?;
     let length = match item {
         Value::String(_) if indexes.len() == 3 => return error("cannot 3-index slice a string"),
         Value::String(text) => text::len(text),
@@ -326,6 +345,10 @@ fn slice(context: &mut dyn Context, item: &Value, indexes: &[Eval]) -> Result<Va
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
+        if index.boxed {
+            // As Go has it, which looks into the interfaces of all arguments but these.
+            return error("cannot index slice/array with type interface {}");
+        }
         *bound = index_arg(&index.value, length)?;
     }
     let [from, to, end] = bounds;

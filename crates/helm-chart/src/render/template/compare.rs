@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::budget::BYTES_A_STEP;
 use super::builtins::print_as;
 use super::exec::Eval;
 use crate::render::func::{Context, Failure};
@@ -66,7 +67,10 @@ pub(super) fn eq(context: &mut dyn Context, one: &Value, others: &[Eval]) -> Res
 
 fn is_equal(context: &mut dyn Context, one: &Value, other: &Value) -> Result<bool, Failure> {
     Ok(match (one, other) {
-        (Value::String(one), Value::String(other)) => one == other,
+        (Value::String(one), Value::String(other)) => {
+            scan(context, one.len().min(other.len()))?;
+            one == other
+        }
         (Value::Bool(one), Value::Bool(other)) => one == other,
         #[expect(clippy::float_cmp, reason = "as Go compares")]
         (Value::Float(one), Value::Float(other)) => one == other,
@@ -138,15 +142,23 @@ fn is_same_scalar(one: &Value, other: &Value) -> bool {
     }
 }
 
+/// Pays for looking at so many bytes of a text.
+fn scan(context: &mut dyn Context, bytes: usize) -> Result<(), Failure> {
+    context.step(bytes / BYTES_A_STEP)
+}
+
 /// Whether the first value is less than the second.
-pub(super) fn lt(one: &Value, other: &Value) -> Result<bool, Failure> {
+pub(super) fn lt(context: &mut dyn Context, one: &Value, other: &Value) -> Result<bool, Failure> {
     let (first, second) = (Basic::of_ordered(one)?, Basic::of_ordered(other)?);
     Ok(match (one, other) {
         (Value::Int(one, one_type), Value::Int(other, other_type)) => {
             widen(*one, one_type.is_unsigned()) < widen(*other, other_type.is_unsigned())
         }
         (Value::Float(one), Value::Float(other)) => one < other,
-        (Value::String(one), Value::String(other)) => one < other,
+        (Value::String(one), Value::String(other)) => {
+            scan(context, one.len().min(other.len()))?;
+            one < other
+        }
         _ if first != second => return Err(incompatible(one, other)),
         _ => return Err(invalid_type()),
     })
@@ -163,5 +175,5 @@ fn widen(number: i64, unsigned: bool) -> i128 {
 
 /// Go's `<=`: less or equal, with the errors of both.
 pub(super) fn le(context: &mut dyn Context, one: &Value, other: &Value) -> Result<bool, Failure> {
-    Ok(lt(one, other)? || is_equal(context, one, other)?)
+    Ok(lt(context, one, other)? || is_equal(context, one, other)?)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::budget::{Budget, Limits};
+use super::budget::{BYTES_A_STEP, Budget, Limits, TEMPLATE_STEPS};
 use super::error::Error;
 use super::exec::{Eval, Stop};
 use super::node::{Tree, Trees};
@@ -158,9 +158,10 @@ impl Engine {
         if let Some(trees) = self.parsed.get(text) {
             return Ok(trees.clone());
         }
-        // The tree of a text is larger than the text.
-        self.budget.spend(text.len().saturating_mul(8))?;
-        self.budget.step(text.len() / 16)?;
+        // The tree of a text is larger than the text, and takes longer than its execution.
+        self.budget
+            .spend(text.len().saturating_mul(8).saturating_add(2048))?;
+        self.budget.step(text.len() / 16 + 300)?;
         let key: Str = text.into();
         let trees = parse(ROOT, &key, self.functions, self.budget.limits().nesting);
         let trees = trees.map_err(|message| {
@@ -216,6 +217,9 @@ impl Context for Engine {
     }
 
     fn tpl(&mut self, text: &str, dot: &Value) -> Result<Value, Failure> {
+        // The text is looked up by its hash.
+        self.budget
+            .step(TEMPLATE_STEPS + text.len() / BYTES_A_STEP)?;
         let trees = self.parsed(text)?;
         // A scope in which only this text's definitions are new.
         self.scopes.push(Scope::new());

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::{Args, Engine, Eval, Frame, Stop};
-use crate::render::func::{Method, Param};
+use crate::render::func::{Context, Method, Param};
+use crate::render::template::budget::CALL_STEPS;
 use crate::render::template::builtins::Builtin;
 use crate::render::template::methods;
 use crate::render::template::node::{At, Callee, Operand, Term};
@@ -65,6 +66,8 @@ impl Engine {
         let name = builtin.name();
         let (fixed, variadic) = builtin.arity();
         check_count(frame, name, fixed, variadic, &args)?;
+        let paid = self.step(CALL_STEPS);
+        paid.map_err(|failure| self.limit(frame, failure))?;
         let operands = args.operands();
         if let Builtin::And | Builtin::Or = builtin {
             let ends_with = builtin == Builtin::Or;
@@ -117,6 +120,8 @@ impl Engine {
         args: Args<'t>,
     ) -> Result<Vec<Value>, Stop> {
         check_count(frame, name, params.len(), variadic.is_some(), &args)?;
+        let paid = self.step(CALL_STEPS);
+        paid.map_err(|failure| self.limit(frame, failure))?;
         let operands = args.operands();
         let mut types = params.iter().copied().chain(std::iter::repeat_n(
             variadic.unwrap_or(Param::Any),

@@ -182,7 +182,7 @@ impl Engine {
             }
             Value::Map(map) => {
                 let entries = map.snapshot();
-                let paid = self.step(entries.len());
+                let paid = self.step(entries.len().saturating_mul(4));
                 paid.map_err(|failure| self.limit(frame, failure))?;
                 for (key, value) in entries {
                     let element = Eval::element(value, map.0.elements);
@@ -194,6 +194,8 @@ impl Engine {
             Value::Object(object) if matches!(object.kind(), "map" | "slice") => {
                 let keyed = object.kind() == "map";
                 let fields = object.fields().unwrap_or_default();
+                let paid = self.step(fields.len().saturating_mul(4));
+                paid.map_err(|failure| self.limit(frame, failure))?;
                 for (index, (key, value)) in (0..).zip(fields) {
                     let index = if keyed {
                         Value::String(key)
