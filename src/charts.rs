@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use helm_chart::archive::Keep;
+use helm_chart::version::is_equal;
 
 use crate::inventory::{ChartRepository, ChartSpec, Inventory};
 use crate::problem::{Problem, Problems};
@@ -133,7 +134,7 @@ async fn fetch_one(
         return Err(Problem::input(place(spec), what).remedy("`name` must be the chart's own name"));
     }
     // The plan tells Helm the chart's own version, and a reader of the data file expects the one there.
-    if !same_version(chart.version(), &spec.version) {
+    if !is_equal(chart.version(), &spec.version) {
         let what = format!(
             "the archive from {} holds version `{}`",
             spec.repository_text,
@@ -142,6 +143,19 @@ async fn fetch_one(
         let remedy =
             "the repository names its archives wrongly: ask its publisher, or pin what it holds";
         return Err(Problem::input(place(spec), what).remedy(remedy));
+    }
+    let missing = chart.missing_dependencies();
+    if !missing.is_empty() {
+        let what = format!(
+            "its Chart.yaml names dependencies that its charts/ folder lacks: {}; Helm does not install such a chart",
+            missing.join(", ")
+        );
+        // A folder can be completed; what somebody else has published is copied as it is.
+        if matches!(&spec.repository, ChartRepository::Path(_)) {
+            let remedy = "run `helm dependency build` in the chart's folder, and use that folder or its package";
+            return Err(Problem::input(place(spec), what).remedy(remedy));
+        }
+        tracing::warn!("{}: {what}", place(spec));
     }
     let content = match download.artifact {
         Some(location) => Content::Artifact(location),
@@ -159,7 +173,7 @@ async fn download(
     stores: &Stores,
 ) -> Result<Download, Problem> {
     match &spec.repository {
-        ChartRepository::Http(url) => repositories.fetch(url, spec, stores.http()).await,
+        ChartRepository::Http(url) => repositories.fetch(url, spec, stores).await,
         ChartRepository::Oci(repository) => oci::fetch(repository, spec, stores).await,
         ChartRepository::Path(path) => path::fetch(path, spec).await,
     }
@@ -199,8 +213,8 @@ fn matching(spec: &ChartSpec, known: &[&str]) -> Result<Option<String>, Problem>
     Ok(found.map(str::to_owned))
 }
 
-/// Whether two texts name one version: as Helm does, with or without a `v` in front, and with `_`
-/// for `+`, as a tag has it.
+/// Whether two texts name one version with all their numbers, with or without a `v` in front, and with
+/// `_` for `+`, as a tag has it. Unlike [`is_equal`], `7` is not `7.0.0`: as a constraint it means more.
 fn same_version(a: &str, b: &str) -> bool {
     let bare = |text: &str| text.strip_prefix('v').unwrap_or(text).replace('+', "_");
     bare(a) == bare(b)

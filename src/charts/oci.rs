@@ -6,11 +6,12 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 
 use helm_chart::archive;
+use helm_chart::version::is_equal;
 
 use crate::inventory::ChartSpec;
 use crate::oci::{Descriptor, Manifest, Refers, media_type};
 use crate::problem::Problem;
-use crate::reference::Location;
+use crate::reference::{Digest, Location};
 use crate::store::{self, Source, Stores, Which, read_whole};
 
 use super::{Download, place};
@@ -65,26 +66,32 @@ pub(super) async fn fetch(
     };
     let bare = spec.version.strip_prefix('v').unwrap_or(&spec.version);
     // The exact version first, then with or without the `v`, as in a classic repository.
-    for version in [spec.version.clone(), bare.to_owned(), format!("v{bare}")] {
-        // A tag cannot hold `+`; Helm writes `_`.
-        let tag = version.replace('+', "_");
-        let location: Location = format!("{repository}/{}:{tag}", spec.name)
-            .parse()
-            .map_err(|error: crate::reference::InvalidName| {
-                Problem::input(place(spec), error.to_string())
-            })?;
-        if let Some((archive, artifact)) = read(&location, stores).await.map_err(outside)? {
-            return Ok(Download {
-                archive,
-                provenance: None,
-                artifact: Some(artifact),
-            });
+    let versions = [spec.version.clone(), bare.to_owned(), format!("v{bare}")];
+    let (mut tags, mut tried) = (Vec::new(), Vec::new());
+    for chart in candidates(repository, &spec.name) {
+        let located = |tag: &str| {
+            // A tag cannot hold `+`; Helm writes `_`.
+            let name = format!("{chart}:{}", tag.replace('+', "_"));
+            name.parse::<Location>()
+                .map_err(|error| Problem::input(place(spec), error.to_string()))
+        };
+        for version in &versions {
+            let location = located(version)?;
+            if let Some(found) = read(&location, stores).await.map_err(outside)? {
+                return Ok(found.into());
+            }
         }
+        let listed = stores.tags(&located(bare)?).await.unwrap_or_default();
+        // The same version in other words: `7` for 7.0.
+        if let Some(tag) = listed.iter().find(|tag| is_equal(tag, &spec.version)) {
+            let location = located(tag)?;
+            if let Some(found) = read(&location, stores).await.map_err(outside)? {
+                return Ok(found.into());
+            }
+        }
+        tags.extend(listed);
+        tried.push(format!("oci://{chart}"));
     }
-    let location: Location = format!("{repository}/{}", spec.name).parse().map_err(
-        |error: crate::reference::InvalidName| Problem::input(place(spec), error.to_string()),
-    )?;
-    let tags = stores.tags(&location).await.unwrap_or_default();
     let asked = spec.version.replace('+', "_");
     if tags.contains(&asked) {
         let what = format!(
@@ -94,14 +101,13 @@ pub(super) async fn fetch(
         return Err(Problem::outside(place(spec), &anyhow::anyhow!(what)).remedy("run again later"));
     }
     let closest = helm_chart::index::closest(&spec.version, tags.iter().map(String::as_str));
-    let host = location.host().unwrap_or_default();
+    let host = repository.split('/').next().unwrap_or_default();
     let withheld = stores.http().credentials().withheld(host);
     let what = format!(
-        "the registry {} does not have this version{}",
+        "the registry {} does not have this version (asked for {}{})",
         spec.repository_text,
-        withheld
-            .map(|note| format!(" ({note})"))
-            .unwrap_or_default()
+        tried.join(" and "),
+        withheld.map(|note| format!("; {note}")).unwrap_or_default()
     );
     let problem = Problem::input(place(spec), what);
     Err(match closest.remedy() {
@@ -113,13 +119,48 @@ pub(super) async fn fetch(
 /// The most manifests of an index among which a chart is looked for.
 const MAX_CHILDREN: usize = 64;
 
-/// A chart's archive, with the location of the artifact that holds it; `None` where there is no such tag.
-async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<(Bytes, Location)>> {
+/// The repositories in which a chart can be: below `repository`, or that itself where it ends with the
+/// chart's name already.
+fn candidates(repository: &str, name: &str) -> Vec<String> {
+    let below = format!("{repository}/{name}");
+    let is_whole = repository
+        .rsplit_once('/')
+        .is_some_and(|(_, last)| last == name);
+    std::iter::once(below)
+        .chain(is_whole.then(|| repository.to_owned()))
+        .collect()
+}
+
+/// A chart that was found in a registry.
+pub(super) struct Found {
+    pub(super) archive: Bytes,
+    /// The digest of what the name stands for.
+    pub(super) manifest: Digest,
+    /// The artifact that holds it: in an index, the manifest that is the chart.
+    location: Location,
+}
+
+impl From<Found> for Download {
+    fn from(found: Found) -> Self {
+        Self {
+            archive: found.archive,
+            provenance: None,
+            artifact: Some(found.location),
+        }
+    }
+}
+
+/// Reads a chart's archive; `None` where there is no such tag or digest.
+pub(super) async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<Found>> {
     let source = stores.source(location)?;
-    let tag = location.tag().context("a chart's location has a tag")?;
-    let Some(root) = source.manifest(&Which::Tag(tag.to_owned())).await? else {
+    let which = match (location.digest(), location.tag()) {
+        (Some(digest), _) => Which::Digest(digest),
+        (None, tag) => Which::Tag(tag.context("a chart's location has a tag")?.to_owned()),
+    };
+    let Some(root) = source.manifest(&which).await? else {
         return Ok(None);
     };
+    let asked = root.digest.clone();
     let (manifest, location) = match &root.refers {
         Refers::Blobs { .. } => (root, location.clone()),
         Refers::Manifests(children) => {
@@ -142,7 +183,11 @@ async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<(By
     );
     let policy = stores.http().policy().clone();
     let archive = read_whole(source, layer, policy).await?;
-    Ok(Some((archive, location)))
+    Ok(Some(Found {
+        archive,
+        manifest: asked,
+        location,
+    }))
 }
 
 /// The chart in an index that holds images beside it: as Helm does it, the manifest with a chart's

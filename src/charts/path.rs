@@ -6,11 +6,12 @@ use anyhow::Context;
 use bytes::Bytes;
 
 use helm_chart::archive;
+use helm_chart::version::is_equal;
 
 use crate::inventory::ChartSpec;
 use crate::problem::Problem;
 
-use super::{Download, place, same_version};
+use super::{Download, place};
 
 /// Reads a chart from the local disk.
 pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Problem> {
@@ -38,7 +39,7 @@ pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Pro
         read.map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
     let chart = super::Chart::read(&archive, archive::Keep::Description)
         .map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
-    if !same_version(chart.version(), &spec.version) {
+    if !is_equal(chart.version(), &spec.version) {
         let what = format!("{} holds version {}", spec.repository_text, chart.version());
         return Err(Problem::input(place, what)
             .remedy("pin that version in the data file, or bring the wanted one"));
@@ -66,6 +67,7 @@ fn find(path: &Path, name: &str, version: &str) -> anyhow::Result<PathBuf> {
         .iter()
         .map(|candidate| path.join(candidate))
         .find(|candidate| candidate.is_file() || candidate.join("Chart.yaml").is_file());
+    let found = found.or_else(|| with_equal_version(path, name, version));
     found.with_context(|| {
         let tried: Vec<String> = ["Chart.yaml".to_owned()]
             .into_iter()
@@ -77,4 +79,19 @@ fn find(path: &Path, name: &str, version: &str) -> anyhow::Result<PathBuf> {
             tried.join(", ")
         )
     })
+}
+
+/// An archive whose name writes the version differently: `app-7.tgz` for 7.0.
+fn with_equal_version(path: &Path, name: &str, version: &str) -> Option<PathBuf> {
+    let is_it = |file: &str| {
+        let rest = file.strip_prefix(name)?.strip_prefix('-')?;
+        is_equal(rest.strip_suffix(".tgz")?, version).then_some(())
+    };
+    let entries = std::fs::read_dir(path).ok()?.filter_map(Result::ok);
+    let mut found: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_str().and_then(is_it).is_some())
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found.into_iter().next()
 }

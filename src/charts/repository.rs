@@ -13,9 +13,10 @@ use helm_chart::index::{self, Entry, Index};
 use crate::http::{File, Http, same_origin};
 use crate::inventory::{ChartRepository, ChartSpec};
 use crate::problem::Problem;
-use crate::reference::Digest;
+use crate::reference::{Digest, Location};
+use crate::store::Stores;
 
-use super::{Download, place};
+use super::{Download, oci, place};
 
 /// The largest provenance file, in bytes: a signed copy of Chart.yaml.
 const MAX_PROVENANCE: u64 = 1024 * 1024;
@@ -85,9 +86,9 @@ impl Repositories {
         &self,
         url: &Url,
         spec: &ChartSpec,
-        http: &Http,
+        stores: &Stores,
     ) -> Result<Download, Problem> {
-        let index = self.index(url, spec, http).await?;
+        let index = self.index(url, spec, stores.http()).await?;
         let entry = index.find(&spec.name, &spec.version).map_err(|missing| {
             let what = format!(
                 "the chart repository {} does not have it: {missing}",
@@ -99,7 +100,7 @@ impl Repositories {
                 None => problem,
             }
         })?;
-        fetch_archive(url, entry, http).await.map_err(|error| {
+        fetch_entry(url, entry, stores).await.map_err(|error| {
             let what = format!(
                 "its archive cannot be fetched from {}: {error:#}",
                 spec.repository_text
@@ -141,17 +142,74 @@ async fn read_index(url: &Url, charts: &BTreeSet<String>, http: &Http) -> anyhow
     read.await.context("reading its index.yaml broke off")?
 }
 
-async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::Result<Download> {
+/// Fetches what an entry of the index names, as Helm does: from a URL, or from a registry.
+async fn fetch_entry(repository: &Url, entry: &Entry, stores: &Stores) -> anyhow::Result<Download> {
     let url = entry
         .urls
         .first()
         .context("its entry in the index names no URL")?;
+    if let Some(reference) = url.strip_prefix("oci://") {
+        return fetch_artifact(reference, entry, stores).await;
+    }
     let url = resolve(repository, url)
         .with_context(|| format!("its entry in the index names `{url}`, which is no URL"))?;
     anyhow::ensure!(
         matches!(url.scheme(), "http" | "https"),
-        "its entry in the index names {url}; write that repository (oci://…) into the data file"
+        "its entry in the index names {url}, which can be neither https://, http:// nor oci://"
     );
+    fetch_archive(repository, &url, entry, stores.http()).await
+}
+
+/// Reads a chart that an index has in a registry. Without a tag the entry's version is meant.
+async fn fetch_artifact(
+    reference: &str,
+    entry: &Entry,
+    stores: &Stores,
+) -> anyhow::Result<Download> {
+    let last = reference.rsplit('/').next().unwrap_or(reference);
+    let reference = if last.contains([':', '@']) {
+        reference.to_owned()
+    } else {
+        format!("{reference}:{}", entry.version.replace('+', "_"))
+    };
+    let location: Location = reference
+        .parse()
+        .with_context(|| format!("its entry in the index names oci://{reference}"))?;
+    let found = oci::read(&location, stores).await;
+    let found = found
+        .with_context(|| format!("its entry in the index names oci://{reference}"))?
+        .with_context(|| {
+            format!("its entry in the index names oci://{reference}, which is not there")
+        })?;
+    // Some indexes give the SHA-256 of the manifest.
+    check_digest(entry, &[Digest::of(&found.archive), found.manifest.clone()])?;
+    Ok(found.into())
+}
+
+/// Checks what was fetched against the digest in the index, if it has one: SHA-256 in hexadecimal of
+/// any case, with or without the algorithm in front.
+fn check_digest(entry: &Entry, found: &[Digest]) -> anyhow::Result<()> {
+    let promised = entry
+        .digest
+        .as_deref()
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase();
+    let promised = promised.strip_prefix("sha256:").unwrap_or(&promised);
+    anyhow::ensure!(
+        promised.is_empty() || found.iter().any(|found| promised == found.hex()),
+        "the archive has the SHA-256 {}, the index promises {promised}: it was replaced or damaged",
+        found[0].hex()
+    );
+    Ok(())
+}
+
+async fn fetch_archive(
+    repository: &Url,
+    url: &Url,
+    entry: &Entry,
+    http: &Http,
+) -> anyhow::Result<Download> {
     // An index that came by TLS must not bring the repository's credentials out of it.
     let get = async |url: &Url, file: File, limit: u64| {
         if repository.scheme() == "https" && url.scheme() == "http" {
@@ -160,20 +218,8 @@ async fn fetch_archive(repository: &Url, entry: &Entry, http: &Http) -> anyhow::
             http.get(url, file, limit).await
         }
     };
-    let archive = get(&url, File::Archive, archive::MAX_ARCHIVE).await?;
-    if let Some(promised) = &entry.digest {
-        // Helm writes bare SHA-256 in hexadecimal.
-        let promised = promised
-            .strip_prefix("sha256:")
-            .unwrap_or(promised)
-            .to_lowercase();
-        let found = Digest::of(&archive);
-        anyhow::ensure!(
-            promised == found.hex(),
-            "the archive has the SHA-256 {}, the index promises {promised}: it was replaced or damaged",
-            found.hex()
-        );
-    }
+    let archive = get(url, File::Archive, archive::MAX_ARCHIVE).await?;
+    check_digest(entry, &[Digest::of(&archive)])?;
     let mut beside = url.clone();
     beside.set_path(&format!("{}.prov", url.path()));
     let provenance = match get(&beside, File::Text, MAX_PROVENANCE).await {

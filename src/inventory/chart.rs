@@ -153,6 +153,13 @@ impl Reader {
             let what =
                 format!("`{name}` is no chart name: letters, digits, `-`, `_` and `.` are allowed");
             self.problems.push(Problem::input(entry.place(), what));
+        } else if name.contains(|c: char| c.is_ascii_uppercase()) {
+            self.warnings.push(format!(
+                "{}: the chart `{name}` has capital letters, which no repository can have: it is copied to `{}`, \
+                 and the EKS module, which looks for a folder of that name in the archive, does not find the chart",
+                entry.place(),
+                name.to_lowercase()
+            ));
         }
         fits.then_some(name)
     }
@@ -163,10 +170,10 @@ impl Reader {
         let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
         let core = version.strip_prefix('v').unwrap_or(&version);
         let core = core.split(['-', '+']).next().unwrap_or_default();
-        let exact = core.split('.').count() >= 2
-            && core
-                .split('.')
-                .all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+        // One number is a version too: that of a chart with an unquoted `version: 7.0`.
+        let exact = core
+            .split('.')
+            .all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
         if exact && version.chars().all(letters) {
             return Some(version);
         }

@@ -144,7 +144,11 @@ fn descend(
 ) -> Option<Vec<String>> {
     let one = |chart: &Processed<'_>, key: &str| {
         let found = chart.subcharts.iter().position(|below| is_it(below, key))?;
-        Some((found, chart.subcharts[found].name.to_string()))
+        let name = &chart.subcharts[found].name;
+        // Two aliases of one chart: its own name says too little.
+        let mut rest = chart.subcharts[found + 1..].iter();
+        let is_clear = rest.all(|below| !is_it(below, key) || below.name == *name);
+        is_clear.then(|| (found, name.to_string()))
     };
     if let Some((_, key)) = one(top, name) {
         return Some(vec![key]);

@@ -229,12 +229,19 @@ impl<'a> Planner<'a> {
         let (what, remedy) = match found {
             // An override needs no value to be there.
             None | Some(Value::Null) if part.replacement.is_some() => return Ok((None, place)),
-            Some(Value::Null) if field == "registry" => (
-                format!(
-                    "{chart} has null at `{path}`: it takes the registry from elsewhere, such as a global value, and an override here would be put in front of that"
-                ),
-                Some(registries(&seen.values)),
-            ),
+            Some(Value::Null)
+                if field == "registry"
+                    && let Some(global) = global_registry(&seen.values) =>
+            {
+                (
+                    format!(
+                        "{chart} has null at `{path}`, and so takes the registry from elsewhere, such as `{global}`; an override of the repository would be put behind that"
+                    ),
+                    Some(format!(
+                        "give the path of the registry that it uses, such as `{global}`"
+                    )),
+                )
+            }
             None => {
                 let below = subchart
                     .map(|name| format!(" of its subchart {name}"))
@@ -355,21 +362,16 @@ fn is_empty(scalar: &Value) -> bool {
     }
 }
 
-/// What to do about a registry that is null: the paths that a chart probably reads instead.
-fn registries(values: &Value) -> String {
-    let all = Path::all(values);
-    let mut found = all.iter().filter(|path| {
-        let is_registry = |path: &str| {
-            let last = path.rsplit('.').next().unwrap_or(path).to_lowercase();
-            last.contains("registry")
-        };
-        path.starts_with("global.") && is_registry(path)
-    });
-    match found.next() {
-        Some(path) => format!("give the path of the registry that it uses, such as `{path}`"),
-        None => "give the path of the registry that it uses, or a registry under `replication`"
-            .to_owned(),
-    }
+/// The global registry that a chart probably uses where its own is null.
+fn global_registry(values: &Value) -> Option<String> {
+    Path::all(values.get("global")?)
+        .into_iter()
+        .find_map(|path| {
+            let last = path.rsplit('.').next().unwrap_or(&path).to_lowercase();
+            let value = path.parse::<Path>().ok()?.get(values.get("global")?)?;
+            let is_set = value.as_str().is_some_and(|text| !text.trim().is_empty());
+            (is_set && last.contains("registry")).then(|| format!("global.{path}"))
+        })
 }
 
 /// A repository's value at the target: the whole name, with its tag where it has one, as the target

@@ -161,7 +161,7 @@ async fn only_an_exact_version_of_a_chart_is_taken() {
         "1.x",
         "~1.2",
         "latest",
-        "1",
+        "1.*",
         "1.0.0;id",
         "'*'",
         "1.0.0 || 2.0.0",

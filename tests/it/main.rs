@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod builds;
+mod chart_forms;
 mod charts;
 mod commands;
 mod content;

@@ -123,7 +123,12 @@ async fn our_data_plans_every_version() -> Result {
 
     for version in ["1.30", "1.31", "1.32", "1.33", "1.34"] {
         let planned = corpus.plan_of_ours(version).run().await.ended(0);
-        assert_eq!(planned.lines_with("warning"), 0, "{}", planned.stderr);
+        // The corpus keeps some charts without their dependencies, which is told.
+        let (warnings, stripped) = (
+            planned.lines_with("warning"),
+            planned.lines_with("its charts/ folder lacks"),
+        );
+        assert_eq!(warnings, stripped, "{}", planned.stderr);
         let result = planned.result();
         assert_eq!(
             result["charts"].as_object().map(serde_json::Map::len),
@@ -156,7 +161,8 @@ async fn the_predecessors_data_for_1_34_is_refused_with_all_that_the_charts_have
         "charts.kyverno.images.kyverno.registry: kyverno 3.4.4 has no value `image.registry`",
         "kyverno 3.4.4 has no value `image.repository`",
         "charts.kyverno.images.webhooks_cleanup.repository: kyverno 3.4.4 has a mapping at `webhooksCleanup.image`",
-        "below it: webhooksCleanup.image.registry, webhooksCleanup.image.repository",
+        "below it: ",
+        "webhooksCleanup.image.registry, webhooksCleanup.image.repository",
         "policy-reporter 3.3.2 has no subchart `kyvernoPlugin`",
         "policy-reporter 3.3.2 has no subchart `ui`",
     ]);

@@ -2,7 +2,8 @@
 //! that a parent imports (helm v3.22: `pkg/chartutil/dependencies.go`, as `helm install` calls it).
 //!
 //! Helm changes the chart in place, and two aliases of one chart share its list of dependencies: what
-//! the first one renames stays renamed for the second. That is so here too.
+//! the first one renames stays renamed for the second. That is so here too. Only what two aliases of one
+//! chart do to a subchart that its Chart.yaml does not name is not shared.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -361,3 +362,6 @@ fn go_text(value: Option<&Value>) -> String {
         .and_then(template_text)
         .unwrap_or_else(|| "<nil>".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

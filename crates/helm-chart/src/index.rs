@@ -258,7 +258,8 @@ impl Index {
     }
 
     /// The entry of a version of a wanted chart: the one with exactly this text, else the one that
-    /// differs by a leading `v`.
+    /// differs by a leading `v`, else the one whose version is equal (`7.0` is `7`, as an index says
+    /// for a chart with an unquoted `version: 7.0`).
     ///
     /// # Errors
     /// What comes closest.
@@ -273,8 +274,13 @@ impl Index {
         let other = version
             .strip_prefix('v')
             .map_or_else(|| format!("v{version}"), str::to_owned);
+        let equal = || {
+            let is_equal = |entry: &&Entry| version::is_equal(&entry.version, version);
+            entries.iter().find(is_equal)
+        };
         with(version)
             .or_else(|| with(&other))
+            .or_else(equal)
             .ok_or_else(|| Missing::Version {
                 chart: chart.to_owned(),
                 version: version.to_owned(),
@@ -375,14 +381,14 @@ pub fn newest_matching<'a>(
 pub fn closest<'a>(version: &str, known: impl IntoIterator<Item = &'a str>) -> Closest {
     let mut known: Vec<_> = known
         .into_iter()
-        .filter_map(|text| Some((parse_version(text)?, text)))
+        .filter_map(|text| Some((version::parse(text)?, text)))
         .collect();
     known.sort();
     let newest = known
         .iter()
         .rfind(|(parsed, _)| parsed.pre.is_empty())
         .or(known.last());
-    let (below, above) = match parse_version(version) {
+    let (below, above) = match version::parse(version) {
         Some(asked) => known.split_at(known.partition_point(|(parsed, _)| *parsed <= asked)),
         None => Default::default(),
     };
@@ -415,12 +421,4 @@ impl Closest {
             )
         })
     }
-}
-
-/// A version as people write it: with or without a leading `v`, and with one to three numbers.
-fn parse_version(text: &str) -> Option<semver::Version> {
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
-    let padding = ".0".repeat(2_usize.saturating_sub(numbers.matches('.').count()));
-    semver::Version::parse(&format!("{numbers}{padding}{rest}")).ok()
 }

@@ -32,6 +32,17 @@ pub fn parse(text: &str) -> Option<Version> {
     Version::parse(&format!("{}{rest}", numbers.join("."))).ok()
 }
 
+/// Whether two texts name one version: `v7` is `7.0.0`. Build metadata counts, and `_` is the `+` that
+/// a tag cannot have.
+#[must_use]
+pub fn is_equal(a: &str, b: &str) -> bool {
+    let [a, b] = [a, b].map(|text| text.replace('_', "+"));
+    match (parse(&a), parse(&b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => a.strip_prefix('v').unwrap_or(&a) == b.strip_prefix('v').unwrap_or(&b),
+    }
+}
+
 /// Whether a version satisfies a constraint: Helm's `IsCompatibleRange`, which is false for anything
 /// that cannot be read.
 #[must_use]
@@ -353,6 +364,65 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What Masterminds/semver v3.5 says of each.
+    #[test]
+    fn constraints_allow_what_helm_allows() {
+        for (constraint, allowed, refused) in [
+            ("1.2.3", "v1.2.3", "1.2.4"),
+            ("1.2", "1.2.9", "1.3.0"),
+            ("1", "1.9.9", "2.0.0"),
+            ("*", "9.9.9", "9.9.9-rc1"),
+            ("^1.2", "1.9.0", "2.0.0"),
+            ("^0.2.3", "0.2.9", "0.3.0"),
+            ("^0.0.3", "0.0.3", "0.0.4"),
+            ("^0.0", "0.0.9", "0.1.0"),
+            ("^0", "0.9.0", "1.0.0"),
+            ("~1.2.3", "1.2.9", "1.3.0"),
+            ("~1", "1.9.9", "2.0.0"),
+            ("~>1.2", "1.2.9", "1.3.0"),
+            (">1", "2.0.0", "1.9.9"),
+            (">1.2", "1.3.0", "1.2.9"),
+            ("<=1.2", "1.2.9", "1.3.0"),
+            ("<=1", "1.9.9", "2.0.0"),
+            ("=<1.2.3", "1.2.3", "1.2.4"),
+            ("=>1.2.3", "1.2.3", "1.2.2"),
+            ("!=1.2", "1.3.0", "1.2.9"),
+            ("!=1.x", "2.0.0", "1.2.9"),
+            ("!=1.2.3", "1.2.4", "1.2.3"),
+            (">=1.2, <2", "1.9.0", "2.0.0"),
+            (">= 1.2 < 2 || 3.x", "3.4.5", "2.0.0"),
+            ("1.0 - 2.0", "2.0.0", "2.1.0"),
+            ("1 - 2", "2.9.0", "3.0.0"),
+            (">=1.0.0-0", "1.0.0-rc1", "0.9.0"),
+            ("~1.2.3-beta.2", "1.2.3-beta.10", "1.2.3-beta.1"),
+            ("1.2.3+meta", "1.2.3", "1.2.4"),
+            ("x.x.x", "0.0.1", "0.0.1-a"),
+            ("~0.0.0", "7.0.0", "0.0.0-a"),
+        ] {
+            assert!(is_compatible(constraint, allowed), "{constraint} {allowed}");
+            assert!(
+                !is_compatible(constraint, refused),
+                "{constraint} {refused}"
+            );
+        }
+        for broken in [
+            "a", ">", "1.2.3.4", "1,,2", "1 -", "1.xx", ">=1<2", "1||||", "1x",
+        ] {
+            assert!(Constraint::parse(broken).is_err(), "{broken}");
+            assert!(!is_compatible(broken, "1.2.3"), "{broken}");
+        }
+    }
+
+    #[test]
+    fn versions_are_equal_in_any_spelling() {
+        for (a, b) in [("7", "7.0.0"), ("v1.2", "1.2.0"), ("1.0.0+a", "1.0.0_a")] {
+            assert!(is_equal(a, b), "{a} {b}");
+        }
+        for (a, b) in [("7", "7.0.1"), ("1.0.0", "1.0.0-a"), ("1.0.0+a", "1.0.0+b")] {
+            assert!(!is_equal(a, b), "{a} {b}");
+        }
+    }
 
     #[test]
     fn zeros_in_front_of_a_number_are_no_error() {

@@ -342,3 +342,67 @@ fn sanitize(text: &mut String) {
         })
         .collect();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::{Limits, first};
+
+    fn read(texts: &[&str]) -> anyhow::Result<Metadata> {
+        let mut metadata = Metadata::default();
+        for text in texts {
+            metadata.update(&first(text, &Limits::default())?.expect("a document"))?;
+        }
+        metadata.check()?;
+        Ok(metadata)
+    }
+
+    #[test]
+    fn metadata_is_written_as_helm_writes_it() {
+        let chart = "Name: app\nversion: 7.0\nAPPVERSION: 1.10\nhome: ''\ndescription: \"a\\tb\\u200Bc\"\nannotations: {b: 2, a: x}\nunknown: 1\n";
+        let requirements = "dependencies: [{name: sub}, {name: s2, alias: x, tags: [t], import-values: [d, {child: a, parent: b}]}]\n";
+        let metadata = read(&[chart, requirements]).unwrap();
+        assert_eq!(
+            metadata.to_json().to_string(),
+            "{\"name\":\"app\",\"version\":\"7\",\"description\":\"a bc\",\"apiVersion\":\"v1\",\
+             \"appVersion\":\"1.1\",\"annotations\":{\"a\":\"x\",\"b\":\"2\"},\
+             \"dependencies\":[{\"name\":\"sub\",\"repository\":\"\"},\
+             {\"name\":\"s2\",\"repository\":\"\",\"tags\":[\"t\"],\
+             \"import-values\":[\"d\",{\"child\":\"a\",\"parent\":\"b\"}],\"alias\":\"x\"}]}"
+        );
+    }
+
+    #[test]
+    fn metadata_that_helm_refuses_is_refused() {
+        for (text, part) in [
+            ("version: 1.0.0", "no `name`"),
+            ("name: a", "no `version`"),
+            ("{name: a/b, version: 1.0.0}", "the name `a/b`"),
+            ("{name: .., version: 1.0.0}", "the name `..`"),
+            ("{name: a, version: '1.x'}", "not a semantic version"),
+            (
+                "{name: a, version: 1.0.0, type: other}",
+                "neither application nor library",
+            ),
+            (
+                "{name: a, version: 1.0.0, dependencies: [null]}",
+                "an empty item",
+            ),
+            (
+                "{name: a, version: 1.0.0, maintainers: [~]}",
+                "an empty item",
+            ),
+            (
+                "{name: a, version: 1.0.0, dependencies: [{name: b, alias: a.b}]}",
+                "alias `a.b`",
+            ),
+            (
+                "{name: a, version: 1.0.0, dependencies: [{name: b}, {name: c, alias: b}]}",
+                "two dependencies",
+            ),
+        ] {
+            let error = read(&[text]).unwrap_err();
+            assert!(error.to_string().contains(part), "{text}: {error:#}");
+        }
+    }
+}
