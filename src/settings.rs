@@ -18,7 +18,7 @@ use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
 pub use crate::oci::Platform;
-pub use environment::{Environment, Handed};
+pub use environment::{AwsVariables, CodeBuildVariables, Environment, Forwarded, SeedFarmer};
 pub use fan_out::{FanOut, MOST_BUILDS};
 pub use flags::Flags;
 pub use network::{
@@ -175,7 +175,7 @@ impl Settings {
                 .parse_with(&mut problems, str::parse::<Prefix>)
                 .map(Target::Given)
         } else {
-            let region = flags.region.as_deref().or(environment.region.as_deref());
+            let region = flags.region.as_deref().or(environment.aws.region());
             default_target(&module, region, &mut problems)
         };
         let settings = Self::collect(flags, environment, target, module, &mut problems);
@@ -237,7 +237,7 @@ impl Settings {
     ) -> Option<Self> {
         let parameters = &environment.parameters;
         problems.extend(parameters.conflicts());
-        let region = flags.region.clone().or_else(|| environment.region.clone());
+        let region = flags.region.as_deref().or(environment.aws.region());
         let wishes = Repositories::new(flags, parameters, problems);
         let retention = retention(flags, parameters, problems);
         let referrers = flags.referrers.as_deref();
@@ -285,14 +285,14 @@ impl Settings {
             out: flags.out.clone().unwrap_or_else(|| PathBuf::from(".")),
             platforms: platforms?,
             aws: Aws {
-                account: environment.account.clone(),
-                region,
-                partition: environment.partition.clone(),
-                custom_s3_endpoint: environment.custom_s3_endpoint,
+                account: environment.aws.account_id.clone(),
+                region: region.map(str::to_owned),
+                partition: environment.aws.partition.clone(),
+                custom_s3_endpoint: environment.aws.has_custom_s3_endpoint(),
             },
             referrers: referrers?,
             fan_out: fan_out?,
-            build: environment.build.clone(),
+            build: environment.codebuild.build_id.clone(),
             repositories: wishes,
             retention: retention?,
             secret,
@@ -304,18 +304,13 @@ impl Settings {
 
 impl Module {
     fn new(flags: &Flags, environment: &Environment) -> Self {
-        let project = flags
-            .project
-            .clone()
-            .or_else(|| environment.project.clone());
+        let said = environment.seed_farmer.clone();
+        let project = flags.project.clone().or(said.project_name);
         Self {
             project: project.map(|project| project.to_lowercase()),
-            deployment: flags
-                .deployment
-                .clone()
-                .or_else(|| environment.deployment.clone()),
-            name: flags.module.clone().or_else(|| environment.module.clone()),
-            metadata: environment.metadata.clone(),
+            deployment: flags.deployment.clone().or(said.deployment_name),
+            name: flags.module.clone().or(said.module_name),
+            metadata: said.module_metadata,
         }
     }
 }

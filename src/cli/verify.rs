@@ -120,9 +120,9 @@ fn module(
     environment: &Environment,
 ) -> Result<Option<(Settings, Publication)>, Problems> {
     let names = [
-        &environment.project,
-        &environment.deployment,
-        &environment.module,
+        &environment.seed_farmer.project_name,
+        &environment.seed_farmer.deployment_name,
+        &environment.seed_farmer.module_name,
     ];
     if names.iter().any(|name| name.is_none()) {
         return Ok(None);

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::fleet::{self, Errand};
-use crate::settings::{Environment, Flags, Settings};
+use crate::settings::{AwsVariables, Environment, Flags, Settings};
 
 use super::Session;
 
@@ -40,8 +40,11 @@ impl Work {
     ) -> anyhow::Result<()> {
         // Which AWS this is has to be known before the bucket can be read that says everything else.
         let here = Environment {
-            account: Some(self.account.clone()),
-            region: Some(self.region.clone()),
+            aws: AwsVariables {
+                account_id: Some(self.account.clone()),
+                region: Some(self.region.clone()),
+                ..environment.aws.clone()
+            },
             ..environment.clone()
         };
         let aws = Aws::new(&Settings::without_target(&Flags::default(), &here)?);
@@ -51,7 +54,7 @@ impl Work {
             return Ok(());
         };
         let mut environment = errand.environment(environment.clone());
-        environment.region = Some(self.region.clone());
+        environment.aws.region = Some(self.region.clone());
         let settings = Settings::new(errand.flags(), &environment)?;
         errand.divide(&settings.network.share);
         let session = Session::for_hosts(settings, errand.hosts(), stop).await?;

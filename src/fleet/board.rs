@@ -23,7 +23,7 @@ use crate::aws::Bucket;
 use crate::copy::{Done, Outcome};
 use crate::plan::{Copy, Kind, Source};
 use crate::reference::{Digest, Location};
-use crate::settings::{Flags, Handed};
+use crate::settings::{Flags, Forwarded};
 
 /// How many objects are written or read at once.
 const AT_ONCE: usize = 8;
@@ -70,7 +70,7 @@ impl Program {
 pub(super) struct Order {
     /// As the first build was told.
     pub(super) flags: Flags,
-    pub(super) environment: Handed,
+    pub(super) environment: Forwarded,
     /// The hosts that a secret's credentials may be for.
     pub(super) hosts: Vec<String>,
     /// How many shards there are.

@@ -294,7 +294,7 @@ impl<'a> Run<'a> {
         });
         let order = Order {
             flags: self.fleet.flags.clone(),
-            environment: self.fleet.environment.handed(),
+            environment: self.fleet.environment.forwarded(),
             hosts: self.fleet.hosts.iter().cloned().collect(),
             shards: self.shards.len(),
             builds,

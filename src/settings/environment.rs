@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Parameters;
@@ -13,22 +14,12 @@ use super::Parameters;
 pub struct Environment {
     /// `SEEDFARMER_PARAMETER_*`
     pub parameters: Parameters,
-    /// `SEEDFARMER_PROJECT_NAME`
-    pub project: Option<String>,
-    /// `SEEDFARMER_DEPLOYMENT_NAME`
-    pub deployment: Option<String>,
-    /// `SEEDFARMER_MODULE_NAME`, which is `<group>-<module>`.
-    pub module: Option<String>,
-    /// `SEEDFARMER_MODULE_METADATA`
-    pub metadata: Option<String>,
-    /// `AWS_ACCOUNT_ID`
-    pub account: Option<String>,
-    /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`
-    pub region: Option<String>,
-    /// `AWS_PARTITION`
-    pub partition: Option<String>,
-    /// `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` is set.
-    pub custom_s3_endpoint: bool,
+    /// What Seed-Farmer says about the module.
+    pub seed_farmer: SeedFarmer,
+    /// What the environment says about AWS.
+    pub aws: AwsVariables,
+    /// What CodeBuild says about the build.
+    pub codebuild: CodeBuildVariables,
     /// `REGISTRY_AUTH_FILE` (podman's and skopeo's variable), or else `$DOCKER_CONFIG/config.json`, or else
     /// `$HOME/.docker/config.json`
     pub docker_config: Option<PathBuf>,
@@ -40,12 +31,62 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     /// `NO_COLOR` is unset or empty (<https://no-color.org>).
     pub color: bool,
-    /// `CODEBUILD_BUILD_ID`, `<project>:<uuid>`: set in a build of CodeBuild.
-    pub build: Option<String>,
 }
 
-/// The parameters that a further build of a run needs. Others stay with the first build: they can hold
-/// secrets, and what further builds are told lies in the bucket.
+/// `SEEDFARMER_*`: the module that is deployed. Each field has the name of its variable.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedFarmer {
+    /// The project.
+    pub project_name: Option<String>,
+    /// The deployment.
+    pub deployment_name: Option<String>,
+    /// `<group>-<module>`
+    pub module_name: Option<String>,
+    /// What the deployment holds of an earlier run, as JSON.
+    pub module_metadata: Option<String>,
+}
+
+/// `AWS_*`, as far as this program reads them itself; the SDK reads more. Each field has the name of its
+/// variable.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+pub struct AwsVariables {
+    /// The account, which Seed-Farmer sets.
+    pub account_id: Option<String>,
+    /// The region, which counts more than `default_region`.
+    pub region: Option<String>,
+    /// The region of the AWS CLI.
+    pub default_region: Option<String>,
+    /// The partition, which Seed-Farmer sets.
+    pub partition: Option<String>,
+    /// Where all services are.
+    pub endpoint_url: Option<String>,
+    /// Where S3 is.
+    pub endpoint_url_s3: Option<String>,
+}
+
+/// `CODEBUILD_*`. Each field has the name of its variable.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+pub struct CodeBuildVariables {
+    /// `<project>:<uuid>`
+    pub build_id: Option<String>,
+}
+
+impl AwsVariables {
+    /// The region: the nearer variable wins.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref().or(self.default_region.as_deref())
+    }
+
+    /// Whether `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` is set.
+    #[must_use]
+    pub fn has_custom_s3_endpoint(&self) -> bool {
+        self.endpoint_url.is_some() || self.endpoint_url_s3.is_some()
+    }
+}
+
+/// The parameters that a worker needs. Others stay with the coordinator: they can hold secrets, and what is
+/// forwarded lies in the bucket.
 const FOR_WORKERS: [&str; 21] = [
     "registry_prefix",
     "platforms",
@@ -70,13 +111,11 @@ const FOR_WORKERS: [&str; 21] = [
     "helm_repo_secret_key",
 ];
 
-/// What another build of the same run has to be told of the environment of the first one.
+/// What a worker of the same run needs of the coordinator's environment.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub struct Handed {
+pub struct Forwarded {
     parameters: Parameters,
-    project: Option<String>,
-    deployment: Option<String>,
-    module: Option<String>,
+    seed_farmer: SeedFarmer,
     account: Option<String>,
     partition: Option<String>,
 }
@@ -109,16 +148,9 @@ impl Environment {
         let proxy = |name: &str| get(name).or_else(|| get(&name.to_lowercase()));
         Self {
             parameters: Parameters::from_vars(&vars),
-            project: get("SEEDFARMER_PROJECT_NAME"),
-            deployment: get("SEEDFARMER_DEPLOYMENT_NAME"),
-            module: get("SEEDFARMER_MODULE_NAME"),
-            metadata: get("SEEDFARMER_MODULE_METADATA"),
-            account: get("AWS_ACCOUNT_ID"),
-            region: get("AWS_REGION").or_else(|| get("AWS_DEFAULT_REGION")),
-            partition: get("AWS_PARTITION"),
-            custom_s3_endpoint: get("AWS_ENDPOINT_URL")
-                .or_else(|| get("AWS_ENDPOINT_URL_S3"))
-                .is_some(),
+            seed_farmer: prefixed("SEEDFARMER_", &vars),
+            aws: prefixed("AWS_", &vars),
+            codebuild: prefixed("CODEBUILD_", &vars),
             docker_config: get("REGISTRY_AUTH_FILE")
                 .map(PathBuf::from)
                 .or(docker_config),
@@ -126,40 +158,55 @@ impl Environment {
             https_proxy: proxy("HTTPS_PROXY").or_else(|| proxy("ALL_PROXY")),
             no_proxy: proxy("NO_PROXY"),
             color: get("NO_COLOR").is_none(),
-            build: get("CODEBUILD_BUILD_ID"),
+        }
+    }
+
+    /// What a worker needs: Seed-Farmer sets its variables for the coordinator only.
+    #[must_use]
+    pub fn forwarded(&self) -> Forwarded {
+        let mut parameters = self.parameters.clone();
+        parameters.keep(&FOR_WORKERS);
+        Forwarded {
+            parameters,
+            seed_farmer: SeedFarmer {
+                module_metadata: None,
+                ..self.seed_farmer.clone()
+            },
+            account: self.aws.account_id.clone(),
+            partition: self.aws.partition.clone(),
+        }
+    }
+
+    /// With what the coordinator forwarded.
+    #[must_use]
+    pub fn with(self, forwarded: Forwarded) -> Self {
+        Self {
+            parameters: forwarded.parameters,
+            seed_farmer: SeedFarmer {
+                module_metadata: self.seed_farmer.module_metadata,
+                ..forwarded.seed_farmer
+            },
+            aws: AwsVariables {
+                account_id: forwarded.account,
+                partition: forwarded.partition,
+                ..self.aws
+            },
+            ..self
         }
     }
 }
 
-impl Environment {
-    /// For another build of the same run: Seed-Farmer tells only the first one.
-    #[must_use]
-    pub fn handed(&self) -> Handed {
-        let mut parameters = self.parameters.clone();
-        parameters.keep(&FOR_WORKERS);
-        Handed {
-            parameters,
-            project: self.project.clone(),
-            deployment: self.deployment.clone(),
-            module: self.module.clone(),
-            account: self.account.clone(),
-            partition: self.partition.clone(),
-        }
-    }
-
-    /// With what the first build handed on.
-    #[must_use]
-    pub fn with(self, handed: Handed) -> Self {
-        Self {
-            parameters: handed.parameters,
-            project: handed.project,
-            deployment: handed.deployment,
-            module: handed.module,
-            account: handed.account,
-            partition: handed.partition,
-            ..self
-        }
-    }
+/// The variables that begin with a prefix, as a struct of optional texts. Variables are written in
+/// capitals: envy takes `Region` for `REGION` too, and two of them for an error.
+fn prefixed<T: Default + DeserializeOwned>(
+    prefix: &'static str,
+    vars: &BTreeMap<String, String>,
+) -> T {
+    let is_lower = |c: char| c.is_ascii_lowercase();
+    let vars = vars.iter().filter(|(name, _)| !name.contains(is_lower));
+    let vars = vars.map(|(name, value)| (name.clone(), value.clone()));
+    // Optional texts under distinct names: nothing about them can be wrong.
+    envy::prefixed(prefix).from_iter(vars).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -183,7 +230,7 @@ mod tests {
         assert_eq!(read.parameters.get("eks_version"), Some("1.34"));
         assert_eq!(read.parameters.get("platforms"), None);
         assert_eq!(read.parameters.get("jobs"), None);
-        assert_eq!(read.region.as_deref(), Some("eu-west-1"));
+        assert_eq!(read.aws.region(), Some("eu-west-1"));
         assert_eq!(
             read.docker_config,
             Some(PathBuf::from("/home/me/.docker/config.json"))
@@ -207,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn further_builds_are_told_only_what_they_need() {
+    fn workers_get_only_what_they_need() {
         let read = environment(&[
             ("SEEDFARMER_PARAMETER_JOBS", "3"),
             (
@@ -217,15 +264,15 @@ mod tests {
             ("SEEDFARMER_PARAMETER_DB_PASSWORD", "4711"),
             ("SEEDFARMER_MODULE_METADATA", r#"{"x": "4711"}"#),
         ]);
-        let handed = serde_json::to_string(&read.handed()).unwrap();
+        let forwarded = serde_json::to_string(&read.forwarded()).unwrap();
         assert!(
-            handed.contains("jobs") && !handed.contains("4711"),
-            "{handed}"
+            forwarded.contains("jobs") && !forwarded.contains("4711"),
+            "{forwarded}"
         );
         let own = environment(&[("SEEDFARMER_PARAMETER_DB_PASSWORD", "own")]);
-        let further = own.with(read.handed());
-        assert_eq!(further.parameters.get("jobs"), Some("3"));
-        assert_eq!(further.parameters.get("db_password"), None);
+        let worker = own.with(read.forwarded());
+        assert_eq!(worker.parameters.get("jobs"), Some("3"));
+        assert_eq!(worker.parameters.get("db_password"), None);
     }
 
     #[test]
@@ -234,6 +281,31 @@ mod tests {
             ("AWS_DEFAULT_REGION", "eu-west-1"),
             ("AWS_REGION", "eu-west-3"),
         ]);
-        assert_eq!(read.region.as_deref(), Some("eu-west-3"));
+        assert_eq!(read.aws.region(), Some("eu-west-3"));
+    }
+
+    #[test]
+    fn variables_of_the_build_are_read_by_their_names() {
+        let read = environment(&[
+            ("SEEDFARMER_PROJECT_NAME", "idf"),
+            ("SEEDFARMER_DEPLOYMENT_NAME", " "),
+            ("SEEDFARMER_MODULE_NAME", "replication-images"),
+            ("seedfarmer_project_name", "other"),
+            ("SEEDFARMER_Project_Name", "other"),
+            ("AWS_ACCOUNT_ID", "123456789012"),
+            ("AWS_SECRET_ACCESS_KEY", "4711"),
+            ("CODEBUILD_BUILD_ID", "p:1"),
+        ]);
+        let expected = SeedFarmer {
+            project_name: Some("idf".to_owned()),
+            module_name: Some("replication-images".to_owned()),
+            ..SeedFarmer::default()
+        };
+        assert_eq!(read.seed_farmer, expected);
+        assert_eq!(read.aws.account_id.as_deref(), Some("123456789012"));
+        assert_eq!(read.codebuild.build_id.as_deref(), Some("p:1"));
+        assert!(!read.aws.has_custom_s3_endpoint());
+        let read = environment(&[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")]);
+        assert!(read.aws.has_custom_s3_endpoint());
     }
 }
