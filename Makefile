@@ -4,6 +4,10 @@ PARALLEL ?= 2
 ARTIFACTS ?= 2000
 SCALE ?= 1
 
+# A program of tools/, and the replicator that it starts.
+BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin replicator -p replicator-tools
+RUN_TOOL = $(CARGO) run --release --locked -p replicator-tools
+
 .DEFAULT_GOAL := help
 .PHONY: help test lint module-lint dist ci interop quickstart chaos load fuzz fan-out bench advisories
 
@@ -11,7 +15,7 @@ help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: ## All tests; no network but loopback, no AWS account
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --exclude replicator-tools --locked
 
 lint: ## Formatting, clippy, and (with cargo-deny) bans, licences and sources
 	$(CARGO) fmt --all --check
@@ -50,17 +54,17 @@ quickstart: ## Runs examples/quickstart.rs
 	$(CARGO) run --release --example quickstart
 
 chaos: ## Runs against faults, with kills and re-runs; RUNS=1000, SEED=… RUNS=1 repeats one
-	$(CARGO) build --release --locked --bin replicator --example chaos
-	$(CARGO) run --release --locked --example chaos -- run --runs $(RUNS) --parallel $(PARALLEL) $(if $(SEED),--seed $(SEED))
+	$(BUILD_TOOL) --bin chaos
+	$(RUN_TOOL) --bin chaos -- run --runs $(RUNS) --parallel $(PARALLEL) $(if $(SEED),--seed $(SEED))
 
 load: ## Many artifacts against ECR's quotas; ARTIFACTS=2000, SCALE=10 for ten times the quotas
-	$(CARGO) build --release --locked --bin replicator --example chaos
-	$(CARGO) run --release --locked --example chaos -- load --artifacts $(ARTIFACTS) --scale $(SCALE)
+	$(BUILD_TOOL) --bin chaos
+	$(RUN_TOOL) --bin chaos -- load --artifacts $(ARTIFACTS) --scale $(SCALE)
 
 fan-out: ## A run over four builds with a link each, against one build, and against the simulation
-	$(CARGO) build --release --locked --bin replicator --example fan-out
-	$(CARGO) run --release --locked --example fan-out -- measure
-	$(CARGO) run --release --locked --example fan-out -- simulate
+	$(BUILD_TOOL) --bin fan-out
+	$(RUN_TOOL) --bin fan-out -- measure
+	$(RUN_TOOL) --bin fan-out -- simulate
 
 bench: ## Against skopeo, crane, oras, regctl and regsync: docs/benchmarks.md; BENCH="--quick"
 	python3 bench/run.py $(BENCH)

@@ -1,4 +1,4 @@
-# `replicator deploy` of the lab's charts and images (examples/lab-source.rs) into a docker-registry and into a folder,
+# `replicator deploy` of the lab's charts and images (tools/lab-source.rs) into a docker-registry and into a folder,
 # read by skopeo. Sourced by run.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # run.sh sets what is used here, and uses what is set here

@@ -157,11 +157,11 @@ find_ours() {
         cargo build --locked --quiet --bin replicator
     fi
     if [ -z "${LAB_PROGRAMS:-}" ]; then
-        cargo build --locked --quiet --example lab-source --example lab-registry
+        cargo build --locked --quiet -p replicator-tools --bin lab-source --bin lab-registry
     fi
     if [ -z "${REPLICATOR:-}" ] || [ -z "${LAB_PROGRAMS:-}" ]; then
         built=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/debug
     fi
-    replicator_program=${REPLICATOR:-$built/replicator} lab_programs=${LAB_PROGRAMS:-$built/examples}
+    replicator_program=${REPLICATOR:-$built/replicator} lab_programs=${LAB_PROGRAMS:-$built}
     "$replicator_program" --version
 }

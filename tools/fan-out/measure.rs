@@ -294,9 +294,7 @@ impl Measure {
         if let Some(binary) = &self.binary {
             return Ok(binary.clone());
         }
-        let own = std::env::current_exe()?;
-        let folder = own.parent().and_then(Path::parent).context("no folder")?;
-        let program = folder.join("replicator");
+        let program = std::env::current_exe()?.with_file_name("replicator");
         ensure!(
             program.exists(),
             "{} is not there: cargo build --bin replicator",

@@ -1,7 +1,7 @@
 //! A run over several builds: played through on paper, and measured with processes that have a link each.
 //!
 //! ```text
-//! cargo run --release --example fan-out -- simulate --artifacts 10000 --terabytes 5
+//! cargo run --release -p replicator-tools --bin fan-out -- simulate --artifacts 10000 --terabytes 5
 //! make fan-out                    # measures, and compares with the simulation
 //! ```
 

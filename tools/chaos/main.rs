@@ -89,13 +89,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The program that was built together with this driver: `examples` lies beside it.
+/// The program that was built together with this driver.
 fn sibling() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(std::path::Path::parent);
-    let binary = folder.map(|folder| folder.join("replicator"));
-    let binary = binary.filter(|binary| binary.is_file());
-    binary.ok_or_else(|| anyhow::anyhow!("build the program first: cargo build --bin replicator"))
+    let binary = own.with_file_name("replicator");
+    binary
+        .is_file()
+        .then_some(binary)
+        .ok_or_else(|| anyhow::anyhow!("build the program first: cargo build --bin replicator"))
 }
 
 /// A seed that is another one each day, with room for a day's runs.
