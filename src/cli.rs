@@ -3,19 +3,19 @@
 mod copy;
 mod deploy;
 mod destroy;
+mod estimate;
+mod failure_summary;
 mod flags;
 mod images;
 mod log;
-mod outlook;
 mod plan;
 mod preflight;
 mod rendering;
 mod signals;
 mod table;
 mod template;
-mod verdict;
 mod verify;
-mod work;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -85,7 +85,8 @@ enum Command {
     DeleteRepos(destroy::DeleteRepos),
     Template(Box<template::Template>),
     Images(Box<images::Images>),
-    Work(work::Work),
+    #[command(name = "work")]
+    Worker(worker::Worker),
 }
 
 /// How the program speaks.
@@ -178,7 +179,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
     // These write a report, or tell other builds.
     let ends_in_good_order = matches!(
         command,
-        Command::Deploy(_) | Command::Copy(_) | Command::Work(_)
+        Command::Deploy(_) | Command::Copy(_) | Command::Worker(_)
     );
     let work = async {
         match command {
@@ -190,7 +191,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
             Command::Template(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Images(args) => Box::pin(args.run(environment, &stop)).await,
-            Command::Work(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
         }
     };
     let stopped = async {

@@ -19,7 +19,7 @@
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
 //! | [`observe`] | what of a plan is at the target already | writes |
 //! | [`copy`] | a plan into outcomes | holds a layer in memory; tags before content |
-//! | [`fleet`] | a plan into outcomes, with the help of more builds | waits for a build that has not begun |
+//! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
@@ -38,7 +38,7 @@ pub mod charts;
 pub mod cli;
 pub mod copy;
 pub mod destroy;
-pub mod fleet;
+pub mod fan_out;
 pub mod http;
 pub mod inventory;
 pub mod observe;

@@ -12,7 +12,7 @@ use anyhow::Context;
 
 use crate::aws::{self, Aws, Bucket};
 use crate::copy::{Done, Outcome};
-use crate::fleet::Place;
+use crate::fan_out::RunPlace;
 use crate::plan::{self, Plan};
 use crate::problem::{Problem, Problems};
 use crate::reference::{Digest, EcrHost};
@@ -94,9 +94,9 @@ impl Publication {
 
     /// Where the builds of a run meet: below keys that are this module's alone.
     #[must_use]
-    pub fn runs(&self, host: &EcrHost) -> Place {
+    pub fn runs(&self, host: &EcrHost) -> RunPlace {
         let module = self.object.trim_end_matches(OBJECT_END);
-        Place {
+        RunPlace {
             host: host.clone(),
             bucket: bucket_name(&self.project, &host.region, &host.account),
             prefix: format!("{module}-runs/"),

@@ -238,7 +238,7 @@ impl Settings {
         let parameters = &environment.parameters;
         problems.extend(parameters.conflicts());
         let region = flags.region.as_deref().or(environment.aws.region());
-        let wishes = Repositories::new(flags, parameters, problems);
+        let repositories = Repositories::new(flags, parameters, problems);
         let retention = retention(flags, parameters, problems);
         let referrers = flags.referrers.as_deref();
         let referrers = flags.no_referrers.then_some("none").or(referrers);
@@ -293,7 +293,7 @@ impl Settings {
             referrers: referrers?,
             fan_out: fan_out?,
             build: environment.codebuild.build_id.clone(),
-            repositories: wishes,
+            repositories,
             retention: retention?,
             secret,
             docker_config: environment.docker_config.clone(),

@@ -15,7 +15,7 @@ use crate::reference::Location;
 use crate::settings::{Environment, Settings};
 
 use super::Session;
-use super::deploy::{How, copy_all};
+use super::deploy::{CopyOptions, copy_all};
 use super::flags::NetworkFlags;
 
 /// Copy one reference, or the pairs of an `updated_images.json`
@@ -74,11 +74,13 @@ impl Copy {
             tracing::warn!("{warning}");
         }
         let session = Session::open(settings, stop)?;
-        let how = How {
+        let options = CopyOptions {
             report_to: self.out.as_deref(),
-            ..How::default()
+            ..CopyOptions::default()
         };
-        copy_all(&session, screen, &copies, &how).await.map(drop)
+        copy_all(&session, screen, &copies, &options)
+            .await
+            .map(drop)
     }
 
     fn pairs(&self) -> Result<Vec<Pair>, Problem> {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::charts;
 use crate::copy::{CopyError, Done, Engine, Outcome, Side};
-use crate::fleet::Fleet;
+use crate::fan_out::Coordinator;
 use crate::inventory::Inventory;
 use crate::plan::{Copy, Plan};
 use crate::progress::{self, Progress, Screen};
@@ -51,14 +51,14 @@ impl Deploy {
         let (settings, inventory) = super::read(&flags, environment)?;
         let publication = publication(&settings)?;
         let out = settings.out.clone();
-        let ready = tokio::select! {
-            ready = ready(settings, &inventory, publication.as_ref(), stop) => ready,
+        let prepared = tokio::select! {
+            prepared = prepare(settings, &inventory, publication.as_ref(), stop) => prepared,
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
         let (session, plan, shared) =
-            ready.map_err(|error| give_up(&out, (&[], &[]), started, error))?;
-        let fleet = publication.as_ref().and_then(|publication| {
-            fleet(
+            prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
+        let coordinator = publication.as_ref().and_then(|publication| {
+            coordinator(
                 &session,
                 &plan,
                 publication,
@@ -66,24 +66,24 @@ impl Deploy {
                 (flags, environment),
             )
         });
-        let how = How {
-            fleet: fleet.as_ref(),
+        let options = CopyOptions {
+            coordinator: coordinator.as_ref(),
             will_publish: true,
             report_to: Some(&out),
         };
-        let outcomes = copy_all(&session, screen, &plan.copies, &how).await?;
+        let outcomes = copy_all(&session, screen, &plan.copies, &options).await?;
 
         let late = async {
             stop.cancelled().await;
             tokio::time::sleep(LATE).await;
         };
         let published = tokio::select! {
-            published = tell(&session, publication, (&plan, &outcomes), &shared) => published,
+            published = publish(&session, publication, (&plan, &outcomes), &shared) => published,
             () = late => Err(anyhow!("stopped while the result was published")),
         };
-        published.map_err(|error| give_up(&out, (&plan.copies, &outcomes), started, error))?;
-        if let Some(fleet) = fleet
-            && let Err(error) = fleet.clear().await
+        published.map_err(|error| report_abort(&out, (&plan.copies, &outcomes), started, error))?;
+        if let Some(coordinator) = coordinator
+            && let Err(error) = coordinator.clear().await
         {
             tracing::warn!("what the builds told each other stays in the bucket: {error:#}");
         }
@@ -99,14 +99,14 @@ impl Deploy {
 /// How long a publication may still take once the run was asked to stop: less than the whole command may.
 const LATE: Duration = Duration::from_secs(2);
 
-/// What further builds need, in a build of CodeBuild and where that is wanted.
-fn fleet(
+/// The coordinator, in a build of CodeBuild and where a fan-out is wanted.
+fn coordinator(
     session: &Session,
     plan: &Plan,
     publication: &Publication,
     inventory: &Inventory,
     (flags, environment): (Flags, &Environment),
-) -> Option<Fleet> {
+) -> Option<Coordinator> {
     let settings = &session.settings;
     let Prefix::Ecr { host, .. } = &plan.prefix else {
         return None;
@@ -123,7 +123,7 @@ fn fleet(
     // What the secret holds, other builds can read too.
     let stores = Arc::clone(&session.stores);
     let own_hosts = move |host: &str| stores.http().credentials().is_only_here(host);
-    Some(Fleet {
+    Some(Coordinator {
         place: publication.runs(host),
         flags,
         environment: environment.clone(),
@@ -137,7 +137,7 @@ fn fleet(
 }
 
 /// All that comes before the first copy: credentials, charts, plan, repositories' settings.
-async fn ready(
+async fn prepare(
     settings: Settings,
     inventory: &Inventory,
     publication: Option<&Publication>,
@@ -164,7 +164,7 @@ async fn ready(
 }
 
 /// Writes the result, and uploads it where that is wanted.
-async fn tell(
+async fn publish(
     session: &Session,
     publication: Option<Publication>,
     (plan, outcomes): (&Plan, &[Outcome]),
@@ -183,7 +183,7 @@ async fn tell(
 
 /// A run that failed as a whole leaves no result, and a report that says why. Bad input leaves all as it
 /// was: nothing was started.
-fn give_up(
+fn report_abort(
     out: &Path,
     (copies, outcomes): (&[Copy], &[Outcome]),
     started: Instant,
@@ -210,9 +210,9 @@ fn publication(settings: &Settings) -> anyhow::Result<Option<Publication>> {
     }
 }
 
-/// Looks once more at each name that was written; one that does not stand for what was copied has
-/// failed, and so have all when the run is stopped meanwhile.
-async fn look_again(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]) {
+/// Confirms that each name that was written is at the target with the digest that was copied. One that is
+/// not has failed, and so have all when the run is stopped meanwhile.
+async fn confirm(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]) {
     let is_lost = outcomes.iter().any(|outcome| outcome.error().is_some());
     if is_lost && session.stop.is_cancelled() {
         return;
@@ -250,11 +250,11 @@ async fn look_again(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]
     }
 }
 
-/// How a copying is done.
+/// Options of [`copy_all`].
 #[derive(Default)]
-pub(super) struct How<'a> {
-    /// With the help of other builds, where that is worth it.
-    pub(super) fleet: Option<&'a Fleet>,
+pub(super) struct CopyOptions<'a> {
+    /// Starts workers where that saves time.
+    pub(super) coordinator: Option<&'a Coordinator>,
     /// Something that names the copies will be published.
     pub(super) will_publish: bool,
     /// Where the report goes.
@@ -262,33 +262,33 @@ pub(super) struct How<'a> {
 }
 
 /// Copies with progress and report; an error when one of the copies failed. Before something is
-/// published that names the copies, each name is looked at once more.
+/// published that names the copies, each name is confirmed.
 pub(super) async fn copy_all(
     session: &Session,
     screen: &Screen,
     copies: &[Copy],
-    how: &How<'_>,
+    options: &CopyOptions<'_>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
     let progress = Progress::start(screen, copies.len());
     let heartbeat =
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
     let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
-    let mut outcomes = if let Some(fleet) = how.fleet {
-        fleet.run(copies, &events, &session.stop).await
+    let mut outcomes = if let Some(coordinator) = options.coordinator {
+        coordinator.run(copies, &events, &session.stop).await
     } else {
         let engine = Engine::new(Arc::clone(&session.stores), settings, events);
         let stop = session.stop.clone().cancelled_owned();
         engine.run(copies, stop).await
     };
-    if how.will_publish {
-        look_again(session, copies, &mut outcomes).await;
+    if options.will_publish {
+        confirm(session, copies, &mut outcomes).await;
     }
     drop(heartbeat);
     progress.end();
 
     let report = Report::new(copies, &outcomes, started.elapsed());
-    if let Some(out) = how.report_to {
+    if let Some(out) = options.report_to {
         publish::write_report(&report, out)?;
     }
     let totals = report.totals;
@@ -303,7 +303,7 @@ pub(super) async fn copy_all(
     if totals.failed == 0 {
         return Ok(outcomes);
     }
-    super::verdict::tell(copies, outcomes);
+    super::failure_summary::log(copies, outcomes);
     bail!(
         "{} of {} artifacts failed, nothing was published",
         totals.failed,

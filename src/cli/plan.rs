@@ -12,8 +12,8 @@ use crate::plan::{self, Kind};
 use crate::publish;
 use crate::settings::{Environment, Network};
 
+use super::estimate::Estimate;
 use super::flags::{DataFlags, NetworkFlags};
-use super::outlook::Outlook;
 use super::{Session, table};
 
 /// Show what `deploy` would do
@@ -69,16 +69,16 @@ impl Plan {
         let is_known = self.no_observe || unanswered.is_empty();
         warnings.extend(unanswered);
         let credentials = session.stores.http().credentials();
-        let outlook = Outlook::new(&plan, &seen, &session.settings, |host| {
+        let estimate = Estimate::new(&plan, &seen, &session.settings, |host| {
             credentials.knows(host)
         });
         let text = if self.json {
             let mut text =
-                serde_json::to_string_pretty(&document(&plan, &seen, &warnings, &outlook))?;
+                serde_json::to_string_pretty(&document(&plan, &seen, &warnings, &estimate))?;
             text.push('\n');
             text
         } else {
-            format!("{}{outlook}\n", table::table(&plan, &seen))
+            format!("{}{estimate}\n", table::table(&plan, &seen))
         };
         super::print(text).await?;
         check(&plan, &seen, is_known)
@@ -136,7 +136,7 @@ async fn look(session: &Session, plan: &plan::Plan) -> anyhow::Result<(Vec<Seen>
     .await)
 }
 
-fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], outlook: &Outlook) -> Value {
+fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], estimate: &Estimate) -> Value {
     let artifacts: Vec<Value> = plan
         .copies
         .iter()
@@ -160,7 +160,7 @@ fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], outlook: &Out
         "artifacts": artifacts,
         "repositories": plan.repositories(),
         "warnings": warnings,
-        "outlook": outlook.to_json(),
+        "outlook": estimate.to_json(),
         "result": serde_json::from_str::<Value>(&plan.result.as_plan().to_json()).unwrap_or_default(),
     })
 }

@@ -12,8 +12,8 @@ use lab::image::{Image, Pushed};
 use lab::link::Link;
 use lab::registry::{EcrBehaviour, Registry};
 use replication::copy::Need;
-use replication::fleet::forecast::Speeds;
-use replication::fleet::shard::pack;
+use replication::fan_out::forecast::Speeds;
+use replication::fan_out::shard::pack;
 use replication::oci::Descriptor;
 use replication::settings::Quotas;
 

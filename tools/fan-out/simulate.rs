@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use replication::copy::Need;
-use replication::fleet::forecast::{Schedule, Speeds, lower_bound, simulate, worthwhile};
-use replication::fleet::shard::{Load, Shard, pack};
+use replication::fan_out::forecast::{Schedule, Speeds, lower_bound, simulate, worthwhile};
+use replication::fan_out::shard::{Load, Shard, pack};
 use replication::oci::Descriptor;
 use replication::reference::Digest;
 use replication::settings::Quotas;

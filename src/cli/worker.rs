@@ -1,9 +1,9 @@
-//! `replicator work`: what a further build of a run does.
+//! `replicator work`: what a worker of a run does.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::fleet::{self, Errand};
+use crate::fan_out::{self, WorkerTask};
 use crate::settings::{AwsVariables, Environment, Flags, Settings};
 
 use super::Session;
@@ -14,7 +14,7 @@ use super::Session;
 /// the work from the run's place in the module's bucket until none is left.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
-pub(super) struct Work {
+pub(super) struct Worker {
     /// The module's bucket
     #[arg(long, value_name = "NAME")]
     bucket: String,
@@ -32,7 +32,7 @@ pub(super) struct Work {
     build: usize,
 }
 
-impl Work {
+impl Worker {
     pub(super) async fn run(
         &self,
         environment: &Environment,
@@ -49,15 +49,15 @@ impl Work {
         };
         let aws = Aws::new(&Settings::without_target(&Flags::default(), &here)?);
         let bucket = aws.bucket(&self.bucket, &self.region, &self.account).await;
-        let Some(errand) = Errand::read(bucket, &self.prefix, self.build).await? else {
+        let Some(task) = WorkerTask::read(bucket, &self.prefix, self.build).await? else {
             tracing::info!("the run is over");
             return Ok(());
         };
-        let mut environment = errand.environment(environment.clone());
+        let mut environment = task.environment(environment.clone());
         environment.aws.region = Some(self.region.clone());
-        let settings = Settings::new(errand.flags(), &environment)?;
-        errand.divide(&settings.network.share);
-        let session = Session::for_hosts(settings, errand.hosts(), stop).await?;
-        fleet::work(errand, &session.stores, &session.settings, stop).await
+        let settings = Settings::new(task.flags(), &environment)?;
+        task.apply_share(&settings.network.share);
+        let session = Session::for_hosts(settings, task.hosts(), stop).await?;
+        fan_out::work(task, &session.stores, &session.settings, stop).await
     }
 }

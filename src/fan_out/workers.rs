@@ -1,4 +1,4 @@
-//! The further builds, as the first one sees them.
+//! The workers, as the coordinator sees them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::aws::{CodeBuild, Error, Machine, Phase};
 use crate::settings::Share;
 
-use super::board::{Arrived, Board, Order, Program, Report, Word};
+use super::run_store::{Arrived, Control, Program, Report, RunSpec, RunStore};
 
 /// How often CodeBuild is asked how builds are.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(5);
 
 /// How many requests to CodeBuild there are at once.
 const AT_ONCE: usize = 8;
@@ -23,31 +23,31 @@ const AT_ONCE: usize = 8;
 /// A build that CodeBuild does not know is lost when it says so this often.
 const UNKNOWN: usize = 3;
 
-/// The further builds.
-pub(super) struct Crew {
-    board: Board,
+/// The workers of a run.
+pub(super) struct Workers {
+    store: RunStore,
     codebuild: Arc<CodeBuild>,
     members: Vec<Member>,
     started: mpsc::UnboundedReceiver<Started>,
     starting: AbortOnDropHandle<()>,
-    word: Word,
-    told: Option<Instant>,
-    looked: Option<Instant>,
-    /// Planned builds, the first one included: each has so much of the quotas.
+    control: Control,
+    sent_at: Option<Instant>,
+    polled_at: Option<Instant>,
+    /// Planned builds, the coordinator included; each has an equal share of the quotas.
     builds: usize,
     share: Share,
-    /// Who says nothing for so long is lost.
+    /// A worker without a heartbeat for this long is lost.
     silence: Duration,
 }
 
-/// One of them.
+/// A worker.
 struct Member {
     /// From 1 on.
     number: usize,
     id: String,
     report: Report,
-    /// When something new was heard last.
-    heard: Option<Instant>,
+    /// When the last heartbeat came.
+    heard_at: Option<Instant>,
     unknown: usize,
     is_gone: bool,
 }
@@ -64,14 +64,14 @@ pub(super) struct News {
     pub(super) moved: u64,
 }
 
-/// All that it takes to get further builds.
-pub(super) struct Call {
-    pub(super) board: Board,
+/// Everything that starting workers needs.
+pub(super) struct Launch {
+    pub(super) store: RunStore,
     pub(super) codebuild: CodeBuild,
     pub(super) machine: Machine,
-    pub(super) order: Order,
+    pub(super) spec: RunSpec,
     pub(super) program: Program,
-    /// How a further build calls the program: its arguments, without its number.
+    /// The arguments with which a worker calls the program, without its number.
     pub(super) arguments: Vec<String>,
     pub(super) share: Share,
     pub(super) silence: Duration,
@@ -82,46 +82,46 @@ pub(super) struct Call {
 /// A build that was started, by its number, or why it and all after it were not.
 type Started = Result<(usize, String), (usize, Error)>;
 
-impl Crew {
+impl Workers {
     /// Starts builds, in the background, as many as the account allows. The work is laid out already;
-    /// `own` are the shards that the first build works on.
+    /// `own` are the shards that the coordinator works on.
     ///
     /// # Errors
     /// When the bucket cannot be used.
-    pub(super) async fn raise(call: Call, own: &[usize]) -> anyhow::Result<Self> {
+    pub(super) async fn start(launch: Launch, own: &[usize]) -> anyhow::Result<Self> {
         for shard in own {
-            if let Err(other) = call.board.claim(*shard, 0).await? {
+            if let Err(other) = launch.store.claim(*shard, 0).await? {
                 anyhow::bail!("shard {shard} of a new run is claimed already, by {other:?}");
             }
         }
-        let specs = (1..call.order.builds).map(|number| {
-            let token = format!("{}-{number}", call.token);
-            let spec = buildspec(&call.board, &call.program, &call.arguments, number);
+        let specs = (1..launch.spec.builds).map(|number| {
+            let token = format!("{}-{number}", launch.token);
+            let spec = buildspec(&launch.store, &launch.program, &launch.arguments, number);
             (number, token, spec)
         });
         let specs: Vec<_> = specs.collect();
-        let codebuild = Arc::new(call.codebuild);
+        let codebuild = Arc::new(launch.codebuild);
         let (started, news) = mpsc::unbounded_channel();
-        let starting = start_all(Arc::clone(&codebuild), call.machine, specs, started);
-        let mut crew = Self {
-            word: Word::default(),
-            told: None,
-            looked: None,
+        let starting = start_builds(Arc::clone(&codebuild), launch.machine, specs, started);
+        let mut workers = Self {
+            control: Control::default(),
+            sent_at: None,
+            polled_at: None,
             members: Vec::new(),
-            builds: call.order.builds,
-            share: call.share,
-            silence: call.silence,
+            builds: launch.spec.builds,
+            share: launch.share,
+            silence: launch.silence,
             codebuild,
-            board: call.board,
+            store: launch.store,
             started: news,
             starting: AbortOnDropHandle::new(tokio::spawn(starting)),
         };
-        crew.tell().await?;
-        Ok(crew)
+        workers.send_control().await?;
+        Ok(workers)
     }
 
-    /// Notes who was started meanwhile.
-    fn note_started(&mut self) {
+    /// Records the workers that were started meanwhile.
+    fn record_started(&mut self) {
         while let Ok(started) = self.started.try_recv() {
             match started {
                 Ok((number, id)) => self.members.push(Member::new(number, id)),
@@ -139,67 +139,70 @@ impl Crew {
         }
     }
 
-    /// How many builds there are to be, the first one included.
+    /// Planned builds, the coordinator included.
     pub(super) fn builds(&self) -> usize {
         self.builds
     }
 
-    pub(super) fn board(&self) -> &Board {
-        &self.board
+    pub(super) fn store(&self) -> &RunStore {
+        &self.store
     }
 
     /// Whether a build will do nothing more.
     pub(super) fn is_gone(&self, number: usize) -> bool {
         let member = self.members.iter().find(|member| member.number == number);
-        // A build may claim a shard before we hear that it was started.
+        // A worker may claim a shard before the answer to its start arrives.
         member.map_or(self.starting.is_finished(), |member| member.is_gone)
     }
 
-    /// Hears what is new, and admits those who have come. What cannot be heard now is heard later.
-    pub(super) async fn hear(&mut self) -> News {
+    /// Reads the reports, and admits the workers that have begun. What cannot be read now is read later.
+    pub(super) async fn poll_reports(&mut self) -> News {
         let mut news = News::default();
-        self.note_started();
+        self.record_started();
         let present = self.present();
-        if let Err(error) = self.listen(&present, &mut news).await {
+        if let Err(error) = self.read_reports(&present, &mut news).await {
             tracing::debug!("the further builds cannot be heard now: {error:#}");
         }
-        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
-            self.looked = Some(Instant::now());
-            if let Err(error) = self.look(&mut news).await {
+        if self
+            .polled_at
+            .is_none_or(|polled_at| polled_at.elapsed() >= POLL)
+        {
+            self.polled_at = Some(Instant::now());
+            if let Err(error) = self.poll_builds(&mut news).await {
                 tracing::debug!("CodeBuild does not say how builds are: {error:#}");
             }
         }
         self.settle_share();
-        let is_due = |told: Instant| told.elapsed() >= self.beat();
-        if self.told.is_none_or(is_due)
-            && let Err(error) = self.tell().await
+        let is_due = |sent_at: Instant| sent_at.elapsed() >= self.heartbeat();
+        if self.sent_at.is_none_or(is_due)
+            && let Err(error) = self.send_control().await
         {
             tracing::debug!("the further builds cannot be told anything now: {error:#}");
         }
         news
     }
 
-    /// How often there has to be a sign of life.
-    fn beat(&self) -> Duration {
+    /// The time between two heartbeats.
+    fn heartbeat(&self) -> Duration {
         (self.silence / 6).min(Duration::from_secs(10))
     }
 
-    async fn tell(&mut self) -> anyhow::Result<()> {
-        self.word.beat += 1;
-        self.board.tell(&self.word).await?;
-        self.told = Some(Instant::now());
+    async fn send_control(&mut self) -> anyhow::Result<()> {
+        self.control.heartbeat += 1;
+        self.store.put_control(&self.control).await?;
+        self.sent_at = Some(Instant::now());
         Ok(())
     }
 
-    /// Those who may still do something.
+    /// The workers that may still do something.
     fn present(&self) -> Vec<usize> {
         let present = self.members.iter().filter(|member| !member.is_gone);
         present.map(|member| member.number).collect()
     }
 
-    async fn listen(&mut self, who: &[usize], news: &mut News) -> anyhow::Result<()> {
-        let reports = self.board.reports(who.iter().copied()).await?;
-        let mut is_anybody_new = false;
+    async fn read_reports(&mut self, who: &[usize], news: &mut News) -> anyhow::Result<()> {
+        let reports = self.store.reports(who.iter().copied()).await?;
+        let mut has_new = false;
         for (number, report) in reports {
             let Some(member) = self
                 .members
@@ -208,8 +211,8 @@ impl Crew {
             else {
                 continue;
             };
-            if report.beat != member.report.beat {
-                member.heard = Some(Instant::now());
+            if report.heartbeat != member.report.heartbeat {
+                member.heard_at = Some(Instant::now());
             }
             let old = std::mem::replace(&mut member.report, report);
             let report = &member.report;
@@ -225,27 +228,27 @@ impl Crew {
             if report.is_over {
                 member.is_gone = true;
                 news.gone.push(number);
-            } else if !self.word.admitted.contains(&number) {
+            } else if !self.control.admitted.contains(&number) {
                 tracing::info!(
                     "build {} of {} has begun: {}",
                     number + 1,
                     self.builds,
                     member.id
                 );
-                self.word.admitted.push(number);
-                is_anybody_new = true;
+                self.control.admitted.push(number);
+                has_new = true;
             }
         }
-        if is_anybody_new {
+        if has_new {
             // First our part of the quotas becomes smaller, then others may use theirs.
             self.settle_share();
-            self.tell().await?;
+            self.send_control().await?;
         }
         Ok(())
     }
 
-    /// Asks CodeBuild who is lost; who is not heard of any more is lost too.
-    async fn look(&mut self, news: &mut News) -> anyhow::Result<()> {
+    /// Asks CodeBuild which workers are lost; one without a heartbeat is lost too.
+    async fn poll_builds(&mut self, news: &mut News) -> anyhow::Result<()> {
         let present = self.members.iter().filter(|member| !member.is_gone);
         let ids: Vec<String> = present.map(|member| member.id.clone()).collect();
         if ids.is_empty() {
@@ -264,7 +267,7 @@ impl Crew {
                 Some(Phase::Over(status)) => Some(format!("CodeBuild says {status}")),
                 Some(Phase::Waiting | Phase::Running) => {
                     member.unknown = 0;
-                    let silence = member.heard.map(|heard| heard.elapsed());
+                    let silence = member.heard_at.map(|heard_at| heard_at.elapsed());
                     let silence = silence.filter(|silence| *silence > self.silence);
                     silence.map(|silence| {
                         silent.push(member.id.clone());
@@ -287,24 +290,24 @@ impl Crew {
             }
         }
         self.stop(&silent).await;
-        // What they did before.
+        // What they did before they were lost.
         let lost: Vec<usize> = news.gone.clone();
-        self.listen(&lost, news).await
+        self.read_reports(&lost, news).await
     }
 
-    /// What admitted builds use of the quotas is not ours.
+    /// What admitted workers use of the quotas is not available here.
     fn settle_share(&self) {
-        let admitted = self.word.admitted.iter();
+        let admitted = self.control.admitted.iter();
         let others = admitted.filter(|number| !self.is_gone(**number)).count();
         self.share.set(part(self.builds - others, self.builds));
     }
 
-    /// Nobody does anything any more.
-    pub(super) async fn dismiss(&mut self) {
-        self.word.stop = true;
+    /// Stops all workers.
+    pub(super) async fn stop_all(&mut self) {
+        self.control.stop = true;
         self.starting.abort();
-        self.note_started();
-        if let Err(error) = self.tell().await {
+        self.record_started();
+        if let Err(error) = self.send_control().await {
             tracing::debug!("the further builds cannot be told that it is over: {error:#}");
         }
         let left = self.members.iter().filter(|member| !member.is_gone);
@@ -331,7 +334,7 @@ impl Member {
             number,
             id,
             report: Report::default(),
-            heard: None,
+            heard_at: None,
             unknown: 0,
             is_gone: false,
         }
@@ -345,7 +348,7 @@ pub(super) fn part(some: usize, all: usize) -> f64 {
 }
 
 /// Starts builds, one after the other, until one cannot be started.
-async fn start_all(
+async fn start_builds(
     codebuild: Arc<CodeBuild>,
     machine: Machine,
     specs: Vec<(usize, String, String)>,
@@ -364,9 +367,9 @@ async fn start_all(
     }
 }
 
-/// What a further build runs: the very program of this run, and nothing else. JSON is YAML too.
-fn buildspec(board: &Board, program: &Program, arguments: &[String], number: usize) -> String {
-    let packed = board.show_program();
+/// What a worker runs: the program of this run, and nothing else. JSON is YAML too.
+fn buildspec(store: &RunStore, program: &Program, arguments: &[String], number: usize) -> String {
+    let packed = store.show_program();
     let arguments: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
     json!({
         "version": 0.2,

@@ -39,7 +39,7 @@ pub(super) struct Job {
 pub(super) type Outcomes = Vec<(usize, Outcome)>;
 
 /// The work of one build.
-pub(super) struct Hands {
+pub(super) struct Executor {
     stores: Arc<Stores>,
     settings: Settings,
     events: Arc<dyn Events>,
@@ -53,7 +53,7 @@ pub(super) struct Hands {
     began: Option<Instant>,
 }
 
-impl Hands {
+impl Executor {
     pub(super) fn new(
         stores: &Arc<Stores>,
         settings: &Settings,
@@ -90,7 +90,7 @@ impl Hands {
             let outcomes = engine.run_surveyed(&copies, job.surveyed, stop).await;
             numbers.into_iter().zip(outcomes).collect()
         };
-        // On a thread of its own, so that whoever waits for AWS holds up no transfer.
+        // A task of its own, so that waiting for AWS does not hold up a transfer.
         let work = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(work));
         self.running
             .push(async move { (name, work.await.unwrap_or_default()) }.boxed());
@@ -108,7 +108,7 @@ impl Hands {
     }
 
     /// Whether nothing is under way.
-    pub(super) fn are_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.running.is_empty()
     }
 
@@ -137,17 +137,17 @@ impl Hands {
     }
 
     /// Whether another shard should be begun.
-    pub(super) fn run_low(&self) -> bool {
+    pub(super) fn is_running_low(&self) -> bool {
         let open = self.meters.values();
         let open = open.filter(|(meter, bytes)| meter.moved() < *bytes);
-        // Who took more would leave too little for others in the end.
+        // A build that took more would leave too little for others in the end.
         let is_room = open.count() < 2 && self.running.len() < UNDER_WAY;
         let enough = self.rate().map_or(0.0, |rate| rate * LEFT.as_secs_f64());
-        self.are_idle() || is_room && as_f64(self.left()) < enough
+        self.is_idle() || is_room && as_f64(self.left()) < enough
     }
 }
 
-/// Passes on what the engine tells, and counts.
+/// Passes on the engine's events, and counts bytes.
 struct Meter {
     inner: Arc<dyn Events>,
     moved: AtomicU64,

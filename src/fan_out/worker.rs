@@ -1,5 +1,5 @@
-//! A further build: it waits for its part of the quotas, takes shards until none is left, and tells the
-//! first build what has arrived.
+//! A worker: it waits for its share of the quotas, takes shards until none is left, and reports to the
+//! coordinator what has arrived.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,73 +15,69 @@ use crate::plan::Copy;
 use crate::settings::{Environment, Flags, Settings, Share};
 use crate::store::Stores;
 
-use super::board::{Arrived, Board, Order, Report, Word};
-use super::crew::part;
-use super::hands::{Hands, Job};
+use super::executor::{Executor, Job};
+use super::run_store::{Arrived, Control, Report, RunSpec, RunStore};
+use super::workers::part;
 
-/// How often the first build is asked whether this one may begin.
+/// How often a worker looks whether it may begin.
 const KNOCK: Duration = Duration::from_millis(500);
 
 /// How often there is a report while there is work.
 const TICK: Duration = Duration::from_secs(2);
 
-/// The shortest silence after which the first build counts as lost.
+/// The shortest time without a heartbeat after which the coordinator counts as lost.
 const LEAST_SILENCE: Duration = Duration::from_secs(3);
 
-/// What a further build has to do.
-pub struct Errand {
-    board: Board,
-    order: Order,
+/// What a worker has to do.
+pub struct WorkerTask {
+    store: RunStore,
+    spec: RunSpec,
     /// From 1 on.
     build: usize,
 }
 
-impl Errand {
+impl WorkerTask {
     /// Reads it below the run's prefix; `None` when there is none (any more): the run is over.
     ///
     /// # Errors
     /// When the bucket cannot be read.
     pub async fn read(bucket: Bucket, prefix: &str, build: usize) -> anyhow::Result<Option<Self>> {
-        let board = Board::new(bucket, prefix);
-        let order = board.order().await.context("cannot read the order")?;
-        Ok(order.map(|order| Self {
-            board,
-            order,
-            build,
-        }))
+        let store = RunStore::new(bucket, prefix);
+        let spec = store.spec().await.context("cannot read the order")?;
+        Ok(spec.map(|spec| Self { store, spec, build }))
     }
 
-    /// The flags of the first build.
+    /// The flags of the coordinator.
     #[must_use]
     pub fn flags(&self) -> &Flags {
-        &self.order.flags
+        &self.spec.flags
     }
 
-    /// This build's environment with what the first one handed on.
+    /// This build's environment with what the coordinator forwarded.
     #[must_use]
     pub fn environment(&self, own: Environment) -> Environment {
-        own.with(self.order.environment.clone())
+        own.with(self.spec.environment.clone())
     }
 
     /// The hosts that a secret's credentials may be for.
     #[must_use]
     pub fn hosts(&self) -> BTreeSet<String> {
-        self.order.hosts.iter().cloned().collect()
+        self.spec.hosts.iter().cloned().collect()
     }
 
-    /// Makes this build's part of the quotas hold.
-    pub fn divide(&self, share: &Share) {
-        share.set(part(1, self.order.builds));
+    /// Limits this build to its share of the quotas.
+    pub fn apply_share(&self, share: &Share) {
+        share.set(part(1, self.spec.builds));
     }
 }
 
-/// Works until there is nothing left to do, the first build is gone, or the run shall stop. What could not
-/// be copied is no error here: the first build tries it itself and tells why it fails.
+/// Works until there is nothing left to do, the coordinator is lost, or the run is stopped. What could not
+/// be copied is not an error here: the coordinator tries it itself and reports why it fails.
 ///
 /// # Errors
 /// When the bucket cannot be used.
 pub async fn work(
-    errand: Errand,
+    task: WorkerTask,
     stores: &Arc<Stores>,
     settings: &Settings,
     stop: &CancellationToken,
@@ -89,22 +85,22 @@ pub async fn work(
     let silence = settings.network.answer.max(LEAST_SILENCE);
     let work = Work {
         done: Arc::new(Done::default()),
-        word: Word::default(),
-        heard: Instant::now(),
-        told: None,
+        control: Control::default(),
+        heard_at: Instant::now(),
+        sent: None,
         silence,
-        errand: &errand,
+        task: &task,
     };
     work.run(stores, settings, stop).await
 }
 
 struct Work<'a> {
-    errand: &'a Errand,
+    task: &'a WorkerTask,
     done: Arc<Done>,
-    word: Word,
-    /// When the first build's last sign of life came.
-    heard: Instant,
-    told: Option<(Instant, Report)>,
+    control: Control,
+    /// When the coordinator's last heartbeat came.
+    heard_at: Instant,
+    sent: Option<(Instant, Report)>,
     silence: Duration,
 }
 
@@ -120,30 +116,30 @@ impl Work<'_> {
             return Ok(());
         }
         let events = Arc::clone(&self.done) as Arc<dyn Events>;
-        // The engine shall stop too when the first build says so.
+        // The engine stops too when the coordinator says so.
         let stop = stop.child_token();
-        let mut hands = Hands::new(stores, settings, events, &stop);
+        let mut executor = Executor::new(stores, settings, events, &stop);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_more = true;
         loop {
-            while is_more && hands.run_low() && !stop.is_cancelled() {
-                is_more = self.take_next(&mut hands).await?;
+            while is_more && executor.is_running_low() && !stop.is_cancelled() {
+                is_more = self.take_next(&mut executor).await?;
             }
-            if hands.are_idle() {
+            if executor.is_idle() {
                 break;
             }
             tokio::select! {
-                _ = hands.next() => self.report().await?,
+                _ = executor.next() => self.report().await?,
                 _ = ticks.tick() => {
                     self.report().await?;
-                    if !self.listen().await? {
+                    if !self.read_control().await? {
                         stop.cancel();
                     }
                 }
                 () = stop.cancelled() => {
-                    while !hands.are_idle() {
-                        hands.next().await;
+                    while !executor.is_idle() {
+                        executor.next().await;
                     }
                 }
             }
@@ -152,14 +148,14 @@ impl Work<'_> {
         self.report().await
     }
 
-    /// Waits until the first build has left this one its part of the quotas.
+    /// Waits until the coordinator has left this worker its share of the quotas.
     async fn is_admitted(&mut self, stop: &CancellationToken) -> anyhow::Result<bool> {
         loop {
-            // There may be nothing to come for any more.
-            if !self.listen().await? || self.next_unclaimed().await?.is_none() {
+            // The list may be empty by now.
+            if !self.read_control().await? || self.next_unclaimed().await?.is_none() {
                 return Ok(false);
             }
-            if self.word.admitted.contains(&self.errand.build) {
+            if self.control.admitted.contains(&self.task.build) {
                 return Ok(true);
             }
             self.report().await?;
@@ -173,65 +169,68 @@ impl Work<'_> {
         }
     }
 
-    /// Hears the first build; whether the work goes on.
-    async fn listen(&mut self) -> anyhow::Result<bool> {
-        let Some(word) = self.errand.board.word().await? else {
+    /// Reads the instructions of the coordinator; whether the work goes on.
+    async fn read_control(&mut self) -> anyhow::Result<bool> {
+        let Some(control) = self.task.store.control().await? else {
             return Ok(false);
         };
-        if word.beat != self.word.beat {
-            self.heard = Instant::now();
+        if control.heartbeat != self.control.heartbeat {
+            self.heard_at = Instant::now();
         }
-        self.word = word;
-        if self.heard.elapsed() > self.silence {
+        self.control = control;
+        if self.heard_at.elapsed() > self.silence {
             tracing::warn!(
                 "the first build was not heard of for {} s: this one stops",
                 self.silence.as_secs()
             );
             return Ok(false);
         }
-        Ok(!self.word.stop)
+        Ok(!self.control.stop)
     }
 
     async fn next_unclaimed(&self) -> anyhow::Result<Option<usize>> {
-        let claimed = self.errand.board.claimed().await?;
-        Ok((0..self.errand.order.shards).find(|shard| !claimed.contains(shard)))
+        let claimed = self.task.store.claimed().await?;
+        Ok((0..self.task.spec.shards).find(|shard| !claimed.contains(shard)))
     }
 
-    /// Claims the next shard that nobody has; whether there may be more.
-    async fn take_next(&mut self, hands: &mut Hands) -> anyhow::Result<bool> {
-        let board = &self.errand.board;
+    /// Claims the next unclaimed shard; whether there may be more.
+    async fn take_next(&mut self, executor: &mut Executor) -> anyhow::Result<bool> {
+        let store = &self.task.store;
         let Some(shard) = self.next_unclaimed().await? else {
             return Ok(false);
         };
-        if board.claim(shard, self.errand.build).await?.is_err() {
+        if store.claim(shard, self.task.build).await?.is_err() {
             return Ok(true);
         }
-        let portion = board.shard(shard).await?;
-        let portion = portion.with_context(|| format!("shard {shard} is not there"))?;
-        let copies = portion.items.into_iter().map(super::board::Item::copy);
+        let shard_spec = store.shard(shard).await?;
+        let shard_spec = shard_spec.with_context(|| format!("shard {shard} is not there"))?;
+        let copies = shard_spec
+            .items
+            .into_iter()
+            .map(super::run_store::Item::copy);
         let copies = copies.collect::<anyhow::Result<Vec<(usize, Copy)>>>()?;
         self.done.know(&copies);
         tracing::info!("shard {shard}: {} artifacts", copies.len());
-        hands.take(Job {
+        executor.take(Job {
             surveyed: copies.iter().map(|_| None).collect(),
-            bytes: portion.bytes,
+            bytes: shard_spec.bytes,
             copies,
         });
         Ok(true)
     }
 
-    /// Tells the first build what has happened; now and then also when nothing has.
+    /// Reports to the coordinator what has happened; as a heartbeat also when nothing has.
     async fn report(&mut self) -> anyhow::Result<()> {
         let mut report = self.done.report().clone();
-        if let Some((at, told)) = &self.told {
-            report.beat = told.beat;
-            if report == *told && at.elapsed() < self.silence / 6 {
+        if let Some((at, sent)) = &self.sent {
+            report.heartbeat = sent.heartbeat;
+            if report == *sent && at.elapsed() < self.silence / 6 {
                 return Ok(());
             }
         }
-        report.beat += 1;
-        self.errand.board.report(self.errand.build, &report).await?;
-        self.told = Some((Instant::now(), report));
+        report.heartbeat += 1;
+        self.task.store.report(self.task.build, &report).await?;
+        self.sent = Some((Instant::now(), report));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The first build: whether it takes others to help, and what it needs for that.
+//! The coordinator: whether it starts workers, and what it needs for that.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -13,21 +13,21 @@ use crate::reference::EcrHost;
 use crate::settings::{Environment, FanOut, Flags, Settings};
 use crate::store::Stores;
 
-use super::board::{Board, Item};
+use super::executor::Executor;
 use super::forecast::{self, Speeds};
-use super::hands::Hands;
 use super::run::Run;
+use super::run_store::{Item, RunStore};
 use super::shard::{self, Load};
 
 /// The rate of a slow build, in bytes a second: what even that one moves in a short time is not divided.
 const SLOW: f64 = 10e6;
 
-/// The shortest silence after which somebody counts as lost.
+/// The shortest time without a heartbeat after which a worker counts as lost.
 const LEAST_SILENCE: Duration = Duration::from_secs(3);
 
-/// Where the builds of a run meet.
+/// Where the builds of a run exchange what they have to tell each other.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct RunPlace {
     /// The account and region of the target.
     pub host: EcrHost,
     /// The module's bucket.
@@ -36,13 +36,13 @@ pub struct Place {
     pub prefix: String,
 }
 
-/// What the first build needs to get others.
-pub struct Fleet {
-    /// Where they meet.
-    pub place: Place,
-    /// As this build was told.
+/// What the coordinator needs to start workers.
+pub struct Coordinator {
+    /// Where the runs of this module are.
+    pub place: RunPlace,
+    /// The flags of this build.
     pub flags: Flags,
-    /// As this build was told.
+    /// The environment of this build.
     pub environment: Environment,
     /// The hosts that a secret's credentials may be for.
     pub hosts: BTreeSet<String>,
@@ -50,7 +50,7 @@ pub struct Fleet {
     pub own_hosts: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Access to AWS.
     pub aws: Arc<Aws>,
-    /// All homes.
+    /// All stores.
     pub stores: Arc<Stores>,
     /// The run's settings.
     pub settings: Settings,
@@ -58,8 +58,8 @@ pub struct Fleet {
     pub laid_out: OnceLock<String>,
 }
 
-impl Fleet {
-    /// Copies everything, as [`Engine::run`] does, with the help of other builds where that is worth it.
+impl Coordinator {
+    /// Copies everything, as [`Engine::run`] does, with workers where that saves time.
     pub async fn run(
         &self,
         copies: &[Copy],
@@ -72,7 +72,7 @@ impl Fleet {
             let stopped = |_| Outcome::failed(CopyError::Stopped);
             return copies.iter().map(stopped).collect();
         };
-        let needs = self.to_divide(copies, &surveyed);
+        let needs = self.divisible(copies, &surveyed);
         let total = Load::of(needs.iter().map(|(_, need)| *need));
         let builds = self.expected_builds(&total);
         if builds < 2 {
@@ -82,15 +82,15 @@ impl Fleet {
         }
         let shards = shard::pack(&needs, builds);
         drop(needs);
-        let hands = Hands::new(&self.stores, &self.settings, Arc::clone(events), stop);
+        let executor = Executor::new(&self.stores, &self.settings, Arc::clone(events), stop);
         let events = Arc::clone(events);
-        let run = Run::new(self, copies, surveyed, shards, hands, total, events);
+        let run = Run::new(self, copies, surveyed, shards, executor, total, events);
         // It is large, and most runs never get here.
         Box::pin(run.run(stop)).await
     }
 
-    /// The artifacts that other builds could bring and that take some time.
-    fn to_divide<'s>(&self, copies: &[Copy], surveyed: &'s [Surveyed]) -> Vec<(usize, &'s Need)> {
+    /// The artifacts that workers could copy and that take some time.
+    fn divisible<'s>(&self, copies: &[Copy], surveyed: &'s [Surveyed]) -> Vec<(usize, &'s Need)> {
         let each = copies.iter().zip(surveyed).enumerate();
         let each = each.filter_map(|(number, (copy, surveyed))| {
             let need = surveyed.need.as_ref().filter(|need| need.bytes() > 0)?;
@@ -117,7 +117,7 @@ impl Fleet {
         }
     }
 
-    /// Deletes what the builds told each other; nothing needs it any more.
+    /// Deletes the objects of the run, which nothing needs any more.
     ///
     /// # Errors
     /// When S3 refuses.
@@ -127,10 +127,10 @@ impl Fleet {
         };
         let (name, host) = (&self.place.bucket, &self.place.host);
         let bucket = self.aws.bucket(name, &host.region, &host.account).await;
-        Board::new(bucket, run).clear().await
+        RunStore::new(bucket, run).clear().await
     }
 
-    /// After how much silence somebody counts as lost.
+    /// How long a worker may be without a heartbeat.
     pub(super) fn silence(&self) -> Duration {
         self.settings.network.answer.max(LEAST_SILENCE)
     }

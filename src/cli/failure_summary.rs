@@ -1,5 +1,5 @@
-//! The last words on what failed: each artifact with its reason, and one reason for many where they have
-//! one in common. A hundred times "401" hides the one that is something else.
+//! The summary of what failed: each artifact with its reason, and one entry for a reason that many have in
+//! common. A hundred times "401" hides the one that is something else.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use crate::plan::Copy;
 
 use super::log::chain;
 
-/// From so many artifacts on, a reason is told once.
+/// From this many artifacts on, a reason is logged once.
 const MANY: usize = 3;
 
-/// So many of them are named; the report names all.
+/// The artifacts that are named then; the report names all.
 const NAMED: usize = 8;
 
-/// Tells what failed.
-pub(super) fn tell(copies: &[Copy], outcomes: Vec<Outcome>) {
+/// Logs what failed.
+pub(super) fn log(copies: &[Copy], outcomes: Vec<Outcome>) {
     let mut reasons: BTreeMap<String, Vec<(&Copy, CopyError)>> = BTreeMap::new();
     for (number, (copy, outcome)) in copies.iter().zip(outcomes).enumerate() {
         if let Done::Failed(error) = outcome.done {
-            // What has no reason that others could share stands alone.
+            // What has no reason that others could share is listed alone.
             let reason = error.reason().unwrap_or_else(|| format!("\u{7f}{number}"));
             reasons.entry(reason).or_default().push((copy, error));
         }

@@ -1,4 +1,4 @@
-//! How long a plan will take, and over how many builds it would be spread.
+//! How long a plan takes at least, and how many builds it would use.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fleet::forecast::{self, ASSUMED, Limit, Speeds};
-use crate::fleet::shard::Load;
+use crate::fan_out::forecast::{self, ASSUMED, Limit, Speeds};
+use crate::fan_out::shard::Load;
 use crate::observe::{Seen, State};
 use crate::plan::{Copy, Plan, Source};
 use crate::progress;
@@ -22,8 +22,8 @@ const GIVEN: [(&str, f64, f64); 2] = [
     ("public.ecr.aws", 1.0, 1.0),
 ];
 
-/// The outlook of a plan.
-pub(super) struct Outlook {
+/// The estimate for a plan.
+pub(super) struct Estimate {
     load: Load,
     /// Artifacts to copy whose content is not known.
     unknown: usize,
@@ -37,7 +37,7 @@ pub(super) struct Outlook {
     slowest_source: Option<(&'static str, Duration)>,
 }
 
-impl Outlook {
+impl Estimate {
     /// `has_credentials` says of a host whether there are any.
     pub(super) fn new(
         plan: &Plan,
@@ -136,7 +136,7 @@ fn sources(host: &str) -> String {
     format!("what {host} gives without credentials")
 }
 
-impl fmt::Display for Outlook {
+impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Load {
             bytes,

@@ -1,5 +1,5 @@
-//! A run over several builds, as the first one sees it: it does its part, listens to the others, and in
-//! the end has an outcome for every artifact.
+//! A run over several builds, as the coordinator sees it: it does its part, reads what workers report, and
+//! in the end has an outcome for every artifact.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,72 +15,72 @@ use crate::plan::Copy;
 use crate::progress;
 use crate::settings::FanOut;
 
-use super::board::{Board, Item, Order, Portion, Program};
-use super::crew::{Call, Crew, News};
-use super::first::{Fleet, Place};
+use super::coordinator::{Coordinator, RunPlace};
+use super::executor::{Executor, Job, Outcomes};
 use super::forecast::{self, Speeds};
-use super::hands::{Hands, Job, Outcomes};
+use super::run_store::{Item, Program, RunSpec, RunStore, ShardSpec};
 use super::shard::{Load, Shard};
+use super::workers::{Launch, News, Workers};
 
-/// How often the others are listened to.
+/// How often the workers' reports are read.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long the first build's own rate is measured before it counts.
+/// How long the coordinator's own rate is measured before it counts.
 const MEASURE: Duration = Duration::from_secs(15);
 
-/// How long it may take until further builds can be called.
-const CALL: Duration = Duration::from_mins(1);
+/// How long it may take until workers can be started.
+const LAUNCH: Duration = Duration::from_mins(1);
 
-/// Who works on a shard.
+/// Which build works on a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
-    Nobody,
-    First,
-    Further(usize),
+    Unclaimed,
+    Coordinator,
+    Worker(usize),
 }
 
 /// A run over several builds.
 pub(super) struct Run<'a> {
-    fleet: &'a Fleet,
+    coordinator: &'a Coordinator,
     copies: &'a [Copy],
     surveyed: Vec<Option<Surveyed>>,
     outcomes: Vec<Option<Outcome>>,
     shards: Vec<Shard>,
     holders: Vec<Holder>,
-    hands: Hands,
+    executor: Executor,
     events: Arc<dyn Events>,
-    crew: Option<Crew>,
+    workers: Option<Workers>,
     /// What this build works on outside of shards, or has worked on.
     taken_over: HashSet<usize>,
-    /// Further builds were called, and need not be called again.
-    is_called: bool,
-    calling: Option<AbortOnDropHandle<anyhow::Result<Call>>>,
+    /// The workers were launched once.
+    is_launched: bool,
+    launching: Option<AbortOnDropHandle<anyhow::Result<Launch>>>,
     total: Load,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        fleet: &'a Fleet,
+        coordinator: &'a Coordinator,
         copies: &'a [Copy],
         surveyed: Vec<Surveyed>,
         shards: Vec<Shard>,
-        hands: Hands,
+        executor: Executor,
         total: Load,
         events: Arc<dyn Events>,
     ) -> Self {
         Self {
-            fleet,
+            coordinator,
             copies,
             outcomes: copies.iter().map(|_| None).collect(),
             surveyed: surveyed.into_iter().map(Some).collect(),
-            holders: vec![Holder::Nobody; shards.len()],
+            holders: vec![Holder::Unclaimed; shards.len()],
             shards,
-            hands,
+            executor,
             events,
-            crew: None,
+            workers: None,
             taken_over: HashSet::new(),
-            is_called: false,
-            calling: None,
+            is_launched: false,
+            launching: None,
             total,
         }
     }
@@ -95,21 +95,21 @@ impl<'a> Run<'a> {
         let own = (0..self.copies.len()).filter(|number| !divided.contains(number));
         let own: Vec<usize> = own.collect();
         self.begin(&own);
-        if let FanOut::Builds(builds) = self.fleet.settings.fan_out {
-            self.raise(builds);
+        if let FanOut::Builds(builds) = self.coordinator.settings.fan_out {
+            self.launch(builds);
         }
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            while self.hands.run_low() && self.take_next().await {}
+            while self.executor.is_running_low() && self.take_next().await {}
             if self.outcomes.iter().all(Option::is_some) || self.is_at_an_end() {
                 break;
             }
             tokio::select! {
-                done = self.hands.next() => self.note(done),
-                call = called(&mut self.calling) => {
-                    self.calling = None;
-                    stop.run_until_cancelled(Box::pin(self.meet(call))).await;
+                done = self.executor.next() => self.record(done),
+                launch = launched(&mut self.launching) => {
+                    self.launching = None;
+                    stop.run_until_cancelled(Box::pin(self.start_workers(launch))).await;
                 }
                 _ = ticks.tick() => {
                     stop.run_until_cancelled(Box::pin(self.tick())).await;
@@ -117,14 +117,14 @@ impl<'a> Run<'a> {
                 () = stop.cancelled() => break,
             }
         }
-        drop(self.calling.take());
-        if let Some(crew) = &mut self.crew {
-            crew.dismiss().await;
+        drop(self.launching.take());
+        if let Some(workers) = &mut self.workers {
+            workers.stop_all().await;
         }
         // The engine gives up by itself when it is to stop.
-        while !self.hands.are_idle() {
-            let done = self.hands.next().await;
-            self.note(done);
+        while !self.executor.is_idle() {
+            let done = self.executor.next().await;
+            self.record(done);
         }
         let lost = || Outcome::failed(CopyError::Stopped);
         let outcomes = self.outcomes.into_iter();
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
         let copies = numbers
             .iter()
             .map(|number| (*number, self.copies[*number].clone()));
-        self.hands.take(Job {
+        self.executor.take(Job {
             copies: copies.collect(),
             surveyed: numbers
                 .iter()
@@ -155,84 +155,84 @@ impl<'a> Run<'a> {
         });
     }
 
-    fn note(&mut self, done: Outcomes) {
+    fn record(&mut self, done: Outcomes) {
         for (number, outcome) in done {
             self.outcomes[number] = Some(outcome);
         }
     }
 
-    /// Whether nothing more is to be expected from anybody.
+    /// Whether neither this build nor a worker will finish anything more.
     fn is_at_an_end(&self) -> bool {
-        let is_expected = |holder: &Holder| match (holder, &self.crew) {
-            (Holder::Nobody, _) => true,
-            (Holder::Further(build), Some(crew)) => !crew.is_gone(*build),
-            (Holder::First | Holder::Further(_), _) => false,
+        let is_expected = |holder: &Holder| match (holder, &self.workers) {
+            (Holder::Unclaimed, _) => true,
+            (Holder::Worker(build), Some(workers)) => !workers.is_gone(*build),
+            (Holder::Coordinator | Holder::Worker(_), _) => false,
         };
-        self.hands.are_idle() && !self.holders.iter().any(is_expected)
+        self.executor.is_idle() && !self.holders.iter().any(is_expected)
     }
 
-    /// Takes the next shard that nobody has; whether there may be one more.
+    /// Takes the next unclaimed shard; whether there may be one more.
     async fn take_next(&mut self) -> bool {
         // The program is small, but a link full of blobs would leave it little room.
-        if self.calling.is_some() {
+        if self.launching.is_some() {
             return false;
         }
         let next = self
             .holders
             .iter()
-            .position(|holder| *holder == Holder::Nobody);
+            .position(|holder| *holder == Holder::Unclaimed);
         let Some(shard) = next else { return false };
-        let claimed = match &self.crew {
-            Some(crew) => crew.board().claim(shard, 0).await,
+        let claimed = match &self.workers {
+            Some(workers) => workers.store().claim(shard, 0).await,
             None => Ok(Ok(())),
         };
         match claimed {
             Ok(Err(Some(build))) => {
-                self.holders[shard] = Holder::Further(build);
-                self.take_over_from_the_gone();
+                self.holders[shard] = Holder::Worker(build);
+                self.take_over_from_lost_workers();
                 return true;
             }
             Ok(Err(None)) => return false,
             Ok(Ok(())) => {}
-            // At worst somebody else does the same.
+            // At worst a worker does the same.
             Err(error) => tracing::debug!("a claim cannot be made: {error:#}"),
         }
-        self.holders[shard] = Holder::First;
+        self.holders[shard] = Holder::Coordinator;
         let artifacts = self.shards[shard].artifacts.clone();
         self.begin(&artifacts);
         true
     }
 
     async fn tick(&mut self) {
-        if let Some(crew) = &mut self.crew {
-            let news = crew.hear().await;
-            self.hear(news);
-        } else if self.fleet.settings.fan_out == FanOut::Auto
-            && !self.is_called
-            && self.hands.since() >= MEASURE
-            && let Some(rate) = self.hands.rate()
+        if let Some(workers) = &mut self.workers {
+            let news = workers.poll_reports().await;
+            self.apply(news);
+        } else if self.coordinator.settings.fan_out == FanOut::Auto
+            && !self.is_launched
+            && self.executor.since() >= MEASURE
+            && let Some(rate) = self.executor.rate()
         {
             let left = Load {
-                bytes: self.total.bytes.saturating_sub(self.hands.moved()),
+                bytes: self.total.bytes.saturating_sub(self.executor.moved()),
                 ..self.total
             };
-            let speeds = Speeds::of(rate, &self.fleet.settings.network.quotas);
+            let speeds = Speeds::of(rate, &self.coordinator.settings.network.quotas);
             let builds = forecast::worthwhile(&left, &speeds);
             if builds > 1 {
-                self.is_called = true;
-                self.raise(builds);
+                self.is_launched = true;
+                self.launch(builds);
             }
         }
     }
 
-    fn hear(&mut self, news: News) {
+    fn apply(&mut self, news: News) {
         for arrived in news.arrived {
             let number = arrived.number;
             if self.outcomes.get(number).is_none_or(Option::is_some) {
                 continue;
             }
             let (copy, outcome) = (&self.copies[number], arrived.outcome());
-            self.forget_what_was_known(number);
+            self.forget_cached_state(number);
             self.events.finished(copy, &outcome);
             self.outcomes[number] = Some(outcome);
         }
@@ -244,17 +244,17 @@ impl<'a> Run<'a> {
             .collect();
         self.take_over(&failed);
         if !news.gone.is_empty() {
-            self.take_over_from_the_gone();
+            self.take_over_from_lost_workers();
         }
     }
 
-    /// Does here what those who are gone left unfinished.
-    fn take_over_from_the_gone(&mut self) {
-        let Some(crew) = &self.crew else { return };
+    /// Does here what lost workers left unfinished.
+    fn take_over_from_lost_workers(&mut self) {
+        let Some(workers) = &self.workers else { return };
         let left = self.holders.iter().zip(&self.shards);
         let left = left.filter(|(holder, _)| match holder {
-            Holder::Further(build) => crew.is_gone(*build),
-            Holder::Nobody | Holder::First => false,
+            Holder::Worker(build) => workers.is_gone(*build),
+            Holder::Unclaimed | Holder::Coordinator => false,
         });
         let left: Vec<usize> = left
             .flat_map(|(_, shard)| shard.artifacts.clone())
@@ -269,48 +269,48 @@ impl<'a> Run<'a> {
             .filter(|number| self.taken_over.insert(*number))
             .collect();
         for number in &open {
-            self.forget_what_was_known(*number);
+            self.forget_cached_state(*number);
         }
         self.begin(&open);
     }
 
-    /// Somebody else may have made the repository.
-    fn forget_what_was_known(&self, number: usize) {
+    /// A worker may have created the repository.
+    fn forget_cached_state(&self, number: usize) {
         if let Some(repository) = self.copies[number].target.repository() {
-            let ecr = self.fleet.aws.ecr(&self.fleet.place.host);
+            let ecr = self.coordinator.aws.ecr(&self.coordinator.place.host);
             ecr.may_exist(repository);
         }
     }
 
-    /// Begins to get further builds; what is under way goes on meanwhile.
-    fn raise(&mut self, builds: usize) {
-        let portions = self.shards.iter().map(|shard| {
+    /// Begins to start workers; what is under way goes on meanwhile.
+    fn launch(&mut self, builds: usize) {
+        let shard_specs = self.shards.iter().map(|shard| {
             let numbers = shard.artifacts.iter();
             let items = numbers.filter_map(|number| Item::of(*number, &self.copies[*number]));
-            Portion {
+            ShardSpec {
                 bytes: shard.load.bytes,
                 items: items.collect(),
             }
         });
-        let order = Order {
-            flags: self.fleet.flags.clone(),
-            environment: self.fleet.environment.forwarded(),
-            hosts: self.fleet.hosts.iter().cloned().collect(),
+        let spec = RunSpec {
+            flags: self.coordinator.flags.clone(),
+            environment: self.coordinator.environment.forwarded(),
+            hosts: self.coordinator.hosts.iter().cloned().collect(),
             shards: self.shards.len(),
             builds,
         };
         let name = run_name();
-        let prefix = format!("{}{name}/", self.fleet.place.prefix);
-        self.fleet.laid_out.set(prefix.clone()).ok();
+        let prefix = format!("{}{name}/", self.coordinator.place.prefix);
+        self.coordinator.laid_out.set(prefix.clone()).ok();
         let (place, settings, aws) = (
-            self.fleet.place.clone(),
-            self.fleet.settings.clone(),
-            Arc::clone(&self.fleet.aws),
+            self.coordinator.place.clone(),
+            self.coordinator.settings.clone(),
+            Arc::clone(&self.coordinator.aws),
         );
-        let silence = self.fleet.silence();
-        let portions: Vec<Portion> = portions.collect();
-        let call = async move {
-            let Place { host, bucket, .. } = place;
+        let silence = self.coordinator.silence();
+        let shard_specs: Vec<ShardSpec> = shard_specs.collect();
+        let launch = async move {
+            let RunPlace { host, bucket, .. } = place;
             let id = settings
                 .build
                 .as_deref()
@@ -319,17 +319,17 @@ impl<'a> Run<'a> {
             let machine = codebuild.machine(id).await?;
             let mut program = Program::own().await?;
             let meeting = aws.bucket(&bucket, &host.region, &host.account).await;
-            let board = Board::new(meeting, &prefix);
-            board.lay_out(&mut program, &order, portions).await?;
+            let store = RunStore::new(meeting, &prefix);
+            store.lay_out(&mut program, &spec, shard_specs).await?;
             let (region, account) = (&host.region, &host.account);
             let arguments = ["work", "--bucket", &bucket, "--prefix", &prefix];
             let more = ["--region", region, "--account", account];
             let arguments = arguments.iter().chain(&more).map(ToString::to_string);
-            Ok(Call {
-                board,
+            Ok(Launch {
+                store,
                 codebuild,
                 machine,
-                order,
+                spec,
                 program,
                 arguments: arguments.collect(),
                 share: settings.network.share,
@@ -337,47 +337,49 @@ impl<'a> Run<'a> {
                 token: name,
             })
         };
-        let call = async {
-            let call = tokio::time::timeout(CALL, call).await;
-            call.unwrap_or_else(|_| bail!("the bucket took no program within {} s", CALL.as_secs()))
+        let launch = async {
+            let launch = tokio::time::timeout(LAUNCH, launch).await;
+            launch.unwrap_or_else(|_| {
+                bail!("the bucket took no program within {} s", LAUNCH.as_secs())
+            })
         };
-        self.calling = Some(AbortOnDropHandle::new(tokio::spawn(call)));
+        self.launching = Some(AbortOnDropHandle::new(tokio::spawn(launch)));
     }
 
-    /// All is laid out: the builds can come. Where they cannot, this one goes on alone.
-    async fn meet(&mut self, call: anyhow::Result<Call>) {
+    /// Everything is laid out: starts the workers. Where that fails, the coordinator goes on alone.
+    async fn start_workers(&mut self, launch: anyhow::Result<Launch>) {
         let own = self.holders.iter().enumerate();
-        let own = own.filter(|(_, holder)| **holder == Holder::First);
+        let own = own.filter(|(_, holder)| **holder == Holder::Coordinator);
         let own: Vec<usize> = own.map(|(shard, _)| shard).collect();
-        let crew = match call {
-            Ok(call) if own.len() < self.shards.len() => Crew::raise(call, &own).await,
+        let workers = match launch {
+            Ok(launch) if own.len() < self.shards.len() => Workers::start(launch, &own).await,
             Ok(_) => {
                 tracing::info!("nothing is left for further builds");
                 return;
             }
             Err(error) => Err(error),
         };
-        match crew {
-            Ok(crew) => {
-                let left = self.total.bytes.saturating_sub(self.hands.moved());
+        match workers {
+            Ok(workers) => {
+                let left = self.total.bytes.saturating_sub(self.executor.moved());
                 let left = progress::bytes(left);
                 tracing::info!(
                     "{left} are spread over {} builds, this one included",
-                    crew.builds()
+                    workers.builds()
                 );
-                self.crew = Some(crew);
+                self.workers = Some(workers);
             }
             Err(error) => tracing::warn!("this build goes on alone: {error:#}"),
         }
     }
 }
 
-/// What further builds are called with, once all is laid out; never, as long as they are not called.
-async fn called(
-    calling: &mut Option<AbortOnDropHandle<anyhow::Result<Call>>>,
-) -> anyhow::Result<Call> {
-    match calling {
-        Some(calling) => calling.await?,
+/// What workers are started with, once everything is laid out; pending until a launch has begun.
+async fn launched(
+    launching: &mut Option<AbortOnDropHandle<anyhow::Result<Launch>>>,
+) -> anyhow::Result<Launch> {
+    match launching {
+        Some(launching) => launching.await?,
         None => std::future::pending().await,
     }
 }

@@ -1,12 +1,12 @@
-//! What the builds of a run tell each other, in the module's bucket below a prefix of the run's own:
+//! What the builds of a run exchange, in the module's bucket below a prefix that no other run has:
 //!
 //! ```text
-//! <deployment>-<module>-runs/<run>/replicator.gz the program, as the first build runs it
+//! <deployment>-<module>-runs/<run>/replicator.gz the program, as the coordinator runs it
 //!                                  order.json    what all builds do, written once
 //!                                  shards/<n>    artifacts of a shard, written once
 //!                                  claims/<n>    which build works on it: the first one to write it
-//!                                  first         the first build's signs of life, and its word
-//!                                  builds/<n>    each further build's signs of life, and what it did
+//!                                  first         the coordinator's heartbeat and instructions
+//!                                  builds/<n>    each worker's heartbeat, and what it did
 //! ```
 
 use std::io::Write;
@@ -28,11 +28,11 @@ use crate::settings::{Flags, Forwarded};
 /// How many objects are written or read at once.
 const AT_ONCE: usize = 8;
 
-/// What a run left behind is nobody's any more after this time: no build lasts longer.
+/// What a run left behind is deleted by a later one after this time: no build lasts longer.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(36);
 
-/// The place of one run.
-pub(super) struct Board {
+/// The objects of one run.
+pub(super) struct RunStore {
     bucket: Bucket,
     /// With a slash at its end.
     prefix: String,
@@ -67,21 +67,21 @@ impl Program {
 
 /// What all builds do.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
-    /// As the first build was told.
+pub(super) struct RunSpec {
+    /// The flags of the coordinator.
     pub(super) flags: Flags,
     pub(super) environment: Forwarded,
     /// The hosts that a secret's credentials may be for.
     pub(super) hosts: Vec<String>,
     /// How many shards there are.
     pub(super) shards: usize,
-    /// Builds, the first one included: each may use so much of the quotas.
+    /// Builds, the coordinator included; each has an equal share of the quotas.
     pub(super) builds: usize,
 }
 
-/// A shard as a further build is told of it.
+/// A shard, as a worker reads it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Portion {
+pub(super) struct ShardSpec {
     /// The bytes of its distinct blobs.
     pub(super) bytes: u64,
     pub(super) items: Vec<Item>,
@@ -99,27 +99,27 @@ pub(super) struct Item {
     used_by: Vec<String>,
 }
 
-/// Who works on a shard.
+/// Which build works on a shard.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claim {
     build: usize,
 }
 
-/// The first build's word.
+/// What the coordinator tells the workers.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Word {
-    /// Another number each time: it lives.
-    pub(super) beat: u64,
-    /// All shall stop.
+pub(super) struct Control {
+    /// Another number each time.
+    pub(super) heartbeat: u64,
+    /// All workers stop.
     pub(super) stop: bool,
-    /// The builds that may begin: their part of the quotas is theirs.
+    /// The workers that may begin: the coordinator has left them their share of the quotas.
     pub(super) admitted: Vec<usize>,
 }
 
-/// What a further build has done so far.
+/// What a worker has done so far.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Report {
-    pub(super) beat: u64,
+    pub(super) heartbeat: u64,
     /// Bytes that it expects to move, and has moved.
     pub(super) expected: u64,
     pub(super) moved: u64,
@@ -219,7 +219,7 @@ impl Arrived {
     }
 }
 
-impl Board {
+impl RunStore {
     pub(super) fn new(bucket: Bucket, prefix: &str) -> Self {
         Self {
             bucket,
@@ -237,30 +237,30 @@ impl Board {
         self.bucket.show(&self.program())
     }
 
-    /// Lays out a run: program, order and shards.
+    /// Lays out a run: program, spec and shards.
     pub(super) async fn lay_out(
         &self,
         program: &mut Program,
-        order: &Order,
-        shards: Vec<Portion>,
+        spec: &RunSpec,
+        shards: Vec<ShardSpec>,
     ) -> anyhow::Result<()> {
         let packed = std::mem::take(&mut program.packed);
         self.bucket.put_bytes(&self.program(), packed).await?;
         stream::iter(shards.into_iter().enumerate())
-            .map(|(number, portion)| async move {
-                self.write(format!("shards/{number}"), &portion).await
+            .map(|(number, shard_spec)| async move {
+                self.write(format!("shards/{number}"), &shard_spec).await
             })
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
-        self.write("order.json".to_owned(), order).await
+        self.write("order.json".to_owned(), spec).await
     }
 
-    pub(super) async fn order(&self) -> anyhow::Result<Option<Order>> {
+    pub(super) async fn spec(&self) -> anyhow::Result<Option<RunSpec>> {
         self.read("order.json").await
     }
 
-    pub(super) async fn shard(&self, number: usize) -> anyhow::Result<Option<Portion>> {
+    pub(super) async fn shard(&self, number: usize) -> anyhow::Result<Option<ShardSpec>> {
         self.read(&format!("shards/{number}")).await
     }
 
@@ -283,7 +283,7 @@ impl Board {
         }
     }
 
-    /// The shards that somebody works on.
+    /// The shards that are claimed.
     pub(super) async fn claimed(&self) -> anyhow::Result<Vec<usize>> {
         let prefix = format!("{}claims/", self.prefix);
         let keys = self.bucket.list(&prefix).await?;
@@ -291,11 +291,11 @@ impl Board {
         Ok(keys.filter_map(|key| key.parse().ok()).collect())
     }
 
-    pub(super) async fn tell(&self, word: &Word) -> anyhow::Result<()> {
-        self.write("first".to_owned(), word).await
+    pub(super) async fn put_control(&self, control: &Control) -> anyhow::Result<()> {
+        self.write("first".to_owned(), control).await
     }
 
-    pub(super) async fn word(&self) -> anyhow::Result<Option<Word>> {
+    pub(super) async fn control(&self) -> anyhow::Result<Option<Control>> {
         self.read("first").await
     }
 
@@ -303,7 +303,7 @@ impl Board {
         self.write(format!("builds/{build}"), done).await
     }
 
-    /// What further builds have done; nothing for those that have not begun.
+    /// The reports of workers; none for those that have not begun.
     pub(super) async fn reports(
         &self,
         builds: impl IntoIterator<Item = usize>,
