@@ -9,7 +9,7 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(CARGO) run --release --locked -p replicator-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint module-lint dist ci interop quickstart chaos load fuzz fan-out bench advisories
+.PHONY: help test lint module-lint bundle dist ci interop quickstart chaos load fuzz fan-out bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench: ## Against skopeo, crane, oras, regctl and regsync: docs/benchmarks.md; B
 
 ci: lint test interop quickstart ## What CI runs
 	$(MAKE) --no-print-directory chaos RUNS=300
+
+bundle: ## The binary for CodeBuild into bin/, from a laptop (Linux, macOS), for the first deployment
+	bash scripts/dist.sh $(if $(ARCH),$(ARCH),x86_64)
 
 dist: ## Portable binaries into bin/, with their checksums; ARCH="x86_64 aarch64"
 	bash scripts/dist.sh $(ARCH)

@@ -5,7 +5,7 @@
 #   bash scripts/dist.sh [x86_64] [aarch64]
 #
 # Needs cargo with the target's standard library (rustup adds it) and Python, with which it installs Zig as the
-# linker that knows old versions of glibc.
+# linker that knows old versions of glibc. Runs on Linux and macOS.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -37,7 +37,8 @@ has_target() {
 
 # newest_glibc FILE: the newest version of glibc whose symbols a program asks for.
 newest_glibc() {
-    LC_ALL=C readelf --version-info --wide "$1" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort --unique --version-sort | tail -n 1
+    # The names of the versions are texts of the program.
+    LC_ALL=C grep -a -o 'GLIBC_[0-9][0-9.]*' "$1" | sed 's/GLIBC_//' | sort -u -V | tail -n 1
 }
 
 # is_portable FILE
@@ -45,8 +46,12 @@ is_portable() {
     local newest needed
     newest=$(newest_glibc "$1")
     [ -n "$newest" ] || fail "$1: it names no version of glibc"
-    [ "$(printf '%s\n' "$newest" "$glibc" | sort --version-sort | tail -n 1)" = "$glibc" ] ||
+    [ "$(printf '%s\n' "$newest" "$glibc" | sort -V | tail -n 1)" = "$glibc" ] ||
         fail "$1: it needs glibc $newest, and it is to run with $glibc"
+    if ! command -v readelf >/dev/null; then
+        say "$1: glibc $newest and no later; what it links to is not checked, there is no readelf"
+        return
+    fi
     needed=$(LC_ALL=C readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | tr '\n' ' ')
     case " $needed" in
         *' libgcc_s'* | *' libstdc++'* | *' libssl'*) fail "$1: it needs $needed" ;;
@@ -54,15 +59,23 @@ is_portable() {
     say "$1: glibc $newest and no later; $needed"
 }
 
+# sha256 FILE
+sha256() {
+    if command -v sha256sum >/dev/null; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi
+}
+
 # pin FILE: its line in bin/SHA256SUMS, in the place of an older one.
 pin() {
     local name=${1##*/} sum
-    sum=$(sha256sum <"$1")
+    sum=$(sha256 "$1")
     { grep -v "[ *]$name\$" bin/SHA256SUMS || true; } >bin/SHA256SUMS.new
     printf '%s  %s\n' "${sum%% *}" "$name" >>bin/SHA256SUMS.new
     mv bin/SHA256SUMS.new bin/SHA256SUMS
 }
 
+for tool in cargo python3; do
+    command -v "$tool" >/dev/null || fail "$tool is missing: it builds the binary"
+done
 [ "$#" -gt 0 ] || set -- "$(uname -m)"
 install_tools
 for arch; do
@@ -80,7 +93,7 @@ for arch; do
     install -m 755 "$folder/$target/dist/replicator" "$binary.new"
     is_portable "$binary.new"
     mv "$binary.new" "$binary"
-    if [ "$arch" = "$(uname -m)" ]; then "$binary" --version; fi
+    if [ "$(uname -s) $arch" = "Linux $(uname -m)" ]; then "$binary" --version; fi
     pin "$binary"
     say "$binary: $(wc -c <"$binary") bytes"
 done

@@ -5,7 +5,9 @@
 # 2. the parameter ReplicatorDistroUrl: https://… or s3://…, the program itself, not an archive;
 #    ReplicatorDistroSecretName (and ReplicatorDistroSecretKey) name a secret with username and password for it
 # 3. the release of this version
-# 4. cargo, from the sources in the module
+# 4. a build from the sources in the module. Where there is no cargo, rustup installs the toolchain that
+#    rust-toolchain.toml pins: from static.rust-lang.org, or from the mirror that the parameter RustupMirror names
+#    (https://…, laid out alike). CargoRegistry names a mirror for the dependencies (sparse+https://…/)
 #
 # What was not built here runs only with the SHA-256 that bin/SHA256SUMS pins; for ReplicatorDistroUrl the
 # parameter ReplicatorDistroSha256 may give it. Another sum, or none, ends the run: what somebody put there on
@@ -27,6 +29,18 @@ release_repository=''
 
 program=$HOME/.replicator/bin/replicator
 
+# The installer of toolchains runs only with this sum, whatever mirror it comes from.
+rustup_version=1.29.0
+declare -A rustup_sums=(
+    [x86_64]=4acc9acc76d5079515b46346a485974457b5a79893cfb01112423c89aeb5aa10
+    [aarch64]=9732d6c5e2a098d3521fca8145d826ae0aaa067ef2385ead08e6feac88fa5792
+)
+
+# No download lasts longer than this many seconds, or stays below this many bytes a second for half a minute.
+download_seconds=${REPLICATOR_DOWNLOAD_SECONDS:-600}
+minimum_speed=10240
+build_minutes=30
+
 say() {
     printf 'get-replicator: %s\n' "$@"
 }
@@ -34,6 +48,23 @@ say() {
 fail() {
     say "$@" >&2
     exit 1
+}
+
+# cannot_build REASON: what else there is, easiest first.
+cannot_build() {
+    fail "there is no binary for this machine, and none can be built: $1" \
+        'do one of these and apply again:' \
+        '  1. run `make bundle` in the module on a laptop: it puts the binary into bin/' \
+        '  2. put a binary where this build can fetch it, and name it: ReplicatorDistroUrl (s3://… or https://…) and' \
+        '     ReplicatorDistroSha256' \
+        '  3. let the build reach a mirror for Rust (RustupMirror, CargoRegistry), or name a build image with Rust and' \
+        '     a C compiler (codebuildImage in the module'"'"'s manifest, for instance' \
+        '     aws/codebuild/amazonlinux-x86_64-standard:6.0)'
+}
+
+# limited COMMAND...: ends what has no limit of its own.
+limited() {
+    timeout --kill-after 10 "$download_seconds" "$@"
 }
 
 # parameter NAME: its value; `null` is what Seed-Farmer makes of one that is given without a value.
@@ -80,14 +111,15 @@ download() {
     local url=${1//\\/\\\\}
     url=${url//\"/\\\"}
     printf 'url = "%s"\n%s\n' "$url" "${3:-}" |
-        curl --config - --fail --silent --show-error --location --proto '=https' \
-            --connect-timeout 20 --retry 3 --output "$2"
+        limited curl --config - --fail --silent --show-error --location --proto '=https' \
+            --connect-timeout 20 --max-time "$download_seconds" --speed-limit "$minimum_speed" --speed-time 30 \
+            --retry 3 --retry-max-time "$download_seconds" --output "$2"
 }
 
 # credentials SECRET KEY: a line of curl's configuration. The secret is {"username", "password"}, or holds
 # that under the key.
 credentials() {
-    aws secretsmanager get-secret-value --secret-id "$1" --query SecretString --output text |
+    limited aws secretsmanager get-secret-value --secret-id "$1" --query SecretString --output text |
         SECRET_NAME=$1 SECRET_KEY=$2 python3 -c '
 import json, os, sys
 
@@ -113,7 +145,7 @@ from_bundle() {
     # A copy is checked and run, so that nobody can put another file in its place in between.
     cp "bin/$binary" "$download"
     check_sum "$download" "$(pinned)" "bin/$binary" \
-        'make it anew with `make dist`, which pins its sum in bin/SHA256SUMS, or delete it'
+        'make it anew with `make bundle`, which pins its sum in bin/SHA256SUMS, or delete it'
     install_program "$download" "bin/$binary"
 }
 
@@ -137,7 +169,7 @@ from_parameter() {
     place="ReplicatorDistroUrl ${url%%\?*}"
     case $url in
         s3://*)
-            aws s3 cp --only-show-errors "$url" "$download" || fail "$place: cannot be fetched"
+            limited aws s3 cp --only-show-errors "$url" "$download" || fail "$place: cannot be fetched"
             ;;
         https://*)
             if [ -n "$secret" ]; then
@@ -167,16 +199,64 @@ from_release() {
     install_program "$download" "$url"
 }
 
+# mirror_of NAME VARIABLE: the parameter's URL without its last slash, or nothing.
+mirror_of() {
+    local url
+    url=$(parameter "$2")
+    case $url in
+        *[[:cntrl:][:space:]\"\\]*) fail "$1: it holds blanks, quotes or control characters" ;;
+        '' | https://?* | sparse+https://?*) printf '%s' "${url%/}" ;;
+        *) fail "$1: it does not begin with https://" ;;
+    esac
+}
+
+# install_rust CHANNEL: rustup and the toolchain, into their usual places below HOME.
+install_rust() {
+    local target=$arch-unknown-linux-gnu sum=${rustup_sums[$arch]:-} url
+    [ -n "$sum" ] || cannot_build "rustup is not known for $arch"
+    url=$RUSTUP_DIST_SERVER/rustup/archive/$rustup_version/$target/rustup-init
+    download "$url" "$download" || cannot_build "rustup cannot be fetched from $url"
+    check_sum "$download" "$sum" "$url" 'the parameter RustupMirror has to name an unchanged copy of rustup'
+    chmod 755 "$download"
+    # The program looks at its own name to know what to do.
+    mv "$download" "${download%/*}/rustup-init"
+    RUSTUP_INIT_SKIP_PATH_CHECK=yes RUSTUP_INIT_SKIP_SUDO_CHECK=yes limited "${download%/*}/rustup-init" -y --quiet --no-modify-path \
+        --profile minimal --default-toolchain "$1" || {
+        rm -f "${download%/*}/rustup-init"
+        cannot_build "rustup cannot install Rust $1 from $RUSTUP_DIST_SERVER"
+    }
+    rm -f "${download%/*}/rustup-init"
+}
+
 from_source() {
+    local channel mirror registry options=()
     PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:/usr/local/cargo/bin
-    command -v cargo >/dev/null || fail 'there is no binary for this machine, and no cargo to build one with' \
-        'remedies: bundle one (`make dist`), name one (parameter ReplicatorDistroUrl), or use a build image with Rust'
-    say 'there is no binary for this machine, so it is built from source, which takes some minutes'
+    command -v cc >/dev/null || cannot_build 'there is no C compiler (cc)'
+    channel=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
+    mirror=$(mirror_of RustupMirror RUSTUP_MIRROR) || exit 1
+    registry=$(mirror_of CargoRegistry CARGO_REGISTRY) || exit 1
+    export RUSTUP_DIST_SERVER=${mirror:-https://static.rust-lang.org}
+    export RUSTUP_UPDATE_ROOT=$RUSTUP_DIST_SERVER/rustup
+    if ! command -v cargo >/dev/null; then
+        say "no binary for this machine and no cargo: installs Rust $channel and builds from source, about 6 to 12 minutes"
+        install_rust "$channel"
+    else
+        say 'no binary for this machine: builds from source, about 5 to 10 minutes'
+        # A rustup that lacks the pinned toolchain would fetch it at its own pace.
+        if command -v rustup >/dev/null && ! rustup run "$channel" rustc --version >/dev/null 2>&1; then
+            limited rustup toolchain install "$channel" --profile minimal --no-self-update ||
+                cannot_build "rustup cannot install Rust $channel from $RUSTUP_DIST_SERVER"
+        fi
+    fi
+    if [ -n "$registry" ]; then
+        options=(--config 'source.crates-io.replace-with="mirror"' --config "source.mirror.registry=\"$registry/\"")
+    fi
     # Outside the module, or the next bundle would carry it.
-    CARGO_TARGET_DIR=$HOME/.replicator/target cargo build --release --locked --bin replicator ||
-        fail 'the build from source failed' \
-            'remedies: bundle a binary (`make dist`), or name one (parameter ReplicatorDistroUrl)'
-    cp "$HOME/.replicator/target/release/replicator" "$download"
+    export CARGO_TARGET_DIR=$HOME/.replicator/target CARGO_HTTP_TIMEOUT=30 CARGO_HTTP_LOW_SPEED_LIMIT=$minimum_speed
+    limited cargo "${options[@]}" fetch --locked --target "$arch-unknown-linux-gnu" || cannot_build 'the dependencies cannot be fetched'
+    timeout --kill-after 10 "${build_minutes}m" cargo "${options[@]}" build --release --locked --offline --bin replicator ||
+        cannot_build 'cargo build failed, as it says above'
+    cp "$CARGO_TARGET_DIR/release/replicator" "$download"
     install_program "$download" 'its source'
 }
 

@@ -36,7 +36,7 @@ const fn of_the_stack(name: &'static str, manifest: &'static str) -> Parameter {
 }
 
 /// All parameters; the last ones are read by scripts/get-replicator.sh.
-const KNOWN: [Parameter; 31] = [
+const KNOWN: [Parameter; 33] = [
     parameter("eks_version", "eks-version"),
     parameter("data_dir", "DataDir"),
     parameter("registry_prefix", "RegistryPrefix"),
@@ -71,6 +71,8 @@ const KNOWN: [Parameter; 31] = [
     ),
     parameter("replicator_distro_sha256", "ReplicatorDistroSha256"),
     parameter("replicator_distro_secret_key", "ReplicatorDistroSecretKey"),
+    parameter("rustup_mirror", "RustupMirror"),
+    parameter("cargo_registry", "CargoRegistry"),
 ];
 
 /// The module parameters by the names of [`KNOWN`], values as text; unknown ones are not kept.

@@ -116,8 +116,7 @@ make_project() {
     mkdir -p "$data"
     cp "$work/source/data/"*.yaml "$data/"
     printf 'project: %s\n' "$project" >"$work/project/seedfarmer.yaml"
-    # The examples, without the EKS module, which comes from a public repository.
-    sed '/name: core/,/eks-modules/d' "$root/examples/manifests/deployment.yaml" >"$work/project/deployment.yaml"
+    cp "$root/examples/manifests/deployment.yaml" "$work/project/deployment.yaml"
     # dataFiles as the example has them in its remarks; retention and more parameters.
     sed -e '/^# dataFiles:/s/^# //' -e '/^#   - filePath: data\//s/^# //' \
         -e "/name: RetentionType/,/value:/s/value: .*/value: '$1'/" \
@@ -178,7 +177,7 @@ found = {parameter.upper_snake_case for parameter in manifest.parameters}
 wanted = set("""EKS_VERSION RETENTION_TYPE HELM_REPO_SECRET_NAME HELM_REPO_SECRET_KEY PLATFORMS REFERRERS JOBS FAN_OUT
 CUSTOM_TAGS IMAGE_TAG_MUTABILITY KMS_KEY_ARN SCAN_ON_PUSH LIFECYCLE_POLICY REPOSITORY_POLICY BLOB_MOUNTING ADOPT_REPOSITORIES BUCKET_VERSIONING
 REPLICATOR_DISTRO_URL
-REPLICATOR_DISTRO_SHA256 REPLICATOR_DISTRO_SECRET_NAME REPLICATOR_DISTRO_SECRET_KEY""".split())
+REPLICATOR_DISTRO_SHA256 REPLICATOR_DISTRO_SECRET_NAME REPLICATOR_DISTRO_SECRET_KEY RUSTUP_MIRROR CARGO_REGISTRY""".split())
 assert found == wanted, found ^ wanted
 PYTHON
 }
