@@ -128,9 +128,10 @@ impl Loading {
                 "requirements.yaml" => chart.files.extend(is_old.then_some(file)),
                 name if name.starts_with("templates/") => chart.templates.push(file),
                 name => match name.strip_prefix("charts/") {
-                    Some(below) if !below.ends_with(".prov") => {
+                    Some(below) if below.rsplit_once('.').is_none_or(|(_, end)| end != "prov") => {
                         let folder = below.split('/').next().unwrap_or(below).to_owned();
-                        file.name = below.to_owned();
+                        let below = below.to_owned();
+                        file.name = below;
                         subcharts.entry(folder).or_default().push(file);
                     }
                     _ => chart.files.push(file),

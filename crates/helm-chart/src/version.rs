@@ -259,7 +259,7 @@ fn rewrite_ranges(text: &str) -> String {
     let mut rest = text;
     while !rest.is_empty() {
         if let Some((from, to, after)) = range(rest) {
-            rewritten += &format!(">= {from}, <= {to} ");
+            rewritten.extend([">= ", from, ", <= ", to, " "]);
             rest = after;
             continue;
         }

@@ -119,7 +119,7 @@ fn long_names_and_pax_headers_name_the_entry_after_them() {
     let long = format!("top/{}values.yaml", "x/../".repeat(30));
     let pax = |key: &str, value: &str| {
         let rest = format!(" {key}={value}\n");
-        let length = (rest.len()..)
+        let length = (rest.len()..rest.len() + 9)
             .find(|n| n.to_string().len() + rest.len() == *n)
             .unwrap();
         format!("{length}{rest}").into_bytes()

@@ -110,6 +110,10 @@ pub struct Dependency {
     pub alias: String,
 }
 
+#[expect(
+    clippy::ref_option,
+    reason = "serde calls it with a reference to the field"
+)]
 fn is_none_or_empty(list: &Option<Vec<Dependency>>) -> bool {
     list.as_ref().is_none_or(Vec::is_empty)
 }

@@ -28,8 +28,8 @@ fn named(name: &str, values: &str, more: &str, subcharts: Vec<Chart>) -> Chart {
     chart(&metadata, values, subcharts)
 }
 
-fn values_of(chart: &Chart, user: Value) -> Value {
-    let settled = settle(chart, &user, Enabled::AsHelm).unwrap();
+fn values_of(chart: &Chart, user: &Value) -> Value {
+    let settled = settle(chart, user, Enabled::AsHelm).unwrap();
     settled.values.to_json(&mut Work::default()).unwrap()
 }
 
@@ -38,7 +38,7 @@ fn a_null_takes_a_default_away_and_stays_where_there_is_none() {
     let sub = named("sub", "a: 1\nb: {c: 2, d: ~}\n", "", vec![]);
     let top = named("top", "sub: {b: {c: ~, e: ~}}\nown: ~\n", "", vec![sub]);
     assert_eq!(
-        values_of(&top, json!({"new": null})),
+        values_of(&top, &json!({"new": null})),
         json!({
             "new": null,
             "own": null,
@@ -46,10 +46,10 @@ fn a_null_takes_a_default_away_and_stays_where_there_is_none() {
         })
     );
     assert_eq!(
-        values_of(&top, json!({"sub": {"a": null}}))["sub"].get("a"),
+        values_of(&top, &json!({"sub": {"a": null}}))["sub"].get("a"),
         None
     );
-    assert_eq!(values_of(&top, json!({"own": null})).get("own"), None);
+    assert_eq!(values_of(&top, &json!({"own": null})).get("own"), None);
 }
 
 #[test]
@@ -62,10 +62,10 @@ fn the_globals_of_a_parent_are_above_those_of_its_subcharts() {
     );
     let top = named("top", "global: {reg: top, deep: {a: top}}\n", "", vec![sub]);
     assert_eq!(
-        values_of(&top, json!({}))["sub"]["global"],
+        values_of(&top, &json!({}))["sub"]["global"],
         json!({"reg": "top", "own": 1, "deep": {"a": "top", "b": "sub"}})
     );
-    let values = values_of(&top, json!({"global": {"reg": null}}));
+    let values = values_of(&top, &json!({"global": {"reg": null}}));
     assert_eq!(values["sub"]["global"]["reg"], "sub");
 }
 
@@ -73,7 +73,7 @@ fn the_globals_of_a_parent_are_above_those_of_its_subcharts() {
 fn what_a_subchart_adds_deep_in_the_globals_is_seen_by_its_parent_as_in_helm() {
     let sub = named("sub", "global: {a: {b: {sub: 1}}}\n", "", vec![]);
     let top = named("top", "global: {a: {b: {top: 1}}}\n", "", vec![sub]);
-    let values = values_of(&top, json!({}));
+    let values = values_of(&top, &json!({}));
     assert_eq!(values["global"]["a"]["b"], json!({"sub": 1, "top": 1}));
 }
 
@@ -162,7 +162,7 @@ fn numbers_of_values_are_floats_and_lists_are_replaced() {
         "",
         vec![],
     );
-    let values = values_of(&top, json!({"l": [2]}));
+    let values = values_of(&top, &json!({"l": [2]}));
     assert_eq!(values, json!({"l": [2], "num": 12_345_678_901_234_568_u64}));
 }
 
@@ -170,9 +170,13 @@ fn numbers_of_values_are_floats_and_lists_are_replaced() {
 fn a_chart_that_multiplies_itself_ends_with_an_error() {
     let aliases = |name: &str| {
         let line = |n: u32| format!("- {{name: {name}, version: '*', alias: a{n}}}\n");
-        format!("dependencies:\n{}", (0..40).map(line).collect::<String>())
+        format!(
+            "dependencies:\n{}",
+            (0..40).map(line).collect::<Vec<_>>().concat()
+        )
     };
-    let wide: String = (0..2_000).map(|n| format!("k{n}: {{a: 1}}\n")).collect();
+    let wide: Vec<String> = (0..2_000).map(|n| format!("k{n}: {{a: 1}}\n")).collect();
+    let wide = wide.concat();
     let deep = (0..5).fold(named("c0", &wide, "", vec![]), |below, n| {
         named(
             &format!("c{}", n + 1),
