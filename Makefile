@@ -9,7 +9,7 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(CARGO) run --release --locked -p replicator-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint module-lint bundle dist ci interop quickstart chaos load fuzz fan-out bench advisories
+.PHONY: help test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz fan-out bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bundle: ## The binary for CodeBuild into bin/, from a laptop (Linux, macOS), for
 
 dist: ## Portable binaries into bin/, with their checksums; ARCH="x86_64 aarch64"
 	bash scripts/dist.sh $(ARCH)
+
+release-check: ## A dry run of a release: RELEASING.md; REUSE=yes takes the binaries that are there
+	bash scripts/release-check.sh
 
 advisories: ## Known vulnerabilities of the dependencies; needs cargo-deny and the network
 	$(CARGO) deny --locked check advisories

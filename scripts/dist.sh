@@ -2,7 +2,9 @@
 # Builds bin/replicator-linux-<arch> for each named architecture (by default this machine's) so that it runs on any
 # Linux with glibc 2.17 (2012) or later, proves that, and pins its sum in bin/SHA256SUMS.
 #
-#   bash scripts/dist.sh [x86_64] [aarch64]
+#   bash scripts/dist.sh [x86_64] [aarch64] [x86_64-static] [aarch64-static]
+#
+# The static ones, without any C library, are for the container image: .target/static/replicator-linux-<arch>.
 #
 # Needs cargo with the target's standard library (rustup adds it) and Python, with which it installs Zig as the
 # linker that knows old versions of glibc. Runs on Linux and macOS.
@@ -78,22 +80,36 @@ for tool in cargo python3; do
 done
 [ "$#" -gt 0 ] || set -- "$(uname -m)"
 install_tools
-for arch; do
+folder=$(cargo metadata --locked --no-deps --format-version 1 |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+
+# build TARGET [GLIBC]: the program is at $built.
+build() {
+    has_target "$1" || rustup target add "$1" ||
+        fail "the standard library for $1 is not here: rustup target add $1"
+    PATH=$tools/bin:$PATH cargo zigbuild --profile dist --locked --bin replicator --target "$1${2:+.$2}"
+    built=$folder/$1/dist/replicator
+}
+
+for name; do
+    arch=${name%-static}
     case $arch in
         x86_64 | aarch64) ;;
-        *) fail "\`$arch\`: there are binaries for x86_64 and aarch64" ;;
+        *) fail "\`$name\`: there are binaries for x86_64 and aarch64" ;;
     esac
-    target=$arch-unknown-linux-gnu
-    has_target "$target" || rustup target add "$target" ||
-        fail "the standard library for $target is not here: rustup target add $target"
-    PATH=$tools/bin:$PATH cargo zigbuild --profile dist --locked --bin replicator --target "$target.$glibc"
-    folder=$(cargo metadata --locked --no-deps --format-version 1 |
-        python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-    binary=bin/replicator-linux-$arch
-    install -m 755 "$folder/$target/dist/replicator" "$binary.new"
-    is_portable "$binary.new"
-    mv "$binary.new" "$binary"
+    if [ "$name" != "$arch" ]; then
+        build "$arch-unknown-linux-musl"
+        binary=$folder/static/replicator-linux-$arch
+        mkdir -p "$folder/static"
+        install -m 755 "$built" "$binary"
+    else
+        build "$arch-unknown-linux-gnu" "$glibc"
+        binary=bin/replicator-linux-$arch
+        install -m 755 "$built" "$binary.new"
+        is_portable "$binary.new"
+        mv "$binary.new" "$binary"
+        pin "$binary"
+    fi
     if [ "$(uname -s) $arch" = "Linux $(uname -m)" ]; then "$binary" --version; fi
-    pin "$binary"
     say "$binary: $(wc -c <"$binary") bytes"
 done

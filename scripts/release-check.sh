@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# A dry run of a release, as far as one machine can: the Linux binaries, the bill of materials, the image and the module
+# archive, all signed with a key made for the occasion and verified; the workflows are linted. What only the workflow
+# can do is named at the end. What cannot be had here is said, and counts as a failure unless ALLOW_MISSING=yes.
+#
+#   REUSE=yes bash scripts/release-check.sh    takes the binaries that are there
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# shellcheck disable=SC2034 # tools.sh uses it
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/interop/tools.sh
+. tests/interop/tools.sh
+actionlint_version=v1.7.12
+out=.target/release-check
+missing=0
+
+lacks() {
+    printf 'release-check: %s\n' "$1" >&2
+    missing=$((missing + 1))
+}
+
+for arch in x86_64 aarch64; do
+    for name in "$arch" "$arch-static"; do
+        file=bin/replicator-linux-$arch
+        [ "$name" = "$arch" ] || file=.target/static/replicator-linux-$arch
+        if [ "${REUSE:-}" = yes ] && [ -f "$file" ]; then continue; fi
+        bash scripts/dist.sh "$name" || lacks "$name cannot be built here"
+    done
+done
+
+rm -rf "$out"
+bash scripts/release.sh "$out"
+(cd "$out" && sha256sum --check --quiet SHA256SUMS)
+
+# shellcheck disable=SC2154 # tools.sh sets the programs
+if find_go && build cosign "$cosign_version" "github.com/sigstore/cosign/${cosign_version%%.*}" cmd/cosign; then
+    cosign=$cache/cosign-$cosign_version/cosign
+    (cd "$work" && COSIGN_PASSWORD='' "$cosign" generate-key-pair 2>/dev/null)
+    COSIGN_PASSWORD='' "$cosign" sign-blob --yes --key "$work/cosign.key" --tlog-upload=false --use-signing-config=false \
+        --bundle "$out/SHA256SUMS.sigstore.json" "$out/SHA256SUMS" >/dev/null
+    "$cosign" verify-blob --key "$work/cosign.pub" --insecure-ignore-tlog --bundle "$out/SHA256SUMS.sigstore.json" \
+        "$out/SHA256SUMS"
+else
+    lacks "cosign cannot be had, so nothing is signed: ${why:-}"
+fi
+if find_go && build actionlint "$actionlint_version" github.com/rhysd/actionlint cmd/actionlint; then
+    "$cache/actionlint-$actionlint_version/actionlint" .github/workflows/*.yml
+    echo 'release-check: actionlint has nothing to say'
+else
+    lacks "actionlint cannot be had, so the workflows are not linted: ${why:-}"
+fi
+if [ ! -d "$out/image" ]; then
+    lacks 'there is no image'
+elif install_package skopeo skopeo; then
+    version=$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"]' "$out/image/index.json")
+    for pair in amd64:x86_64 arm64:aarch64; do
+        [ -f ".target/static/replicator-linux-${pair#*:}" ] || continue
+        skopeo --override-os linux --override-arch "${pair%:*}" inspect "oci:$out/image:$version" |
+            jq -r '"release-check: skopeo sees \(.Os)/\(.Architecture) \(.Digest)"'
+        # All blobs are read and compared with their digests.
+        skopeo --override-os linux --override-arch "${pair%:*}" copy --quiet "oci:$out/image:$version" "dir:$work/${pair%:*}"
+    done
+    # It has to run where nothing but the image's own files is.
+    mkdir "$work/root"
+    if [ -f ".target/static/replicator-linux-$(uname -m)" ]; then
+        machine=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+        layer=$(jq -r '.layers[0].digest' "$work/$machine/manifest.json")
+        tar --extract --gzip --directory "$work/root" --file "$work/$machine/${layer#sha256:}"
+        as_root chroot "$work/root" /replicator --version
+    fi
+else
+    lacks 'skopeo cannot be had, so the image is not checked'
+fi
+
+find "$out" -maxdepth 1 -type f -printf '%s %f\n' | sort -k 2 |
+    awk '{ printf "release-check: %9.1f KiB  %s\n", $1 / 1024, $2 }'
+echo 'release-check: only the workflow can build for macOS, attest the provenance, sign without a key and publish'
+if [ "$missing" -gt 0 ] && [ "${ALLOW_MISSING:-}" != yes ]; then exit 1; fi
