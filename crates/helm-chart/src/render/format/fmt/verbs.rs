@@ -7,7 +7,7 @@ use crate::render::format::unicode::is_print;
 use crate::render::text::{from_bytes, to_bytes};
 
 /// The flags of a directive. `%#v` and `%+v` have flags of their own.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "they are Go's flags")]
 pub(super) struct Flags {
     pub(super) width: Option<usize>,
@@ -102,6 +102,11 @@ impl Printer {
         let flags = self.flags;
         let negative = signed && bits.cast_signed() < 0;
         let size = if negative { bits.wrapping_neg() } else { bits };
+        // Charts print whole files as lists of bytes: no allocation for what is plain.
+        if base == 10 && verb != 'O' && flags == Flags::default() {
+            self.decimal(size, negative);
+            return;
+        }
         let precision = match flags.precision {
             Some(0) if size == 0 => {
                 self.flags.zero = false;
@@ -140,6 +145,25 @@ impl Printer {
             () => "",
         };
         self.pad_without_zeros(&format!("{sign}{octal}{sharp}{zeros}{digits}"));
+    }
+
+    fn decimal(&mut self, mut size: u64, negative: bool) {
+        let mut digits = [b'0'; 21];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + u8::try_from(size % 10).unwrap_or_default();
+            size /= 10;
+            if size == 0 {
+                break;
+            }
+        }
+        if negative {
+            start -= 1;
+            digits[start] = b'-';
+        }
+        let digits = std::str::from_utf8(&digits[start..]).unwrap_or_default();
+        self.output.push_str(digits);
     }
 
     fn code_point(&mut self, bits: u64) {
