@@ -8,7 +8,7 @@
 #
 #     REPLICATOR=PROGRAM   the program to test, instead of building it
 #     CHARTS_DIR=FOLDER    full chart archives, to be rendered with the values that the program makes for them
-#     ONLY='deploy helm'   only these parts, of: deploy helm copies clients charts signatures consumer
+#     ONLY='deploy helm'   only these parts, of: deploy helm copies clients charts signatures consumer emulators
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONDONTWRITEBYTECODE=1
@@ -29,7 +29,7 @@ trap 'exit 130' INT TERM
 # Where the clients of others look for logins: nobody's but ours.
 export DOCKER_CONFIG=$work/docker
 
-for part in checks tools servers deploy helm copies clients charts signatures consumer; do
+for part in checks tools servers deploy helm copies clients charts signatures consumer emulators; do
     # shellcheck source=/dev/null
     . "tests/interop/$part.sh"
 done
@@ -71,6 +71,7 @@ main() {
     fi
     if wants charts; then check_charts; fi
     if wants consumer; then check_consumer; fi
+    if wants emulators; then check_emulators; fi
     summary interop
 }
 

@@ -6,6 +6,7 @@ IAM would deny, and which statements none of them needed.
 
   policy.py --param ProjectName=MyProj --param RetentionType=DESTROY --calls calls.json
   policy.py --param ProjectName=idf            (prints the policy)
+  policy.py --review       (docs/permissions.md, its table made anew; a test compares them)
 
 calls.json: [{"action": "ecr:CreateRepository", "resource": "arn:aws:ecr:…", "context": {"aws:ResourceTag/x": "y"}}].
 `resource` defaults to `*`, `context` (the condition keys of the call) to nothing.
@@ -16,6 +17,7 @@ Needs PyYAML.
 
 import argparse
 import fnmatch
+import functools
 import json
 import re
 import sys
@@ -62,11 +64,17 @@ def short_form(loader, suffix, node):
 Loader.add_multi_constructor("!", short_form)
 
 
+@functools.lru_cache
+def read(text):
+    """A template's document; nobody changes it."""
+    return yaml.load(text, Loader)
+
+
 class Template:
     """A template with its parameters filled in."""
 
     def __init__(self, text, parameters):
-        self.document = yaml.load(text, Loader)
+        self.document = read(text)
         declared = self.document.get("Parameters", {})
         defaults = {name: spec["Default"] for name, spec in declared.items() if "Default" in spec}
         unknown = [name for name in parameters if name not in declared and not name.startswith("AWS::")]
@@ -199,14 +207,57 @@ def examine(statements, calls):
     return denied, unused
 
 
+# What each parameter adds to what is always granted.
+ADDED_BY = {
+    '`FanOut` is not `"off"`': {"FanOut": "auto"},
+    "`RetentionType: DESTROY`": {"RetentionType": "DESTROY"},
+    "`BlobMounting: enable`": {"BlobMounting": "enable"},
+    "`ImageTagMutability` is given": {"ImageTagMutability": "IMMUTABLE"},
+    "`KmsKeyArn` is given": {"KmsKeyArn": "<KmsKeyArn>"},
+    "`HelmRepoSecretName` is given": {"HelmRepoSecretName": "<HelmRepoSecretName>"},
+    "`ReplicatorDistroUrl` is in S3": {"ReplicatorDistroUrl": "s3://<bucket/object>"},
+    "`ReplicatorDistroSecretName` is given": {"ReplicatorDistroSecretName": "<ReplicatorDistroSecretName>"},
+}
+PLACEHOLDERS = {"ProjectName": "<project>", "DeploymentName": "<deployment>", "ModuleName": "<module>", "RoleName": "<role>",
+                "AWS::AccountId": "<account>", "AWS::Region": "<region>", "FanOut": "off"}
+
+
+def review(text):
+    """The permissions as a table in Markdown, by statement, with what grants each action."""
+    def grants_of(parameters):
+        found = {}
+        for statement in Template(text, {**PLACEHOLDERS, **parameters}).statements():
+            key = (statement["Sid"], tuple(statement["Resource"]), json.dumps(statement.get("Condition", {})))
+            found[key] = statement["Action"]
+        return found
+
+    always = grants_of({})
+    rows = [(key, "always", actions) for key, actions in always.items()]
+    for reason, parameters in ADDED_BY.items():
+        for key, actions in grants_of(parameters).items():
+            if more := [action for action in actions if action not in always.get(key, [])]:
+                rows.append((key, reason, more))
+    lines = ["| statement | granted | actions | on | if |", "|---|---|---|---|---|"]
+    for (sid, resources, condition), reason, actions in rows:
+        cells = [sid, reason, " ".join(f"`{action}`" for action in actions),
+                 "<br>".join(f"`{resource}`" for resource in resources), "" if condition == "{}" else f"`{condition}`"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--param", action="append", default=[], metavar="K=V",
                         help="a parameter of the template, or a pseudo parameter such as AWS::Region")
     parser.add_argument("--calls", type=Path, metavar="FILE", help="the calls, as JSON; without it the policy is printed")
     parser.add_argument("--template", type=Path, default=TEMPLATE, metavar="FILE")
+    parser.add_argument("--review", action="store_true", help="print docs/permissions.md")
     parser.add_argument("--strict", action="store_true", help="an action that was granted and never used is a failure")
     arguments = parser.parse_args()
+    if arguments.review:
+        page = (TEMPLATE.parent / "docs/permissions.md").read_text(encoding="utf-8")
+        print(page[:page.index("| statement |")] + review(arguments.template.read_text(encoding="utf-8")), end="")
+        return 0
     try:
         parameters = dict(pair.split("=", 1) for pair in arguments.param)
         statements = Template(arguments.template.read_text(encoding="utf-8"), parameters).statements()

@@ -1,8 +1,10 @@
 """What modulestack.yaml grants, and what it does not, for parameters as Seed-Farmer hands them over."""
 
+import string
 import unittest
 
-from policy import TEMPLATE, Template, examine, size
+import yaml
+from policy import TEMPLATE, Loader, Template, examine, review, size
 
 ECR = "arn:aws:ecr:us-east-1:123456789012:repository/"
 MARK = "-dkr-img-rep-md-us-east-1-123456789012"
@@ -85,6 +87,48 @@ class Policy(unittest.TestCase):
             self.assert_allowed(granted, "s3:", BUCKET, f"arn:aws:s3:::{lower}{MARK}")
             document = f"arn:aws:s3:::{lower}{MARK}/dev-replication-images-metadata.json"
             self.assert_allowed(granted, "s3:", ["PutObject"], document)
+
+    def test_one_expression_makes_the_lower_case_and_nothing_else_names_the_project_in_a_resource(self):
+        def inside(node, key):
+            """Every value of the key, at any depth."""
+            if isinstance(node, dict):
+                for name, value in node.items():
+                    if name == key:
+                        yield value
+                    yield from inside(value, key)
+            elif isinstance(node, list):
+                for value in node:
+                    yield from inside(value, key)
+
+        template = Template(TEMPLATE.read_text(encoding="utf-8"), {})
+        document = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader)
+        used = list(inside(document["Resources"], "Project"))
+        self.assertGreater(len(used), 1)
+        for expression in used:
+            self.assertEqual(expression, used[0])
+        for resources in inside(document["Resources"], "Resource"):
+            refs = [name for name in inside(resources, "Ref") if name == "ProjectName"]
+            self.assertEqual(len(refs), len(list(inside(resources, "Project"))))
+            self.assertNotIn("${ProjectName}", str(resources))
+        every = string.ascii_letters + string.digits + "-_." + string.ascii_uppercase[::-1]
+        for name in (every, *string.ascii_letters, "AaA", "A--B", "-", ""):
+            template.values["ProjectName"] = name
+            self.assertEqual(template.resolve(used[0]), name.lower())
+
+    def test_the_page_for_reviewers_is_what_the_template_grants(self):
+        page = (TEMPLATE.parent / "docs/permissions.md").read_text(encoding="utf-8")
+        self.assertEqual(page[page.index("| statement |"):], review(TEMPLATE.read_text(encoding="utf-8")),
+                         "write it anew with tests/module/policy.py --review")
+
+    def test_a_role_is_passed_only_to_codebuild_and_only_by_fan_out(self):
+        for parameters in ({}, {"FanOut": "4"}, {"RetentionType": "DESTROY", "BlobMounting": "enable", "KmsKeyArn": KEY}):
+            passing = [statement for statement in statements(**parameters) if "iam:PassRole" in statement["Action"]]
+            self.assertEqual([statement["Resource"] for statement in passing],
+                             [["arn:aws:iam::123456789012:role/a-role", "arn:aws:iam::123456789012:role/*/a-role"]])
+            self.assertEqual(passing[0]["Condition"], {"StringLike": {"iam:PassedToService": "codebuild.amazonaws.com*"}})
+            off = statements(**{**parameters, "FanOut": "off"})
+            self.assertFalse([action for statement in off for action in statement["Action"]
+                              if action.startswith(("iam:", "codebuild:"))])
 
     def test_a_shortened_bucket(self):
         granted = statements(ProjectName="a" * 35)
