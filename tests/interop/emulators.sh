@@ -41,7 +41,8 @@ start_fakecloud() {
 
 # as_build PROJECT DEPLOYMENT COMMAND...: the program in an environment as Seed-Farmer's build has it.
 as_build() {
-    env -i PATH="$PATH" HOME="$work" AWS_ENDPOINT_URL="$emulator" AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
+    # There, because it writes the metadata of the module to the current folder.
+    env -i -C "$work" PATH="$PATH" HOME="$work" AWS_ENDPOINT_URL="$emulator" AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
         AWS_REGION=$emulator_region AWS_ACCOUNT_ID=$emulator_account SEEDFARMER_PROJECT_NAME="$1" \
         SEEDFARMER_DEPLOYMENT_NAME="$2" SEEDFARMER_MODULE_NAME=replication-images timeout 300 "$replicator_program" "${@:3}"
 }

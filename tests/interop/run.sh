@@ -63,9 +63,10 @@ main() {
 
     if wants deploy || wants helm; then check_deploy; fi
     if wants helm; then check_helm; fi
-    if use crane "$crane_version" github.com/google/go-containerregistry cmd/crane &&
+    if { wants copies || wants clients || wants signatures; } &&
+        use crane "$crane_version" github.com/google/go-containerregistry cmd/crane &&
         use oras "$oras_version" oras.land/oras cmd/oras; then
-        if wants copies || wants clients || wants signatures; then check_copies; fi
+        check_copies
         if wants clients; then check_clients; fi
         if wants signatures; then check_signatures; fi
     fi
