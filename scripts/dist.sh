@@ -40,7 +40,7 @@ has_target() {
 # newest_glibc FILE: the newest version of glibc whose symbols a program asks for.
 newest_glibc() {
     # The names of the versions are texts of the program.
-    LC_ALL=C grep -a -o 'GLIBC_[0-9][0-9.]*' "$1" | sed 's/GLIBC_//' | sort -u -V | tail -n 1
+    { LC_ALL=C grep -a -o 'GLIBC_[0-9][0-9.]*' "$1" || true; } | sed 's/GLIBC_//' | sort -u -V | tail -n 1
 }
 
 # is_portable FILE

@@ -1,9 +1,10 @@
-"""What a release publishes: the bill of materials and the container image."""
+"""What `make bundle` and a release make: binaries, the bill of materials and the container image."""
 
 import hashlib
 import importlib.util
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -85,6 +86,93 @@ class Image(unittest.TestCase):
                 self.assertIn(reason, made.stderr)
                 self.assertFalse((self.folder / name / "index.json").exists())
         self.assertIn("no certificate", self.make("g", "amd64=amd64", certificates="amd64").stderr)
+
+
+class Bundle(unittest.TestCase):
+    """scripts/dist.sh, with stand-ins for cargo and rustc."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.tools, self.module = self.folder / "tools", self.folder / "module"
+        for made in (self.tools, self.module / "bin", self.module / "scripts", self.folder / "lib"):
+            made.mkdir(parents=True)
+        shutil.copy(MODULE / "scripts/dist.sh", self.module / "scripts")
+        shutil.copy(MODULE / "bin/SHA256SUMS", self.module / "bin")
+        versions = dict(re.findall(r"(?m)^(zig|zigbuild)=(.*)$", (MODULE / "scripts/dist.sh").read_text()))
+        (self.folder / f"cache/replicator-dist/zig-{versions['zig']}-{versions['zigbuild']}").mkdir(parents=True)
+        (self.folder / f"cache/replicator-dist/zig-{versions['zig']}-{versions['zigbuild']}/complete").touch()
+        # What a program for Linux is built to need.
+        self.needs("GLIBC_2.2.5 GLIBC_2.17")
+        self.tool("rustc", f"#!/bin/sh\necho {self.folder}/lib\n")
+        self.tool("rustup", "#!/bin/sh\nexit 1\n")
+        self.tool("cargo", f"""#!/bin/sh
+            if [ "$1" = metadata ]; then echo '{{"target_directory": "{self.folder}/target"}}'; exit; fi
+            echo "$@" >>"{self.folder}/cargo-arguments"
+            for target; do :; done
+            case $target in *-gnu.*) target=${{target%.*.*}} ;; esac
+            mkdir -p "{self.folder}/target/$target/dist"
+            cp "{self.folder}/program" "{self.folder}/target/$target/dist/replicator"
+            """)
+        (self.tools / "python3").symlink_to(sys.executable)
+        for name in ("bash", "sh", "cat", "cp", "dirname", "grep", "sed", "sort", "tail", "tr", "uname", "install", "mv", "wc",
+                     "mkdir", "sha256sum"):
+            (self.tools / name).symlink_to(shutil.which(name))
+
+    def needs(self, names):
+        (self.folder / "program").write_text(f"#!/bin/sh\n# {names}\necho replicator 9.9.9\n")
+
+    def tool(self, name, text):
+        (self.tools / name).write_text(text)
+        (self.tools / name).chmod(0o755)
+
+    def run_script(self, *names):
+        return subprocess.run(["bash", self.module / "scripts/dist.sh", *names], text=True, capture_output=True, check=False,
+                              env={"PATH": str(self.tools), "HOME": str(self.folder), "XDG_CACHE_HOME": f"{self.folder}/cache"})
+
+    def sums(self):
+        lines = (self.module / "bin/SHA256SUMS").read_text().splitlines()
+        return [line for line in lines if not line.startswith("#")]
+
+    def test_the_binary_and_its_sum_are_put_into_the_module(self):
+        for again in range(2):
+            self.needs(f"GLIBC_2.17 {again}")
+            made = self.run_script("x86_64")
+            self.assertEqual(made.returncode, 0, made.stderr)
+            content = (self.module / "bin/replicator-linux-x86_64").read_bytes()
+            self.assertEqual(content, (self.folder / "program").read_bytes())
+            self.assertEqual(self.sums(), [f"{hashlib.sha256(content).hexdigest()}  replicator-linux-x86_64"])
+        self.assertIn("--target x86_64-unknown-linux-gnu.2.17", (self.folder / "cargo-arguments").read_text())
+
+    def test_it_works_with_what_macos_has(self):
+        (self.tools / "sha256sum").unlink()
+        self.tool("shasum", f"#!/bin/sh\nexec {shutil.which('sha256sum')}\n")
+        self.tool("uname", "#!/bin/sh\n[ \"$1\" = -m ] && echo arm64 || echo Darwin\n")
+        made = self.run_script("x86_64")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(len(self.sums()), 1)
+
+    def test_a_static_one_goes_beside_the_module_and_is_not_pinned(self):
+        self.needs("")
+        made = self.run_script("aarch64-static")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertTrue((self.folder / "target/static/replicator-linux-aarch64").exists())
+        self.assertEqual(self.sums(), [])
+        self.assertIn("--target aarch64-unknown-linux-musl", (self.folder / "cargo-arguments").read_text())
+
+    def test_what_cannot_be_shipped_is_refused(self):
+        for needs, reason in (("GLIBC_2.18", "needs glibc 2.18"), ("", "names no version of glibc")):
+            self.needs(needs)
+            made = self.run_script("x86_64")
+            self.assertNotEqual(made.returncode, 0)
+            self.assertIn(reason, made.stderr)
+            self.assertFalse((self.module / "bin/replicator-linux-x86_64").exists())
+        self.assertIn("x86_64 and aarch64", self.run_script("riscv64").stderr)
+        (self.folder / "lib").rmdir()
+        self.assertIn("rustup target add", self.run_script("x86_64").stderr)
+        (self.tools / "cargo").unlink()
+        self.assertIn("cargo is missing", self.run_script("x86_64").stderr)
 
 
 class Bill(unittest.TestCase):
