@@ -21,6 +21,7 @@ use super::rendering::{RenderFlags, render};
 /// environment variables and `ConfigMaps` when they have a host and a tag or digest.
 #[derive(Debug, clap::Args)]
 #[command(
+    args_override_self = true,
     override_usage = "replicator images [OPTIONS] [NAME] CHART",
     after_help = "Examples:
   replicator images ./chart -f values.yaml

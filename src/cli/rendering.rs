@@ -255,12 +255,23 @@ fn refused(flag: &str, error: &str, text: &str) -> Problem {
 fn values_of(file: &str) -> Result<Map<String, Value>, Problem> {
     let place = format!("--values {file}");
     let text = text_of(file).map_err(|error| Problem::input(&place, error))?;
-    let values = yaml::values(&text)
-        .map_err(|error| Problem::input(&place, format!("failed to parse {file}: {error}")))?;
-    match set::as_floats(values) {
-        Value::Object(map) => Ok(map),
-        _ => Ok(Map::new()),
-    }
+    let failed = |error: String| Problem::input(&place, format!("failed to parse {file}: {error}"));
+    let converting =
+        |error: yaml::Error| failed(format!("error converting YAML to JSON: yaml: {error}"));
+    let root = yaml::first(&text, &yaml::Limits::default()).map_err(converting)?;
+    let values = root.map_or(Ok(Value::Null), |root| root.to_helm_json());
+    let kind = match set::as_floats(values.map_err(converting)?) {
+        Value::Object(map) => return Ok(map),
+        Value::Null => return Ok(Map::new()),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+    };
+    Err(failed(format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type \
+         map[string]interface {{}}"
+    )))
 }
 
 /// The text of a file, or of standard input.

@@ -19,6 +19,7 @@ use super::rendering::{RenderFlags, render};
 /// Random passwords, certificates and times are fixed, so that the same input always gives the same output.
 #[derive(Debug, clap::Args)]
 #[command(
+    args_override_self = true,
     override_usage = "replicator template [OPTIONS] [NAME] CHART",
     after_help = "Examples:
   replicator template app ./chart -f values.yaml --set image.tag=1.2

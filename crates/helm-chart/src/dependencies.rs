@@ -49,6 +49,38 @@ pub struct Processed<'c> {
     /// The subcharts that are taken: those that Chart.yaml does not name, then in its order.
     pub subcharts: Vec<Processed<'c>>,
     dependencies: Option<Vec<Rc<RefCell<Shared>>>>,
+    origin: Origin,
+}
+
+/// What Helm's own pointers say about where a subchart's subcharts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// It is the chart that was read.
+    Read,
+    /// It is a copy, to whose subcharts Helm tells that it is their parent.
+    Copied,
+    /// It is a copy without dependencies: its subcharts still know the chart that was read as parent.
+    CopiedAlone,
+}
+
+/// Where Helm says that a chart is: `chart/charts/sub`.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The path that its templates have.
+    pub path: String,
+    /// The same for the chart that it is a copy of: with names instead of aliases.
+    of_original: String,
+}
+
+impl Place {
+    /// The place of a chart that is no subchart.
+    #[must_use]
+    pub fn root(name: &str) -> Self {
+        Self {
+            path: name.to_owned(),
+            of_original: name.to_owned(),
+        }
+    }
 }
 
 /// A dependency as several aliases of one chart see it.
@@ -94,7 +126,25 @@ impl<'c> Processed<'c> {
                 .map(|subchart| Self::new(subchart, work))
                 .collect::<Result<_, _>>()?,
             dependencies: chart.metadata.dependencies.as_ref().map(|list| share(list)),
+            origin: Origin::Read,
         })
+    }
+
+    /// Where a subchart of this chart is.
+    #[must_use]
+    pub fn place_of(&self, subchart: &Self, place: &Place) -> Place {
+        let above = match self.origin {
+            Origin::Read | Origin::Copied => &place.path,
+            Origin::CopiedAlone => &place.of_original,
+        };
+        let path = format!("{above}/charts/{}", subchart.name);
+        let of_original = match subchart.origin {
+            Origin::Read => path.clone(),
+            Origin::Copied | Origin::CopiedAlone => {
+                format!("{}/charts/{}", place.of_original, subchart.chart.name())
+            }
+        };
+        Place { path, of_original }
     }
 
     /// The metadata that `.Chart` shows.
@@ -117,6 +167,10 @@ impl<'c> Processed<'c> {
         work.spend(self.size())?;
         Ok(Self {
             name: Rc::from(name),
+            origin: match self.dependencies {
+                None => Origin::CopiedAlone,
+                Some(_) => Origin::Copied,
+            },
             ..self.clone()
         })
     }
@@ -138,6 +192,7 @@ impl<'c> Processed<'c> {
             name: Rc::clone(&self.name),
             chart: self.chart,
             values: self.values.clone(),
+            origin: self.origin,
         })
     }
 

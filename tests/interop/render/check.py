@@ -2,14 +2,18 @@
 """Renders charts with real Helm 3, with Helm 4 and with replicator, and compares the outputs byte for byte.
 
     check.py --helm3 PROGRAM --ours PROGRAM [--helm4 PROGRAM] [--sets default,on,off,m1,m2]
-             [--cases N] [--seed N] [--jobs N] [--json FILE] CHARTS...
+             [--cases N] [--seed N] [--jobs N] [--json FILE] [--differences FILE] CHARTS...
 
-CHARTS are archives, folders of charts, or folders that hold such. Sets of values: `default` (none),
-`on` and `off` (each switch of values.yaml), `m1`, `m2`, … (mutated values, from the seed, the chart's
-name and the number). With --cases, that many mutated sets are spread over all charts.
+CHARTS are archives, folders of charts, charts in a text file (charts.py), or folders that hold such. Sets
+of values: `own` (those in a text file), `default` (none), `on` and `off` (each switch of values.yaml), `m1`,
+`m2`, … (mutated values, from the seed, the chart's name and the number). With --cases, that many mutated
+sets are spread over all charts.
 
 What Helm itself renders differently twice (certificates, random passwords) is left out, line by line.
-Exits 1 when a document differs, when only one of the two fails, or when an error's text differs.
+Exits 1 when a document differs, when only one of the two fails, or when an error's text differs, and
+--differences does not explain it: a file of lines `KIND | WHERE | REASON`, where KIND is
+  error   both fail; WHERE is a regular expression that finds the same text in both errors
+  case    WHERE is a chart and a set, or `*` for all sets; an entry that explains nothing is a failure
 """
 
 import argparse
@@ -28,8 +32,12 @@ import time
 
 import yaml
 
+import charts as own_charts
+
 SWITCHES = {"enabled", "create", "install", "force", "deploy", "use"}
 TIMEOUT = 120
+# What our errors begin with, before Helm's own words: chart and version, a flag, or a path.
+OURS_BEFORE = re.compile(r"\A(?:chart \S+ \S+|--[a-z-]+(?: \S+)?|/\S+): ")
 NOT_YAML = "error converting YAML to JSON: yaml: "
 
 
@@ -54,7 +62,7 @@ def find(paths):
             yield path
         elif os.path.isdir(path):
             yield from find(sorted(os.path.join(path, name) for name in os.listdir(path)
-                                   if name.endswith(".tgz") or os.path.isdir(os.path.join(path, name))))
+                                   if name.endswith((".tgz", ".txt")) or os.path.isdir(os.path.join(path, name))))
 
 
 def chart_values(path):
@@ -115,19 +123,38 @@ def flow(value):
     return json.dumps(value, default=str, ensure_ascii=False)
 
 
-def values_text(path, name, seed):
+def values_text(path, name, seed, label, sets):
+    """The text of a generated set of values. What is mutated of a chart of our own is one of its own sets."""
     if name == "default":
         return ""
     values = chart_values(path)
     if name in ("on", "off"):
         return flow(switched(values, name == "on"))
-    chance = random.Random(f"{seed} {os.path.basename(path)} {name}")
+    chance = random.Random(f"{seed} {label} {name}")
+    own = {}
+    if sets:
+        try:
+            own = yaml.safe_load(chance.choice(sets)[1]) or {}
+        except (yaml.YAMLError, ValueError):
+            pass
+        own = own if isinstance(own, dict) else {}
+        values = merged(values, own)
     count = max(1, leaves(values))
-    return flow(mutated(values, chance, min(1, chance.choice([1, 2, 4, 8]) / count)))
+    return flow(merged(own, mutated(values, chance, min(1, chance.choice([1, 2, 4, 8]) / count))))
+
+
+def merged(base, over):
+    """Two mappings as Helm merges files of values."""
+    out = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merged(out[key], value) if both else value
+    return out
 
 
 def render(program, chart, values, extra):
-    run = subprocess.run([program, "template", "release-name", chart, "-f", values, "--kube-version", "v1.34.0", *extra],
+    version = [] if "--kube-version" in extra else ["--kube-version", "v1.34.0"]
+    run = subprocess.run([program, "template", "release-name", chart, "-f", values, *version, *extra],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT, check=False,
                          env={**os.environ, "NO_COLOR": "1"})
     return run.returncode, run.stdout, message(run.stderr.decode("utf8", "replace"))
@@ -163,20 +190,28 @@ def masked(ours, first, second):
     return b"\n".join(c[i] for i in keep), b"\n".join(a[i] for i in keep)
 
 
-def compare(options, chart, name):
-    result = {"chart": chart, "set": name, "documents": 0, "equal": 0, "state": "equal"}
+Case = collections.namedtuple("Case", "label chart set values flags")
+
+
+def compare(options, case):
+    result = {"chart": case.label, "set": case.set, "documents": 0, "equal": 0, "state": "equal"}
     with tempfile.TemporaryDirectory() as folder:
         values = os.path.join(folder, "values.yaml")
-        with open(values, "w", encoding="utf8", errors="surrogatepass") as file:
-            file.write(values_text(chart, name, options.seed))
+        with open(values, "w", encoding="utf8", errors="surrogatepass", newline="") as file:
+            file.write(case.values())
+        flags = [*options.extra, *case.flags]
         try:
-            code, wanted, error = render(options.helm3, chart, values, options.extra)
+            code, wanted, error = render(options.helm3, case.chart, values, flags)
         except subprocess.TimeoutExpired:
             return {**result, "state": "helm timed out"}
         try:
-            our_code, ours, our_error = render(options.ours, chart, values, options.extra)
+            our_code, ours, our_error = render(options.ours, case.chart, values, flags)
         except subprocess.TimeoutExpired:
             return {**result, "state": "we timed out"}
+        error, our_error = error.replace(folder, ""), OURS_BEFORE.sub("", our_error.replace(folder, ""))
+        if error.startswith("values don't meet the specifications"):
+            # Helm says what is wrong in a random order.
+            error, our_error = ("\n".join(sorted(text.split("\n"))) for text in (error, our_error))
         if (code == 0) != (our_code == 0):
             who = "only helm renders" if code == 0 else "only we render"
             return {**result, "state": who, "detail": our_error if code == 0 else error}
@@ -184,14 +219,15 @@ def compare(options, chart, name):
             same = comparable(our_error) == comparable(error)
             # Go ranges over maps in any order, and so do its messages.
             for _ in range(0 if same else 4):
-                _, _, error = render(options.helm3, chart, values, options.extra)
+                _, _, error = render(options.helm3, case.chart, values, flags)
+                error = error.replace(folder, "")
                 same = same or comparable(our_error) == comparable(error)
-            return {**result, "state": "both fail" if same else "errors differ",
+            return {**result, "state": "both fail" if same else "errors differ", "errors": [error, our_error],
                     "detail": "" if same else f"helm: {error}\nours: {our_error}"}
         if ours != wanted:
             # The clock shows seconds.
             time.sleep(1.1)
-            _, second, _ = render(options.helm3, chart, values, options.extra)
+            _, second, _ = render(options.helm3, case.chart, values, flags)
             ours, wanted = masked(ours, wanted, second)
         a, b = documents(wanted), documents(ours)
         result["documents"] = len(a)
@@ -202,10 +238,13 @@ def compare(options, chart, name):
             result["state"] = "differs"
             result["detail"] = "\n".join(line[:300] for line, _ in zip(lines, range(40)))
         if options.helm4:
-            code4, out4, _ = render(options.helm4, chart, values, options.extra)
-            result["helm4"] = "equal" if (code4, out4) == (code, wanted) else "differs"
-            if result["helm4"] == "differs" and images(out4) != images(wanted):
+            code4, out4, error4 = render(options.helm4, case.chart, values, flags)
+            if code4 != 0:
+                result["helm4"] = f"fails: {error4[:200]}"
+            elif images(out4) != images(wanted):
                 result["helm4"] = "other images"
+            elif out4 != wanted:
+                result["helm4"] = "other documents"
     return result
 
 
@@ -223,50 +262,100 @@ def main():
     parser.add_argument("--seed", default="1")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--json")
-    parser.add_argument("--known", help="a file of lines `chart set reason`: differences that are explained")
+    parser.add_argument("--differences", help="a file that explains differences")
     parser.add_argument("--extra", action="append", default=[])
     parser.add_argument("charts", nargs="+")
     options = parser.parse_args()
-    charts = list(find(options.charts))
-    if not charts:
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(run(options, folder))
+
+
+def cases(options, folder):
+    """All cases, in the order in which they are reported."""
+    found, work = [], []
+    for path in find(options.charts):
+        label, sets = os.path.basename(path).removesuffix(".tgz").removesuffix(".txt"), []
+        if path.endswith(".txt"):
+            path, sets = own_charts.unpack(path, folder)
+        found.append((label, path, sets))
+        for name in options.sets.split(","):
+            if name == "own":
+                work += [Case(label, path, own, lambda text=text: text, flags) for own, text, flags in sets]
+            elif name:
+                work.append(generated(options, name, label, path, sets))
+    if not found:
         sys.exit("check: no charts found")
-    print(f"check: {len(charts)} charts, seed {options.seed}", flush=True)
-    sets = [name for name in options.sets.split(",") if name]
-    work = [(chart, name) for chart in charts for name in sets]
-    work += [(charts[i % len(charts)], f"c{i // len(charts)}") for i in range(options.cases)]
-    known = {}
-    if options.known:
-        for line in open(options.known, encoding="utf8"):
-            if line.strip() and not line.startswith("#"):
-                chart, name, reason = line.split(None, 2)
-                known[(chart, name)] = reason.strip()
-    results, counts = [], collections.Counter()
+    for number in range(options.cases):
+        work.append(generated(options, f"c{number // len(found)}", *found[number % len(found)]))
+    print(f"check: {len(found)} charts, {len(work)} cases, seed {options.seed}", flush=True)
+    return work
+
+
+def generated(options, name, label, path, sets):
+    return Case(label, path, name, lambda: values_text(path, name, options.seed, label, sets), [])
+
+
+class Differences:
+    """What is known to differ, and why."""
+
+    def __init__(self, path):
+        self.errors, self.cases, self.used = [], {}, set()
+        for line in open(path, encoding="utf8") if path else []:
+            if not line.strip() or line.startswith("#"):
+                continue
+            kind, where, _ = (part.strip() for part in line.split(" | ", 2))
+            if kind == "error":
+                self.errors.append(re.compile(where, re.S))
+            else:
+                self.cases[tuple(where.split())] = kind
+
+    def explain(self, result):
+        for case in ((result["chart"], result["set"]), (result["chart"], "*")):
+            if case in self.cases:
+                self.used.add(case)
+                return True
+        if result["state"] == "errors differ":
+            for pattern in self.errors:
+                found = [pattern.search(error) for error in result["errors"]]
+                if all(found) and found[0].group() == found[1].group():
+                    return True
+        return False
+
+
+def run(options, folder):
+    differences = Differences(options.differences)
+    results, counts, helm4 = [], collections.Counter(), []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for result in pool.map(lambda item: compare(options, *item), work):
+        for result in pool.map(lambda case: compare(options, case), cases(options, folder)):
             results.append(result)
-            label = os.path.basename(result["chart"]).removesuffix(".tgz")
             state = result["state"]
             if state not in ("equal", "both fail"):
-                reason = known.get((label, result["set"])) or known.get((label, "*"))
-                if reason:
+                if differences.explain(result):
                     state = "explained"
                 else:
-                    print(f"{state.upper()} {label} {result['set']}\n{result.get('detail', '')}", flush=True)
+                    print(f"{state.upper()} {result['chart']} {result['set']}\n{result.get('detail', '')}", flush=True)
             if result.get("helm4") == "other images":
-                print(f"HELM 4 RENDERS OTHER IMAGES {label} {result['set']}", flush=True)
+                print(f"HELM 4 RENDERS OTHER IMAGES {result['chart']} {result['set']}", flush=True)
                 counts["helm 4: other images"] += 1
+            elif "helm4" in result:
+                counts["helm 4: differs"] += 1
+                helm4.append(f"{result['chart']} {result['set']}: {result['helm4']}")
             counts[state] += 1
             counts["documents"] += result["documents"]
             counts["documents equal"] += result["equal"]
-            counts["helm 4: differs"] += result.get("helm4") == "differs"
+    unused = [] if options.cases else [" ".join(case) for case in differences.cases if case not in differences.used]
+    for case in unused:
+        print(f"EXPLAINED WITHOUT NEED {case}: take it off {options.differences}")
     if options.json:
         with open(options.json, "w", encoding="utf8") as file:
             json.dump(results, file, indent=1)
+    for line in helm4:
+        print(f"helm 4 differs: {line}")
     print("check: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
-    bad = sum(n for state, n in counts.items()
-              if state not in ("equal", "both fail", "explained", "documents", "documents equal", "helm 4: differs"))
-    print(f"{len(results) - bad} passed, {bad} failed")
-    sys.exit(bad > 0)
+    good = ("equal", "both fail", "explained", "documents", "documents equal", "helm 4: differs")
+    bad = sum(n for state, n in counts.items() if state not in good) + len(unused)
+    print(f"{len(results)} cases, seed {options.seed}: {bad} failed")
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

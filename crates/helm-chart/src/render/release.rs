@@ -16,7 +16,7 @@ use super::objects::Capabilities;
 use super::template::{self, Engine, on_own_stack};
 use super::{functions, schema};
 use crate::chart::Chart;
-use crate::dependencies::{Enabled, Processed, settle};
+use crate::dependencies::{Enabled, Place, Processed, settle};
 use crate::values::table::{Entry, Table, Work};
 use crate::version;
 
@@ -186,7 +186,8 @@ fn render_here(chart: &Chart, user: &Json, options: &Options) -> Result<Rendered
     let files = execute(&settled.chart, &settled.values, user, options)?;
     let (manifests, hooks) = manifests::sort(&files).map_err(Error::helm)?;
     let mut crds = Vec::new();
-    collect_crds(&settled.chart, &settled.chart.name, &mut crds);
+    let root = Place::root(&settled.chart.name);
+    collect_crds(&settled.chart, &root, &mut crds);
     Ok(Rendered {
         manifests,
         hooks,
@@ -294,7 +295,7 @@ fn execute(
     Ok(files)
 }
 
-fn collect_crds(chart: &Processed<'_>, path: &str, crds: &mut Vec<(String, String)>) {
+fn collect_crds(chart: &Processed<'_>, place: &Place, crds: &mut Vec<(String, String)>) {
     let is_manifest = |name: &str| {
         let ending = name
             .rsplit_once('.')
@@ -304,11 +305,11 @@ fn collect_crds(chart: &Processed<'_>, path: &str, crds: &mut Vec<(String, Strin
     for file in &chart.chart.files {
         if file.name.starts_with("crds/") && is_manifest(&file.name) {
             let text = String::from_utf8_lossy(&file.data).into_owned();
-            crds.push((format!("{path}/{}", file.name), text));
+            crds.push((format!("{}/{}", place.path, file.name), text));
         }
     }
     for subchart in &chart.subcharts {
-        collect_crds(subchart, &format!("{path}/charts/{}", subchart.name), crds);
+        collect_crds(subchart, &chart.place_of(subchart, place), crds);
     }
 }
 

@@ -11,7 +11,7 @@ use super::super::template::VALUES;
 use super::super::text;
 use super::super::value::{ElementType, Map, Str, Value};
 use super::Options;
-use crate::dependencies::Processed;
+use crate::dependencies::{Place, Processed};
 use crate::values::table::{Entry, Table};
 
 /// All templates of a chart and its subcharts, in the order in which Helm parses and executes them: the
@@ -68,20 +68,25 @@ impl Dots {
         let mut dots = Self {
             templates: Vec::new(),
         };
-        dots.chart(chart, &chart.name, &values, true, &shared);
+        dots.chart(chart, &Place::root(&chart.name), &values, true, &shared);
         let place = |name: &str| (name.matches('/').count(), name.to_owned());
         dots.templates
             .sort_by_key(|template| std::cmp::Reverse(place(&template.name)));
         // A file that is there twice is the later one.
-        dots.templates
-            .dedup_by(|later, first| later.name == first.name);
+        dots.templates.dedup_by(|later, first| {
+            let is_same = later.name == first.name;
+            if is_same {
+                std::mem::swap(later, first);
+            }
+            is_same
+        });
         dots
     }
 
     fn chart(
         &mut self,
         chart: &Processed<'_>,
-        path: &str,
+        place: &Place,
         values: &Map,
         is_root: bool,
         shared: &Shared,
@@ -107,10 +112,11 @@ impl Dots {
                     _ => None,
                 });
             let below = below.unwrap_or_else(|| Map::typed(Some(VALUES), ElementType::Any));
-            let path = format!("{path}/charts/{}", subchart.name);
-            let inner = self.chart(subchart, &path, &below, false, shared);
+            let inside = chart.place_of(subchart, place);
+            let inner = self.chart(subchart, &inside, &below, false, shared);
             subcharts.insert(&*subchart.name, Value::Map(inner));
         }
+        let path = &place.path;
         let is_library = chart.chart.metadata.kind.eq_ignore_ascii_case("library");
         for file in &chart.chart.templates {
             let base = file.name.rsplit('/').next().unwrap_or(&file.name);
