@@ -9,10 +9,10 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(CARGO) run --release --locked -p replicator-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz fan-out bench advisories
+.PHONY: help render-cases corpus-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz fan-out bench advisories
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: ## All tests; no network but loopback, no AWS account
 	$(CARGO) test --workspace --exclude replicator-tools --locked
@@ -32,6 +32,19 @@ module-lint: ## What Seed-Farmer reads: deployspec, scripts, template and its pe
 
 interop: ## Against other registries, clients, Helm, cosign and the Seed-Farmer CLI, which it installs
 	bash tests/interop/all.sh
+
+CASES ?= 20000
+SEED ?=
+
+render-cases: ## Charts of our own with mutated values, rendered by Helm and by us; CASES=20000, SEED=…
+	bash tests/interop/render/run.sh --sets '' --cases $(CASES) --seed $(or $(SEED),$(shell date +%s)) tests/interop/render/charts
+
+corpus-check: ## Charts of others in CHARTS=DIR, rendered by Helm and by us with five sets of values
+	@if [ -z "$(CHARTS)" ]; then \
+		echo "corpus-check: skipped, no folder of charts is named: CHARTS=DIR" >&2; \
+	else \
+		bash tests/interop/render/run.sh --sets default,on,off,m1,m2 --seed $(or $(SEED),1) $(CHARTS); \
+	fi
 
 MINUTES ?= 5
 TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))

@@ -166,7 +166,8 @@ impl RenderFlags {
         let kube_version = match &self.kube_version {
             None => KubeVersion::default(),
             Some(text) => KubeVersion::parse(text).map_err(|error| {
-                Problem::input("--kube-version", error).remedy("such as 1.34 or v1.34.0")
+                let what = format!("invalid kube version '{text}': {error}");
+                Problem::input("--kube-version", what)
             })?,
         };
         Ok(Options {

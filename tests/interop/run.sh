@@ -8,7 +8,7 @@
 #
 #     REPLICATOR=PROGRAM   the program to test, instead of building it
 #     CHARTS_DIR=FOLDER    full chart archives, to be rendered with the values that the program makes for them
-#     ONLY='deploy helm'   only these parts, of: deploy helm copies clients charts signatures consumer emulators
+#     ONLY='deploy helm'   only these parts, of: deploy helm copies clients charts signatures consumer emulators rendering
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONDONTWRITEBYTECODE=1
@@ -29,7 +29,7 @@ trap 'exit 130' INT TERM
 # Where the clients of others look for logins: nobody's but ours.
 export DOCKER_CONFIG=$work/docker
 
-for part in checks tools servers deploy helm copies clients charts signatures consumer emulators; do
+for part in checks tools servers deploy helm copies clients charts signatures consumer emulators rendering; do
     # shellcheck source=/dev/null
     . "tests/interop/$part.sh"
 done
@@ -73,6 +73,7 @@ main() {
     if wants charts; then check_charts; fi
     if wants consumer; then check_consumer; fi
     if wants emulators; then check_emulators; fi
+    if wants rendering; then check_rendering; fi
     summary interop
 }
 

@@ -271,7 +271,7 @@ async fn what_cannot_be_rendered_is_bad_input_in_the_words_of_helm() -> Result {
         ),
         (
             &["app", "--kube-version", "new"],
-            "--kube-version: could not parse \"new\" as version",
+            "--kube-version: invalid kube version 'new': could not parse \"new\" as version",
         ),
         (
             &["app", "-s", "templates/none.yaml", "--set", "more.why=x"],

@@ -41,7 +41,11 @@ fn translate(pattern: &str) -> Option<String> {
             }
             '*' => regex.push_str("[^/]*"),
             '?' => regex.push_str("[^/]"),
-            '\\' => push_literal(&mut regex, letters.next()?),
+            // One at the end is nothing.
+            '\\' => letters
+                .next()
+                .into_iter()
+                .for_each(|letter| push_literal(&mut regex, letter)),
             '[' => class(&mut letters, &mut regex)?,
             '{' => {
                 open += 1;
@@ -55,7 +59,9 @@ fn translate(pattern: &str) -> Option<String> {
             letter => push_literal(&mut regex, letter),
         }
     }
-    (open == 0).then(|| regex + "$")
+    // Alternatives that are still open end here.
+    regex.push_str(&")".repeat(open));
+    Some(regex + "$")
 }
 
 /// What stands between brackets: a range of two characters, or a list.
@@ -122,7 +128,10 @@ mod tests {
             // What is an error matches everything.
             ("[c-a]", "anything/at/all", true),
             ("[", "anything", true),
-            ("{a", "anything", true),
+            // What is open at the end is closed there.
+            ("{a,b", "b", true),
+            ("{a", "anything", false),
+            (r"a\", "a", true),
         ] {
             assert_eq!(Glob::new(pattern).matches(path), fits, "{pattern} {path}");
         }

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Compares what Helm and we render, outside of `make interop`: all arguments go to check.py.
+#
+#     run.sh --sets '' --cases 20000 --seed 1 tests/interop/render/charts
+#     run.sh --sets default,on,off,m1,m2 FOLDER-OF-CHARTS
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+export PYTHONDONTWRITEBYTECODE=1
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# shellcheck source=tests/interop/tools.sh
+. tests/interop/tools.sh
+# shellcheck source=tests/interop/rendering.sh
+. tests/interop/rendering.sh
+
+main() {
+    if ! find_python; then
+        echo 'render: Python with PyYAML is needed and cannot be had' >&2
+        exit 1
+    fi
+    # Thousands of renders: the optimized program.
+    if [ -z "${REPLICATOR:-}" ]; then
+        cargo build --locked --quiet --release --bin replicator
+        REPLICATOR=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/release/replicator
+    fi
+    replicator_program=$REPLICATOR
+    find_go || true
+    if ! build_stock_helms; then
+        echo "render: Helm cannot be built: $why" >&2
+        exit 1
+    fi
+    compares_renders "$@"
+}
+
+main "$@"
