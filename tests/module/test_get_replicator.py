@@ -128,6 +128,8 @@ class GetReplicator(unittest.TestCase):
 
     def tool(self, name, text):
         path = self.tools / name
+        # It may be a link to the machine's own program, which must not be written to.
+        path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o755)
 

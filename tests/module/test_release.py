@@ -124,8 +124,11 @@ class Bundle(unittest.TestCase):
         (self.folder / "program").write_text(f"#!/bin/sh\n# {names}\necho replicator 9.9.9\n")
 
     def tool(self, name, text):
-        (self.tools / name).write_text(text)
-        (self.tools / name).chmod(0o755)
+        path = self.tools / name
+        # It may be a link to the machine's own program, which must not be written to.
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
 
     def run_script(self, *names):
         return subprocess.run(["bash", self.module / "scripts/dist.sh", *names], text=True, capture_output=True, check=False,
