@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use replication::aws::Aws;
 use replication::charts;
-use replication::copy::{Engine, Outcome};
+use replication::copy::{Engine, Outcome, Request};
 use replication::http::{Credentials, Http};
 use replication::inventory::Inventory;
 use replication::plan::{Kind, Plan};
@@ -60,10 +60,11 @@ async fn main() -> anyhow::Result<()> {
     let progress = Progress::start(&Screen::new(true), plan.copies.len());
     let engine = Engine::new(
         stores,
-        &settings,
+        &settings.copy,
         Arc::clone(&progress) as Arc<dyn replication::copy::Events>,
     );
-    let outcomes = engine.run(&plan.copies, std::future::pending()).await;
+    let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
+    let outcomes = engine.run(&requests, std::future::pending()).await;
     progress.end();
     let report = Report::new(&plan.copies, &outcomes, started.elapsed());
     publish::write_report(&report, &settings.out)?;

@@ -31,6 +31,8 @@ pub struct Aws {
     /// The tags by which what is created is known.
     tags: Vec<(String, String)>,
     repositories: settings::Repositories,
+    quotas: settings::Quotas,
+    share: settings::Share,
     calls: Arc<Calls>,
     config: OnceCell<SdkConfig>,
     caller: OnceCell<Caller>,
@@ -68,6 +70,8 @@ impl Aws {
             settings: settings.aws.clone(),
             tags,
             repositories: settings.repositories.clone(),
+            quotas: settings.quotas.clone(),
+            share: settings.share.clone(),
             calls: Arc::new(Calls::new(&settings.network)),
             config: OnceCell::new(),
             caller: OnceCell::new(),
@@ -101,6 +105,11 @@ impl Aws {
     #[must_use]
     pub fn repositories(&self) -> &settings::Repositories {
         &self.repositories
+    }
+
+    /// The quotas of ECR, and how much of them this build may use.
+    fn quotas(&self) -> (&settings::Quotas, &settings::Share) {
+        (&self.quotas, &self.share)
     }
 
     async fn config(&self, region: &str) -> SdkConfig {

@@ -6,6 +6,7 @@ mod named;
 mod oci;
 mod path;
 mod repository;
+mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::store::Stores;
 pub use artifact::Artifact;
 pub use helm_chart::chart::Chart;
 pub use named::{Named, fetch_remote, read_local};
+pub use source::ChartSource;
 
 /// How many charts are fetched at once; of one host fewer are.
 const AT_ONCE: usize = 16;

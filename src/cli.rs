@@ -35,7 +35,7 @@ use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::reference::Prefix;
-use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target};
+use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target, unused_hosts};
 use crate::stderr;
 use crate::store::Stores;
 
@@ -372,7 +372,7 @@ fn planned_oddities(plan: &Plan, inventory: &Inventory, session: &Session) -> Ve
     // Archives of charts can be at other hosts than their index.
     hosts.extend(session.stores.http().used_endpoints());
     let mut warnings = plan.warnings.clone();
-    warnings.extend(session.settings.network.unused_hosts(&hosts));
+    warnings.extend(unused_hosts(&session.settings.network, &hosts));
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

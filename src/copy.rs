@@ -8,10 +8,12 @@
 
 mod artifact;
 mod graph;
+mod options;
 mod outcome;
 mod platforms;
 mod referrers;
 mod repair;
+mod request;
 mod resolve;
 mod schedule;
 mod survey;
@@ -25,13 +27,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::plan::{Copy, Source};
 use crate::reference::{Digest, Which};
-use crate::settings::{Platform, Referrers, Settings};
-use crate::store::{self, ChartSource, Stores, Target, which};
+use crate::store::{self, Stores, Target, which};
 
+pub use options::{HashPolicy, Options, ReferrerPolicy};
 pub use outcome::{CopyError, Done, Outcome, Side};
 pub(crate) use platforms::{Selection, Unselectable};
+pub use request::{Origin, Request};
 pub use survey::{Need, Surveyed};
 
 use artifact::Way;
@@ -48,15 +50,13 @@ pub trait Events: Send + Sync {
     /// This many bytes that were expected will not be moved.
     fn give_up(&self, bytes: u64);
     /// An artifact came to its end.
-    fn finished(&self, copy: &Copy, outcome: &Outcome);
+    fn finished(&self, copy: &Request, outcome: &Outcome);
 }
 
 /// The engine.
 pub struct Engine {
     stores: Arc<Stores>,
-    platforms: Vec<Platform>,
-    /// What of that which refers to an image goes along.
-    referrers: Referrers,
+    options: Options,
     rules: Rules,
     events: Arc<dyn Events>,
 }
@@ -84,17 +84,16 @@ struct Opened {
 }
 
 impl Engine {
-    /// The settings say which platforms are copied, and whether referrers go along.
+    /// Makes an engine for any number of runs.
     #[must_use]
-    pub fn new(stores: Arc<Stores>, settings: &Settings, events: Arc<dyn Events>) -> Arc<Self> {
+    pub fn new(stores: Arc<Stores>, options: &Options, events: Arc<dyn Events>) -> Arc<Self> {
         let rules = Rules {
             policy: stores.http().policy().clone(),
-            hash: settings.network.hash,
+            hash: options.hash,
         };
         Arc::new(Self {
             stores,
-            platforms: settings.platforms.clone(),
-            referrers: settings.referrers,
+            options: options.clone(),
             rules,
             events,
         })
@@ -104,7 +103,7 @@ impl Engine {
     /// of the copies. When `stop` comes first, what is not finished is given up.
     pub async fn run(
         self: &Arc<Self>,
-        copies: &[Copy],
+        copies: &[Request],
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
         let nothing = copies.iter().map(|_| None).collect();
@@ -114,7 +113,7 @@ impl Engine {
     /// The same where a survey has found out already what some of the artifacts need.
     pub async fn run_surveyed(
         self: &Arc<Self>,
-        copies: &[Copy],
+        copies: &[Request],
         surveyed: Vec<Option<Surveyed>>,
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
@@ -189,11 +188,11 @@ impl Engine {
         AbortOnDropHandle::new(tokio::spawn(schedule))
     }
 
-    fn open(&self, copy: &Copy) -> Homes {
+    fn open(&self, copy: &Request) -> Homes {
         let open = "open the home";
-        let source: Arc<dyn store::Source> = match &copy.source {
-            Source::Chart(artifact) => Arc::new(ChartSource::new(artifact.as_ref().clone())),
-            Source::At(location) => {
+        let source: Arc<dyn store::Source> = match &copy.origin {
+            Origin::Opened { source, .. } => Arc::clone(source),
+            Origin::Location(location) => {
                 self.stores
                     .source(location)
                     .map_err(step(Side::Source, open, &copy.source_text))?
@@ -206,7 +205,7 @@ impl Engine {
 }
 
 impl Run {
-    fn new(copies: &[Copy], homes: &[Homes]) -> Self {
+    fn new(copies: &[Request], homes: &[Homes]) -> Self {
         let mut artifacts: HashMap<String, usize> = HashMap::new();
         let mut pools: HashMap<String, Pool> = HashMap::new();
         for (copy, homes) in copies.iter().zip(homes) {
@@ -227,7 +226,7 @@ impl Run {
 }
 
 /// What an artifact is called at the target: its tag where it has one, or else its digest.
-fn target_name(copy: &Copy) -> Which {
+fn target_name(copy: &Request) -> Which {
     match copy.target.tag() {
         Some(tag) => Which::Tag(tag.to_owned()),
         None => which(&copy.target),

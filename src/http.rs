@@ -5,6 +5,7 @@ mod credentials;
 mod encoding;
 mod error;
 mod follow;
+mod network;
 mod pace;
 mod pieces;
 mod proxy;
@@ -25,13 +26,13 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::reference::is_docker_hub;
-use crate::settings::Network;
 
 pub use credentials::{Asked, Basic, Credentials, DockerConfig, Found, Login, Secret};
 pub(crate) use error::retry_after;
 pub use error::{Class, Error};
 pub use follow::{protected, same_origin};
-pub use pace::{Bucket, Place, Window};
+pub use network::{DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Network};
+pub use pace::{Bucket, Place, Share, Window};
 pub use pieces::{Floor, Pieces};
 pub use proxy::Proxies;
 pub use retry::{Classed, Course, Policy};

@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 
+use crate::charts::ChartSource;
 use crate::copy::{Need, Selection, Unselectable};
-use crate::oci::{Manifest, Refers};
+use crate::oci::{Manifest, Platform, Refers};
 use crate::plan::{Copy, Source};
 use crate::reference::{Digest, Location};
-use crate::settings::Platform;
-use crate::store::{self, ChartSource, Error, Stores, Which, which};
+use crate::store::{self, Error, Stores, Which, which};
 
 /// What is known of one copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

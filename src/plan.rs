@@ -5,11 +5,13 @@ mod context;
 mod image;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use self::context::Context;
-use crate::charts::{Artifact, Charts, Content};
+use crate::charts::{Artifact, ChartSource, Charts, Content};
+use crate::copy::{Origin, Request};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
 use crate::reference::{DOCKER_HUB, ImageName, Location, Prefix, check_tag, repository_path};
@@ -44,6 +46,24 @@ pub struct Copy {
     pub target_text: String,
     /// The keys of the charts and additional images that need it.
     pub used_by: Vec<String>,
+}
+
+impl From<&Copy> for Request {
+    fn from(copy: &Copy) -> Self {
+        let origin = match &copy.source {
+            Source::At(location) => Origin::Location(location.clone()),
+            Source::Chart(artifact) => Origin::Opened {
+                digest: artifact.manifest.digest.clone(),
+                source: Arc::new(ChartSource::new(artifact.as_ref().clone())),
+            },
+        };
+        Self {
+            origin,
+            source_text: copy.source_text.clone(),
+            target: copy.target.clone(),
+            target_text: copy.target_text.clone(),
+        }
+    }
 }
 
 /// What an artifact is.

@@ -11,8 +11,7 @@ use indicatif::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::copy::{Done, Events, Outcome};
-use crate::plan::Copy;
+use crate::copy::{Done, Events, Outcome, Request};
 use crate::stderr;
 
 /// How often a build log gets a sign of life.
@@ -175,10 +174,11 @@ impl Events for Progress {
         self.bar.dec_length(bytes);
     }
 
-    fn finished(&self, copy: &Copy, outcome: &Outcome) {
+    fn finished(&self, request: &Request, outcome: &Outcome) {
         let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
         self.show();
-        let (source, target, artifacts) = (&copy.source_text, &copy.target_text, self.artifacts);
+        let (source, target, artifacts) =
+            (&request.source_text, &request.target_text, self.artifacts);
         let digest = outcome
             .digest
             .as_ref()

@@ -14,17 +14,20 @@ mod repositories;
 
 use std::path::PathBuf;
 
+use crate::copy;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 
+pub use crate::copy::{HashPolicy, ReferrerPolicy};
+pub use crate::http::{DEFAULT_JOBS, Network, Share};
 pub use crate::oci::Platform;
 pub use environment::{AwsVariables, CodeBuildVariables, Environment, Forwarded, SeedFarmer};
 pub use fan_out::{FanOut, MOST_BUILDS};
 pub use flags::Flags;
-pub use network::{
-    Action, DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Hash, Network, Quotas, Share,
-};
+pub use hosts::unused_hosts;
+pub use network::{Quotas, quota};
 pub use parameters::Parameters;
+pub use platform::parse_list as parse_platforms;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
 /// Where the data files are, below the module's folder: where Seed-Farmer lays `dataFiles`.
@@ -52,12 +55,14 @@ pub struct Settings {
     pub network: Network,
     /// Where result files are written.
     pub out: PathBuf,
-    /// The platforms to copy; empty means all, the index untouched.
-    pub platforms: Vec<Platform>,
+    /// Which platforms and referrers are copied, and who checks digests.
+    pub copy: copy::Options,
+    /// Requests a second that ECR grants.
+    pub quotas: Quotas,
+    /// How much of the quotas this build may use.
+    pub share: Share,
     /// What AWS is to be asked about.
     pub aws: Aws,
-    /// What of that which refers to an image (signatures, attestations) goes along.
-    pub referrers: Referrers,
     /// Over how many builds the work may be spread.
     pub fan_out: FanOut,
     /// The build of CodeBuild that this run is, `<project>:<uuid>`.
@@ -74,26 +79,12 @@ pub struct Settings {
     pub color: bool,
 }
 
-/// What of that which refers to an image goes along.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Referrers {
-    /// Nothing.
-    None,
-    /// What refers to the image; and where something does, what refers to its platforms too.
-    #[default]
-    Image,
-    /// What refers to the image or to any of its platforms: a request more for each platform.
-    All,
-}
-
-impl Referrers {
-    fn parse(text: &str) -> Result<Self, String> {
-        match text.trim().to_lowercase().as_str() {
-            "none" | "false" | "no" | "0" => Ok(Self::None),
-            "image" | "true" | "yes" | "1" => Ok(Self::Image),
-            "all" => Ok(Self::All),
-            _ => Err(format!("`{text}` is none of image, all, none")),
-        }
+fn referrer_policy(text: &str) -> Result<ReferrerPolicy, String> {
+    match text.trim().to_lowercase().as_str() {
+        "none" | "false" | "no" | "0" => Ok(ReferrerPolicy::None),
+        "image" | "true" | "yes" | "1" => Ok(ReferrerPolicy::Image),
+        "all" => Ok(ReferrerPolicy::All),
+        _ => Err(format!("`{text}` is none of image, all, none")),
     }
 }
 
@@ -244,8 +235,8 @@ impl Settings {
         let referrers = flags.no_referrers.then_some("none").or(referrers);
         let referrers = parameters
             .pick("--referrers", referrers, "referrers")
-            .map_or(Some(Referrers::default()), |given| {
-                given.parse_with(problems, Referrers::parse)
+            .map_or(Some(ReferrerPolicy::default()), |given| {
+                given.parse_with(problems, referrer_policy)
             });
         let secret_name = parameters.pick(
             "--secret-name",
@@ -270,27 +261,37 @@ impl Settings {
         let platforms = parameters
             .pick("--platforms", flags.platforms.as_deref(), "platforms")
             .map_or(Some(Vec::new()), |given| {
-                given.parse_with(problems, Platform::parse_list)
+                given.parse_with(problems, platform::parse_list)
             });
         let fan_out = parameters
             .pick("--fan-out", flags.fan_out.as_deref(), "fan_out")
             .map_or(Some(FanOut::default()), |given| {
                 given.parse_with(problems, FanOut::parse)
             });
-        let network = Network::new(flags, environment, problems);
+        let given = network::Given::new(flags, environment, problems);
+        let network::Given {
+            network,
+            quotas,
+            hash,
+        } = given?;
         Some(Self {
             target: target?,
             module,
-            network: network?,
+            network,
             out: flags.out.clone().unwrap_or_else(|| PathBuf::from(".")),
-            platforms: platforms?,
+            copy: copy::Options {
+                platforms: platforms?,
+                referrers: referrers?,
+                hash,
+            },
+            quotas,
+            share: Share::default(),
             aws: Aws {
                 account: environment.aws.account_id.clone(),
                 region: region.map(str::to_owned),
                 partition: environment.aws.partition.clone(),
                 custom_s3_endpoint: environment.aws.has_custom_s3_endpoint(),
             },
-            referrers: referrers?,
             fan_out: fan_out?,
             build: environment.codebuild.build_id.clone(),
             repositories,

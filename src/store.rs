@@ -1,7 +1,7 @@
 //! The two homes of content, a registry and an image layout folder, behind one small interface. A
 //! chart that exists only as an archive is a third place to read from.
 
-mod chart;
+mod action;
 mod error;
 mod layout;
 mod registry;
@@ -18,18 +18,16 @@ use futures_util::future::{self, BoxFuture};
 use futures_util::stream::BoxStream;
 use url::Url;
 
-use crate::aws::Aws;
-use crate::http::{Http, Policy, Window};
+use crate::http::{Http, Network, Policy, Window};
 use crate::oci::{Descriptor, Manifest};
-use crate::reference::{Digest, EcrHost, Location};
-use crate::settings::Network;
+use crate::reference::{Digest, Location};
 
 pub use crate::reference::Which;
-pub use chart::ChartSource;
+pub use action::Action;
 pub use error::Error;
 pub use layout::Layout;
 pub(crate) use layout::write_whole;
-pub use registry::Registry;
+pub use registry::{Capabilities, Limits, Plain, Provider, Providers, Registry};
 pub use resumed::resumed;
 pub use verified::{Verified, verified};
 
@@ -151,7 +149,7 @@ pub trait Target: Send + Sync {
     fn resolve_all<'a>(&'a self, names: &'a [Which]) -> Option<Answer<'a, HashMap<Which, Digest>>>;
 
     /// Whether a tag cannot move.
-    fn is_fixed<'a>(&'a self, tag: &'a str) -> Answer<'a, bool>;
+    fn is_immutable<'a>(&'a self, tag: &'a str) -> Answer<'a, bool>;
 
     /// Which manifests are known to be there, at little cost. `present` is what the artifact's name
     /// names there now.
@@ -225,7 +223,7 @@ pub enum Checks {
 /// All homes that a run talks to, each opened once.
 pub struct Stores {
     http: Arc<Http>,
-    aws: Arc<Aws>,
+    providers: Box<dyn Providers>,
     network: Network,
     registries: Mutex<HashMap<String, Arc<Registry>>>,
     layouts: Mutex<HashMap<PathBuf, Arc<Layout>>>,
@@ -234,10 +232,10 @@ pub struct Stores {
 impl Stores {
     /// No home is opened yet.
     #[must_use]
-    pub fn new(http: Arc<Http>, aws: Arc<Aws>, network: &Network) -> Self {
+    pub fn new(http: Arc<Http>, providers: impl Providers + 'static, network: &Network) -> Self {
         Self {
             http,
-            aws,
+            providers: Box::new(providers),
             network: network.clone(),
             registries: Mutex::default(),
             layouts: Mutex::default(),
@@ -315,13 +313,12 @@ impl Stores {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let open = || {
-            let ecr = EcrHost::parse(host).filter(|_| !self.http.credentials().knows(host));
-            let ecr = ecr.map(|host| self.aws.ecr(&host));
+            let has_login = self.http.credentials().knows(host);
             Arc::new(Registry::new(
                 Arc::clone(&self.http),
                 &self.network,
                 host,
-                ecr,
+                self.providers.provider(host, has_login),
             ))
         };
         Arc::clone(registries.entry(host.to_owned()).or_insert_with(open))

@@ -18,7 +18,7 @@ use replication::inventory::Inventory;
 use replication::oci::{Manifest, Refers, media_type};
 use replication::plan::Plan;
 use replication::reference::{Digest, ImageName, Location, Mappings, Prefix};
-use replication::settings::Platform;
+use replication::settings::parse_platforms;
 
 pub mod build;
 pub mod invariants;
@@ -78,7 +78,7 @@ pub fn references(data: &[u8]) {
             Err(_) | Ok(Prefix::Layout { .. }) => {}
             Ok(prefix) => assert_eq!(prefix.to_string().parse::<Prefix>().as_ref(), Ok(&prefix)),
         }
-        Platform::parse_list(line).ok();
+        parse_platforms(line).ok();
         if let Ok(name) = line.parse::<ImageName>() {
             invariants::name(&name, line);
             let mapped = mappings.apply(&name);
@@ -274,7 +274,7 @@ pub fn manifests(data: &[u8]) {
     assert_eq!(again.ok().as_ref(), Some(&manifest));
     let platforms = manifest.platforms();
     for wanted in ["linux/amd64", "linux/arm64/v8,windows/amd64"] {
-        let wanted = Platform::parse_list(wanted).expect("platforms");
+        let wanted = parse_platforms(wanted).expect("platforms");
         let Ok(Some(selected)) = manifest.select(&wanted) else {
             continue;
         };

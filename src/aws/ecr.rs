@@ -2,6 +2,7 @@
 
 mod images;
 mod mutability;
+mod provider;
 mod reconcile;
 mod repositories;
 

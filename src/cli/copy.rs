@@ -12,7 +12,7 @@ use crate::plan::{self, Kind, Source};
 use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::reference::Location;
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, unused_hosts};
 
 use super::Session;
 use super::deploy::{CopyOptions, copy_all};
@@ -67,10 +67,7 @@ impl Copy {
         let (settings, pairs) = Problems::both(settings, pairs)?;
         let copies = copies(&pairs)?;
         let hosts = copies.iter().flat_map(plan::Copy::hosts);
-        for warning in settings
-            .network
-            .unused_hosts(&hosts.map(str::to_owned).collect())
-        {
+        for warning in unused_hosts(&settings.network, &hosts.map(str::to_owned).collect()) {
             tracing::warn!("{warning}");
         }
         let session = Session::open(settings, stop)?;

@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
 use crate::charts;
-use crate::copy::{CopyError, Done, Engine, Outcome, Side};
+use crate::copy::{CopyError, Done, Engine, Outcome, Request, Side};
 use crate::fan_out::Coordinator;
 use crate::inventory::Inventory;
 use crate::plan::{Copy, Plan};
@@ -277,9 +277,10 @@ pub(super) async fn copy_all(
     let mut outcomes = if let Some(coordinator) = options.coordinator {
         coordinator.run(copies, &events, &session.stop).await
     } else {
-        let engine = Engine::new(Arc::clone(&session.stores), settings, events);
+        let engine = Engine::new(Arc::clone(&session.stores), &settings.copy, events);
         let stop = session.stop.clone().cancelled_owned();
-        engine.run(copies, stop).await
+        let requests: Vec<Request> = copies.iter().map(Into::into).collect();
+        engine.run(&requests, stop).await
     };
     if options.will_publish {
         confirm(session, copies, &mut outcomes).await;

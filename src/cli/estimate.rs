@@ -52,7 +52,7 @@ impl Estimate {
             each.filter(|(_, seen)| is_to_copy(seen.state)).collect();
         let needs = to_copy.iter().filter_map(|(_, seen)| seen.content.as_ref());
         let load = Load::of(needs);
-        let speeds = Speeds::of(ASSUMED, &settings.network.quotas);
+        let speeds = Speeds::of(ASSUMED, &settings.quotas);
         let (builds, why_one) = builds(plan, settings, &load, &speeds);
         let (time, limit) = forecast::lower_bound(&load, &speeds, builds);
         let slowest_source = slowest_source(&to_copy, has_credentials);

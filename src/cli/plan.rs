@@ -130,7 +130,7 @@ async fn look(session: &Session, plan: &plan::Plan) -> anyhow::Result<(Vec<Seen>
     Ok(observe(
         &plan.copies,
         &stores,
-        &settings.platforms,
+        &settings.copy.platforms,
         settings.network.jobs,
     )
     .await)

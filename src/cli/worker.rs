@@ -56,7 +56,7 @@ impl Worker {
         let mut environment = task.environment(environment.clone());
         environment.aws.region = Some(self.region.clone());
         let settings = Settings::new(task.flags(), &environment)?;
-        task.apply_share(&settings.network.share);
+        task.apply_share(&settings.share);
         let session = Session::for_hosts(settings, task.hosts(), stop).await?;
         fan_out::work(task, &session.stores, &session.settings, stop).await
     }

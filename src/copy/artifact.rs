@@ -9,7 +9,6 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::oci::Manifest;
-use crate::plan::Copy;
 use crate::reference::Digest;
 use crate::store::{self, Error, Stored, Target, Which};
 
@@ -18,13 +17,13 @@ use super::outcome::{CopyError, Done, Outcome, Side};
 use super::referrers::Attached;
 use super::resolve::{Node, Resolved, Tree, all_blobs, own_blobs};
 use super::survey::Surveyed;
-use super::{Engine, Opened, Run, target_name};
+use super::{Engine, Opened, Request, Run, target_name};
 
 /// One artifact on its way.
 pub(super) struct Way<'a> {
     pub(super) engine: &'a Engine,
     pub(super) run: &'a Run,
-    pub(super) copy: &'a Copy,
+    pub(super) copy: &'a Request,
     pub(super) source: Arc<dyn store::Source>,
     pub(super) target: Arc<dyn Target>,
     realm: Arc<Realm>,
@@ -44,7 +43,7 @@ struct Arrived {
 }
 
 impl<'a> Way<'a> {
-    pub(super) fn new(engine: &'a Engine, run: &'a Run, copy: &'a Copy, opened: Opened) -> Self {
+    pub(super) fn new(engine: &'a Engine, run: &'a Run, copy: &'a Request, opened: Opened) -> Self {
         Self {
             engine,
             run,

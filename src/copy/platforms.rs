@@ -56,7 +56,7 @@ impl Way<'_> {
         let selection = Selection {
             source: &self.source,
             policy: &self.engine.rules.policy,
-            wanted: &self.engine.platforms,
+            wanted: &self.engine.options.platforms,
         };
         let selected = selection.of(root, notes).await;
         selected.map_err(|error| match error {

@@ -7,11 +7,10 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::oci::{Descriptor, Manifest, Refers};
-use crate::plan::Source;
 use crate::reference::{Digest, Location};
-use crate::settings::Referrers;
-use crate::store::{self, Refusal, Which, which};
+use crate::store::{self, Refusal, Which};
 
+use super::ReferrerPolicy;
 use super::artifact::Way;
 use super::outcome::CopyError;
 use super::referrers::Attached;
@@ -128,11 +127,8 @@ impl Way<'_> {
             reference: self.copy.source_text.clone(),
         };
         let present = self.present().await?;
-        let wanted = match &self.copy.source {
-            Source::At(location) => which(location),
-            Source::Chart(artifact) => Which::Digest(artifact.manifest.digest.clone()),
-        };
-        let selects = !self.engine.platforms.is_empty();
+        let wanted = self.copy.origin.name();
+        let selects = !self.engine.options.platforms.is_empty();
         let there = |digest, notes| Resolved::There {
             digest,
             platforms: Vec::new(),
@@ -193,15 +189,14 @@ impl Way<'_> {
             self.check_movable(present, &named).await?;
         }
         // Nothing at the source can refer to an index that was made here.
-        let is_image = matches!(self.copy.source, Source::At(_));
-        let wanted = if is_image {
-            self.engine.referrers
+        let wanted = if self.copy.origin.can_have_referrers() {
+            self.engine.options.referrers
         } else {
-            Referrers::None
+            ReferrerPolicy::None
         };
         let digest = read;
         let attached = async {
-            if wanted == Referrers::None || is_new {
+            if wanted == ReferrerPolicy::None || is_new {
                 Ok(Attached::default())
             } else {
                 self.attached(&digest, 0).await
@@ -209,7 +204,7 @@ impl Way<'_> {
         };
         let root = self.node(root, present.as_ref(), MAX_DEPTH);
         let (root, mut attached) = tokio::try_join!(root, attached)?;
-        if wanted == Referrers::All || !attached.is_empty() {
+        if wanted == ReferrerPolicy::All || !attached.is_empty() {
             self.attach_to_platforms(&root, &mut attached).await?;
         }
         notes.append(&mut attached.notes);
@@ -252,7 +247,7 @@ impl Way<'_> {
         let Which::Tag(tag) = target_name(self.copy) else {
             return Ok(());
         };
-        let is_fixed = self.target.is_fixed(&tag).await;
+        let is_fixed = self.target.is_immutable(&tag).await;
         if is_fixed.map_err(self.target_error("look at the repository"))? {
             return Err(CopyError::Conflict {
                 reference: self.copy.target_text.clone(),

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 
 use crate::oci::Descriptor;
-use crate::plan::Copy;
 use crate::reference::Digest;
 
 use super::artifact::Way;
 use super::resolve::{Resolved, Tree, all_blobs};
-use super::{Engine, Opened, Run};
+use super::{Engine, Opened, Request, Run};
 
 /// How many artifacts are looked at at once. The hosts' own windows are narrower.
 const AT_ONCE: usize = 256;
@@ -60,7 +59,7 @@ impl Surveyed {
 impl Engine {
     /// Looks at every artifact, at source and target; writes nothing. The answers are in the order of the
     /// copies.
-    pub async fn survey(self: &Arc<Self>, copies: &[Copy]) -> Vec<Surveyed> {
+    pub async fn survey(self: &Arc<Self>, copies: &[Request]) -> Vec<Surveyed> {
         let homes: Vec<_> = copies.iter().map(|copy| self.open(copy)).collect();
         let run = &Run::new(copies, &homes);
         stream::iter(copies.iter().zip(homes))

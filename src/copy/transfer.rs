@@ -13,12 +13,11 @@ use tokio::sync::mpsc;
 use crate::http::{Class, Course, Policy};
 use crate::oci::Descriptor;
 use crate::reference::Digest;
-use crate::settings::Hash;
 use crate::store::{Begun, Blob, Checks, Error, Session, Source, resumed, verified};
 
-use super::Events;
 use super::graph::{Arrival, Failure, Realm, Sent, Sink};
 use super::outcome::Side;
+use super::{Events, HashPolicy};
 
 /// Pieces that wait for a slower one of several writers.
 const AHEAD: usize = 2;
@@ -27,7 +26,7 @@ const AHEAD: usize = 2;
 #[derive(Clone)]
 pub(super) struct Rules {
     pub(super) policy: Policy,
-    pub(super) hash: Hash,
+    pub(super) hash: HashPolicy,
 }
 
 /// Where a blob can be read.
@@ -174,9 +173,9 @@ impl Transfer {
         let blob = resumed(Arc::clone(source), self.descriptor.clone(), policy);
         let checks = open.iter().map(|open| open.arrival.target.checks_digests());
         let is_left_to_target = match self.rules.hash {
-            Hash::Always => false,
-            Hash::Target => checks.into_iter().all(|checks| checks != Checks::No),
-            Hash::Auto => {
+            HashPolicy::Always => false,
+            HashPolicy::Target => checks.into_iter().all(|checks| checks != Checks::No),
+            HashPolicy::Auto => {
                 !crate::reference::is_hashing_cheap()
                     && checks.into_iter().all(|checks| checks == Checks::Known)
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::copy::{CopyError, Engine, Events, Need, Outcome, Surveyed};
+use crate::copy::{CopyError, Engine, Events, Need, Outcome, Request, Surveyed};
 use crate::plan::Copy;
 use crate::reference::EcrHost;
 use crate::settings::{Environment, FanOut, Flags, Settings};
@@ -66,8 +66,13 @@ impl Coordinator {
         events: &Arc<dyn Events>,
         stop: &CancellationToken,
     ) -> Vec<Outcome> {
-        let engine = Engine::new(Arc::clone(&self.stores), &self.settings, Arc::clone(events));
-        let survey = engine.survey(copies);
+        let engine = Engine::new(
+            Arc::clone(&self.stores),
+            &self.settings.copy,
+            Arc::clone(events),
+        );
+        let requests: Vec<Request> = copies.iter().map(Into::into).collect();
+        let survey = engine.survey(&requests);
         let Some(surveyed) = stop.run_until_cancelled(survey).await else {
             let stopped = |_| Outcome::failed(CopyError::Stopped);
             return copies.iter().map(stopped).collect();
@@ -78,7 +83,7 @@ impl Coordinator {
         if builds < 2 {
             let surveyed = surveyed.into_iter().map(Some).collect();
             let stop = stop.clone().cancelled_owned();
-            return engine.run_surveyed(copies, surveyed, stop).await;
+            return engine.run_surveyed(&requests, surveyed, stop).await;
         }
         let shards = shard::pack(&needs, builds);
         drop(needs);
@@ -111,9 +116,7 @@ impl Coordinator {
                     1
                 }
             }
-            FanOut::Auto => {
-                forecast::worthwhile(total, &Speeds::of(SLOW, &self.settings.network.quotas))
-            }
+            FanOut::Auto => forecast::worthwhile(total, &Speeds::of(SLOW, &self.settings.quotas)),
         }
     }
 

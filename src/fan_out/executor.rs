@@ -12,7 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Engine, Events, Outcome, Surveyed};
+use crate::copy::{Engine, Events, Outcome, Request, Surveyed};
 use crate::plan::Copy;
 use crate::settings::Settings;
 use crate::store::Stores;
@@ -83,10 +83,14 @@ impl Executor {
         let name = self.taken;
         self.taken += 1;
         self.meters.insert(name, (Arc::clone(&meter), job.bytes));
-        let engine = Engine::new(Arc::clone(&self.stores), &self.settings, meter);
+        let engine = Engine::new(Arc::clone(&self.stores), &self.settings.copy, meter);
         let stop = self.stop.clone().cancelled_owned();
         let work = async move {
-            let (numbers, copies): (Vec<usize>, Vec<Copy>) = job.copies.into_iter().unzip();
+            let (numbers, copies): (Vec<usize>, Vec<Request>) = job
+                .copies
+                .iter()
+                .map(|(number, copy)| (*number, copy.into()))
+                .unzip();
             let outcomes = engine.run_surveyed(&copies, job.surveyed, stop).await;
             numbers.into_iter().zip(outcomes).collect()
         };
@@ -173,7 +177,7 @@ impl Events for Meter {
         self.inner.give_up(bytes);
     }
 
-    fn finished(&self, copy: &Copy, outcome: &Outcome) {
-        self.inner.finished(copy, outcome);
+    fn finished(&self, request: &Request, outcome: &Outcome) {
+        self.inner.finished(request, outcome);
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::settings::{Action, DEFAULT_JOBS, MOST_BUILDS, Quotas};
+use crate::settings::{DEFAULT_JOBS, MOST_BUILDS, Quotas};
+use crate::store::Action;
 
 use super::shard::Load;
 

@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
                 bytes: self.total.bytes.saturating_sub(self.executor.moved()),
                 ..self.total
             };
-            let speeds = Speeds::of(rate, &self.coordinator.settings.network.quotas);
+            let speeds = Speeds::of(rate, &self.coordinator.settings.quotas);
             let builds = forecast::worthwhile(&left, &speeds);
             if builds > 1 {
                 self.is_launched = true;
@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
             }
             let (copy, outcome) = (&self.copies[number], arrived.outcome());
             self.forget_cached_state(number);
-            self.events.finished(copy, &outcome);
+            self.events.finished(&copy.into(), &outcome);
             self.outcomes[number] = Some(outcome);
         }
         self.events.expect(news.expected);
@@ -332,7 +332,7 @@ impl<'a> Run<'a> {
                 spec,
                 program,
                 arguments: arguments.collect(),
-                share: settings.network.share,
+                share: settings.share,
                 silence,
                 token: name,
             })

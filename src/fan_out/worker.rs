@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Bucket;
-use crate::copy::{Events, Outcome};
+use crate::copy::{Events, Outcome, Request};
 use crate::plan::Copy;
 use crate::settings::{Environment, Flags, Settings, Share};
 use crate::store::Stores;
@@ -272,8 +272,8 @@ impl Events for Done {
         report.expected = report.expected.saturating_sub(bytes);
     }
 
-    fn finished(&self, copy: &Copy, outcome: &Outcome) {
-        let target = &copy.target_text;
+    fn finished(&self, request: &Request, outcome: &Outcome) {
+        let target = &request.target_text;
         let number = {
             let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
             numbers.get(target).copied()

@@ -8,7 +8,6 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use super::{encoding, tls};
-use crate::reference::EcrHost;
 
 /// How much of an error answer is read: some registries answer with whole web pages.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -26,6 +25,8 @@ pub struct Error {
     is_elsewhere: bool,
     /// What else a reader has to know.
     note: Option<Box<str>>,
+    /// What a user can do about it, where the registry is of a known kind.
+    remedy: Option<&'static str>,
     /// Boxed: results are moved around far more often than requests fail.
     reason: Box<Reason>,
 }
@@ -72,6 +73,7 @@ impl Error {
             is_final: false,
             is_elsewhere: false,
             note: None,
+            remedy: None,
             reason: Box::new(reason),
         }
     }
@@ -185,6 +187,19 @@ impl Error {
     pub(crate) fn noted(mut self, note: Option<String>) -> Self {
         self.note = note.map(String::into_boxed_str).or(self.note);
         self
+    }
+
+    /// The same with what a user can do about it, where something is known.
+    #[must_use]
+    pub(crate) fn with_remedy(mut self, remedy: Option<&'static str>) -> Self {
+        self.remedy = remedy.or(self.remedy);
+        self
+    }
+
+    /// Whether the host asks for fewer requests.
+    #[must_use]
+    pub fn is_about_rate(&self) -> bool {
+        self.status_code() == Some(429) || self.is_throttled()
     }
 
     /// Whether the host that was asked wants a login.
@@ -312,18 +327,7 @@ impl Error {
                  account of a higher limit (HelmRepoSecretName or ~/.docker/config.json), or name a mirror \
                  (Endpoints: docker.io=https://MIRROR)",
             ),
-            Reason::Status { status, .. }
-                if self
-                    .host()
-                    .is_some_and(|host| EcrHost::parse(host).is_some())
-                    && (status.as_u16() == 429 || self.is_throttled()) =>
-            {
-                Some(
-                    "a quota of ECR in this account and region is used up, maybe by others who push at the same time: \
-                     run again later, or have it raised (Service Quotas) and say so (Quotas: PutImage=50); a smaller \
-                     number there makes the run slower and keeps room for others",
-                )
-            }
+            _ if self.remedy.is_some() => self.remedy,
             Reason::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Some(
                     "check the credentials for this host (~/.docker/config.json) and what they may read or write",
@@ -481,17 +485,6 @@ fn codes(body: &[u8]) -> Vec<Code> {
 mod tests {
     use super::*;
 
-    fn answered(url: &str, status: StatusCode, body: &str) -> Error {
-        Error::new(
-            shown(&Method::PUT, &url.parse().unwrap()),
-            Reason::Status {
-                status,
-                codes: codes(body.as_bytes()),
-                headers: HeaderMap::new(),
-            },
-        )
-    }
-
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         const DAY: &str = "Wed, 21 Oct 2015 07:28:";
@@ -513,22 +506,5 @@ mod tests {
         for wrong in ["-1", "soon", "", "1e400", "NaN"] {
             assert_eq!(wait(wrong, None), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn who_is_throttled_by_ecr_hears_of_its_quotas_and_not_of_logging_in() {
-        let ecr = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/idf-a/manifests/1";
-        let throttled = r#"{"errors":[{"code":"ThrottlingException","message":"Rate exceeded"}]}"#;
-        for (status, body) in [
-            (StatusCode::TOO_MANY_REQUESTS, "{}"),
-            (StatusCode::BAD_REQUEST, throttled),
-        ] {
-            let remedy = answered(ecr, status, body).remedy().unwrap();
-            assert!(remedy.contains("Service Quotas"), "{remedy}");
-        }
-        let hub = "https://registry-1.docker.io/v2/library/a/manifests/1";
-        let remedy = answered(hub, StatusCode::TOO_MANY_REQUESTS, "{}").remedy();
-        assert!(remedy.unwrap().contains("log in"));
-        assert_eq!(answered(ecr, StatusCode::NOT_FOUND, "{}").remedy(), None);
     }
 }

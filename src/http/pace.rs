@@ -2,13 +2,14 @@
 //! when the host complains, and a bucket of tokens where a quota is known. Decisions are pure;
 //! only [`Window::enter`] and [`Bucket::take`] wait.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::settings::{DEFAULT_PATIENCE, Share};
+use super::network::DEFAULT_PATIENCE;
 
 /// The first pause after a complaint that names no time; it doubles with each further one in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -197,6 +198,31 @@ impl Drop for Place {
 )]
 fn as_limit(count: usize) -> f64 {
     count as f64
+}
+
+/// The part of a rate limit that this process may use, from 0 to 1. Clones share it, and it can
+/// change while requests wait.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<AtomicU64>);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(1.0_f64.to_bits())))
+    }
+}
+
+impl Share {
+    /// The part.
+    #[must_use]
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    /// From now on.
+    pub fn set(&self, part: f64) {
+        self.0
+            .store(part.clamp(0.001, 1.0).to_bits(), Ordering::Relaxed);
+    }
 }
 
 /// A quota: so many requests a second, evenly, with a small burst.

@@ -23,10 +23,10 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            tries: crate::settings::DEFAULT_TRIES,
+            tries: super::network::DEFAULT_TRIES,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(30),
-            patience: crate::settings::DEFAULT_PATIENCE,
+            patience: super::network::DEFAULT_PATIENCE,
         }
     }
 }

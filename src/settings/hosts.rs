@@ -7,7 +7,9 @@ use url::Url;
 use crate::problem::{Problem, nearest};
 use crate::reference::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name, without_secrets};
 
-use super::{Flags, Network, Parameters, list};
+use crate::http::Network;
+
+use super::{Flags, Parameters, list};
 
 /// The hosts that settings name.
 #[derive(Debug, Default)]
@@ -111,44 +113,42 @@ fn all_names(host: String) -> Vec<String> {
     }
 }
 
-impl Network {
-    /// A warning for each endpoint and each `--plain-http` whose host is none of those that a run talks to.
-    #[must_use]
-    pub fn unused_hosts(&self, used: &BTreeSet<String>) -> Vec<String> {
-        let used: BTreeSet<&str> = used.iter().map(|host| hub_name(host)).collect();
-        let known: Vec<&str> = used.iter().copied().collect();
-        let strays = |what: &'static str, named: Vec<&str>| -> Vec<String> {
-            let named: BTreeSet<&str> = named.into_iter().map(hub_name).collect();
-            let named = named.into_iter();
-            let is_used = |host: &str| {
-                let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-                used.contains(host)
-                    || used.contains(name)
-                    || used.iter().any(|other| {
-                        other
-                            .rsplit_once(':')
-                            .is_some_and(|(other, _)| other == host)
-                    })
-            };
-            named
-                .filter(|host| !is_used(host))
-                .map(|host| {
-                    let near = nearest(host, known.iter().copied(), 1);
-                    let near = near.first().map(|near| format!(" (nearest: {near})"));
-                    format!(
-                        "{what} {host}: nothing is read from or written to this host{}; the hosts are {}",
-                        near.unwrap_or_default(),
-                        known.join(", ")
-                    )
+/// A warning for each endpoint and each `--plain-http` whose host is none of those that a run talks to.
+#[must_use]
+pub fn unused_hosts(network: &Network, used: &BTreeSet<String>) -> Vec<String> {
+    let used: BTreeSet<&str> = used.iter().map(|host| hub_name(host)).collect();
+    let known: Vec<&str> = used.iter().copied().collect();
+    let strays = |what: &'static str, named: Vec<&str>| -> Vec<String> {
+        let named: BTreeSet<&str> = named.into_iter().map(hub_name).collect();
+        let named = named.into_iter();
+        let is_used = |host: &str| {
+            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+            used.contains(host)
+                || used.contains(name)
+                || used.iter().any(|other| {
+                    other
+                        .rsplit_once(':')
+                        .is_some_and(|(other, _)| other == host)
                 })
-                .collect()
         };
-        let endpoints = self.endpoints.keys().map(String::as_str).collect();
-        let plain = self.plain_http.iter().map(String::as_str).collect();
-        let mut warnings = strays("endpoint for", endpoints);
-        warnings.extend(strays("--plain-http", plain));
-        warnings
-    }
+        named
+            .filter(|host| !is_used(host))
+            .map(|host| {
+                let near = nearest(host, known.iter().copied(), 1);
+                let near = near.first().map(|near| format!(" (nearest: {near})"));
+                format!(
+                    "{what} {host}: nothing is read from or written to this host{}; the hosts are {}",
+                    near.unwrap_or_default(),
+                    known.join(", ")
+                )
+            })
+            .collect()
+    };
+    let endpoints = network.endpoints.keys().map(String::as_str).collect();
+    let plain = network.plain_http.iter().map(String::as_str).collect();
+    let mut warnings = strays("endpoint for", endpoints);
+    warnings.extend(strays("--plain-http", plain));
+    warnings
 }
 
 #[cfg(test)]
@@ -209,7 +209,7 @@ mod tests {
             ..Network::default()
         };
         let used = ["quay.io", "index.docker.io", "a.io", "reg.corp:5000"];
-        let warnings = network.unused_hosts(&used.map(str::to_owned).into());
+        let warnings = unused_hosts(&network, &used.map(str::to_owned).into());
         let [warning] = warnings.as_slice() else {
             panic!("{warnings:?}")
         };

@@ -1,143 +1,29 @@
 //! How the network is used: how much at once, how long to wait, how often to try.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use url::Url;
-
-use crate::http::Proxies;
+use crate::copy::HashPolicy;
+use crate::http::{Network, Proxies};
 use crate::problem::{Problem, slip};
+use crate::store::Action;
 
 use super::hosts::Hosts;
-use super::parameters::Given;
+use super::parameters;
 use super::{Environment, Flags, Parameters, list};
 
-/// How many big blobs are transferred at once at most, when nothing else is said. ECR takes about
-/// 25 MB/s per stream (measured by others, see `docs/`), so that a dozen and more are needed to fill a
-/// link.
-pub const DEFAULT_JOBS: usize = 16;
-
-/// How often a request is tried in all, when nothing else is said.
-pub const DEFAULT_TRIES: u32 = 4;
-
-/// How long a host that throttles is given, when nothing else is said.
-pub const DEFAULT_PATIENCE: Duration = Duration::from_mins(10);
-
-/// How the network is used.
-#[derive(Debug, Clone)]
-pub struct Network {
-    /// Big blobs in transfer at once, at least 1; of what is small, four times as many.
-    pub jobs: usize,
-    /// How often a request is tried in all, at least 1.
-    pub tries: u32,
-    /// How long a host that throttles is given.
-    pub patience: Duration,
-    /// Longest wait for a connection.
-    pub connect: Duration,
-    /// Longest wait for an answer's beginning, and between two pieces of it.
-    pub answer: Duration,
-    /// The slowest transfer that is borne, in bytes a second.
-    pub slowest: u64,
-    /// Requests a second that ECR grants.
-    pub quotas: Quotas,
-    /// How much of the quotas this build may use.
-    pub share: Share,
-    /// Who checks the digests of blobs.
-    pub hash: Hash,
-    /// Hosts that speak plain HTTP, besides loopback.
-    pub plain_http: BTreeSet<String>,
-    /// Where to go when a host is meant.
-    pub endpoints: BTreeMap<String, Url>,
-    /// Which requests go through a proxy.
-    pub proxies: Proxies,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            jobs: DEFAULT_JOBS,
-            tries: DEFAULT_TRIES,
-            patience: DEFAULT_PATIENCE,
-            connect: Duration::from_secs(10),
-            answer: Duration::from_mins(1),
-            slowest: 1024,
-            quotas: Quotas::default(),
-            share: Share::default(),
-            hash: Hash::default(),
-            plain_http: BTreeSet::new(),
-            endpoints: BTreeMap::new(),
-            proxies: Proxies::default(),
-        }
-    }
-}
-
-/// Who checks that a blob has its digest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Hash {
-    /// We do, while it flows; only on a machine without instructions for SHA-256 is it left to a
-    /// registry that is known to check: ECR.
-    #[default]
-    Auto,
-    /// We do, always.
-    Always,
-    /// The target does, where it is a registry: the distribution specification asks it to.
-    Target,
-}
-
-impl Hash {
-    fn parse(text: &str) -> Result<Self, String> {
-        match text.trim().to_lowercase().as_str() {
-            "auto" => Ok(Self::Auto),
-            "always" => Ok(Self::Always),
-            "target" => Ok(Self::Target),
-            _ => Err(format!("`{text}` is none of auto, always, target")),
-        }
-    }
-}
-
-/// What a request wants of a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// HEAD or GET of a manifest.
-    GetManifest,
-    /// HEAD of a blob.
-    CheckBlob,
-    /// GET of a blob.
-    GetBlob,
-    /// POST of an upload or a mount.
-    StartUpload,
-    /// PUT of a blob.
-    FinishUpload,
-    /// PUT of a manifest.
-    PutManifest,
-}
-
-impl Action {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::GetManifest,
-        Self::CheckBlob,
-        Self::GetBlob,
-        Self::StartUpload,
-        Self::FinishUpload,
-        Self::PutManifest,
-    ];
-
-    /// The action of ECR's API whose quota it uses, and the default of that quota per account and
-    /// region, in requests a second
-    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
-    #[must_use]
-    pub fn quota(self) -> (&'static str, f64) {
-        match self {
-            Self::GetManifest => ("BatchGetImage", 2000.0),
-            Self::CheckBlob => ("BatchCheckLayerAvailability", 1000.0),
-            Self::GetBlob => ("GetDownloadUrlForLayer", 3000.0),
-            Self::StartUpload => ("InitiateLayerUpload", 100.0),
-            Self::FinishUpload => ("CompleteLayerUpload", 100.0),
-            Self::PutManifest => ("PutImage", 10.0),
-        }
+/// The action of ECR's API whose quota it uses, and the default of that quota per account and
+/// region, in requests a second
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
+#[must_use]
+pub fn quota(action: Action) -> (&'static str, f64) {
+    match action {
+        Action::GetManifest => ("BatchGetImage", 2000.0),
+        Action::CheckBlob => ("BatchCheckLayerAvailability", 1000.0),
+        Action::GetBlob => ("GetDownloadUrlForLayer", 3000.0),
+        Action::StartUpload => ("InitiateLayerUpload", 100.0),
+        Action::FinishUpload => ("CompleteLayerUpload", 100.0),
+        Action::PutManifest => ("PutImage", 10.0),
     }
 }
 
@@ -149,7 +35,7 @@ impl Quotas {
     /// How many requests a second are granted.
     #[must_use]
     pub fn get(&self, action: Action) -> f64 {
-        self.0.get(&action).copied().unwrap_or(action.quota().1)
+        self.0.get(&action).copied().unwrap_or(quota(action).1)
     }
 
     /// `PutImage=50,InitiateLayerUpload=200`
@@ -160,9 +46,9 @@ impl Quotas {
                 .split_once('=')
                 .ok_or_else(|| format!("`{entry}` is not ACTION=RATE, such as PutImage=50"))?;
             let name = name.trim();
-            let is_named = |action: &&Action| action.quota().0.eq_ignore_ascii_case(name);
+            let is_named = |action: &&Action| quota(**action).0.eq_ignore_ascii_case(name);
             let action = Action::ALL.iter().find(is_named).ok_or_else(|| {
-                let names = Action::ALL.map(|action| action.quota().0);
+                let names = Action::ALL.map(|action| quota(action).0);
                 let near = slip(name, names).map(|near| format!(" (nearest: {near})"));
                 let names = names.join(", ");
                 format!("`{name}` is none of {names}{}", near.unwrap_or_default())
@@ -183,32 +69,15 @@ impl Quotas {
     }
 }
 
-/// The part of the quotas that one of several builds may use, from 0 to 1. Clones share it, and it can
-/// change while requests wait.
+/// What flags and environment say about the network, about the quotas of ECR, and about who checks digests.
 #[derive(Debug, Clone)]
-pub struct Share(Arc<AtomicU64>);
-
-impl Default for Share {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(1.0_f64.to_bits())))
-    }
+pub(super) struct Given {
+    pub(super) network: Network,
+    pub(super) quotas: Quotas,
+    pub(super) hash: HashPolicy,
 }
 
-impl Share {
-    /// The part.
-    #[must_use]
-    pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
-    }
-
-    /// From now on.
-    pub fn set(&self, part: f64) {
-        self.0
-            .store(part.clamp(0.001, 1.0).to_bits(), Ordering::Relaxed);
-    }
-}
-
-impl Network {
+impl Given {
     pub(super) fn new(
         flags: &Flags,
         environment: &Environment,
@@ -219,7 +88,7 @@ impl Network {
             parameters,
             problems,
         };
-        let default = Self::default();
+        let default = Network::default();
         let jobs = flags.jobs.map(|jobs| jobs.to_string());
         let tries = flags.tries.map(|tries| tries.to_string());
         let jobs = reader.read("--jobs", jobs.as_deref(), "jobs", default.jobs, |text| {
@@ -256,15 +125,15 @@ impl Network {
             "--quotas",
             flags.quotas.as_deref(),
             "quotas",
-            default.quotas,
+            Quotas::default(),
             Quotas::parse,
         );
         let hash = reader.read(
             "--hash",
             flags.hash.as_deref(),
             "hash",
-            default.hash,
-            Hash::parse,
+            HashPolicy::default(),
+            hash_policy,
         );
         let hosts = Hosts::new(flags, parameters, problems);
         let proxies = Proxies::new(
@@ -275,20 +144,31 @@ impl Network {
         let proxies = proxies
             .map_err(|why| problems.push(Problem::input("HTTP_PROXY or HTTPS_PROXY", why)))
             .ok();
-        Some(Self {
+        let network = Network {
             jobs: jobs?,
             tries: u32::try_from(tries?).unwrap_or(u32::MAX),
             patience: patience?,
             connect: connect?,
             answer: answer?,
             slowest: slowest? as u64,
-            quotas: quotas?,
-            share: default.share,
-            hash: hash?,
             plain_http: hosts.plain_http,
             endpoints: hosts.endpoints,
             proxies: proxies?,
+        };
+        Some(Self {
+            network,
+            quotas: quotas?,
+            hash: hash?,
         })
+    }
+}
+
+fn hash_policy(text: &str) -> Result<HashPolicy, String> {
+    match text.trim().to_lowercase().as_str() {
+        "auto" => Ok(HashPolicy::Auto),
+        "always" => Ok(HashPolicy::Always),
+        "target" => Ok(HashPolicy::Target),
+        _ => Err(format!("`{text}` is none of auto, always, target")),
     }
 }
 
@@ -307,7 +187,7 @@ impl Reader<'_> {
         default: T,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let given: Option<Given<'_>> = self.parameters.pick(flag_name, flag, parameter);
+        let given: Option<parameters::Given<'_>> = self.parameters.pick(flag_name, flag, parameter);
         match given {
             None => Some(default),
             Some(given) => given.parse_with(self.problems, parse),

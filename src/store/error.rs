@@ -102,9 +102,14 @@ pub enum Error {
         /// The host.
         host: String,
     },
-    /// An AWS call.
-    #[error(transparent)]
-    Aws(#[from] crate::aws::Error),
+    /// What a registry's provider says.
+    #[error("{message}")]
+    Provider {
+        /// What failed, and why.
+        message: String,
+        /// What a user can do about it.
+        remedy: Option<&'static str>,
+    },
 }
 
 impl Error {
@@ -131,7 +136,7 @@ impl Error {
             | Self::Contended { .. }
             | Self::Moved { .. }
             | Self::Silent { .. }
-            | Self::Aws(_) => Class::Permanent,
+            | Self::Provider { .. } => Class::Permanent,
         }
     }
 
@@ -151,7 +156,7 @@ impl Error {
         match self {
             Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => error.common(),
             Self::Silent { host } => Some(format!("{host}: no connection")),
-            Self::Aws(error) => Some(error.to_string()),
+            Self::Provider { message, .. } => Some(message.clone()),
             _ => None,
         }
     }
@@ -174,7 +179,7 @@ impl Error {
             Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => {
                 error.is_unreachable()
             }
-            Self::Aws(_) => true,
+            Self::Provider { .. } => true,
             _ => false,
         }
     }
@@ -184,7 +189,7 @@ impl Error {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Http(error) | Self::Lagging(error) | Self::Expired(error) => error.remedy(),
-            Self::Aws(error) => error.remedy(),
+            Self::Provider { remedy, .. } => *remedy,
             Self::Moved { .. } => Some(
                 "let only one deployment at a time write these names, and run again: what is there is not sent again",
             ),

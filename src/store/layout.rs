@@ -342,7 +342,7 @@ impl Target for Layout {
         None
     }
 
-    fn is_fixed<'a>(&'a self, _: &'a str) -> Answer<'a, bool> {
+    fn is_immutable<'a>(&'a self, _: &'a str) -> Answer<'a, bool> {
         future::ready(Ok(false)).boxed()
     }
 

@@ -1,10 +1,11 @@
-//! A registry, as the OCI distribution specification and ECR's deviations from it have it.
+//! A registry, as the OCI distribution specification has it; what differs, its [`Provider`] knows.
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
 mod auth;
 mod blobs;
 mod manifests;
 mod pace;
+mod provider;
 mod referrers;
 
 use std::collections::{HashMap, HashSet};
@@ -17,26 +18,25 @@ use reqwest::{Method, RequestBuilder, Response};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use crate::aws::Ecr;
-use crate::http::{self, Http, Window};
+use crate::http::{self, Http, Network, Window};
 use crate::oci::{Descriptor, Manifest, Refers};
 use crate::reference::Digest;
-use crate::settings::{Action, Network};
 
 use super::{
-    Answer, Begun, Blob, Checks, Error, Mounting, Partial, Refusal, Session, Source, Stored,
-    Target, Which,
+    Action, Answer, Begun, Blob, Checks, Error, Mounting, Partial, Refusal, Session, Source,
+    Stored, Target, Which,
 };
 
 use auth::{Access, Auth, Scope};
 use manifests::{Absent, Heads};
 use pace::Pace;
+pub use provider::{Capabilities, Limits, Plain, Provider, Providers};
 
 /// A registry's host.
 pub struct Registry {
     http: Arc<Http>,
     host: String,
-    ecr: Option<Arc<Ecr>>,
+    provider: Arc<dyn Provider>,
     auth: Auth,
     pace: Pace,
     /// It does not understand mounting: nobody tries twice.
@@ -81,19 +81,18 @@ pub(super) struct Repository {
 }
 
 impl Registry {
-    /// `ecr` are the credentials of a private ECR registry.
     pub(super) fn new(
         http: Arc<Http>,
         network: &Network,
         host: &str,
-        ecr: Option<Arc<Ecr>>,
+        provider: Arc<dyn Provider>,
     ) -> Self {
         Self {
-            auth: Auth::new(host, ecr.clone()),
-            pace: Pace::new(network, ecr.is_some()),
+            auth: Auth::new(host, Arc::clone(&provider)),
+            pace: Pace::new(network, provider.limits()),
             http,
             host: host.to_owned(),
-            ecr,
+            provider,
             lacks_mounting: AtomicBool::new(false),
             manifest_heads: Heads::default(),
             blob_heads: Heads::default(),
@@ -113,12 +112,20 @@ impl Registry {
         }
     }
 
-    /// Where the registry is reached: ECR says so itself, unless the user does.
+    /// The URL of the registry: as the user says, or else as its provider does.
     async fn base(&self) -> Result<String, Error> {
-        match &self.ecr {
-            Some(ecr) if !self.http.has_endpoint(&self.host) => Ok(ecr.token().await?.endpoint),
-            _ => Ok(self.http.base(&self.host)),
-        }
+        let own = if self.http.has_endpoint(&self.host) {
+            None
+        } else {
+            self.provider.endpoint().await?
+        };
+        Ok(own.unwrap_or_else(|| self.http.base(&self.host)))
+    }
+
+    /// An error with what else is known about it.
+    fn explained(&self, error: http::Error) -> http::Error {
+        let remedy = self.provider.explain(&error);
+        self.auth.explained(&self.http, error).with_remedy(remedy)
     }
 }
 
@@ -175,26 +182,25 @@ impl Repository {
         }
     }
 
-    /// What a registry denies although it was given it a moment ago is worth waiting for: ECR checks
-    /// manifests against blobs that it has not noted yet, and creates repositories in its own time.
+    /// What a registry denies although it was given it a moment ago is worth waiting for: some check
+    /// manifests against blobs that they have not noted yet, or take their time to create repositories.
     async fn lagging(&self, action: Action, error: Error) -> Error {
         let Error::Http(http) = error else {
             return error;
         };
         let is_write = matches!(action, Action::PutManifest | Action::StartUpload);
-        let ecr = self.registry.ecr.as_ref();
-        let ecr = ecr.filter(|ecr| http.has_code("NAME_UNKNOWN") && ecr.has_created(&self.name));
-        if let Some(ecr) = ecr.filter(|_| is_write) {
-            return match ecr.seen(&self.name).await {
-                Ok(()) => Error::Lagging(http),
-                Err(error) => error.into(),
-            };
+        if is_write {
+            match self.registry.provider.settle(&self.name, &http).await {
+                Ok(true) => return Error::Lagging(http),
+                Ok(false) => {}
+                Err(error) => return error,
+            }
         }
         let unknown = [
             "BLOB_UNKNOWN",
             "MANIFEST_BLOB_UNKNOWN",
             "MANIFEST_UNKNOWN",
-            // ECR's word for layers that a manifest names and it does not know.
+            // Of layers that a manifest names: some registries say this.
             "BLOB_UPLOAD_UNKNOWN",
         ];
         let is_unknown = unknown.iter().any(|code| http.has_code(code));
@@ -232,7 +238,7 @@ impl Repository {
             }
             answer => answer,
         };
-        Ok(answer.map_err(|error| auth.explained(http, error))?)
+        Ok(answer.map_err(|error| self.registry.explained(error))?)
     }
 }
 
@@ -286,25 +292,11 @@ impl Target for Repository {
     }
 
     fn mounting(&self) -> Answer<'_, Mounting> {
-        async move {
-            Ok(match &self.registry.ecr {
-                Some(ecr) if ecr.mounts_blobs().await => Mounting::AfterCommit,
-                Some(_) => Mounting::Never,
-                None => Mounting::AfterUpload,
-            })
-        }
-        .boxed()
+        self.registry.provider.mounting()
     }
 
     fn prepare(&self) -> Answer<'_, ()> {
-        async move {
-            match &self.registry.ecr {
-                Some(ecr) => Ok(ecr.ensure(&self.name).await?),
-                // Other registries make a repository with the first push.
-                None => Ok(()),
-            }
-        }
-        .boxed()
+        self.registry.provider.prepare(&self.name)
     }
 
     fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>> {
@@ -313,18 +305,11 @@ impl Target for Repository {
     }
 
     fn resolve_all<'a>(&'a self, names: &'a [Which]) -> Option<Answer<'a, HashMap<Which, Digest>>> {
-        let ecr = self.registry.ecr.as_ref()?;
-        Some(async move { Ok(ecr.find_images(&self.name, names).await?) }.boxed())
+        self.registry.provider.find_manifests(&self.name, names)
     }
 
-    fn is_fixed<'a>(&'a self, tag: &'a str) -> Answer<'a, bool> {
-        async move {
-            match &self.registry.ecr {
-                Some(ecr) => Ok(ecr.is_fixed(&self.name, tag).await?),
-                None => Ok(false),
-            }
-        }
-        .boxed()
+    fn is_immutable<'a>(&'a self, tag: &'a str) -> Answer<'a, bool> {
+        self.registry.provider.is_immutable(&self.name, tag)
     }
 
     fn known_manifests<'a>(
@@ -333,13 +318,8 @@ impl Target for Repository {
         present: Option<&'a Digest>,
     ) -> Answer<'a, HashSet<Digest>> {
         async move {
-            if let Some(ecr) = &self.registry.ecr {
-                if !ecr.existed(&self.name).await? {
-                    return Ok(HashSet::new());
-                }
-                let names: Vec<Which> = wanted.iter().cloned().map(Which::Digest).collect();
-                let found = ecr.find_images(&self.name, &names).await?;
-                return Ok(found.into_values().collect());
+            if let Some(known) = self.registry.provider.known_manifests(&self.name, wanted) {
+                return known.await;
             }
             // One question for all: the index that the name names now likely has most of them.
             let Some(present) = present else {
@@ -358,8 +338,8 @@ impl Target for Repository {
 
     fn known_blobs<'a>(&'a self, wanted: &'a [Digest]) -> Answer<'a, Option<HashSet<Digest>>> {
         async move {
-            match &self.registry.ecr {
-                Some(ecr) => Ok(Some(ecr.find_layers(&self.name, wanted).await?)),
+            match self.registry.provider.known_blobs(&self.name, wanted) {
+                Some(known) => known.await.map(Some),
                 None => Ok(None),
             }
         }
@@ -371,23 +351,7 @@ impl Target for Repository {
     }
 
     fn refuses(&self, manifest: &Manifest) -> Option<Refusal> {
-        // What the API of ECR calls the digest of a layer or an image is a SHA-256.
-        self.registry.ecr.as_ref()?;
-        let parts: Vec<&Descriptor> = match &manifest.refers {
-            Refers::Blobs { config, layers } => layers.iter().chain([&**config]).collect(),
-            Refers::Manifests(children) => children.iter().collect(),
-        };
-        let digests = parts.iter().map(|part| &part.digest);
-        let other = digests
-            .chain([&manifest.digest])
-            .find(|digest| !digest.is_sha256());
-        if let Some(other) = other {
-            return Some(Refusal::Algorithm(other.algorithm()));
-        }
-        // ECR: EmptyUploadException, which clients see as status 500.
-        let is_blob = matches!(manifest.refers, Refers::Blobs { .. });
-        let is_empty = is_blob && parts.iter().any(|blob| blob.size == 0);
-        is_empty.then_some(Refusal::EmptyBlob)
+        self.registry.provider.refuses(manifest)
     }
 
     fn begin<'a>(
@@ -424,10 +388,6 @@ impl Target for Repository {
     }
 
     fn checks_digests(&self) -> Checks {
-        if self.registry.ecr.is_some() {
-            Checks::Known
-        } else {
-            Checks::Asked
-        }
+        self.registry.provider.capabilities().digest_check
     }
 }

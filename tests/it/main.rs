@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod architecture;
 mod builds;
 mod chart_forms;
 mod charts;

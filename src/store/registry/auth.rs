@@ -12,9 +12,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde_json::Value;
 use url::Url;
 
-use crate::aws::Ecr;
 use crate::http::{self, Asked, Basic, Http, Login};
 use crate::store::Error;
+use crate::store::registry::provider::Provider;
 
 mod challenge;
 mod token;
@@ -77,7 +77,7 @@ fn covers(wide: &str, narrow: &str) -> bool {
 /// What one registry wants to see.
 pub(super) struct Auth {
     host: String,
-    ecr: Option<Arc<Ecr>>,
+    provider: Arc<dyn Provider>,
     /// What the registry asked for last.
     challenge: RwLock<Option<Challenge>>,
     tokens: Mutex<HashMap<Scope, Arc<tokio::sync::Mutex<Option<Token>>>>>,
@@ -94,10 +94,10 @@ struct Token {
 }
 
 impl Auth {
-    pub(super) fn new(host: &str, ecr: Option<Arc<Ecr>>) -> Self {
+    pub(super) fn new(host: &str, provider: Arc<dyn Provider>) -> Self {
         Self {
             host: host.to_owned(),
-            ecr,
+            provider,
             challenge: RwLock::default(),
             tokens: Mutex::default(),
             scopes: Mutex::default(),
@@ -119,8 +119,7 @@ impl Auth {
     pub(super) fn is_refusal(&self, error: &http::Error) -> bool {
         match error.status_code() {
             Some(401) => true,
-            // ECR says so to a token that has expired.
-            Some(403) => self.ecr.is_some(),
+            Some(403) => self.provider.capabilities().own_authorization,
             _ => false,
         }
     }
@@ -131,9 +130,8 @@ impl Auth {
         http: &Http,
         scope: &Scope,
     ) -> Result<Option<HeaderValue>, Error> {
-        if let Some(ecr) = &self.ecr {
-            let basic = ecr.token().await?.basic;
-            return Ok(token::header(&format!("Basic {}", basic.expose())));
+        if let Some(authorization) = self.provider.authorization().await? {
+            return Ok(token::header(authorization.expose()));
         }
         let challenge = self
             .challenge
@@ -154,14 +152,12 @@ impl Auth {
         headers: &HeaderMap,
         refused: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Error> {
-        if let Some(ecr) = &self.ecr {
+        if self.provider.capabilities().own_authorization {
             let Some(refused) = refused else {
                 return self.header(http, scope).await;
             };
-            let token = ecr.renew(refused.as_bytes()).await?;
-            return Ok(
-                token.and_then(|token| token::header(&format!("Basic {}", token.basic.expose())))
-            );
+            let renewed = self.provider.renew(refused.as_bytes()).await?;
+            return Ok(renewed.and_then(|renewed| token::header(renewed.expose())));
         }
         let texts = headers
             .get_all(WWW_AUTHENTICATE)
@@ -343,14 +339,15 @@ fn basic_header(basic: &Basic) -> HeaderValue {
 mod tests {
     use super::*;
     use crate::http::Credentials;
-    use crate::settings::Network;
+    use crate::http::Network;
+    use crate::store::Plain;
 
     #[test]
     fn a_login_follows_a_challenge_to_any_token_service_but_not_out_of_tls() {
         let network = Network::default();
         let http = Http::new(&network, Credentials::default()).unwrap();
         let may = |host: &str, realm: &str| {
-            Auth::new(host, None).may_send_to(&http, &Url::parse(realm).unwrap())
+            Auth::new(host, Arc::new(Plain)).may_send_to(&http, &Url::parse(realm).unwrap())
         };
         assert!(may("docker.io", "https://auth.docker.io/token"));
         assert!(may("registry.corp.io", "https://gitlab.corp.io/jwt/auth"));

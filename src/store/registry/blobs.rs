@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::http::{self, Http, Pieces};
 use crate::oci::Descriptor;
-use crate::settings::Action;
+use crate::store::Action;
 use crate::store::{Begun, Blob, Error, Session};
 
 use super::auth::{Access, Scope};
@@ -148,8 +148,8 @@ impl Repository {
     ) -> Result<Begun, Error> {
         let registry = &self.registry;
         let owner = mount_from.and_then(|pool| pool.strip_prefix(&format!("{}/", registry.host)));
-        let is_ecr = registry.ecr.is_some();
-        let from = owner.or((!is_ecr).then_some(self.name.as_str()));
+        let asks = !registry.provider.capabilities().known_blobs;
+        let from = owner.or(asks.then_some(self.name.as_str()));
         let lacks = &registry.lacks_mounting;
         if let Some(from) = from.filter(|_| !lacks.load(Ordering::Relaxed)) {
             let scope = Scope {
@@ -168,7 +168,7 @@ impl Repository {
                 answer => return answer,
             }
         }
-        if !is_ecr && self.find_blob(descriptor, Absent::Likely).await? {
+        if asks && self.find_blob(descriptor, Absent::Likely).await? {
             return Ok(Begun::There);
         }
         self.post(descriptor, None, &self.scope(Access::Push)).await
@@ -232,8 +232,9 @@ impl Repository {
             Error::Http(http)
                 if http.has_code("BLOB_UPLOAD_UNKNOWN") || http.has_code("BLOB_UPLOAD_INVALID") =>
             {
-                Error::Lagging(http)
+                Error::Lagging(registry.explained(http))
             }
+            Error::Http(http) => registry.explained(http).into(),
             error => error,
         })
     }

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use crate::http::{Class, Classed};
 use crate::oci::{MAX_MANIFEST, Manifest, media_type};
 use crate::reference::Digest;
-use crate::settings::Action;
+use crate::store::Action;
 
 use super::auth::Access;
 use super::{Answer, Error, Repository, Stored, Which, found};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::http::{Bucket, Class, Place, Window};
-use crate::settings::{Action, Network};
-use crate::store::{BIG_PLACES, Error};
+use crate::http::{Bucket, Class, Network, Place, Window};
+use crate::store::{Action, BIG_PLACES, Error};
+
+use super::provider::Limits;
 
 /// How many small requests of one kind are sent at once at first. Growth is quick.
 const FIRST_SMALL: usize = 8;
@@ -12,7 +13,7 @@ const FIRST_SMALL: usize = 8;
 /// How many places for blobs there are at first; a big one takes several.
 const FIRST_BLOBS: usize = 32;
 
-/// The windows of one registry by action, and, for ECR, its quotas.
+/// The windows of one registry by action, and the limits that it is known to have.
 #[derive(Debug)]
 pub(super) struct Pace {
     windows: [Arc<Window>; Action::ALL.len()],
@@ -20,7 +21,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(network: &Network, is_ecr: bool) -> Self {
+    pub(super) fn new(network: &Network, limits: Option<Limits>) -> Self {
         let most = network.jobs * BIG_PLACES;
         Self {
             windows: Action::ALL.map(|action| match action {
@@ -29,10 +30,8 @@ impl Pace {
                 }
                 _ => Window::patient(FIRST_SMALL, most, network.patience),
             }),
-            buckets: is_ecr.then(|| {
-                Action::ALL
-                    .map(|action| Bucket::new(network.quotas.get(action), network.share.clone()))
-            }),
+            buckets: limits
+                .map(|Limits { rates, share }| rates.map(|rate| Bucket::new(rate, share.clone()))),
         }
     }
 

@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use crate::oci::{Descriptor, MAX_MANIFEST, MAX_PARTS, Refers, media_type, referrers_tag};
 use crate::reference::Digest;
-use crate::settings::Action;
+use crate::store::Action;
 use crate::store::Partial;
 
 use super::auth::Access;

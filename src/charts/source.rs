@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future, stream};
 
-use crate::charts::Artifact;
 use crate::http::Window;
 use crate::oci::{Descriptor, Manifest};
 use crate::reference::Digest;
 
-use super::{Answer, Blob, Error, Partial, Source, Which};
+use crate::store::{Answer, Blob, Error, Partial, Source, Which};
+
+use super::Artifact;
 
 /// How much of an archive is handed on at once, in bytes.
 const PIECE: usize = 64 * 1024;

@@ -1,0 +1,48 @@
+//! What the engine is asked to copy.
+
+use std::sync::Arc;
+
+use crate::reference::{Digest, Location};
+use crate::store::{Source, Which, which};
+
+/// One artifact to copy.
+#[derive(Clone)]
+pub struct Request {
+    /// Where it is read from.
+    pub origin: Origin,
+    /// The source as messages name it.
+    pub source_text: String,
+    /// Where it is written to.
+    pub target: Location,
+    /// The target as messages name it.
+    pub target_text: String,
+}
+
+/// Where an artifact is read from.
+#[derive(Clone)]
+pub enum Origin {
+    /// A registry or a layout.
+    Location(Location),
+    /// Something that the caller has opened: an artifact without referrers.
+    Opened {
+        /// What to read from.
+        source: Arc<dyn Source>,
+        /// The digest of the artifact's manifest.
+        digest: Digest,
+    },
+}
+
+impl Origin {
+    /// What the artifact is called at its source.
+    pub(super) fn name(&self) -> Which {
+        match self {
+            Self::Location(location) => which(location),
+            Self::Opened { digest, .. } => Which::Digest(digest.clone()),
+        }
+    }
+
+    /// Whether other artifacts at the source can refer to it.
+    pub(super) fn can_have_referrers(&self) -> bool {
+        matches!(self, Self::Location(_))
+    }
+}
