@@ -318,8 +318,9 @@ class Differences:
                 return True
         if result["state"] == "errors differ":
             for pattern in self.errors:
-                found = [pattern.search(error) for error in result["errors"]]
-                if all(found) and found[0].group() == found[1].group():
+                # In any order: Go ranges over maps.
+                found = [sorted(match.group() for match in pattern.finditer(error)) for error in result["errors"]]
+                if found[0] and found[0] == found[1]:
                     return True
         return False
 
