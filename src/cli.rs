@@ -34,6 +34,7 @@ use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
+use crate::publish;
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target, unused_hosts};
 use crate::stderr;
@@ -359,6 +360,7 @@ fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory
     let settings = Settings::new(flags, environment);
     let inventory = DataFiles::new(flags, environment).and_then(|files| Inventory::read(&files));
     let (settings, inventory) = Problems::both(settings, inventory)?;
+    publish::check_out(&settings.out)?;
     for warning in &inventory.warnings {
         tracing::warn!("{warning}");
     }

@@ -205,6 +205,33 @@ fn is_plan(path: &Path) -> bool {
     read.is_ok() && document.is_ok_and(|document| document[plan::PLAN_MARK] == true)
 }
 
+/// Checks, without writing anything, that the output folder is one or can be created.
+///
+/// # Errors
+/// When something else has its name or that of a folder above it.
+pub fn check_out(out: &Path) -> Result<(), Problems> {
+    // What does not exist has no kind; the nearest that exists must be a folder.
+    let kind = out
+        .ancestors()
+        .find_map(|path| Some((path, path.metadata().ok()?)));
+    match kind {
+        Some((path, found)) if !found.is_dir() => Err(unusable_out(
+            out,
+            format!("{} is not a folder", path.display()),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The problem of an output folder that cannot be written to.
+#[must_use]
+pub fn unusable_out(out: &Path, why: impl Into<String>) -> Problems {
+    let problem = Problem::input(format!("--out {}", out.display()), why);
+    problem
+        .remedy("name a folder that can be written to")
+        .into()
+}
+
 /// Writes only the pairs of images.
 ///
 /// # Errors

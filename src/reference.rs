@@ -37,10 +37,27 @@ pub struct InvalidName {
 impl InvalidName {
     fn new(text: &str, what: &'static str, why: impl Into<String>) -> Self {
         Self {
-            text: text.to_owned(),
+            text: without_userinfo(text),
             what,
             why: why.into(),
         }
+    }
+}
+
+/// A name as it may be shown: what stands before the `@` of a host, and is no name with a digest, can be a
+/// user's password.
+fn without_userinfo(text: &str) -> String {
+    let start = text.find("://").map_or(0, |scheme| scheme + 3);
+    let host = text[start..].split('/').next().unwrap_or_default();
+    match host.rsplit_once('@') {
+        Some((user, host))
+            if !host.starts_with("sha256:")
+                && !host.starts_with("sha512:")
+                && (start > 0 || user.contains(':') || host.contains('.')) =>
+        {
+            format!("{}***{}", &text[..start], &text[start + user.len()..])
+        }
+        _ => text.to_owned(),
     }
 }
 

@@ -153,8 +153,8 @@ async fn prepare(
         Some(publication) => preflight::check(&session, &plan, publication).await?,
         None => BTreeSet::new(),
     };
-    publish::write_pairs(&plan, out)?;
-    publish::remove_result(out)?;
+    let written = publish::write_pairs(&plan, out).and_then(|()| publish::remove_result(out));
+    written.map_err(|error| publish::unusable_out(out, format!("{error:#}")))?;
     tracing::info!(
         "EKS {}: {} artifacts to {prefix}",
         inventory.eks_version,

@@ -251,6 +251,16 @@ impl Error {
         matches!(&*self.reason, Reason::Transport(error) if error.is_connect())
     }
 
+    /// Whether the host took the request and gave no answer to it.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        match &*self.reason {
+            Reason::Transport(error) => error.is_request() && !error.is_connect(),
+            Reason::Quiet(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether another try is worth it.
     #[must_use]
     pub fn class(&self) -> Class {

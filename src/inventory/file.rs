@@ -165,11 +165,16 @@ impl Reader {
             "there is no data file for EKS version `{wanted}` in {}",
             dir.display()
         );
-        self.problems
-            .push(Problem::input("eks-version", what).remedy(format!(
+        let file = format!("{wanted}.yaml");
+        let remedy = match close_name(dir, &file) {
+            Some(found) => format!("there is a `{found}`: rename it to `{file}`"),
+            None => format!(
                 "known versions: {known}\nfor another one write {} (see README, Data files)",
-                dir.join(format!("{wanted}.yaml")).display()
-            )));
+                dir.join(file).display()
+            ),
+        };
+        self.problems
+            .push(Problem::input("eks-version", what).remedy(remedy));
         None
     }
 
@@ -180,7 +185,16 @@ impl Reader {
         let read =
             std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
-            let remedy = "in a manifest: name it under dataFiles; default.yaml and the version's file are both needed";
+            let name = path.file_name().and_then(|name| name.to_str());
+            let found = path.parent().zip(name).and_then(|(dir, name)| {
+                Some(format!(
+                    "there is a `{}`: rename it to `{name}`",
+                    close_name(dir, name)?
+                ))
+            });
+            let remedy = found.as_deref().unwrap_or(
+                "in a manifest: name it under dataFiles; default.yaml and the version's file are both needed",
+            );
             let what = format!("cannot read the data file: {error}");
             self.problems
                 .push(Problem::input(path.display().to_string(), what).remedy(remedy));
@@ -335,6 +349,19 @@ impl Reader {
         self.problems
             .push(Problem::input(entry.place(), what).remedy(remedy));
     }
+}
+
+/// The file that was probably meant to be `wanted`: it differs in its extension (`.yml`), in capitals or in
+/// blanks.
+fn close_name(dir: &Path, wanted: &str) -> Option<String> {
+    let plain = |name: &str| {
+        let name = name.trim().to_ascii_lowercase();
+        let stem = name.strip_suffix(".yaml").or(name.strip_suffix(".yml"));
+        stem.unwrap_or(&name).trim_start_matches('v').to_owned()
+    };
+    let names = std::fs::read_dir(dir).ok()?.flatten();
+    let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    names.find(|name| name != wanted && plain(name) == plain(wanted))
 }
 
 /// The versions that a folder has data files for, in the order of their numbers.

@@ -229,13 +229,15 @@ impl<'a> Planner<'a> {
         let (what, remedy) = match found {
             // An override needs no value to be there.
             None | Some(Value::Null) if part.replacement.is_some() => return Ok((None, place)),
-            Some(Value::Null)
+            Some(empty)
                 if field == "registry"
+                    && part.replacement.is_none()
+                    && is_empty(empty)
                     && let Some(global) = global_registry(&seen.values) =>
             {
                 (
                     format!(
-                        "{chart} has null at `{path}`, and so takes the registry from elsewhere, such as `{global}`; an override of the repository would be put behind that"
+                        "{chart} has {empty} at `{path}`, and so takes the registry from elsewhere, such as `{global}`; an override of the repository would be put behind that"
                     ),
                     Some(format!(
                         "give the path of the registry that it uses, such as `{global}`"
@@ -253,7 +255,7 @@ impl<'a> Planner<'a> {
                     near,
                 )
             }
-            Some(collection @ (Value::Object(_) | Value::Array(_))) => {
+            Some(collection @ (Value::Object(_) | Value::Array(_))) if !is_empty(collection) => {
                 let kind = if collection.is_object() {
                     "a mapping"
                 } else {
@@ -352,13 +354,15 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// What Helm's `default` and Sprig's `empty` take as empty, among scalars.
-fn is_empty(scalar: &Value) -> bool {
-    match scalar {
+/// What Helm's `default` and Sprig's `empty` take as empty.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
-        _ => scalar.is_null(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
     }
 }
 

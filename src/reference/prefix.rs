@@ -117,11 +117,7 @@ impl FromStr for Prefix {
         }
         // What follows the prefix starts with a letter or a digit: any one will do for the check.
         if let Err(error) = format!("{host}/{path}x").parse::<Location>() {
-            return Err(InvalidName {
-                text: text.to_owned(),
-                what: "a target prefix",
-                why: error.why,
-            });
+            return invalid(&error.why);
         }
         if path.contains([':', '@']) {
             return invalid("it must not hold a tag or a digest");

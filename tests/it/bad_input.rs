@@ -75,6 +75,41 @@ async fn a_missing_data_folder_and_a_missing_file_are_named() -> Result {
 }
 
 #[tokio::test]
+async fn a_data_file_whose_name_is_nearly_right_is_named() -> Result {
+    for (right, wrong) in [
+        ("1.34.yaml", "1.34.yml"),
+        ("1.34.yaml", "v1.34.yaml"),
+        ("default.yaml", "Default.YAML"),
+    ] {
+        let data = Data::images(&["quay.io/a/b:1"]);
+        std::fs::rename(data.file_path(right), data.file_path(wrong))?;
+        let refused = data.plan().run().await.ended(2).left_nothing();
+        refused.said(&[&format!("there is a `{wrong}`: rename it to `{right}`")]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_output_folder_that_is_a_file_is_refused() -> Result {
+    let data = Data::images(&["quay.io/a/b:1"]);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("file");
+    std::fs::write(&file, "mine")?;
+    for out in [file.clone(), file.join("below")] {
+        for command in ["plan", "deploy"] {
+            let run = data.run_version(command, "1.34");
+            let run = run
+                .args(["--registry-prefix", "oci:mirror", "--out"])
+                .arg(&out);
+            let refused = run.run().await.ended(2);
+            refused.said(&["--out", "file is not a folder"]);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&file)?, "mine");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_malformed_prefix_is_refused_with_the_rule() {
     let data = Data::images(&["quay.io/a/b:1"]);
     for (prefix, why) in [

@@ -176,23 +176,24 @@ async fn an_override_that_the_chart_would_not_see_is_refused() -> Result {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_null_is_refused_with_the_global_that_takes_its_place() -> Result {
-    let app = Chart::new("app", "1.0.0").values(
-        "global: {image: {registry: quay.corp}}\nimage: {registry: null, repository: x/m, tag: '1'}\n",
-    );
+async fn a_registry_that_is_empty_is_refused_with_the_global_that_takes_its_place() -> Result {
     let more = "    images:\n      a:\n        registry: {location: values, path: image.registry}\n        repository: {location: values, path: image.repository}\n        tag: {location: values, path: image.tag}\n";
-    let refused = planned(app, more).await?.ended(2);
-    refused.said(&[
-        "has null at `image.registry`",
-        "such as `global.image.registry`",
-    ]);
+    for empty in ["null", "''", "false"] {
+        let values = format!(
+            "global: {{image: {{registry: quay.corp}}}}\nimage: {{registry: {empty}, repository: x/m, tag: '1'}}\n"
+        );
+        let app = Chart::new("app", "1.0.0").values(&values);
+        let refused = planned(app, more).await?.ended(2);
+        let found = format!("has {} at `image.registry`", empty.replace("''", "\"\""));
+        refused.said(&[&found, "such as `global.image.registry`"]);
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn what_helm_takes_as_empty_is_empty() -> Result {
     let more = "    images:\n      a:\n        registry: {location: values, path: registry}\n        repository: {location: values, path: repository}\n        tag: {location: values, path: tag}\n";
-    for empty in ["false", "0", "0.0", "''", "no", "-0"] {
+    for empty in ["false", "0", "0.0", "''", "no", "-0", "{}", "[]"] {
         let values = format!("registry: {empty}\nrepository: q.corp/m\ntag: {empty}\n");
         let app = Chart::new("app", "1.0.0")
             .app_version("7.1")

@@ -214,11 +214,14 @@ async fn keys_of_docker_mappings_that_are_no_registry_are_refused() {
         ("'*.io': m.corp", "is not a host"),
         ("quay.io: https://m.corp", "without the scheme"),
         ("quay.io: m.corp, 'quay.io/': n.corp", "a second time"),
+        ("quay.io: 'me:hunter2@m.corp/q'", "***@m.corp/q"),
+        ("quay.io: 'https://hunter2@m.corp'", "***@m.corp"),
     ] {
         let version = format!("docker_mappings: {{{mapping}}}\n");
         let data = Data::new("additional_images: {a: quay.io/a:1}\n", &version);
         let refused = data.plan().run().await.ended(2).left_nothing();
         refused.said(&["1.34.yaml:1: docker_mappings.", why]);
+        assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
     }
 }
 

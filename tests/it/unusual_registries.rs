@@ -26,7 +26,7 @@ fn done(finished: &Finished) -> Vec<String> {
 
 #[tokio::test]
 async fn a_registry_that_refuses_head_is_asked_by_get() -> Result {
-    for status in [400, 403, 404, 405, 406, 500, 501] {
+    for status in [400, 401, 403, 404, 405, 406, 500, 501] {
         let (source, target) = (Registry::start().await?, Registry::start().await?);
         for registry in [&source, &target] {
             let rule = Rule::new(Fault::status(status)).on("HEAD", "");
@@ -108,6 +108,7 @@ async fn a_mount_that_breaks_becomes_an_upload() -> Result {
         Fault::status(500),
         Fault::status(501),
         Fault::status(502),
+        Fault::Reset,
     ] {
         let (source, target) = (Registry::start().await?, Registry::start().await?);
         let image = Image::new().layer(900, 1);

@@ -158,10 +158,12 @@ impl Repository {
             };
             match self.post(descriptor, Some(from), &scope).await {
                 // What else could be wrong with it than the mount, the next request will tell.
-                Err(Error::Http(error)) if error.is_refusal() || error.is_server_error() => {
+                Err(Error::Http(error))
+                    if error.is_refusal() || error.is_server_error() || error.is_unanswered() =>
+                {
                     tracing::debug!(error = %error, "no mounting from {from}: {error}");
                     // One repository may be closed to us; a server that breaks has no mounting.
-                    if owner.is_none() || error.is_server_error() {
+                    if owner.is_none() || !error.is_refusal() {
                         lacks.store(true, Ordering::Relaxed);
                     }
                 }

@@ -60,8 +60,8 @@ impl Classed for HeadError {
 }
 
 impl Heads {
-    /// Takes in that a HEAD failed; whether GET has to decide. It cannot where credentials are wrong or
-    /// the host asks for fewer requests.
+    /// Takes in that a HEAD failed; whether GET has to decide. It cannot where the host asks for fewer
+    /// requests. A 401 may be the answer to HEAD alone, as 403 may be.
     pub(super) fn failed(&self, error: &Error) -> bool {
         if matches!(error.status_code(), Some(405 | 501)) {
             self.give_up();
@@ -70,7 +70,7 @@ impl Heads {
         let is_throttled = matches!(error.class(), Class::Throttled(_)) || is_limit;
         error
             .status_code()
-            .is_some_and(|status| status != 401 && status != 429 && !is_throttled)
+            .is_some_and(|status| status != 429 && !is_throttled)
     }
 
     pub(super) fn give_up(&self) {
