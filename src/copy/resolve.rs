@@ -327,9 +327,16 @@ impl Way<'_> {
 
 /// The words for a source that could not be asked.
 fn unasked(error: &store::Error) -> String {
-    format!(
+    let mut said = format!(
         "the source cannot be asked whether there is something newer; what is there stays: {error}"
-    )
+    );
+    let first: &dyn std::error::Error = error;
+    let root = std::iter::successors(Some(first), |error| error.source()).last();
+    let root = root.map(ToString::to_string).unwrap_or_default();
+    if !said.ends_with(&root) {
+        said = format!("{said}: {root}");
+    }
+    said
 }
 
 /// The words for foreign layers.

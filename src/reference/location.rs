@@ -120,6 +120,9 @@ impl FromStr for Location {
             ));
         }
         let name: ImageName = reference.parse()?;
+        // Capitals of a host mean nothing: credentials, endpoints and ECR are looked up without them.
+        let registry = name.registry.as_deref().map(str::to_lowercase);
+        let name = ImageName { registry, ..name };
         Ok(Self::Registry(grammar::reference(&name)))
     }
 }

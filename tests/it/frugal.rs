@@ -298,7 +298,7 @@ async fn a_source_out_of_reach_is_a_warning_where_the_target_has_the_artifact() 
     let report = again.report_of("team/app:1");
     assert_eq!(report["done"], "already there");
     assert_eq!(report["digest"], pushed.root.digest);
-    again.said(&["warning: ", "what is there stays"]);
+    again.said(&["warning: ", "what is there stays", "Connection refused"]);
     let failed = run(&["quay.io/team/app:1", "quay.io/team/new:1"]);
     failed.run().await.ended(1).said(&["source", "team/new:1"]);
     assert_eq!(target.tags(&mirrored("team/app")), ["1"]);

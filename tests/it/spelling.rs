@@ -132,6 +132,17 @@ async fn endpoints_count_in_every_form_and_spelling() -> Result {
 }
 
 #[tokio::test]
+async fn the_host_of_an_image_counts_in_any_case() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    Image::new().layer(10, 1).push(&source, "team/app", "1")?;
+    let run = Run::new().args(["copy", "Quay.IO/team/app:1"]);
+    let run = run.arg(format!("{}/app:1", target.host())).out();
+    run.endpoint("quay.io", &source.url()).run().await.ended(0);
+    assert_eq!(target.tags("app"), ["1"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_endpoint_that_can_have_no_effect_is_refused() {
     let data = Data::images(&["quay.io/a/b:1"]);
     for (text, why) in [
@@ -220,8 +231,8 @@ async fn keys_of_docker_mappings_that_are_no_registry_are_refused() {
         let version = format!("docker_mappings: {{{mapping}}}\n");
         let data = Data::new("additional_images: {a: quay.io/a:1}\n", &version);
         let refused = data.plan().run().await.ended(2).left_nothing();
-        refused.said(&["1.34.yaml:1: docker_mappings.", why]);
         assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
+        refused.said(&["1.34.yaml:1: docker_mappings.", why]);
     }
 }
 
