@@ -1,6 +1,8 @@
 //! Parameters, hosts and flags in spellings other than the documented one: they count, or they are refused.
 
 use lab::chart::{Chart, ChartRepository};
+use lab::image::Image;
+use lab::registry::Registry;
 use serde_json::{Value, json};
 
 use super::Result;
