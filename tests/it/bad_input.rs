@@ -97,7 +97,7 @@ async fn an_output_folder_that_is_a_file_is_refused() -> Result {
     std::fs::write(&file, "mine")?;
     for out in [file.clone(), file.join("below")] {
         for command in ["plan", "deploy"] {
-            let run = data.run_version(command, "1.34");
+            let run = data.given_to(Run::new().args([command, "--eks-version", "1.34"]));
             let run = run
                 .args(["--registry-prefix", "oci:mirror", "--out"])
                 .arg(&out);

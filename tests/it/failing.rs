@@ -352,8 +352,8 @@ async fn an_output_folder_that_cannot_be_is_noticed_before_anything_is_copied() 
     run.endpoint("quay.io", &source.url())
         .run()
         .await
-        .ended(1)
-        .said(&["/dev/null/x"]);
+        .ended(2)
+        .said(&["/dev/null/x", "is not a folder"]);
     assert_eq!(target.wire().requests().len(), 0);
     Ok(())
 }
