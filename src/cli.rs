@@ -220,7 +220,7 @@ fn is_input(error: &anyhow::Error) -> bool {
     problems.is_some_and(Problems::is_input)
         || error
             .chain()
-            .any(|cause| cause.is::<rendering::CannotRender>())
+            .any(<dyn std::error::Error>::is::<rendering::CannotRender>)
 }
 
 /// What every run begins with.

@@ -96,10 +96,12 @@ fn as_lines(found: &Found) -> String {
     let mut seen = BTreeSet::new();
     let added = found.added.iter().map(|(image, _)| image);
     let images = found.images.iter().chain(added);
-    images
-        .filter(|image| seen.insert(&image.reference))
-        .map(|image| format!("{}\n", image.reference))
-        .collect()
+    let mut lines = String::new();
+    for image in images.filter(|image| seen.insert(&image.reference)) {
+        lines.push_str(&image.reference);
+        lines.push('\n');
+    }
+    lines
 }
 
 fn paths(switches: &[Switch]) -> Vec<String> {

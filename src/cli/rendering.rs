@@ -34,7 +34,7 @@ const LARGEST: u64 = 16 * 1024 * 1024;
     mut_arg("quotas", |arg| arg.hide(true)),
 )]
 pub(super) struct RenderFlags {
-    /// The chart: an archive, a folder, oci://HOST/PATH/CHART, or a name with --repo. NAME before it is
+    /// The chart: an archive, a folder, `oci://HOST/PATH/CHART`, or a name with --repo. NAME before it is
     /// the release's name [default: release-name]
     #[arg(value_name = "CHART", num_args = 1..=2, required = true)]
     name_and_chart: Vec<String>,
