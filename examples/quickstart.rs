@@ -32,13 +32,18 @@ async fn main() -> anyhow::Result<()> {
     // Environment and flags -> settings; data files -> inventory.
     let environment = Environment::default();
     let flags = Flags {
-        eks_version: Some("1.34".to_owned()),
-        data_dir: Some(folder.join("data")),
-        registry_prefix: Some(format!("oci:{}", folder.join("mirror").display())),
         out: Some(folder.clone()),
-        endpoints: shop.endpoints(),
         ..Flags::default()
     };
+    let flags = flags
+        .with("eks_version", "1.34")
+        .with("data_dir", folder.join("data").display().to_string())
+        .with(
+            "registry_prefix",
+            format!("oci:{}", folder.join("mirror").display()),
+        );
+    let endpoints = shop.endpoints().into_iter();
+    let flags = endpoints.fold(flags, |flags, endpoint| flags.with("endpoints", endpoint));
     let settings = Settings::new(&flags, &environment)?;
     let inventory = Inventory::read(&DataFiles::new(&flags, &environment)?)?;
 

@@ -7,7 +7,7 @@ mod flags;
 mod hosts;
 mod list;
 mod network;
-mod parameters;
+pub mod parameters;
 mod platform;
 mod policies;
 mod repositories;
@@ -157,10 +157,7 @@ impl Settings {
     pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let module = Module::new(flags, environment);
-        let given = flags.registry_prefix.as_deref();
-        let given = environment
-            .parameters
-            .pick("--registry-prefix", given, "registry_prefix");
+        let given = environment.parameters.pick(flags, "registry_prefix");
         let target = if let Some(given) = given {
             given
                 .parse_with(&mut problems, str::parse::<Prefix>)
@@ -231,23 +228,10 @@ impl Settings {
         let region = flags.region.as_deref().or(environment.aws.region());
         let repositories = Repositories::new(flags, parameters, problems);
         let retention = retention(flags, parameters, problems);
-        let referrers = flags.referrers.as_deref();
-        let referrers = flags.no_referrers.then_some("none").or(referrers);
-        let referrers = parameters
-            .pick("--referrers", referrers, "referrers")
-            .map_or(Some(ReferrerPolicy::default()), |given| {
-                given.parse_with(problems, referrer_policy)
-            });
-        let secret_name = parameters.pick(
-            "--secret-name",
-            flags.secret_name.as_deref(),
-            "helm_repo_secret_name",
-        );
-        let secret_key = parameters.pick(
-            "--secret-key",
-            flags.secret_key.as_deref(),
-            "helm_repo_secret_key",
-        );
+        let default = ReferrerPolicy::default();
+        let referrers = parameters.read(flags, "referrers", default, problems, referrer_policy);
+        let secret_name = parameters.pick(flags, "helm_repo_secret_name");
+        let secret_key = parameters.pick(flags, "helm_repo_secret_key");
         if let (None, Some(_)) = (&secret_name, &secret_key) {
             let what = "an entry of a secret is named, but no secret";
             let problem = Problem::input("HelmRepoSecretKey, --secret-key", what);
@@ -258,16 +242,10 @@ impl Settings {
             name: name.text.trim().to_owned(),
             key: secret_key.map(|key| key.text.trim().to_owned()),
         });
-        let platforms = parameters
-            .pick("--platforms", flags.platforms.as_deref(), "platforms")
-            .map_or(Some(Vec::new()), |given| {
-                given.parse_with(problems, platform::parse_list)
-            });
-        let fan_out = parameters
-            .pick("--fan-out", flags.fan_out.as_deref(), "fan_out")
-            .map_or(Some(FanOut::default()), |given| {
-                given.parse_with(problems, FanOut::parse)
-            });
+        let all = Vec::new();
+        let platforms = parameters.read(flags, "platforms", all, problems, platform::parse_list);
+        let auto = FanOut::default();
+        let fan_out = parameters.read(flags, "fan_out", auto, problems, FanOut::parse);
         let given = network::Given::new(flags, environment, problems);
         let network::Given {
             network,
@@ -323,11 +301,8 @@ impl DataFiles {
     /// When no EKS version is given.
     pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
         let parameters = &environment.parameters;
-        let dir = flags
-            .data_dir
-            .clone()
-            .or_else(|| parameters.get("data_dir").map(PathBuf::from));
-        let version = parameters.pick("--eks-version", flags.eks_version.as_deref(), "eks_version");
+        let dir = flags.get("data_dir").or_else(|| parameters.get("data_dir"));
+        let version = parameters.pick(flags, "eks_version");
         let Some(version) = version else {
             return Err(Problem::input("eks-version", "no EKS version is given")
                 .remedy(
@@ -337,7 +312,7 @@ impl DataFiles {
                 .into());
         };
         Ok(Self {
-            dir: dir.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)),
+            dir: PathBuf::from(dir.unwrap_or(DEFAULT_DATA_DIR)),
             eks_version: version.text.trim().to_owned(),
         })
     }
@@ -387,12 +362,8 @@ fn retention(
     parameters: &Parameters,
     problems: &mut Vec<Problem>,
 ) -> Option<Retention> {
-    let given = flags.retention_type.as_deref();
-    parameters
-        .pick("--retention-type", given, "retention_type")
-        .map_or(Some(Retention::default()), |given| {
-            given.parse_with(problems, Retention::parse)
-        })
+    let default = Retention::default();
+    parameters.read(flags, "retention_type", default, problems, Retention::parse)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Retention, Settings, Target};
 use crate::stderr;
 
+use super::flags::RetentionFlags;
+
 /// Delete this project's ECR repositories, if `RetentionType` is DESTROY
 ///
 /// Without DESTROY it says that it keeps them, and asks AWS nothing. Only repositories whose names begin with
@@ -21,9 +23,8 @@ use crate::stderr;
 /// it is ours and empty. What the result of another deployment in the bucket names is kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Destroy {
-    /// RETAIN or DESTROY [env: `SEEDFARMER_PARAMETER_RETENTION_TYPE`] [default: RETAIN]
-    #[arg(long, value_name = "TYPE")]
-    retention_type: Option<String>,
+    #[command(flatten)]
+    retention: RetentionFlags,
     /// The target, where it is not the project's private ECR
     #[arg(long, value_name = "PREFIX")]
     registry_prefix: Option<String>,
@@ -78,13 +79,15 @@ struct Who {
 impl Destroy {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         let flags = Flags {
-            retention_type: self.retention_type.clone(),
-            registry_prefix: self.registry_prefix.clone(),
             region: self.who.region.clone(),
             project: self.who.project.clone(),
             deployment: self.who.deployment.clone(),
             module: self.who.module.clone(),
-            ..Flags::default()
+            ..self.retention.flags()
+        };
+        let flags = match &self.registry_prefix {
+            Some(prefix) => flags.with("registry_prefix", prefix),
+            None => flags,
         };
         if Settings::retention(&flags, environment)? == Retention::Retain {
             tracing::info!("RetentionType is RETAIN: repositories and result document stay");

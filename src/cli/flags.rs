@@ -1,10 +1,12 @@
-//! Groups of flags that commands share.
+//! Groups of flags that commands share. Those of parameters come from the table of parameters.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::settings::Flags;
+use crate::settings::parameters::{self, Group, Value};
 
 /// A value that was given: a blank one is a slip, such as a shell's variable that is not set.
 fn given(text: &str) -> Result<String, &'static str> {
@@ -14,74 +16,87 @@ fn given(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// What every command that talks to registries can be told.
+/// The flags of a group of parameters, by the parameter's name.
+#[derive(Debug, Clone)]
+struct OfParameters<const GROUP: u8>(BTreeMap<String, Vec<String>>);
+
+const NETWORK: u8 = Group::Network as u8;
+const DATA: u8 = Group::Data as u8;
+const REPOSITORIES: u8 = Group::Repositories as u8;
+const DESTROY: u8 = Group::Destroy as u8;
+
+fn of_group(group: u8) -> impl Iterator<Item = (&'static str, parameters::Flag, String)> {
+    let all = parameters::ALL.iter();
+    let with_flag = all.filter_map(|one| Some((one.name, one.flag?, one.flag_help())));
+    with_flag.filter(move |(_, flag, _)| flag.group as u8 == group)
+}
+
+impl<const GROUP: u8> Args for OfParameters<GROUP> {
+    fn augment_args(command: Command) -> Command {
+        of_group(GROUP).fold(command, |command, (name, flag, help)| {
+            let arg = Arg::new(name).long(flag.long).help(help);
+            let arg = match flag.heading {
+                Some(heading) => arg.help_heading(heading),
+                None => arg,
+            };
+            command.arg(match flag.value {
+                Value::Text(shown) => arg.value_name(shown).value_parser(given),
+                Value::Repeated(shown) => arg.value_name(shown).action(ArgAction::Append),
+                Value::Switch => arg.action(ArgAction::SetTrue),
+            })
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<const GROUP: u8> FromArgMatches for OfParameters<GROUP> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = of_group(GROUP).filter_map(|(name, flag, _)| {
+            let values: Vec<String> = if flag.value == Value::Switch {
+                matches
+                    .get_flag(name)
+                    .then(|| "true".to_owned())
+                    .into_iter()
+                    .collect()
+            } else {
+                matches
+                    .get_many(name)
+                    .unwrap_or_default()
+                    .cloned()
+                    .collect()
+            };
+            (!values.is_empty()).then(|| (name.to_owned(), values))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The flags of commands that use registries.
 #[derive(Debug, Args)]
 pub(super) struct NetworkFlags {
-    /// Platforms to copy, such as linux/amd64,linux/arm64 [default: all, the index untouched]
-    #[arg(long, value_name = "LIST", help_heading = "Copying", value_parser = given)]
-    platforms: Option<String>,
-    /// Which signatures, attestations and other referrers go along: image (those of the image, and where
-    /// it has some, of its platforms), all (those of each platform too, a request more for each), none
-    /// [parameter: `Referrers`] [default: image]
-    #[arg(long, value_name = "WORD", help_heading = "Copying", value_parser = given)]
-    referrers: Option<String>,
+    #[command(flatten)]
+    parameters: OfParameters<NETWORK>,
     /// The same as --referrers none
     #[arg(long, help_heading = "Copying", conflicts_with = "referrers")]
     no_referrers: bool,
-    /// Big blobs in transfer at once at most, 1 to 256; the number adapts to what hosts bear
-    /// [parameter: `Jobs`] [default: 16]
-    #[arg(long, value_name = "N", help_heading = "Copying")]
-    jobs: Option<usize>,
-    /// Who checks the digests of blobs: auto (we do, while they flow; on machines without instructions
-    /// for SHA-256 it is left to ECR), always, or target (leave it to registries)
-    /// [parameter: `Hash`] [default: auto]
-    #[arg(long, value_name = "WORD", help_heading = "Copying", value_parser = given)]
-    hash: Option<String>,
-    /// Requests a second that ECR grants, such as `PutImage=50,InitiateLayerUpload=200`, where the account
-    /// has other quotas than ECR's defaults [parameter: `Quotas`]
-    #[arg(long, value_name = "LIST", help_heading = "Copying", value_parser = given)]
-    quotas: Option<String>,
-    /// How often a request is tried in all [parameter: `Tries`] [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Network")]
-    tries: Option<u32>,
-    /// How long a host that throttles is tried again [parameter: `Patience`] [default: 600]
-    #[arg(long, value_name = "SECONDS", help_heading = "Network", value_parser = given)]
-    patience: Option<String>,
-    /// Longest wait for a connection [parameter: `ConnectTimeout`] [default: 10]
-    #[arg(long, value_name = "SECONDS", help_heading = "Network", value_parser = given)]
-    connect_timeout: Option<String>,
-    /// Longest wait for an answer, and between two pieces of it [parameter: `AnswerTimeout`] [default: 60]
-    #[arg(long, value_name = "SECONDS", help_heading = "Network", value_parser = given)]
-    answer_timeout: Option<String>,
-    /// The slowest transfer that is not cut and tried again, in bytes a second
-    /// [parameter: `SlowestTransfer`] [default: 1024]
-    #[arg(long, value_name = "N", help_heading = "Network", value_parser = given)]
-    slowest_transfer: Option<String>,
-    /// Speak plain HTTP to this host; loopback hosts need no mention (repeatable)
+    /// Use plain HTTP for this host; loopback hosts need no mention (repeatable)
     #[arg(long, value_name = "HOST", help_heading = "Network")]
     plain_http: Vec<String>,
-    /// Talk to URL when HOST is meant, be it a registry or a chart repository (repeatable)
-    #[arg(long = "endpoint", value_name = "HOST=URL", help_heading = "Network")]
-    endpoints: Vec<String>,
 }
 
-/// What the commands that work on data files can be told.
+/// The flags of commands that read data files.
 #[derive(Debug, Args)]
 pub(super) struct DataFlags {
-    /// The EKS version, such as 1.34: names the data file [env: `SEEDFARMER_PARAMETER_EKS_VERSION`]
-    #[arg(long, value_name = "V", value_parser = given)]
-    eks_version: Option<String>,
-    /// The folder of the data files [default: data/eks_dockerimage-replication/versions]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// What stands in front of every name at the target: an ECR registry, host[:port]/prefix of any
-    /// other registry, or oci:DIR [default: <account>.dkr.ecr.<region>.<suffix>/<project>-]
-    #[arg(long, value_name = "PREFIX", value_parser = given)]
-    registry_prefix: Option<String>,
-    /// Over how many builds of CodeBuild the work is spread: auto, off, or a number, this one included.
-    /// Outside CodeBuild it stays here [parameter: `FanOut`] [default: auto]
-    #[arg(long, value_name = "N", help_heading = "Copying", value_parser = given)]
-    fan_out: Option<String>,
+    #[command(flatten)]
+    parameters: OfParameters<DATA>,
     /// Where result files are written [default: .]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -96,88 +111,57 @@ pub(super) struct DataFlags {
     module: Option<String>,
 }
 
-/// How repositories of ECR are to be.
+/// The flags of `deploy` for ECR's repositories and for secrets.
 #[derive(Debug, Args)]
 pub(super) struct RepositoryFlags {
-    /// Further tags for repositories and bucket, as a JSON map [parameter: `CustomTags`]
-    #[arg(long, value_name = "JSON", help_heading = "ECR", value_parser = given)]
-    custom_tags: Option<String>,
-    /// MUTABLE or IMMUTABLE [parameter: `ImageTagMutability`] [default: as ECR has it]
-    #[arg(long, value_name = "WORD", help_heading = "ECR", value_parser = given)]
-    image_tag_mutability: Option<String>,
-    /// The KMS key that encrypts new repositories [parameter: `KmsKeyArn`] [default: ECR's own]
-    #[arg(long, value_name = "ARN", help_heading = "ECR", value_parser = given)]
-    kms_key_arn: Option<String>,
-    /// true or false: scan each pushed image [parameter: `ScanOnPush`] [default: as ECR has it]
-    #[arg(long, value_name = "BOOL", help_heading = "ECR", value_parser = given)]
-    scan_on_push: Option<String>,
-    /// The lifecycle policy of repositories [parameter: `LifecyclePolicy`]
-    #[arg(long, value_name = "JSON", help_heading = "ECR", value_parser = given)]
-    lifecycle_policy: Option<String>,
-    /// The policy of repositories [parameter: `RepositoryPolicy`]
-    #[arg(long, value_name = "JSON", help_heading = "ECR", value_parser = given)]
-    repository_policy: Option<String>,
-    /// leave, require or enable: the account's setting that lets repositories share blobs
-    /// [parameter: `BlobMounting`] [default: leave]
-    #[arg(long, value_name = "WORD", help_heading = "ECR", value_parser = given)]
-    blob_mounting: Option<String>,
-    /// Write to repositories that belong to another project or program, and do not warn about others that
-    /// this program did not create [parameter: `AdoptRepositories`]
-    #[arg(long, help_heading = "ECR")]
-    adopt_repositories: bool,
-    /// true or false: keep old versions of objects in the module's bucket [parameter: `BucketVersioning`]
-    /// [default: as the bucket has it]
-    #[arg(long, value_name = "BOOL", help_heading = "ECR")]
-    bucket_versioning: Option<String>,
-    /// The secret with credentials for sources [parameter: `HelmRepoSecretName`]
-    #[arg(long, value_name = "NAME", help_heading = "Secrets", value_parser = given)]
-    secret_name: Option<String>,
-    /// The entry of the secret to use [parameter: `HelmRepoSecretKey`]
-    #[arg(long, value_name = "KEY", help_heading = "Secrets", value_parser = given)]
-    secret_key: Option<String>,
+    #[command(flatten)]
+    parameters: OfParameters<REPOSITORIES>,
+}
+
+/// The flags of `destroy` for what is kept.
+#[derive(Debug, Args)]
+pub(super) struct RetentionFlags {
+    #[command(flatten)]
+    parameters: OfParameters<DESTROY>,
 }
 
 impl RepositoryFlags {
-    pub(super) fn onto(&self, flags: Flags) -> Flags {
+    pub(super) fn onto(&self, mut flags: Flags) -> Flags {
+        flags.parameters.extend(self.parameters.0.clone());
+        flags
+    }
+}
+
+impl RetentionFlags {
+    pub(super) fn flags(&self) -> Flags {
         Flags {
-            custom_tags: self.custom_tags.clone(),
-            image_tag_mutability: self.image_tag_mutability.clone(),
-            kms_key_arn: self.kms_key_arn.clone(),
-            scan_on_push: self.scan_on_push.clone(),
-            lifecycle_policy: self.lifecycle_policy.clone(),
-            repository_policy: self.repository_policy.clone(),
-            blob_mounting: self.blob_mounting.clone(),
-            adopt_repositories: self.adopt_repositories,
-            bucket_versioning: self.bucket_versioning.clone(),
-            secret_name: self.secret_name.clone(),
-            secret_key: self.secret_key.clone(),
-            ..flags
+            parameters: self.parameters.0.clone(),
+            ..Flags::default()
         }
     }
 }
 
 impl DataFlags {
     pub(super) fn flags(&self, network: &NetworkFlags) -> Flags {
-        Flags {
-            eks_version: self.eks_version.clone(),
-            data_dir: self.data_dir.clone(),
-            registry_prefix: self.registry_prefix.clone(),
-            fan_out: self.fan_out.clone(),
+        let mut flags = Flags {
             out: self.out.clone(),
             project: self.project.clone(),
             deployment: self.deployment.clone(),
             module: self.module.clone(),
             ..network.flags()
-        }
+        };
+        flags.parameters.extend(self.parameters.0.clone());
+        flags
     }
 }
 
 impl NetworkFlags {
     /// The first flag that is given and decides what is copied; without effect where nothing is.
     pub(super) fn about_copying(&self) -> Option<&'static str> {
+        let is_given = |name: &str| self.parameters.0.contains_key(name);
         let given = [
-            ("--platforms", self.platforms.is_some()),
-            ("--referrers", self.referrers.is_some()),
+            ("--platforms", is_given("platforms")),
+            ("--referrers", is_given("referrers")),
             ("--no-referrers", self.no_referrers),
         ];
         given
@@ -186,21 +170,15 @@ impl NetworkFlags {
     }
 
     pub(super) fn flags(&self) -> Flags {
-        Flags {
-            platforms: self.platforms.clone(),
-            referrers: self.referrers.clone(),
-            no_referrers: self.no_referrers,
-            jobs: self.jobs,
-            tries: self.tries,
-            patience: self.patience.clone(),
-            connect_timeout: self.connect_timeout.clone(),
-            answer_timeout: self.answer_timeout.clone(),
-            slowest_transfer: self.slowest_transfer.clone(),
-            quotas: self.quotas.clone(),
-            hash: self.hash.clone(),
+        let flags = Flags {
+            parameters: self.parameters.0.clone(),
             plain_http: self.plain_http.clone(),
-            endpoints: self.endpoints.clone(),
             ..Flags::default()
+        };
+        if self.no_referrers {
+            flags.with("referrers", "none")
+        } else {
+            flags
         }
     }
 }

@@ -85,32 +85,6 @@ impl AwsVariables {
     }
 }
 
-/// The parameters that a worker needs. Others stay with the coordinator: they can hold secrets, and what is
-/// forwarded lies in the bucket.
-const FOR_WORKERS: [&str; 21] = [
-    "registry_prefix",
-    "platforms",
-    "referrers",
-    "jobs",
-    "tries",
-    "patience",
-    "connect_timeout",
-    "answer_timeout",
-    "slowest_transfer",
-    "quotas",
-    "hash",
-    "endpoints",
-    "custom_tags",
-    "image_tag_mutability",
-    "kms_key_arn",
-    "scan_on_push",
-    "lifecycle_policy",
-    "repository_policy",
-    "adopt_repositories",
-    "helm_repo_secret_name",
-    "helm_repo_secret_key",
-];
-
 /// What a worker of the same run needs of the coordinator's environment.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Forwarded {
@@ -165,7 +139,7 @@ impl Environment {
     #[must_use]
     pub fn forwarded(&self) -> Forwarded {
         let mut parameters = self.parameters.clone();
-        parameters.keep(&FOR_WORKERS);
+        parameters.keep_those_for_workers();
         Forwarded {
             parameters,
             seed_farmer: SeedFarmer {

@@ -1,46 +1,21 @@
 //! What the command line says.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What the flags of a command say; `None` and empty where they say nothing. A build that works on a part
-/// of a run is told them as they are.
+/// What the flags of a command say; empty where they say nothing. The coordinator forwards them to its
+/// workers as they are.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Flags {
-    /// `--eks-version`
-    pub eks_version: Option<String>,
-    /// `--data-dir`
-    pub data_dir: Option<PathBuf>,
-    /// `--registry-prefix`
-    pub registry_prefix: Option<String>,
+    /// The values of the flags of parameters, by the parameter's name.
+    pub parameters: BTreeMap<String, Vec<String>>,
     /// `--out`
     pub out: Option<PathBuf>,
-    /// `--platforms`
-    pub platforms: Option<String>,
-    /// `--jobs`
-    pub jobs: Option<usize>,
-    /// `--tries`
-    pub tries: Option<u32>,
-    /// `--patience`
-    pub patience: Option<String>,
-    /// `--connect-timeout`
-    pub connect_timeout: Option<String>,
-    /// `--answer-timeout`
-    pub answer_timeout: Option<String>,
-    /// `--slowest-transfer`
-    pub slowest_transfer: Option<String>,
-    /// `--fan-out`
-    pub fan_out: Option<String>,
-    /// `--quotas`
-    pub quotas: Option<String>,
-    /// `--hash`
-    pub hash: Option<String>,
     /// `--plain-http`
     pub plain_http: Vec<String>,
-    /// `--endpoint`
-    pub endpoints: Vec<String>,
     /// `--project`
     pub project: Option<String>,
     /// `--deployment`
@@ -49,32 +24,24 @@ pub struct Flags {
     pub module: Option<String>,
     /// `--region`
     pub region: Option<String>,
-    /// `--retention-type`
-    pub retention_type: Option<String>,
-    /// `--custom-tags`
-    pub custom_tags: Option<String>,
-    /// `--image-tag-mutability`
-    pub image_tag_mutability: Option<String>,
-    /// `--kms-key-arn`
-    pub kms_key_arn: Option<String>,
-    /// `--scan-on-push`
-    pub scan_on_push: Option<String>,
-    /// `--lifecycle-policy`
-    pub lifecycle_policy: Option<String>,
-    /// `--repository-policy`
-    pub repository_policy: Option<String>,
-    /// `--blob-mounting`
-    pub blob_mounting: Option<String>,
-    /// `--adopt-repositories`
-    pub adopt_repositories: bool,
-    /// `--bucket-versioning`
-    pub bucket_versioning: Option<String>,
-    /// `--referrers`
-    pub referrers: Option<String>,
-    /// `--no-referrers`
-    pub no_referrers: bool,
-    /// `--secret-name`
-    pub secret_name: Option<String>,
-    /// `--secret-key`
-    pub secret_key: Option<String>,
+}
+
+impl Flags {
+    /// With a value of a parameter's flag, as if it was given.
+    #[must_use]
+    pub fn with(mut self, parameter: &str, value: impl Into<String>) -> Self {
+        let values = self.parameters.entry(parameter.to_owned()).or_default();
+        values.push(value.into());
+        self
+    }
+
+    /// The value of a parameter's flag, the last one where there are several.
+    pub(super) fn get(&self, parameter: &str) -> Option<&str> {
+        self.all(parameter).last().map(String::as_str)
+    }
+
+    /// The values of a parameter's flag that can be repeated.
+    pub(super) fn all(&self, parameter: &str) -> &[String] {
+        self.parameters.get(parameter).map_or(&[], Vec::as_slice)
+    }
 }

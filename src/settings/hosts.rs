@@ -30,7 +30,11 @@ impl Hosts {
             Vec::new()
         });
         let mut endpoints = read_endpoints(PARAMETER, &given, problems);
-        endpoints.extend(read_endpoints("--endpoint", &flags.endpoints, problems));
+        endpoints.extend(read_endpoints(
+            "--endpoint",
+            flags.all("endpoints"),
+            problems,
+        ));
         let mut plain_http = BTreeSet::new();
         for text in &flags.plain_http {
             match whole_host(text) {
@@ -156,10 +160,8 @@ mod tests {
     use super::*;
 
     fn read(endpoints: &[&str]) -> (Hosts, Vec<Problem>) {
-        let flags = Flags {
-            endpoints: endpoints.iter().map(|text| (*text).to_owned()).collect(),
-            ..Flags::default()
-        };
+        let with = |flags: Flags, text: &&str| flags.with("endpoints", *text);
+        let flags = endpoints.iter().fold(Flags::default(), with);
         let mut problems = Vec::new();
         let hosts = Hosts::new(&flags, &Parameters::default(), &mut problems);
         (hosts, problems)

@@ -9,8 +9,7 @@ use crate::problem::{Problem, slip};
 use crate::store::Action;
 
 use super::hosts::Hosts;
-use super::parameters;
-use super::{Environment, Flags, Parameters, list};
+use super::{Environment, Flags, list};
 
 /// The action of ECR's API whose quota it uses, and the default of that quota per account and
 /// region, in requests a second
@@ -84,57 +83,21 @@ impl Given {
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
         let parameters = &environment.parameters;
-        let mut reader = Reader {
-            parameters,
-            problems,
-        };
         let default = Network::default();
-        let jobs = flags.jobs.map(|jobs| jobs.to_string());
-        let tries = flags.tries.map(|tries| tries.to_string());
-        let jobs = reader.read("--jobs", jobs.as_deref(), "jobs", default.jobs, |text| {
-            whole_number(text, 1, 256)
-        });
-        let tries = reader.read("--tries", tries.as_deref(), "tries", 4, |text| {
-            whole_number(text, 1, 100)
-        });
+        let mut number = |name: &str, default: usize, least: usize, most: usize| {
+            let parse = |text: &str| whole_number(text, least, most);
+            parameters.read(flags, name, default, problems, parse)
+        };
+        let jobs = number("jobs", default.jobs, 1, 256);
+        let tries = number("tries", default.tries as usize, 1, 100);
+        let slowest = number("slowest_transfer", 1024, 0, 1 << 30);
         let mut wait =
-            |flag: &'static str, given: &Option<String>, parameter, default: Duration| {
-                reader.read(flag, given.as_deref(), parameter, default, seconds)
-            };
-        let patience = wait("--patience", &flags.patience, "patience", default.patience);
-        let connect = wait(
-            "--connect-timeout",
-            &flags.connect_timeout,
-            "connect_timeout",
-            default.connect,
-        );
-        let answer = wait(
-            "--answer-timeout",
-            &flags.answer_timeout,
-            "answer_timeout",
-            default.answer,
-        );
-        let slowest = reader.read(
-            "--slowest-transfer",
-            flags.slowest_transfer.as_deref(),
-            "slowest_transfer",
-            1024,
-            |text| whole_number(text, 0, 1 << 30),
-        );
-        let quotas = reader.read(
-            "--quotas",
-            flags.quotas.as_deref(),
-            "quotas",
-            Quotas::default(),
-            Quotas::parse,
-        );
-        let hash = reader.read(
-            "--hash",
-            flags.hash.as_deref(),
-            "hash",
-            HashPolicy::default(),
-            hash_policy,
-        );
+            |name: &str, default| parameters.read(flags, name, default, problems, seconds);
+        let patience = wait("patience", default.patience);
+        let connect = wait("connect_timeout", default.connect);
+        let answer = wait("answer_timeout", default.answer);
+        let quotas = parameters.read(flags, "quotas", Quotas::default(), problems, Quotas::parse);
+        let hash = parameters.read(flags, "hash", HashPolicy::default(), problems, hash_policy);
         let hosts = Hosts::new(flags, parameters, problems);
         let proxies = Proxies::new(
             environment.http_proxy.as_deref(),
@@ -169,29 +132,6 @@ fn hash_policy(text: &str) -> Result<HashPolicy, String> {
         "always" => Ok(HashPolicy::Always),
         "target" => Ok(HashPolicy::Target),
         _ => Err(format!("`{text}` is none of auto, always, target")),
-    }
-}
-
-struct Reader<'a> {
-    parameters: &'a Parameters,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl Reader<'_> {
-    /// The flag, or else the parameter, or else the default.
-    fn read<T>(
-        &mut self,
-        flag_name: &str,
-        flag: Option<&str>,
-        parameter: &str,
-        default: T,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let given: Option<parameters::Given<'_>> = self.parameters.pick(flag_name, flag, parameter);
-        match given {
-            None => Some(default),
-            Some(given) => given.parse_with(self.problems, parse),
-        }
     }
 }
 

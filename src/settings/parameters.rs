@@ -1,5 +1,7 @@
 //! Module parameters, in every spelling that Seed-Farmer hands on.
 
+mod table;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -7,75 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::{Problem, slip, squash};
 
+use super::Flags;
+
+pub use table::{ALL, Flag, Group, Parameter, Value};
+
 const PREFIX: &str = "SEEDFARMER_PARAMETER_";
 
-/// A parameter of the module.
-struct Parameter {
-    /// As this program calls it.
-    name: &'static str,
-    /// As manifests and README spell it.
-    manifest: &'static str,
-    /// Whether modulestack.yaml has it too. Seed-Farmer finds it there by a stricter rule than ours.
-    is_in_stack: bool,
-}
-
-const fn parameter(name: &'static str, manifest: &'static str) -> Parameter {
-    Parameter {
-        name,
-        manifest,
-        is_in_stack: false,
-    }
-}
-
-const fn of_the_stack(name: &'static str, manifest: &'static str) -> Parameter {
-    Parameter {
-        name,
-        manifest,
-        is_in_stack: true,
-    }
-}
-
-/// All parameters; the last ones are read by scripts/get-replicator.sh.
-const KNOWN: [Parameter; 33] = [
-    parameter("eks_version", "eks-version"),
-    parameter("data_dir", "DataDir"),
-    parameter("registry_prefix", "RegistryPrefix"),
-    parameter("platforms", "Platforms"),
-    parameter("jobs", "Jobs"),
-    parameter("tries", "Tries"),
-    parameter("patience", "Patience"),
-    parameter("connect_timeout", "ConnectTimeout"),
-    parameter("answer_timeout", "AnswerTimeout"),
-    parameter("slowest_transfer", "SlowestTransfer"),
-    parameter("quotas", "Quotas"),
-    parameter("endpoints", "Endpoints"),
-    of_the_stack("fan_out", "FanOut"),
-    parameter("hash", "Hash"),
-    parameter("referrers", "Referrers"),
-    parameter("custom_tags", "CustomTags"),
-    of_the_stack("image_tag_mutability", "ImageTagMutability"),
-    of_the_stack("kms_key_arn", "KmsKeyArn"),
-    parameter("scan_on_push", "ScanOnPush"),
-    parameter("lifecycle_policy", "LifecyclePolicy"),
-    parameter("repository_policy", "RepositoryPolicy"),
-    of_the_stack("blob_mounting", "BlobMounting"),
-    of_the_stack("retention_type", "RetentionType"),
-    of_the_stack("helm_repo_secret_name", "HelmRepoSecretName"),
-    parameter("helm_repo_secret_key", "HelmRepoSecretKey"),
-    parameter("adopt_repositories", "AdoptRepositories"),
-    parameter("bucket_versioning", "BucketVersioning"),
-    of_the_stack("replicator_distro_url", "ReplicatorDistroUrl"),
-    of_the_stack(
-        "replicator_distro_secret_name",
-        "ReplicatorDistroSecretName",
-    ),
-    parameter("replicator_distro_sha256", "ReplicatorDistroSha256"),
-    parameter("replicator_distro_secret_key", "ReplicatorDistroSecretKey"),
-    parameter("rustup_mirror", "RustupMirror"),
-    parameter("cargo_registry", "CargoRegistry"),
-];
-
-/// The module parameters by the names of [`KNOWN`], values as text; unknown ones are not kept.
+/// The module parameters by the names of [`ALL`], values as text; unknown ones are not kept.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Parameters {
     values: BTreeMap<String, String>,
@@ -109,7 +49,7 @@ impl Parameters {
                 continue;
             }
             let looks = squash(spelling);
-            let Some(known) = KNOWN.iter().find(|known| squash(known.name) == looks) else {
+            let Some(known) = ALL.iter().find(|known| squash(known.name) == looks) else {
                 read.warnings.extend(misspelt(variable, spelling));
                 continue;
             };
@@ -160,41 +100,53 @@ impl Parameters {
 
     /// Forgets all parameters but some.
     pub(super) fn keep(&mut self, names: &[&str]) {
-        self.values.retain(|name, _| names.contains(&name.as_str()));
-        self.conflicts
-            .retain(|name, _| names.contains(&name.as_str()));
+        self.keep_if(|name| names.contains(&name));
+    }
+
+    /// Forgets the parameters that workers do not need.
+    pub(super) fn keep_those_for_workers(&mut self) {
+        self.keep_if(|name| table::find(name).is_some_and(|known| known.is_for_workers));
+    }
+
+    fn keep_if(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.values.retain(|name, _| is_kept(name));
+        self.conflicts.retain(|name, _| is_kept(name));
     }
 
     /// The flag where it is given, or else the parameter, with the name to blame.
-    pub(super) fn pick<'a>(
-        &'a self,
-        flag_name: &str,
-        flag: Option<&'a str>,
-        parameter: &str,
-    ) -> Option<Given<'a>> {
-        debug_assert!(is_known(parameter), "{parameter}");
+    pub(super) fn pick<'a>(&'a self, flags: &'a Flags, parameter: &str) -> Option<Given<'a>> {
+        let known = table::find(parameter);
+        debug_assert!(known.is_some(), "{parameter}");
+        let flag = known.and_then(|known| known.flag);
+        let of_flag =
+            flag.and_then(|flag| Some((format!("--{}", flag.long), flags.get(parameter)?)));
+        let (place, text) =
+            of_flag.or_else(|| Some((manifest_name(parameter), self.get(parameter)?)))?;
         // A block scalar of YAML ends with a line end.
-        match flag {
-            Some(text) => Some(Given {
-                place: flag_name.to_owned(),
-                text: text.trim(),
-            }),
-            None => self.get(parameter).map(|text| Given {
-                place: manifest_name(parameter),
-                text: text.trim(),
-            }),
+        let text = text.trim();
+        Some(Given { place, text })
+    }
+
+    /// The value of a parameter, parsed; the default where it is not given.
+    pub(super) fn read<T, E: Display>(
+        &self,
+        flags: &Flags,
+        parameter: &str,
+        default: T,
+        problems: &mut Vec<Problem>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match self.pick(flags, parameter) {
+            None => Some(default),
+            Some(given) => given.parse_with(problems, parse),
         }
     }
 }
 
-fn is_known(name: &str) -> bool {
-    KNOWN.iter().any(|known| known.name == name)
-}
-
 /// A warning for a variable that is probably meant to be a parameter. Others may have meanings elsewhere.
 fn misspelt(variable: &str, spelling: &str) -> Option<String> {
-    let near = slip(spelling, KNOWN.iter().map(|known| known.name))?;
-    let near = KNOWN.iter().find(|known| known.name == near)?;
+    let near = slip(spelling, ALL.iter().map(|known| known.name))?;
+    let near = table::find(near)?;
     Some(format!(
         "{variable}: there is no such parameter and it is ignored; nearest: {}",
         near.manifest
@@ -203,7 +155,7 @@ fn misspelt(variable: &str, spelling: &str) -> Option<String> {
 
 /// A parameter as manifests and README spell it.
 fn manifest_name(name: &str) -> String {
-    let known = KNOWN.iter().find(|known| known.name == name);
+    let known = table::find(name);
     format!("parameter {}", known.map_or(name, |known| known.manifest))
 }
 
@@ -225,34 +177,4 @@ impl Given<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parameters_of_the_stack_are_those_of_modulestack_yaml() {
-        let text = include_str!("../../modulestack.yaml");
-        let stack = helm_chart::yaml::first(text, &helm_chart::yaml::Limits::default());
-        let stack = stack.expect("YAML").expect("a document");
-        let parameters = stack.get("Parameters").expect("a mapping").entries();
-        let of_seed_farmer = ["ProjectName", "DeploymentName", "ModuleName", "RoleName"];
-        let mut theirs: Vec<&str> = parameters
-            .iter()
-            .filter_map(|(name, _)| name.as_text())
-            .filter(|name| !of_seed_farmer.contains(name))
-            .collect();
-        let ours = KNOWN.iter().filter(|known| known.is_in_stack);
-        let mut ours: Vec<&str> = ours.map(|known| known.manifest).collect();
-        theirs.sort_unstable();
-        ours.sort_unstable();
-        assert_eq!(ours, theirs);
-    }
-
-    #[test]
-    fn each_parameter_is_known_once_and_its_manifest_spelling_is_one_of_it() {
-        for known in &KNOWN {
-            assert_eq!(squash(known.name), squash(known.manifest));
-            let same = KNOWN.iter().filter(|other| other.name == known.name);
-            assert_eq!(same.count(), 1, "{}", known.name);
-        }
-    }
-}
+mod tests;

@@ -55,75 +55,44 @@ pub enum Retention {
 
 impl Repositories {
     pub(super) fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Self {
-        let mut pick =
-            |flag_name, flag: &Option<String>, parameter, parse: fn(&str) -> Result<(), String>| {
-                let given = parameters.pick(flag_name, flag.as_deref(), parameter)?;
-                given.parse_with(problems, |text| {
-                    parse(text).map(|()| text.trim().to_owned())
-                })
-            };
-        let tags = pick("--custom-tags", &flags.custom_tags, "custom_tags", |text| {
-            tags(text).map(drop)
-        });
-        let mutability = pick(
-            "--image-tag-mutability",
-            &flags.image_tag_mutability,
-            "image_tag_mutability",
-            |text| is_immutable(text).map(drop),
-        );
-        let kms_key = pick("--kms-key-arn", &flags.kms_key_arn, "kms_key_arn", key_arn);
-        let scan = pick(
-            "--scan-on-push",
-            &flags.scan_on_push,
-            "scan_on_push",
-            |text| flag(text).map(drop),
-        );
-        let lifecycle_policy = pick(
-            "--lifecycle-policy",
-            &flags.lifecycle_policy,
-            "lifecycle_policy",
-            policies::lifecycle,
-        );
-        let policy = pick(
-            "--repository-policy",
-            &flags.repository_policy,
-            "repository_policy",
-            policies::repository,
-        );
-        let blob_mounting = pick(
-            "--blob-mounting",
-            &flags.blob_mounting,
-            "blob_mounting",
-            |text| mounting(text).map(drop),
-        );
-        let adopt = flags.adopt_repositories.then(|| "true".to_owned());
-        let adopt = pick(
-            "--adopt-repositories",
-            &adopt,
-            "adopt_repositories",
-            |text| flag(text).map(drop),
-        );
-        let versioning = pick(
-            "--bucket-versioning",
-            &flags.bucket_versioning,
-            "bucket_versioning",
-            |text| versioning(text).map(drop),
-        );
+        let mut read = Reader {
+            flags,
+            parameters,
+            problems,
+        };
         Self {
-            adopt: adopt.is_some_and(|text| flag(&text) == Ok(true)),
-            bucket_versioning: versioning.and_then(|text| self::versioning(&text).ok()),
-            tags: tags
-                .and_then(|text| self::tags(&text).ok())
-                .unwrap_or_default(),
-            immutable: mutability.and_then(|text| is_immutable(&text).ok()),
-            kms_key,
-            scan_on_push: scan.and_then(|text| flag(&text).ok()),
-            lifecycle_policy,
-            policy,
-            blob_mounting: blob_mounting
-                .and_then(|text| mounting(&text).ok())
-                .unwrap_or_default(),
+            tags: read.given("custom_tags", self::tags).unwrap_or_default(),
+            immutable: read.given("image_tag_mutability", is_immutable),
+            kms_key: read.text("kms_key_arn", key_arn),
+            scan_on_push: read.given("scan_on_push", flag),
+            lifecycle_policy: read.text("lifecycle_policy", policies::lifecycle),
+            policy: read.text("repository_policy", policies::repository),
+            blob_mounting: read.given("blob_mounting", mounting).unwrap_or_default(),
+            adopt: read.given("adopt_repositories", flag) == Some(true),
+            bucket_versioning: read.given("bucket_versioning", versioning),
         }
+    }
+}
+
+/// Reads optional parameters.
+struct Reader<'a> {
+    flags: &'a Flags,
+    parameters: &'a Parameters,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    /// What is given, parsed.
+    fn given<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        let given = self.parameters.pick(self.flags, name)?;
+        given.parse_with(self.problems, parse)
+    }
+
+    /// The text that is given, checked.
+    fn text(&mut self, name: &str, check: fn(&str) -> Result<(), String>) -> Option<String> {
+        let given = self.parameters.pick(self.flags, name)?;
+        let checked = |text: &str| check(text).map(|()| text.to_owned());
+        given.parse_with(self.problems, checked)
     }
 }
 

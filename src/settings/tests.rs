@@ -11,10 +11,7 @@ fn mirrors_come_from_parameter_and_flag_and_the_flag_wins() {
     ];
     let vars = vars.map(|(name, value)| (name.into(), value.into()));
     let environment = Environment::from_vars(vars);
-    let flags = Flags {
-        endpoints: vec!["quay.io=http://c".to_owned()],
-        ..Flags::default()
-    };
+    let flags = Flags::default().with("endpoints", "quay.io=http://c");
     let refused = Settings::new(&flags, &environment).expect_err("one is nonsense");
     assert!(
         refused
@@ -28,10 +25,7 @@ fn mirrors_come_from_parameter_and_flag_and_the_flag_wins() {
         "quay.io=http://a,ghcr.io=http://b",
     )];
     let environment = Environment::from_vars(vars.map(|(name, value)| (name.into(), value.into())));
-    let flags = Flags {
-        registry_prefix: Some("oci:mirror".to_owned()),
-        ..flags
-    };
+    let flags = flags.with("registry_prefix", "oci:mirror");
     let endpoints = Settings::new(&flags, &environment)
         .expect("settings")
         .network

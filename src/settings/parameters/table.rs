@@ -1,0 +1,398 @@
+//! The parameters of the module, each defined once. From this table come the flags with their help, the
+//! variables, the spelling in manifests, and `docs/reference/parameters.md`.
+
+/// A parameter of the module.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// As this program calls it: its variable is `SEEDFARMER_PARAMETER_` with this name in capitals.
+    pub name: &'static str,
+    /// As manifests spell it.
+    pub manifest: &'static str,
+    /// Its flag; none where only `scripts/get-replicator.sh` reads it.
+    pub flag: Option<Flag>,
+    /// What it does, and its values.
+    pub help: &'static str,
+    /// What counts when it is not given.
+    pub default: Option<&'static str>,
+    /// Whether modulestack.yaml has it too. Seed-Farmer finds it there by a stricter rule than ours.
+    pub is_in_stack: bool,
+    /// Whether a worker gets it. Others stay with the coordinator: they can hold secrets, and what is
+    /// forwarded lies in the bucket.
+    pub is_for_workers: bool,
+}
+
+/// The flag of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag {
+    /// Without the dashes.
+    pub long: &'static str,
+    /// The commands that have it.
+    pub group: Group,
+    /// What its value is.
+    pub value: Value,
+    /// Its heading in `--help`; none is clap's own.
+    pub heading: Option<&'static str>,
+}
+
+/// The commands that have a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Those that use registries.
+    Network,
+    /// Those that read data files.
+    Data,
+    /// `deploy`.
+    Repositories,
+    /// `destroy`.
+    Destroy,
+}
+
+/// What the value of a flag is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// A text, named like this in `--help`.
+    Text(&'static str),
+    /// A text, and the flag can be repeated.
+    Repeated(&'static str),
+    /// No value: the flag says `true`.
+    Switch,
+}
+
+impl Parameter {
+    const fn new(name: &'static str, manifest: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            manifest,
+            flag: None,
+            help,
+            default: None,
+            is_in_stack: false,
+            is_for_workers: false,
+        }
+    }
+
+    const fn flag(self, long: &'static str, group: Group, value: Value) -> Self {
+        let heading = match group {
+            Group::Network => Some("Network"),
+            Group::Repositories => Some("ECR"),
+            Group::Data | Group::Destroy => None,
+        };
+        Self {
+            flag: Some(Flag {
+                long,
+                group,
+                value,
+                heading,
+            }),
+            ..self
+        }
+    }
+
+    const fn under(self, heading: &'static str) -> Self {
+        let flag = match self.flag {
+            Some(flag) => Some(Flag {
+                heading: Some(heading),
+                ..flag
+            }),
+            None => None,
+        };
+        Self { flag, ..self }
+    }
+
+    const fn default(self, default: &'static str) -> Self {
+        Self {
+            default: Some(default),
+            ..self
+        }
+    }
+
+    const fn in_stack(self) -> Self {
+        Self {
+            is_in_stack: true,
+            ..self
+        }
+    }
+
+    const fn for_workers(self) -> Self {
+        Self {
+            is_for_workers: true,
+            ..self
+        }
+    }
+
+    /// Its variable in a build.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{}{}", super::PREFIX, self.name.to_uppercase())
+    }
+
+    /// The text of `--help`.
+    #[must_use]
+    pub fn flag_help(&self) -> String {
+        let default = self.default.map(|default| format!(" [default: {default}]"));
+        let default = default.unwrap_or_default();
+        format!("{} [parameter: `{}`]{default}", self.help, self.manifest)
+    }
+}
+
+use Group::{Data, Destroy, Network, Repositories};
+use Value::{Repeated, Switch, Text};
+
+/// All parameters, in the order of `--help`.
+pub const ALL: [Parameter; 33] = [
+    Parameter::new(
+        "eks_version",
+        "eks-version",
+        "The EKS version, such as 1.34: names the data file. In quotes in a manifest, or 1.30 becomes 1.3",
+    )
+    .flag("eks-version", Data, Text("V")),
+    Parameter::new("data_dir", "DataDir", "The folder of the data files")
+        .flag("data-dir", Data, Text("DIR"))
+        .default(crate::settings::DEFAULT_DATA_DIR),
+    Parameter::new(
+        "registry_prefix",
+        "RegistryPrefix",
+        "What stands in front of every name at the target: an ECR registry, host[:port]/prefix of any \
+         other registry, or oci:DIR",
+    )
+    .flag("registry-prefix", Data, Text("PREFIX"))
+    .default("<account>.dkr.ecr.<region>.<suffix>/<project>-")
+    .for_workers(),
+    Parameter::new(
+        "fan_out",
+        "FanOut",
+        "How many CodeBuild builds to use, including this one: auto, off, or 2 to 64. Ignored outside \
+         CodeBuild",
+    )
+    .flag("fan-out", Data, Text("N"))
+    .under("Copying")
+    .default("auto")
+    .in_stack(),
+    Parameter::new(
+        "platforms",
+        "Platforms",
+        "Platforms to copy, such as linux/amd64,linux/arm64",
+    )
+    .flag("platforms", Network, Text("LIST"))
+    .under("Copying")
+    .default("all, the index untouched")
+    .for_workers(),
+    Parameter::new(
+        "referrers",
+        "Referrers",
+        "Which signatures, attestations and SBOMs to copy: image (attached to the image, and where it has \
+         some, to its platforms), all (also to each platform; one more request per platform) or none",
+    )
+    .flag("referrers", Network, Text("WORD"))
+    .under("Copying")
+    .default("image")
+    .for_workers(),
+    Parameter::new(
+        "jobs",
+        "Jobs",
+        "Maximum number of large layers in parallel, 1 to 256; lowered automatically when a host throttles",
+    )
+    .flag("jobs", Network, Text("N"))
+    .under("Copying")
+    .default("16")
+    .for_workers(),
+    Parameter::new(
+        "hash",
+        "Hash",
+        "Where the digests of layers are checked: auto (here, while they are copied; by ECR on machines \
+         without SHA-256 instructions), always (here) or target (by the target registry)",
+    )
+    .flag("hash", Network, Text("WORD"))
+    .under("Copying")
+    .default("auto")
+    .for_workers(),
+    Parameter::new(
+        "quotas",
+        "Quotas",
+        "Requests per second that ECR grants, such as PutImage=50,InitiateLayerUpload=200, where the \
+         account has other quotas than ECR's defaults",
+    )
+    .flag("quotas", Network, Text("LIST"))
+    .under("Copying")
+    .default("ECR's defaults")
+    .for_workers(),
+    Parameter::new("tries", "Tries", "Attempts per request, 1 to 100")
+        .flag("tries", Network, Text("N"))
+        .default("4")
+        .for_workers(),
+    Parameter::new(
+        "patience",
+        "Patience",
+        "How long a throttled host is retried, in seconds",
+    )
+    .flag("patience", Network, Text("SECONDS"))
+    .default("600")
+    .for_workers(),
+    Parameter::new(
+        "connect_timeout",
+        "ConnectTimeout",
+        "Longest wait for a connection, in seconds",
+    )
+    .flag("connect-timeout", Network, Text("SECONDS"))
+    .default("10")
+    .for_workers(),
+    Parameter::new(
+        "answer_timeout",
+        "AnswerTimeout",
+        "Longest wait for a response, and between two pieces of it, in seconds",
+    )
+    .flag("answer-timeout", Network, Text("SECONDS"))
+    .default("60")
+    .for_workers(),
+    Parameter::new(
+        "slowest_transfer",
+        "SlowestTransfer",
+        "Minimum throughput in bytes per second: a slower transfer is cut and retried",
+    )
+    .flag("slowest-transfer", Network, Text("N"))
+    .default("1024")
+    .for_workers(),
+    Parameter::new(
+        "endpoints",
+        "Endpoints",
+        "Send requests for HOST, a registry or a chart repository, to URL instead (a mirror or a \
+         pull-through cache). The flag can be repeated; the parameter is a list or a map",
+    )
+    .flag("endpoint", Network, Repeated("HOST=URL"))
+    .for_workers(),
+    Parameter::new(
+        "custom_tags",
+        "CustomTags",
+        "Further tags for repositories and bucket, as a JSON map",
+    )
+    .flag("custom-tags", Repositories, Text("JSON"))
+    .for_workers(),
+    Parameter::new(
+        "image_tag_mutability",
+        "ImageTagMutability",
+        "MUTABLE or IMMUTABLE",
+    )
+    .flag("image-tag-mutability", Repositories, Text("WORD"))
+    .default("as ECR has it")
+    .in_stack()
+    .for_workers(),
+    Parameter::new(
+        "kms_key_arn",
+        "KmsKeyArn",
+        "The KMS key that encrypts new repositories",
+    )
+    .flag("kms-key-arn", Repositories, Text("ARN"))
+    .default("ECR's own")
+    .in_stack()
+    .for_workers(),
+    Parameter::new(
+        "scan_on_push",
+        "ScanOnPush",
+        "true or false: scan each pushed image",
+    )
+    .flag("scan-on-push", Repositories, Text("BOOL"))
+    .default("as ECR has it")
+    .for_workers(),
+    Parameter::new(
+        "lifecycle_policy",
+        "LifecyclePolicy",
+        "The lifecycle policy of repositories",
+    )
+    .flag("lifecycle-policy", Repositories, Text("JSON"))
+    .for_workers(),
+    Parameter::new(
+        "repository_policy",
+        "RepositoryPolicy",
+        "The policy of repositories",
+    )
+    .flag("repository-policy", Repositories, Text("JSON"))
+    .for_workers(),
+    Parameter::new(
+        "blob_mounting",
+        "BlobMounting",
+        "leave, require or enable: the account's setting that lets repositories share layers",
+    )
+    .flag("blob-mounting", Repositories, Text("WORD"))
+    .default("leave")
+    .in_stack(),
+    Parameter::new(
+        "adopt_repositories",
+        "AdoptRepositories",
+        "Write to repositories that belong to another project or program, and do not warn about others \
+         that this program did not create",
+    )
+    .flag("adopt-repositories", Repositories, Switch)
+    .for_workers(),
+    Parameter::new(
+        "bucket_versioning",
+        "BucketVersioning",
+        "true or false: keep old versions of objects in the module's bucket",
+    )
+    .flag("bucket-versioning", Repositories, Text("BOOL"))
+    .default("as the bucket has it"),
+    Parameter::new(
+        "helm_repo_secret_name",
+        "HelmRepoSecretName",
+        "The secret with credentials for sources",
+    )
+    .flag("secret-name", Repositories, Text("NAME"))
+    .under("Secrets")
+    .in_stack()
+    .for_workers(),
+    Parameter::new(
+        "helm_repo_secret_key",
+        "HelmRepoSecretKey",
+        "The entry of the secret to use",
+    )
+    .flag("secret-key", Repositories, Text("KEY"))
+    .under("Secrets")
+    .for_workers(),
+    Parameter::new(
+        "retention_type",
+        "RetentionType",
+        "RETAIN or DESTROY: what happens to repositories when the module is destroyed",
+    )
+    .flag("retention-type", Destroy, Text("TYPE"))
+    .default("RETAIN")
+    .in_stack(),
+    Parameter::new(
+        "replicator_distro_url",
+        "ReplicatorDistroUrl",
+        "Where the build gets the program, https:// or s3://",
+    )
+    .default("bin/ of the module, or the release")
+    .in_stack(),
+    Parameter::new(
+        "replicator_distro_secret_name",
+        "ReplicatorDistroSecretName",
+        "The secret with basic auth for ReplicatorDistroUrl",
+    )
+    .in_stack(),
+    Parameter::new(
+        "replicator_distro_sha256",
+        "ReplicatorDistroSha256",
+        "The SHA-256 of the program at ReplicatorDistroUrl",
+    ),
+    Parameter::new(
+        "replicator_distro_secret_key",
+        "ReplicatorDistroSecretKey",
+        "The entry of that secret to use",
+    ),
+    Parameter::new(
+        "rustup_mirror",
+        "RustupMirror",
+        "A mirror of static.rust-lang.org, for a build from source",
+    )
+    .default("https://static.rust-lang.org"),
+    Parameter::new(
+        "cargo_registry",
+        "CargoRegistry",
+        "A mirror of the registry of crates, sparse+https://…/, for a build from source",
+    )
+    .default("crates.io"),
+];
+
+/// The parameter of a name.
+pub(in crate::settings) fn find(name: &str) -> Option<&'static Parameter> {
+    ALL.iter().find(|parameter| parameter.name == name)
+}
