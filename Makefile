@@ -17,14 +17,10 @@ help: ## Lists these targets
 test: ## All tests; no network but loopback, no AWS account
 	$(CARGO) test --workspace --exclude replicator-tools --locked
 
-lint: ## Formatting, clippy, and (with cargo-deny) bans, licences and sources
+lint: ## Formatting, clippy, and with cargo-deny bans, licences and sources
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then \
-		set -x; $(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources; \
-	else \
-		echo "lint: cargo-deny is not installed, so bans, licences and sources are not checked" >&2; \
-	fi
+	bash .ci/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 	@$(MAKE) --no-print-directory module-lint
 
 module-lint: ## What Seed-Farmer reads: deployspec, scripts, template and its permissions
@@ -94,5 +90,5 @@ dist: ## Portable binaries into bin/, with their checksums; ARCH="x86_64 aarch64
 release-check: ## A dry run of a release: RELEASING.md; REUSE=yes takes the binaries that are there
 	bash scripts/release-check.sh
 
-advisories: ## Known vulnerabilities of the dependencies; needs cargo-deny and the network
-	$(CARGO) deny --locked check advisories
+advisories: ## Known vulnerabilities of the dependencies; needs the network
+	bash .ci/cargo-deny --locked check advisories

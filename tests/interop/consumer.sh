@@ -73,7 +73,11 @@ check_consumer() {
     check "the consumer finds what the contract calls bad" "$venv/bin/python" tests/interop/consumer.py --self-test
     check "the variable of the consumer holds 131019 bytes, and no more" limit_is_where_the_contract_says
     if [ ! -d "$corpus" ]; then
-        skip corpus "$corpus is not here"
+        if [ "${REPLICATION_CORPUS:-}" = required ]; then
+            check "the corpus is at $corpus" false
+        else
+            skip corpus "$corpus is not here"
+        fi
         return
     fi
     serve_corpus
