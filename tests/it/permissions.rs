@@ -179,7 +179,7 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
 
     // With all of them: what a new repository needs, what an existing one needs, and the end.
     aws.put_secret("sources", r#"{"username": "me", "password": "p"}"#);
-    let wishes = |run: Run| {
+    let with_settings = |run: Run| {
         run.env(
             "SEEDFARMER_PARAMETER_CUSTOM_TAGS",
             r#"{"team": "platform"}"#,
@@ -193,21 +193,27 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
         .env("SEEDFARMER_PARAMETER_BUCKET_VERSIONING", "true")
         .env("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "sources")
     };
-    wishes(build(&aws, &data, &source)).run().await.ended(0);
+    with_settings(build(&aws, &data, &source))
+        .run()
+        .await
+        .ended(0);
     // Something new for a repository that exists, and for another one that mounts from it.
     aws.registry().change_ecr(|ecr| ecr.blob_mounting = true);
     let next = image().layer(100, 7);
     next.push(&source, "team/app", "2")?;
     next.push(&source, "team/more", "2")?;
     let data = Data::images(&["quay.io/team/app:2", "quay.io/team/more:2"]);
-    wishes(build(&aws, &data, &source)).run().await.ended(0);
+    with_settings(build(&aws, &data, &source))
+        .run()
+        .await
+        .ended(0);
     // More builds, one of which is still queued at the end.
     image().layer(200, 8).push(&source, "team/app", "3")?;
     let data = Data::images(&["quay.io/team/app:3"]);
     aws.builds().set_limit(Some(1));
     let pause = Fault::Stall(Duration::from_secs(2));
     source.faults().add(Rule::new(pause).on("GET", "/blobs/"));
-    let spread = wishes(build(&aws, &data, &source))
+    let spread = with_settings(build(&aws, &data, &source))
         .envs(aws.begin_build("codeseeder-idf"))
         .env("SEEDFARMER_PARAMETER_FAN_OUT", "2");
     spread.run().await.ended(0);

@@ -13,7 +13,7 @@ const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/4f5e";
 const LIFECYCLE: &str = r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 9}, "action": {"type": "expire"}}]}"#;
 const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": []}"#;
 
-fn wishes(run: Run) -> Run {
+fn with_settings(run: Run) -> Run {
     run.env(
         "SEEDFARMER_PARAMETER_CUSTOM_TAGS",
         r#"{"team": "platform"}"#,
@@ -45,7 +45,8 @@ async fn a_new_repository_is_made_as_wished_and_a_second_run_changes_nothing() -
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     image().push(&source, "team/app", "1")?;
     let data = Data::images(&["quay.io/team/app:1"]);
-    let run = || wishes(build(&aws, &data, &source)).env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY);
+    let run =
+        || with_settings(build(&aws, &data, &source)).env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY);
     run().run().await.ended(0);
     assert_as_wished(&aws);
     assert_eq!(
@@ -75,7 +76,8 @@ async fn an_existing_repository_is_brought_into_line_and_what_cannot_be_is_told(
     image().push(&source, "team/app", "1")?;
     let data = Data::images(&["quay.io/team/app:1"]);
     build(&aws, &data, &source).run().await.ended(0);
-    let run = wishes(build(&aws, &data, &source)).env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY);
+    let run =
+        with_settings(build(&aws, &data, &source)).env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY);
     let done = run.run().await.ended(0);
     assert_as_wished(&aws);
     done.said(&["warning:", REPOSITORY, "ECR sets this on creation only"]);

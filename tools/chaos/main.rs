@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<ExitCode> {
                 runs,
                 seed.unwrap_or_else(of_the_day),
                 parallel,
-                Wishes { no_lag, show },
+                RunOptions { no_lag, show },
             )
             .await
         }
@@ -105,9 +105,9 @@ fn of_the_day() -> u64 {
     now.unwrap_or_default().as_secs() / 86_400 * 100_000
 }
 
-/// What a person who looks for something can wish.
+/// Options for looking into a violation.
 #[derive(Debug, Clone, Copy)]
-struct Wishes {
+struct RunOptions {
     no_lag: bool,
     show: bool,
 }
@@ -117,7 +117,7 @@ async fn chaos(
     runs: u64,
     seed: u64,
     parallel: usize,
-    wishes: Wishes,
+    options: RunOptions,
 ) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     println!(
@@ -129,7 +129,7 @@ async fn chaos(
         .for_each_concurrent(parallel, |seed| {
             let tally = Arc::clone(&tally);
             async move {
-                let ended = run::run(binary, seed, wishes).await;
+                let ended = run::run(binary, seed, options).await;
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 tally.add(seed, ended);
                 if tally.runs.is_multiple_of(50) {

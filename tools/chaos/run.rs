@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Wishes;
+use crate::RunOptions;
 use crate::check;
 use crate::child::{Child, Ended, LIMIT};
 use crate::draw::{self, Drawn, End, Login, Shape};
@@ -19,12 +19,12 @@ pub(crate) struct Outcome {
     pub(crate) violations: Vec<String>,
 }
 
-pub(crate) async fn run(binary: &Path, seed: u64, wishes: Wishes) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(binary: &Path, seed: u64, options: RunOptions) -> anyhow::Result<Outcome> {
     let mut drawn = draw::draw(seed);
-    if wishes.no_lag {
+    if options.no_lag {
         drawn.validator_lag = Duration::ZERO;
     }
-    let show = wishes.show;
+    let show = options.show;
     let habits = habits(&drawn);
     if show {
         println!("{drawn:#?}");
