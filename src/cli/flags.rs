@@ -16,6 +16,11 @@ fn given(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
+/// A whole number; which ones are taken is checked with the parameter.
+fn number(text: &str) -> Result<String, std::num::ParseIntError> {
+    text.parse::<usize>().map(|number| number.to_string())
+}
+
 /// The flags of a group of parameters, by the parameter's name.
 #[derive(Debug, Clone)]
 struct OfParameters<const GROUP: u8>(BTreeMap<String, Vec<String>>);
@@ -41,6 +46,7 @@ impl<const GROUP: u8> Args for OfParameters<GROUP> {
             };
             command.arg(match flag.value {
                 Value::Text(shown) => arg.value_name(shown).value_parser(given),
+                Value::Number(shown) => arg.value_name(shown).value_parser(number),
                 Value::Repeated(shown) => arg.value_name(shown).action(ArgAction::Append),
                 Value::Switch => arg.action(ArgAction::SetTrue),
             })

@@ -52,6 +52,8 @@ pub enum Group {
 pub enum Value {
     /// A text, named like this in `--help`.
     Text(&'static str),
+    /// A whole number.
+    Number(&'static str),
     /// A text, and the flag can be repeated.
     Repeated(&'static str),
     /// No value: the flag says `true`.
@@ -136,7 +138,7 @@ impl Parameter {
 }
 
 use Group::{Data, Destroy, Network, Repositories};
-use Value::{Repeated, Switch, Text};
+use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
 pub const ALL: [Parameter; 33] = [
@@ -192,7 +194,7 @@ pub const ALL: [Parameter; 33] = [
         "Jobs",
         "Maximum number of large layers in parallel, 1 to 256; lowered automatically when a host throttles",
     )
-    .flag("jobs", Network, Text("N"))
+    .flag("jobs", Network, Number("N"))
     .under("Copying")
     .default("16")
     .for_workers(),
@@ -217,7 +219,7 @@ pub const ALL: [Parameter; 33] = [
     .default("ECR's defaults")
     .for_workers(),
     Parameter::new("tries", "Tries", "Attempts per request, 1 to 100")
-        .flag("tries", Network, Text("N"))
+        .flag("tries", Network, Number("N"))
         .default("4")
         .for_workers(),
     Parameter::new(

@@ -20,16 +20,18 @@ letters and digits count. Seed-Farmer makes the variable of it.
     for known in &ALL {
         let flag = known.flag.map(|flag| match flag.value {
             Value::Switch => format!("`--{}`", flag.long),
-            Value::Text(value) | Value::Repeated(value) => format!("`--{} {value}`", flag.long),
+            Value::Text(value) | Value::Number(value) | Value::Repeated(value) => {
+                format!("`--{} {value}`", flag.long)
+            }
         });
-        text.push_str(&format!(
-            "| `{}` | {} | `{}` | {} | {} |\n",
-            known.manifest,
+        let cells = [
+            format!("`{}`", known.manifest),
             flag.unwrap_or_default(),
-            known.variable(),
+            format!("`{}`", known.variable()),
             cell(known.default.unwrap_or_default()),
             cell(known.help),
-        ));
+        ];
+        text += &["| ", &cells.join(" | "), " |\n"].concat();
     }
     text
 }
