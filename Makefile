@@ -9,7 +9,7 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(CARGO) run --release --locked -p replicator-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help render-cases corpus-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz fan-out bench advisories
+.PHONY: help render-cases corpus-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ fuzz: ## Each fuzz target for MINUTES=5; needs cargo-fuzz, clang is not needed
 			-max_total_time=$$(( $(MINUTES) * 60 )) -max_len=16384 -timeout=10 -rss_limit_mb=2048 \
 			-print_final_stats=1 -verbosity=0; \
 	done
+
+render-hostile: ## Renders charts made to exhaust the renderer, and prints what each took
+	$(CARGO) build --release --locked --bin replicator
+	python3 tests/hostile/render.py .target/release/replicator
 
 quickstart: ## Runs examples/quickstart.rs
 	$(CARGO) run --release --example quickstart

@@ -22,6 +22,7 @@ use replication::settings::parse_platforms;
 
 pub mod build;
 pub mod invariants;
+pub mod render;
 
 // The program keeps it to itself.
 #[path = "../../src/store/registry/auth/challenge.rs"]
@@ -31,14 +32,17 @@ mod challenge;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 10] = [
     ("archives", archives),
     ("challenges", challenges),
+    ("chart_values", render::chart_values),
     ("data_files", data_files),
     ("index", index),
     ("manifests", manifests),
     ("references", references),
+    ("templates", render::templates),
     ("yaml", yaml),
+    ("yaml_output", render::yaml_output),
 ];
 
 /// A prefix for what is planned.

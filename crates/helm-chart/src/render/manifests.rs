@@ -93,6 +93,9 @@ const EVENTS: [&str; 10] = [
     "test-success",
 ];
 
+/// The most documents of all rendered files together; the largest charts known have some hundreds.
+const MAX_DOCUMENTS: usize = 50_000;
+
 /// Splits rendered files into manifests and hooks, each in the order in which Helm installs them.
 ///
 /// # Errors
@@ -105,6 +108,11 @@ pub(super) fn sort(files: &BTreeMap<String, String>) -> Result<(Vec<Manifest>, V
             continue;
         }
         for content in split(text) {
+            if manifests.len() + hooks.len() == MAX_DOCUMENTS {
+                return Err(format!(
+                    "{path}: the rendered files have more than {MAX_DOCUMENTS} documents"
+                ));
+            }
             let head = Head::read(content)
                 .map_err(|error| format!("YAML parse error on {path}: {error}"))?;
             let manifest = Manifest {

@@ -84,6 +84,15 @@ impl Error {
         self.is_limit
     }
 
+    /// A limit may be reached in a named template or a text of `tpl`: also says what was rendered.
+    fn in_template(name: &str, error: template::Error) -> Self {
+        let mut error = Self::from(error);
+        if error.is_limit && !error.message.contains(name) {
+            write!(error.message, " (while {name} was rendered)").expect("a String takes all text");
+        }
+        error
+    }
+
     pub(super) fn helm(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -287,7 +296,8 @@ fn execute(
         if base.starts_with('_') {
             continue;
         }
-        let text = engine.render(&template.name, &template.dot())?;
+        let text = engine.render(&template.name, &template.dot());
+        let text = text.map_err(|error| Error::in_template(&template.name, error))?;
         if !template.name.ends_with("NOTES.txt") {
             files.insert(template.name.clone(), text);
         }

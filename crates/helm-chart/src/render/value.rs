@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::rc::Rc;
 
-use super::func::{Failure, Method};
+use super::func::{Context, Failure, Method};
 
 mod lifetime;
 
@@ -217,8 +217,8 @@ pub trait Object: Debug {
     ///
     /// # Errors
     /// The method's own message.
-    fn call(&self, method: &str, args: &[Value]) -> Result<Value, Failure> {
-        let _ = args;
+    fn call(&self, ctx: &mut dyn Context, method: &str, args: &[Value]) -> Result<Value, Failure> {
+        let _ = (ctx, args);
         Err(Failure::Error(format!("no method {method}")))
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use helm_chart::render::func::{Failure, Method, Param};
+use helm_chart::render::func::{Context, Failure, Method, Param};
 use helm_chart::render::template::VALUES;
 use helm_chart::render::value::{ElementType, IntType, List, Map, Object, Str, Value};
 
@@ -151,7 +151,7 @@ impl Object for Thing {
         })
     }
 
-    fn call(&self, method: &str, args: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, method: &str, args: &[Value]) -> Result<Value, Failure> {
         Ok(match method {
             "Hello" => "hello thing".into(),
             "Self" => Value::Object(Rc::new(Self)),
@@ -223,7 +223,7 @@ impl Object for Point {
         (name == "Sum").then(|| method(&[], None))
     }
 
-    fn call(&self, _: &str, _: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, _: &str, _: &[Value]) -> Result<Value, Failure> {
         Ok(Value::int(self.0 + self.1))
     }
 
@@ -273,7 +273,7 @@ impl Object for Files {
         (name == "Get").then(|| method(&[Param::String], None))
     }
 
-    fn call(&self, _: &str, args: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, _: &str, args: &[Value]) -> Result<Value, Failure> {
         Ok(match text(args, 0) {
             "a.txt" => "A".into(),
             "b.txt" => "B".into(),
@@ -320,7 +320,7 @@ impl Object for Set {
         (name == "Has").then(|| method(&[Param::String], None))
     }
 
-    fn call(&self, _: &str, args: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, _: &str, args: &[Value]) -> Result<Value, Failure> {
         Ok(Value::Bool(["v1", "apps/v1"].contains(&text(args, 0))))
     }
 

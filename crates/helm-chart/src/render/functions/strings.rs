@@ -195,7 +195,7 @@ fn bytes(ctx: &mut dyn Context, s: &str, change: impl FnOnce(&[u8]) -> Vec<u8>) 
 /// The result of a function whose output is at most four thirds of its input.
 fn changed(ctx: &mut dyn Context, args: &[Value], change: fn(&str) -> String) -> Output {
     let s = args::text(args, 0);
-    ctx.step(s.len() / 8)?;
+    ctx.step(s.len() / 2)?;
     ctx.spend(s.len().saturating_add(s.len() / 3))?;
     Ok(Value::from(change(s)))
 }

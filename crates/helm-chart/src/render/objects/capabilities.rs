@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::super::func::{Failure, Method, Param};
+use super::super::func::{Context, Failure, Method, Param};
 use super::super::value::{ElementType, Encoded, List, Object, Str, Value};
 
 /// The version of Helm that templates see, and whose behaviour is rendered.
@@ -254,7 +254,7 @@ impl Object for KubeVersionObject {
         })
     }
 
-    fn call(&self, _: &str, _: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, _: &str, _: &[Value]) -> Result<Value, Failure> {
         Ok(Value::from(self.0.version.as_str()))
     }
 
@@ -301,7 +301,7 @@ impl Object for VersionSet {
         })
     }
 
-    fn call(&self, _: &str, args: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, _: &str, args: &[Value]) -> Result<Value, Failure> {
         let [Value::String(wanted)] = args else {
             return Err(Failure::Error("Has takes one string".to_owned()));
         };

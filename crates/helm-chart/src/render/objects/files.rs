@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::format;
-use super::super::func::{Failure, Method, Param};
+use super::super::func::{Context, Failure, Method, Param};
 use super::super::glob::Glob;
 use super::super::text;
 use super::super::value::{ElementType, Encoded, Map, Object, Str, Value};
@@ -31,36 +31,55 @@ impl Files {
         self.0.get(path).cloned().unwrap_or_default()
     }
 
-    fn glob(&self, pattern: &str) -> Self {
+    /// The text of a file, paid for.
+    fn get(&self, ctx: &mut dyn Context, path: &str) -> Result<Str, Failure> {
+        let bytes = self.bytes(path);
+        ctx.step(bytes.len() / 64)?;
+        ctx.spend(bytes.len())?;
+        Ok(text::from_bytes(&bytes))
+    }
+
+    fn glob(&self, ctx: &mut dyn Context, pattern: &str) -> Result<Self, Failure> {
+        // Compiling costs more than matching: a microsecond for each character, about ten steps.
+        ctx.step(pattern.len().saturating_mul(20).saturating_add(100))?;
+        ctx.step(self.0.len().saturating_mul(1 + pattern.len() / 4))?;
         let glob = Glob::new(pattern);
         let matching = self.0.iter().filter(|(path, _)| glob.matches(path));
-        Self(
-            matching
-                .map(|(path, data)| (path.clone(), data.clone()))
-                .collect(),
-        )
+        let matching: BTreeMap<_, _> = matching
+            .map(|(path, data)| (path.clone(), data.clone()))
+            .collect();
+        ctx.spend(512 + matching.len().saturating_mul(64))?;
+        Ok(Self(matching))
     }
 
     /// The files under their base names, as a YAML map of texts.
-    fn as_map(&self, text: impl Fn(&[u8]) -> Str) -> Result<Value, Failure> {
+    fn as_map(&self, ctx: &mut dyn Context, text: impl Fn(&[u8]) -> Str) -> Result<Value, Failure> {
+        // The text, and the text as YAML.
+        let bytes = self.0.values().map(|data| data.len()).sum::<usize>();
+        ctx.step(bytes / 16)?;
+        ctx.spend(bytes.saturating_mul(3))?;
         let map = Map::typed(None, ElementType::String);
         for (path, data) in &self.0 {
             let name = path.rsplit('/').next().unwrap_or(path);
             map.insert(name, Value::String(text(data)));
         }
-        Ok(Value::from(format::to_yaml(
-            &Value::Map(map),
-            &format::Limits::default(),
-        )?))
+        let limits = format::Limits {
+            bytes: ctx.left().min(format::Limits::default().bytes),
+            ..format::Limits::default()
+        };
+        Ok(Value::from(format::to_yaml(&Value::Map(map), &limits)?))
     }
 
-    fn lines(&self, path: &str) -> Value {
-        let content = text::from_bytes(&self.bytes(path));
+    fn lines(&self, ctx: &mut dyn Context, path: &str) -> Result<Value, Failure> {
+        let content = self.get(ctx, path)?;
         if content.is_empty() {
-            return Value::strings::<Str>([]);
+            return Ok(Value::strings::<Str>([]));
         }
         let content = content.strip_suffix('\n').unwrap_or(&content);
-        Value::strings(content.split('\n'))
+        let lines = content.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        ctx.step(lines)?;
+        ctx.spend(lines.saturating_mul(64))?;
+        Ok(Value::strings(content.split('\n')))
     }
 }
 
@@ -89,18 +108,18 @@ impl Object for Files {
         })
     }
 
-    fn call(&self, method: &str, args: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, ctx: &mut dyn Context, method: &str, args: &[Value]) -> Result<Value, Failure> {
         let argument: &str = match args {
             [Value::String(text), ..] => text,
             _ => "",
         };
         Ok(match method {
-            "Get" => Value::String(text::from_bytes(&self.bytes(argument))),
+            "Get" => Value::String(self.get(ctx, argument)?),
             "GetBytes" => Value::Bytes(self.bytes(argument)),
-            "Glob" => Value::Object(Rc::new(self.glob(argument))),
-            "Lines" => self.lines(argument),
-            "AsConfig" => return self.as_map(text::from_bytes),
-            "AsSecrets" => return self.as_map(|data| STANDARD.encode(data).into()),
+            "Glob" => Value::Object(Rc::new(self.glob(ctx, argument)?)),
+            "Lines" => self.lines(ctx, argument)?,
+            "AsConfig" => return self.as_map(ctx, text::from_bytes),
+            "AsSecrets" => return self.as_map(ctx, |data| STANDARD.encode(data).into()),
             other => return Err(Failure::Error(format!("no method {other}"))),
         })
     }

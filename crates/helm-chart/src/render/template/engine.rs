@@ -158,10 +158,14 @@ impl Engine {
         if let Some(trees) = self.parsed.get(text) {
             return Ok(trees.clone());
         }
-        // The tree of a text is larger than the text, and takes longer than its execution.
+        // The text is kept, and the tree of its actions is larger than they are.
+        let actions = text.matches("{{").count().saturating_add(1);
+        let bytes = actions.saturating_mul(1536).saturating_add(1024);
         self.budget
-            .spend(text.len().saturating_mul(8).saturating_add(2048))?;
-        self.budget.step(text.len() / 16 + 300)?;
+            .spend(text.len().saturating_mul(4).saturating_add(bytes))?;
+        // Reading takes longer than executing.
+        let steps = actions.saturating_mul(16).saturating_add(300);
+        self.budget.step((text.len() / 16).saturating_add(steps))?;
         let key: Str = text.into();
         let trees = parse(ROOT, &key, self.functions, self.budget.limits().nesting);
         let trees = trees.map_err(|message| {
@@ -196,6 +200,7 @@ impl Context for Engine {
     }
 
     fn include(&mut self, name: &str, dot: &Value) -> Result<Value, Failure> {
+        self.budget.step(4)?;
         let count = match self.included.get_mut(name) {
             Some(count) => count,
             None => self.included.entry(name.into()).or_default(),

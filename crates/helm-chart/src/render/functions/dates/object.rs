@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::rc::Rc;
 
-use super::super::super::func::{Failure, Method, Param};
+use super::super::super::func::{Context, Failure, Method, Param};
 use super::super::super::value::{Encoded, IntType, Object, Str, Value};
 use super::calendar::{self, Civil};
 use super::zone::Zone;
@@ -121,7 +121,7 @@ impl Object for Time {
         })
     }
 
-    fn call(&self, method: &str, args: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, method: &str, args: &[Value]) -> Result<Value, Failure> {
         let civil = self.civil();
         let int = |index: usize| match args.get(index) {
             Some(Value::Int(int, _)) => *int,

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use super::super::super::func::{Failure, Method, Param};
+use super::super::super::func::{Context, Failure, Method, Param};
 use super::super::super::value::{Encoded, IntType, Object, Str, Value};
 use super::super::args::panic;
 use super::super::number::{NumberError, parse_uint};
@@ -203,7 +203,7 @@ impl Object for Version {
         })
     }
 
-    fn call(&self, method: &str, args: &[Value]) -> Result<Value, Failure> {
+    fn call(&self, _: &mut dyn Context, method: &str, args: &[Value]) -> Result<Value, Failure> {
         let number = |number: u64| Value::Int(number.cast_signed(), IntType::Uint64);
         let text = match args.first() {
             Some(Value::String(text)) => text.clone(),

@@ -45,7 +45,7 @@ impl Engine {
         let signature = (method.params, method.variadic);
         let values = self.arguments(frame, dot, name, signature, args)?;
         let result = match &receiver.value {
-            Value::Object(object) => object.call(name, &values),
+            Value::Object(object) => object.call(self, name, &values),
             Value::Map(map) => methods::call_of_map(self, map, name, &values),
             _ => Ok(Value::Nil),
         };
