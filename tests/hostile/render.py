@@ -62,7 +62,7 @@ UNIQUE = '{"properties": {"a": {"uniqueItems": true}}}'
 CASES = {
     # Loops
     "range over an int": template("\n{{ range 9000000000000 }}{{ end }}", T + ":2"),
-    "range over a huge value": template("{{ range int .Values.n }}{{ end }}", T + ":1", "n: 9000000000000\n"),
+    "until of a huge value": template("{{ range until (int .Values.n) }}{{ end }}", T + ":1", "n: 9000000000000\n"),
     "loops in loops": template("{{ range 100000 }}{{ range 100000 }}{{ $x := . }}{{ end }}{{ end }}", T + ":1"),
     "loops that call functions": template('{{ range 100000000 }}{{ $x := upper "a" | lower | quote }}{{ end }}', T + ":1"),
     "loops that print": template("{{ range 1000000000 }}{{ $.Chart.Name }}{{ end }}", T + ":1"),
@@ -132,9 +132,9 @@ CASES = {
     "mul of decimals": template('{{ range 1000000 }}{{ $x := mulf 1.5 2.5 3.5 4.5 }}{{ $y := divf 1 3 }}{{ end }}', ANY),
     "round": template("{{ range 10000 }}{{ $x := round 1.5 1000000 }}{{ end }}", ANY),
     # Regular expressions
-    "a regular expression of repetitions": template('{{ regexMatch "((((a{100}){100}){100}){100})" "a" }}', T + ":1"),
+    "a regular expression of repetitions": template('{{ regexMatch "((((a{100}){100}){100}){100})" "a" }}', ANY),
     "a regular expression of classes": template('{{ regexMatch "(\\\\pL{1000}){1}" "a" }}', T + ":1"),
-    "a regular expression of groups": template('{{ regexMatch (repeat 100000 "(") "a" }}', T + ":1"),
+    "a regular expression of groups": template('{{ regexMatch (repeat 100000 "(") "a" }}', ANY),
     "nested groups": template('{{ regexMatch (print (repeat 900 "(") "a" (repeat 900 ")*")) "aaaa" }}', ANY),
     "many regular expressions": template('{{ range until 100000 }}{{ $x := regexMatch (printf "a%d[a-z]{900}" .) "a" }}{{ end }}', T + ":1"),
     "matches without end": template('{{ $s := repeat 300000 "a" }}{{ regexReplaceAll "a*b|a" $s "" }}', T + ":1"),

@@ -55,6 +55,10 @@ struct Writer {
 impl Writer {
     fn document(&mut self, value: &Value) -> Result<(), Failure> {
         match self.shape(value, 0)? {
+            Shape::Nil if matches!(value, Value::List(_)) => {
+                self.write("[]");
+                Ok(())
+            }
             Shape::Nil => Ok(()),
             Shape::Map(entries) => self.entries(&entries),
             Shape::List(items) if self.is_table_array(&items, 0)? => Err(Failure::Error(
