@@ -7,6 +7,7 @@ use helm_chart::chart::Chart;
 use helm_chart::render::format::{
     self, from_json, from_yaml, to_json, to_json_value, to_yaml, to_yaml_pretty,
 };
+use helm_chart::render::func::Failure;
 use helm_chart::render::release::{Error, Options, Print, Rendered, render};
 use helm_chart::render::template::{Limits, on_own_stack};
 use helm_chart::render::value::{Map, Value};
@@ -165,6 +166,10 @@ pub fn yaml_output(data: &[u8]) {
         let limits = format::Limits::default();
         let json = to_json_value(&value, &limits).expect("it is within the limits");
         for text in [to_yaml(&value, &limits), to_yaml_pretty(&value, &limits)] {
+            // There are characters that goyaml does not read.
+            if matches!(text, Err(Failure::Error(_))) {
+                continue;
+            }
             // Helm takes the last line feed off, which may be that of a text.
             let text = text.expect("it is within the limits") + "\n";
             let again = to_json_value(&from_yaml(&text), &limits).expect("it was written");

@@ -18,9 +18,9 @@ fn run(text: &str, limits: Limits) -> Result<String, Error> {
         engine.execute("t.yaml", &data::dot())
     };
     let result = on_own_stack(run).expect("a thread");
-    // Optimized programs take a tenth of this.
+    // Optimized programs take a fiftieth of this on an idle machine.
     assert!(
-        started.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_secs(100),
         "{:?}",
         started.elapsed()
     );
