@@ -136,7 +136,11 @@ async fn a_chart_is_rendered_from_a_folder_an_archive_a_repository_and_a_registr
                     .requests()
                     .into_iter()
                     .map(|r| r.path)
-                    .rfind(|p| p.ends_with(".tgz")),
+                    .rfind(|p| {
+                        std::path::Path::new(p)
+                            .extension()
+                            .is_some_and(|ending| ending == "tgz")
+                    }),
             };
             assert!(
                 last.as_ref().is_some_and(|path| path.contains(found)),

@@ -86,6 +86,6 @@ mod tests {
             let answer = json!({"token": "t", "expires_in": expires_in});
             assert_eq!(life(&answer), Duration::from_secs_f64(seconds), "{answer}");
         }
-        assert_eq!(life(&json!({"token": "t"})), Duration::from_secs(60));
+        assert_eq!(life(&json!({"token": "t"})), Duration::from_mins(1));
     }
 }
