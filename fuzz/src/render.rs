@@ -200,13 +200,16 @@ impl Bytes<'_> {
         }
     }
 
-    /// A text of up to 255 bytes, without what stands for bytes that are not UTF-8.
+    /// A text of up to 255 bytes, without what stands for bytes that are not UTF-8, and without U+0085, which
+    /// goyaml reads as a line break in the JSON that Helm hands to it.
     fn text(&mut self) -> String {
         let length = usize::from(self.byte()).min(self.data.len());
         let (text, rest) = self.data.split_at(length);
         self.data = rest;
         let text = String::from_utf8_lossy(text);
-        text.chars().filter(|c| *c < '\u{100000}').collect()
+        text.chars()
+            .filter(|c| *c < '\u{100000}' && *c != '\u{85}')
+            .collect()
     }
 
     fn value(&mut self, depth: usize) -> Value {
@@ -232,7 +235,9 @@ impl Bytes<'_> {
             }
             _ => {
                 let entries = self.byte() % 16;
-                let entries = (0..entries).map(|_| (self.text(), self.value(depth - 1)));
+                // A key `<<` is a merge key to who reads it, to Helm too.
+                let key = |text: String| if text == "<<" { text + "a" } else { text };
+                let entries = (0..entries).map(|_| (key(self.text()), self.value(depth - 1)));
                 Value::Map(entries.collect())
             }
         }

@@ -62,7 +62,7 @@ UNIQUE = '{"properties": {"a": {"uniqueItems": true}}}'
 CASES = {
     # Loops
     "range over an int": template("\n{{ range 9000000000000 }}{{ end }}", T + ":2"),
-    "until of a huge value": template("{{ range until (int .Values.n) }}{{ end }}", T + ":1", "n: 9000000000000\n"),
+    "until of a huge value": template("{{ range until (int .Values.count) }}{{ end }}", T + ":1", "count: 9000000000000\n"),
     "loops in loops": template("{{ range 100000 }}{{ range 100000 }}{{ $x := . }}{{ end }}{{ end }}", T + ":1"),
     "loops that call functions": template('{{ range 100000000 }}{{ $x := upper "a" | lower | quote }}{{ end }}', T + ":1"),
     "loops that print": template("{{ range 1000000000 }}{{ $.Chart.Name }}{{ end }}", T + ":1"),
@@ -84,14 +84,14 @@ CASES = {
     # Recursion
     "include of itself": template('{{ include "a" . }}', T + ":1", helpers=define("a", '{{ include "a" . }}')),
     "template of itself": template('{{ template "a" . }}', "bomb/templates/_h.tpl:1", helpers=define("a", '{{ template "a" . }}')),
-    "tpl of itself": template("{{ tpl .Values.t . }}", T + ":1", "t: '{{ tpl .Values.t . }}'\n"),
-    "tpl of growing texts": template("{{ tpl .Values.t . }}", T + ":1", "t: 'x{{ $_ := set .Values \"t\" (print .Values.t .Values.t) }}{{ tpl .Values.t . }}'\n"),
+    "tpl of itself": template("{{ tpl .Values.t . }}", T, "t: '{{ tpl .Values.t . }}'\n"),
+    "tpl of growing texts": template("{{ tpl .Values.t . }}", T, "t: 'x{{ $_ := set .Values \"t\" (print .Values.t .Values.t) }}{{ tpl .Values.t . }}'\n"),
     "tpl of many texts": template('{{ range 1000000 }}{{ $x := tpl (printf "%d{{ . }}" .) . }}{{ end }}', T + ":1"),
     "include chain of 1000": template('{{ include "c0" . }}', "", helpers=chain(1000, '{{ include "c%d" . }}')),
     "include chain of 5000": template('{{ include "c0" . }}', "bomb/templates/_h.tpl:", helpers=chain(5000, '{{ include "c%d" . }}')),
     "include chain in parentheses": template('{{ include "c0" . }}', "bomb/templates/_h.tpl:", helpers=chain(3000, "{{ if " + "(" * 40 + 'include "c%d" .' + ")" * 40 + " }}{{ end }}")),
     "include tree": template('{{ include "c0" . }}', ANY, helpers=chain(60, '{{ include "c%d" . }}{{ template "c59" . }}')),
-    "fork bomb": template('{{ include "f" 60 }}', T + ":1", helpers=define("f", '{{ if gt . 0 }}{{ include "f" (sub . 1) }}{{ include "f" (sub . 1) }}{{ end }}')),
+    "fork bomb": template('{{ include "f" 60 }}', T, helpers=define("f", '{{ if gt . 0 }}{{ include "f" (sub . 1) }}{{ include "f" (sub . 1) }}{{ end }}')),
     "nested control structures": template("{{ if 1 }}" * 50000 + "{{ end }}" * 50000, T),
     "nested parentheses": template("{{ " + "(" * 50000 + "1" + ")" * 50000 + " }}", T),
     "a long pipeline": template("{{ 1" + " | print" * 100000 + " }}", ANY),

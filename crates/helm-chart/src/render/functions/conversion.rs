@@ -84,7 +84,7 @@ type Write = fn(&Value, &format::Limits) -> Result<String, Failure>;
 
 fn write(ctx: &mut dyn Context, args: &[Value], write: Write) -> Output {
     let written = write(any(args, 0), &limits(ctx))?;
-    ctx.step(written.len() / 4)?;
+    ctx.step(written.len().saturating_mul(2))?;
     string(ctx, written)
 }
 
@@ -99,7 +99,7 @@ fn or_nothing(written: Output) -> Output {
 fn read(ctx: &mut dyn Context, args: &[Value], read: fn(&str) -> Output) -> Output {
     let text = text(args, 0);
     // Reading takes several times as long as writing.
-    ctx.step(text.len().saturating_mul(2))?;
+    ctx.step(text.len().saturating_mul(4))?;
     ctx.spend(text.len())?;
     let value = read(text)?;
     pay_for(ctx, &value)?;

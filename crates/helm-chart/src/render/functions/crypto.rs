@@ -184,7 +184,7 @@ fn derive_password(
         return string(ctx, format!("cannot find password template {kind}"));
     };
     // 32 MiB and a tenth of a second, on purpose.
-    ctx.step(2 << 20)?;
+    ctx.step(4 << 20)?;
     let sized = |text: &[u8]| {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         [&length.to_be_bytes(), text].concat()

@@ -15,7 +15,7 @@ fn deep(ctx: &mut dyn Context, a: &Value, b: &Value, depth: usize) -> Result<boo
     if depth > MAX_DEPTH {
         return Err(too_deep("compared"));
     }
-    ctx.step(1)?;
+    ctx.step(2)?;
     Ok(match (a, b) {
         (Value::Nil, Value::Nil) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,

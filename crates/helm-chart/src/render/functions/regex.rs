@@ -188,7 +188,7 @@ impl Compiled {
         captures: &mut Captures,
     ) -> Result<Option<(usize, usize)>, Failure> {
         // A search may look at all of the rest, and there is one for each match.
-        ctx.step((haystack.len() - from) / 32 + 1)?;
+        ctx.step((haystack.len() - from) / 16 + 1)?;
         let input = Input::new(haystack).span(from..haystack.len());
         self.regex.search_captures(&input, captures);
         Ok(captures
