@@ -2,9 +2,11 @@
 //!
 //! As helm v3.22 does it in `pkg/releaseutil`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::text::to_bytes;
 use crate::yaml::{self, Kind, Limits, Node, Scalar};
 
 /// One document of a rendered file.
@@ -225,6 +227,10 @@ impl Head {
                 error.line, error.message
             )
         };
+        if matches!(to_bytes(content), Cow::Owned(_)) {
+            let message = "error converting YAML to JSON: yaml: invalid leading UTF-8 octet";
+            return Err(message.to_owned());
+        }
         let Some(root) = yaml::first(content, &Limits::default()).map_err(|e| converting(&e))?
         else {
             return Ok(Self::default());
@@ -418,6 +424,8 @@ mod tests {
                 "a: {{ .x }}",
                 "yaml: invalid map key: map[interface {}]interface {}{\".x\":interface {}(nil)}",
             ),
+            // A byte that is not UTF-8, as `b64dec` gives it.
+            ("a: \u{10FEFF}", "yaml: invalid leading UTF-8 octet"),
             ("a: b: c", "error converting YAML to JSON: yaml: line 1"),
         ] {
             let error = sort(&files(text)).unwrap_err();
