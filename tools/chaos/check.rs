@@ -3,6 +3,7 @@
 //! - exit 0: everything is at the target with the source's digests, and is published;
 //! - exit 1: nothing is published, the object of an earlier run is untouched, and the report names at
 //!   least one failure;
+//! - exit 2, only where the preflight says that the bucket cannot be used: nothing is published;
 //! - 143 after SIGTERM, with what holds for 1; no other exit code, no panic, no run without an end;
 //! - whatever happened: no tag names incomplete content, no file is half written, no secret stands in any
 //!   output, none is sent to another host, memory and connections are bounded.
@@ -39,6 +40,10 @@ pub(crate) fn after(world: &World, ended: &Ended, end: End) -> Vec<String> {
         Some(1) => wrong.extend(failed(world, ended)),
         // SIGTERM.
         Some(143) if matches!(end, End::Terminated(_)) => wrong.extend(failed(world, ended)),
+        // The preflight takes a 403 or 404 of the bucket as what it says, and nothing was started.
+        Some(2) if ended.stderr.contains("error: the bucket of the result") => {
+            wrong.extend(published(world, false));
+        }
         Some(code) => wrong.push(format!("exit code {code}")),
         None if ended.is_cut_short && is_ended_by(end, ended) => {
             wrong.extend(published(world, false));
