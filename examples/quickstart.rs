@@ -16,11 +16,12 @@ use std::time::Instant;
 use replication::aws::Aws;
 use replication::charts;
 use replication::copy::{Engine, Outcome, Request};
+use replication::document::Kind;
 use replication::http::{Credentials, Http};
 use replication::inventory::Inventory;
-use replication::plan::{Kind, Plan};
+use replication::plan::Plan;
 use replication::progress::{self, Progress, Screen};
-use replication::publish::{self, Report};
+use replication::publish;
 use replication::settings::{DataFiles, Environment, Flags, Settings, Target};
 use replication::store::Stores;
 
@@ -71,7 +72,7 @@ async fn main() -> anyhow::Result<()> {
     let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
     let outcomes = engine.run(&requests, std::future::pending()).await;
     progress.end();
-    let report = Report::new(&plan.copies, &outcomes, started.elapsed());
+    let report = publish::report(&plan.copies, &outcomes, started.elapsed(), None);
     publish::write_report(&report, &settings.out)?;
     let result = publish::write_result(&plan, &outcomes, &BTreeSet::new(), &settings.out)?;
 

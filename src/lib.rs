@@ -22,6 +22,7 @@
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`verify`] | a result document into what is wrong with it at the target | writes |
+//! | [`document`] | the documents' schemas: result, report, pairs | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Around them: [`reference`](mod@reference) (names, digests), [`helm_chart`] (what charts hold), [`oci`]
@@ -38,6 +39,7 @@ pub mod charts;
 pub mod cli;
 pub mod copy;
 pub mod destroy;
+pub mod document;
 pub mod fan_out;
 pub mod http;
 pub mod inventory;

@@ -7,11 +7,12 @@ mod image;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use indexmap::IndexMap;
 
 use self::context::Context;
 use crate::charts::{Artifact, ChartSource, Charts, Content};
 use crate::copy::{Origin, Request};
+use crate::document::{Ami, Chart, Helm, Kind, Pair, ResultDocument};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
 use crate::reference::{DOCKER_HUB, ImageName, Location, Prefix, check_tag, repository_path};
@@ -26,7 +27,7 @@ pub struct Plan {
     /// Every artifact once, in order of first appearance: images first, then charts.
     pub copies: Vec<Copy>,
     /// The document that the EKS module reads.
-    pub result: Result,
+    pub result: ResultDocument,
     /// What is odd but possible.
     pub warnings: Vec<String>,
 }
@@ -66,15 +67,6 @@ impl From<&Copy> for Request {
     }
 }
 
-/// What an artifact is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A container image.
-    Image,
-    /// A Helm chart.
-    Chart,
-}
-
 /// Where an artifact is read from.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -84,28 +76,13 @@ pub enum Source {
     Chart(Box<Artifact>),
 }
 
-/// The result document: `{"ami", "charts", "additional_images"}`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Result(Map<String, Value>);
-
-/// The key that says of a document that it is a plan's.
-pub const PLAN_MARK: &str = "plan";
-
-/// The largest result document, in bytes: the EKS module exports it in one environment variable, and
-/// one byte more makes every command after that fail with "Argument list too long".
-pub const MAX_RESULT: usize = 131_019;
-
 impl Plan {
     /// Plans a deployment.
     ///
     /// # Errors
     /// Every problem at once: missing values paths, names that are none, two sources for one target, nothing
     /// to copy.
-    pub fn new(
-        inventory: &Inventory,
-        charts: &Charts,
-        prefix: &Prefix,
-    ) -> std::result::Result<Self, Problems> {
+    pub fn new(inventory: &Inventory, charts: &Charts, prefix: &Prefix) -> Result<Self, Problems> {
         let mut planner = Planner {
             prefix,
             inventory,
@@ -114,10 +91,10 @@ impl Plan {
             problems: Vec::new(),
         };
         let additional = planner.additional_images();
-        let mut documents = Map::new();
+        let mut chart_entries = IndexMap::new();
         for spec in &inventory.charts {
-            if let Some(document) = planner.chart(spec, charts) {
-                documents.insert(spec.key.clone(), document);
+            if let Some(entry) = planner.chart(spec, charts) {
+                chart_entries.insert(spec.key.clone(), entry);
             }
         }
         for spec in &inventory.charts {
@@ -129,11 +106,14 @@ impl Plan {
             copies, problems, ..
         } = planner;
         Problems::check(problems)?;
-        let result = Result(Map::from_iter([
-            ("ami".to_owned(), json!({"version": inventory.ami_version})),
-            ("charts".to_owned(), Value::Object(documents)),
-            ("additional_images".to_owned(), Value::Object(additional)),
-        ]));
+        let result = ResultDocument {
+            ami: Ami {
+                version: inventory.ami_version.clone(),
+            },
+            charts: chart_entries,
+            additional_images: additional,
+            ..ResultDocument::default()
+        };
         let plan = Self {
             prefix: prefix.clone(),
             copies,
@@ -164,55 +144,14 @@ impl Plan {
 
     /// The pairs of `updated_images.json`: images, each pair once.
     #[must_use]
-    pub fn updated_images(&self) -> Value {
+    pub fn updated_images(&self) -> Vec<Pair> {
         let images = self.copies.iter().filter(|copy| copy.kind == Kind::Image);
         images
-            .map(|copy| json!({"src": copy.source_text, "target": copy.target_text}))
+            .map(|copy| Pair {
+                src: copy.source_text.clone(),
+                target: copy.target_text.clone(),
+            })
             .collect()
-    }
-}
-
-impl Result {
-    /// The document as compact JSON.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        Value::Object(self.0.clone()).to_string()
-    }
-
-    /// The document of a plan, whose artifacts are not at the target yet: marked by an extra key that the EKS
-    /// module ignores.
-    #[must_use]
-    pub fn as_plan(&self) -> Self {
-        let mut document = self.0.clone();
-        document.insert(PLAN_MARK.to_owned(), Value::Bool(true));
-        Self(document)
-    }
-
-    /// The document with an extra key, which the EKS module ignores. Where it does not fit any more, the document
-    /// stays as it is.
-    #[must_use]
-    pub fn with(&self, key: &str, value: impl serde::Serialize) -> Self {
-        let mut document = self.0.clone();
-        document.insert(key.to_owned(), json!(value));
-        let with = Self(document);
-        if with.to_json().len() > MAX_RESULT {
-            self.clone()
-        } else {
-            with
-        }
-    }
-
-    fn check_size(&self) -> std::result::Result<(), Problems> {
-        let size = self.to_json().len();
-        if size <= MAX_RESULT {
-            return Ok(());
-        }
-        let what = format!(
-            "it has {size} bytes; the EKS module can take {MAX_RESULT}, because it exports it in one environment variable"
-        );
-        Err(Problem::input("result document", what)
-            .remedy("skip charts that are not needed, or split them over two modules")
-            .into())
     }
 }
 
@@ -270,19 +209,19 @@ impl Planner<'_> {
         unused.chain(prefix).collect()
     }
 
-    fn additional_images(&mut self) -> Map<String, Value> {
+    fn additional_images(&mut self) -> IndexMap<String, String> {
         let inventory = self.inventory;
-        let mut images = Map::new();
+        let mut images = IndexMap::new();
         for image in &inventory.additional_images {
             let target = self.prefix.join(&image.name.target());
-            images.insert(image.key.clone(), Value::String(target));
+            images.insert(image.key.clone(), target);
             self.image_copy(&image.name, &image.key, &image.place);
         }
         images
     }
 
     /// A chart's entry in the result document; its images become copies.
-    fn chart(&mut self, spec: &ChartSpec, charts: &Charts) -> Option<Value> {
+    fn chart(&mut self, spec: &ChartSpec, charts: &Charts) -> Option<Chart> {
         let fetched = charts.get(&spec.key)?;
         let mut overrides = Overrides::default();
         let context = match Context::new(spec, &fetched.chart) {
@@ -306,16 +245,16 @@ impl Planner<'_> {
             let unseen = context.unseen(&overrides.to_json(), &expected);
             self.problems.extend(unseen);
         }
-        Some(json!({
-            "helm": {
-                "name": spec.name,
-                "repository": self.prefix.chart_repository(&chart_repository(spec)),
-                // What `helm pull --version` must be told: the chart's own text is the tag.
-                "version": fetched.chart.version(),
-                "srcRepository": spec.repository_text,
+        Some(Chart {
+            helm: Helm {
+                name: Some(spec.name.clone()),
+                repository: self.prefix.chart_repository(&chart_repository(spec)),
+                // What `helm pull --version` needs: the chart's own text is the tag.
+                version: fetched.chart.version().to_owned(),
+                source_repository: Some(spec.repository_text.clone()),
             },
-            "values": overrides.into_values(),
-        }))
+            values: overrides.into_values(),
+        })
     }
 
     fn image_copy(&mut self, name: &ImageName, user: &str, place: &str) {

@@ -12,23 +12,17 @@ use anyhow::Context;
 
 use crate::aws::{self, Aws, Bucket};
 use crate::copy::{Done, Outcome};
+use crate::document::{MAX_RESULT, PAIRS_FILE, REPORT_FILE, RESULT_FILE, ResultDocument};
 use crate::fan_out::RunPlace;
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::reference::{Digest, EcrHost};
 use crate::settings::Module;
 use crate::store::write_whole;
 
 pub use metadata::MODULE_METADATA;
-pub use report::{Report, write_report};
-pub use results::{Named, Results, SHARED_KEY};
-
-/// The result document's file.
-pub const RESULT_FILE: &str = "replication_result.json";
-/// The pairs of images.
-pub const PAIRS_FILE: &str = "updated_images.json";
-/// What was done with each artifact.
-pub const REPORT_FILE: &str = "replication_report.json";
+pub use report::{report, write_report};
+pub use results::{Named, Results};
 
 /// The longest name of a bucket (S3's rules for general purpose buckets).
 const MAX_BUCKET: usize = 63;
@@ -192,17 +186,17 @@ pub fn write_plan(plan: &Plan, out: &Path) -> anyhow::Result<()> {
         let problem = Problem::input(path.display().to_string(), what).remedy(remedy);
         return Err(Problems::from(problem).into());
     }
-    write(out, PAIRS_FILE, &plan.updated_images().to_string())?;
+    write_pairs(plan, out)?;
     write(out, RESULT_FILE, &plan.result.as_plan().to_json())
 }
 
 /// Whether a file holds the result document of a plan, which is never larger than a result may be.
 fn is_plan(path: &Path) -> bool {
     let mut text = Vec::new();
-    let limit = 2 * plan::MAX_RESULT as u64;
+    let limit = 2 * MAX_RESULT as u64;
     let read = std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text));
-    let document = serde_json::from_slice::<serde_json::Value>(&text);
-    read.is_ok() && document.is_ok_and(|document| document[plan::PLAN_MARK] == true)
+    let document = serde_json::from_slice::<ResultDocument>(&text);
+    read.is_ok() && document.is_ok_and(|document| document.plan)
 }
 
 /// Checks, without writing anything, that the output folder is one or can be created.
@@ -237,7 +231,8 @@ pub fn unusable_out(out: &Path, why: impl Into<String>) -> Problems {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_pairs(plan: &Plan, out: &Path) -> anyhow::Result<()> {
-    write(out, PAIRS_FILE, &plan.updated_images().to_string())
+    let pairs = serde_json::to_string(&plan.updated_images())?;
+    write(out, PAIRS_FILE, &pairs)
 }
 
 /// Removes an earlier run's result document: while a deployment is under way, and after one that
@@ -280,9 +275,10 @@ pub fn write_result(
     let without = if shared.is_empty() {
         plan.result.clone()
     } else {
-        plan.result.with(SHARED_KEY, shared)
+        plan.result
+            .with(|result| result.written.shared_repositories.clone_from(shared))
     };
-    let result = without.with("digests", &digests);
+    let result = without.with(|result| result.written.digests = Some(digests.clone()));
     if result == without && !digests.is_empty() {
         tracing::warn!(
             "the digests of {} artifacts do not fit into {RESULT_FILE}: only {REPORT_FILE} has them for `replicator verify`",

@@ -2,7 +2,6 @@
 //! blob. It reads and asks, and writes nothing.
 
 mod arrived;
-mod document;
 mod parts;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +16,17 @@ use crate::reference::{Digest, Location};
 use crate::store::{self, Stores, Which, which};
 
 pub use arrived::arrived;
-pub use document::{Document, Expected};
+
+/// An artifact that should be at the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Its name there, as it was recorded.
+    pub text: String,
+    /// Where that is.
+    pub target: Location,
+    /// Its digest, where it was recorded.
+    pub digest: Option<Digest>,
+}
 
 /// What was found of one artifact.
 #[derive(Debug)]

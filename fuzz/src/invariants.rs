@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use replication::plan::{Kind, Plan};
+use replication::document::Kind;
+use replication::plan::Plan;
 use replication::reference::ImageName;
 use serde_json::Value;
 
@@ -47,7 +48,7 @@ pub fn plan(plan: &Plan) {
     }
     let images = plan.copies.iter().filter(|copy| copy.kind == Kind::Image);
     let pairs = plan.updated_images();
-    assert_eq!(pairs.as_array().map(Vec::len), Some(images.count()));
+    assert_eq!(pairs.len(), images.count());
 
     let text = plan.result.to_json();
     let result: Value = serde_json::from_str(&text).expect("JSON");

@@ -5,10 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::{self, Kind, Source};
+use crate::document::{Kind, Pair, parse_pairs};
+use crate::plan::{self, Source};
 use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::reference::Location;
@@ -46,13 +46,6 @@ pub(super) struct Copy {
     out: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkFlags,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pair {
-    src: String,
-    target: String,
 }
 
 impl Copy {
@@ -109,13 +102,7 @@ fn read_list(path: &Path) -> anyhow::Result<Vec<Pair>> {
         text.len() as u64 <= LARGEST,
         "it has more than {LARGEST} bytes"
     );
-    let pairs: Vec<Pair> =
-        serde_json::from_slice(&text).context("it is not a JSON list of {\"src\", \"target\"}")?;
-    ensure!(
-        !pairs.is_empty(),
-        "it names no pair, so there is nothing to copy"
-    );
-    Ok(pairs)
+    parse_pairs(&text)
 }
 
 /// Each pair once; two sources for one target are a conflict.

@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::charts;
 use crate::copy::{CopyError, Done, Engine, Outcome, Request, Side};
+use crate::document::RESULT_FILE;
 use crate::fan_out::Coordinator;
 use crate::inventory::Inventory;
 use crate::plan::{Copy, Plan};
 use crate::progress::{self, Progress, Screen};
-use crate::publish::{self, Publication, Report};
+use crate::publish::{self, Publication};
 use crate::reference::{Digest, Location, Prefix};
 use crate::settings::{Environment, FanOut, Flags, Settings, Target};
 use crate::verify;
@@ -90,7 +91,7 @@ impl Deploy {
         tracing::info!(
             "done in {}: {}",
             progress::duration(started.elapsed()),
-            out.join(publish::RESULT_FILE).display()
+            out.join(RESULT_FILE).display()
         );
         Ok(())
     }
@@ -192,7 +193,7 @@ fn report_abort(
     if super::is_input(&error) {
         return error;
     }
-    let report = Report::new(copies, outcomes, started.elapsed()).because(&error);
+    let report = publish::report(copies, outcomes, started.elapsed(), Some(&error));
     let left = publish::remove_result(out).and_then(|()| publish::write_report(&report, out));
     if let Err(error) = left {
         tracing::error!("{error:#}");
@@ -288,7 +289,7 @@ pub(super) async fn copy_all(
     drop(heartbeat);
     progress.end();
 
-    let report = Report::new(copies, &outcomes, started.elapsed());
+    let report = publish::report(copies, &outcomes, started.elapsed(), None);
     if let Some(out) = options.report_to {
         publish::write_report(&report, out)?;
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::charts;
 use crate::observe::{Seen, State, observe};
-use crate::plan::{self, Kind};
+use crate::plan;
 use crate::publish;
 use crate::settings::{Environment, Network};
 
@@ -143,7 +143,7 @@ fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], estimate: &Es
         .zip(seen)
         .map(|(copy, seen)| {
             json!({
-                "kind": match copy.kind { Kind::Image => "image", Kind::Chart => "chart" },
+                "kind": copy.kind,
                 "source": copy.source_text,
                 "target": copy.target_text,
                 "usedBy": copy.used_by,
@@ -161,6 +161,6 @@ fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], estimate: &Es
         "repositories": plan.repositories(),
         "warnings": warnings,
         "outlook": estimate.to_json(),
-        "result": serde_json::from_str::<Value>(&plan.result.as_plan().to_json()).unwrap_or_default(),
+        "result": plan.result.as_plan(),
     })
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use crate::document::Kind;
 use crate::observe::{Seen, State};
-use crate::plan::{Kind, Plan};
+use crate::plan::Plan;
 use crate::progress;
 
 const HEAD: [&str; 6] = ["ARTIFACT", "SOURCE", "TARGET", "PLATFORMS", "SIZE", "STATE"];

@@ -8,11 +8,12 @@ use anyhow::bail;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::document::{ExpectedArtifacts, RESULT_FILE};
 use crate::problem::{Problem, Problems};
-use crate::publish::{self, Publication};
+use crate::publish::Publication;
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Settings, Target};
-use crate::verify::{self, Document, Expected, Fault, Finding, State};
+use crate::verify::{self, Expected, Fault, Finding, State};
 
 use super::Session;
 use super::flags::NetworkFlags;
@@ -82,7 +83,7 @@ impl Verify {
         let (settings, place) = self.place(environment)?;
         let session = Session::open(settings, stop)?;
         let (shown, text) = read(&place, &session).await?;
-        let document = Document::read(&text, &shown)?;
+        let document = ExpectedArtifacts::read(&text, &shown)?;
         for warning in warnings(&document, &shown) {
             tracing::warn!("{warning}");
         }
@@ -110,7 +111,7 @@ impl Verify {
             return Ok((settings, Place::Module(publication)));
         }
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from("."));
-        Ok((by_name()?, Place::File(out.join(publish::RESULT_FILE))))
+        Ok((by_name()?, Place::File(out.join(RESULT_FILE))))
     }
 }
 
@@ -208,7 +209,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     Ok(text)
 }
 
-fn warnings(document: &Document, shown: &str) -> Vec<String> {
+fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String> {
     let mut warnings = Vec::new();
     let (all, without) = (document.artifacts.len(), document.without_digest());
     if !document.is_complete {
@@ -285,7 +286,7 @@ fn verdict(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
     bail!("{} of {all} artifacts of {shown}", wrong.join(", "))
 }
 
-fn as_json(shown: &str, document: &Document, findings: &[Finding]) -> Value {
+fn as_json(shown: &str, document: &ExpectedArtifacts, findings: &[Finding]) -> Value {
     let artifacts = document.artifacts.iter().zip(findings);
     let artifacts: Vec<Value> = artifacts
         .map(|(expected, finding)| {

@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::Bucket;
 use crate::copy::{Done, Outcome};
-use crate::plan::{Copy, Kind, Source};
+use crate::document::Kind;
+use crate::plan::{Copy, Source};
 use crate::reference::{Digest, Location};
 use crate::settings::{Flags, Forwarded};
 

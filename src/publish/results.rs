@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::{Bucket, Error};
+use crate::document::Written;
 
 /// How many results are read at once.
 const AT_ONCE: usize = 8;
-
-/// The key of a result document that lists repositories which the deployment wrote to, but which this
-/// program did not create.
-pub const SHARED_KEY: &str = "shared_repositories";
 
 /// Published results, by the keys of their objects.
 #[derive(Debug, Default)]
@@ -93,7 +91,9 @@ impl Named {
         }
         let mut all = Names::new(host);
         all.walk(&document, true);
-        let targets = targets(&document, host);
+        let written = Written::deserialize(&document)
+            .map_err(|error| format!("it is not a result document: {error}"))?;
+        let targets = targets(&document, &written, host);
         Ok(Self { targets, all })
     }
 
@@ -114,17 +114,13 @@ impl Named {
 /// The repositories at a registry's host that a deployment wrote to as to its own. A document with digests
 /// lists what was written; in one of the Python module the names are put together from registry and
 /// repository values, where a source is none of them.
-fn targets(document: &Value, host: &str) -> BTreeSet<String> {
+fn targets(document: &Value, written: &Written, host: &str) -> BTreeSet<String> {
     let mut names = Names::new(host);
-    match document.get("digests").and_then(Value::as_object) {
+    match &written.digests {
         Some(digests) if !digests.is_empty() => digests.keys().for_each(|text| names.add(text)),
         _ => names.walk(document, false),
     }
-    let shared = document.get(SHARED_KEY).and_then(Value::as_array);
-    for shared in shared.into_iter().flatten().filter_map(Value::as_str) {
-        names.whole.remove(shared);
-    }
-    names.whole
+    &names.whole - &written.shared_repositories
 }
 
 /// The names that a document holds.
@@ -230,9 +226,13 @@ mod tests {
                        "other": {"image": format!("{HOST}/idf-bitnami/kubectl:latest")}}}}})
     }
 
+    fn targets_of(document: &Value) -> BTreeSet<String> {
+        Named::parse(&document.to_string(), HOST).unwrap().targets
+    }
+
     #[test]
     fn a_document_without_digests_names_targets_by_its_values() {
-        let targets = targets(&python(), HOST);
+        let targets = targets_of(&python());
         for name in [
             "idf-charts/a",
             "idf-quay.io/x/y",
@@ -249,8 +249,8 @@ mod tests {
     fn a_document_with_digests_names_exactly_what_was_written() {
         let mut document = python();
         document["digests"] = json!({format!("{HOST}/idf-z:1"): "sha256:00", format!("{HOST}/idf-shared:1"): "sha256:00"});
-        document[SHARED_KEY] = json!(["idf-shared"]);
-        let targets = targets(&document, HOST);
+        document["shared_repositories"] = json!(["idf-shared"]);
+        let targets = targets_of(&document);
         assert_eq!(targets.into_iter().collect::<Vec<_>>(), ["idf-z"]);
     }
 

@@ -4,59 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::{Report, ResultDocument};
 use crate::problem::{Problem, Problems};
 use crate::reference::{Digest, Location};
-
-/// An artifact that should be at the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
-    /// Its name there, as it was recorded.
-    pub text: String,
-    /// Where that is.
-    pub target: Location,
-    /// Its digest, where it was recorded.
-    pub digest: Option<Digest>,
-}
+use crate::verify::Expected;
 
 /// What a file says is at the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Document {
+pub struct ExpectedArtifacts {
     /// All artifacts, each once, in the order of their names.
     pub artifacts: Vec<Expected>,
     /// Whether the images of the charts are among them. A result document without digests names them
     /// only in pieces, as each chart's values want them.
     pub is_complete: bool,
-}
-
-/// The result document, as far as it matters here.
-#[derive(Deserialize)]
-struct ResultDocument {
-    charts: BTreeMap<String, Chart>,
-    additional_images: Option<BTreeMap<String, String>>,
-    digests: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-struct Chart {
-    helm: Helm,
-}
-
-#[derive(Deserialize)]
-struct Helm {
-    repository: String,
-    version: String,
-}
-
-/// `replication_report.json`, as far as it matters here.
-#[derive(Deserialize)]
-struct Report {
-    artifacts: Vec<Reported>,
-}
-
-#[derive(Deserialize)]
-struct Reported {
-    target: String,
-    digest: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +26,7 @@ enum Either {
     Report(Report),
 }
 
-impl Document {
+impl ExpectedArtifacts {
     /// Reads a result document, of this program or of the Python module, or a report. `place` is what
     /// problems are blamed on.
     ///
@@ -80,7 +40,7 @@ impl Document {
         };
         let json: serde_json::Value = serde_json::from_slice(text)
             .map_err(|error| bad(format!("it is not JSON: {error}")))?;
-        if json[crate::plan::PLAN_MARK] == true {
+        if json["plan"] == true {
             let problem = Problem::input(
                 place,
                 "it is the document of a plan: nothing of it was copied",
@@ -93,8 +53,8 @@ impl Document {
             .map_err(|_| bad("it is no result document and no report".to_owned()))?;
         let (recorded, is_complete) = match either {
             Either::Result(result) => {
-                let is_complete = result.digests.is_some();
-                (result.recorded(), is_complete)
+                let is_complete = result.written.digests.is_some();
+                (recorded(result), is_complete)
             }
             Either::Report(report) => {
                 let artifacts = report.artifacts.into_iter();
@@ -138,25 +98,18 @@ impl Document {
     }
 }
 
-impl ResultDocument {
-    /// All names with their digests.
-    fn recorded(self) -> BTreeMap<String, Option<String>> {
-        let charts = self.charts.into_values().map(|chart| {
-            let Helm {
-                repository,
-                version,
-            } = chart.helm;
-            let repository = repository.strip_prefix("oci://").unwrap_or(&repository);
-            format!("{repository}:{}", version.replace('+', "_"))
-        });
-        let images = self.additional_images.into_iter().flatten();
-        let named = charts.chain(images.map(|(_, image)| image));
-        let mut recorded: BTreeMap<String, Option<String>> =
-            named.map(|name| (name, None)).collect();
-        let digests = self.digests.into_iter().flatten();
-        recorded.extend(digests.map(|(name, digest)| (name, Some(digest))));
-        recorded
-    }
+/// All names in a result document, with their digests.
+fn recorded(result: ResultDocument) -> BTreeMap<String, Option<String>> {
+    let charts = result.charts.into_values().map(|chart| {
+        let repository = chart.helm.repository;
+        let repository = repository.strip_prefix("oci://").unwrap_or(&repository);
+        format!("{repository}:{}", chart.helm.version.replace('+', "_"))
+    });
+    let named = charts.chain(result.additional_images.into_values());
+    let mut recorded: BTreeMap<String, Option<String>> = named.map(|name| (name, None)).collect();
+    let digests = result.written.digests.into_iter().flatten();
+    recorded.extend(digests.map(|(name, digest)| (name, Some(digest))));
+    recorded
 }
 
 #[cfg(test)]
@@ -164,8 +117,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(document: &serde_json::Value) -> Result<Document, Problems> {
-        Document::read(document.to_string().as_bytes(), "x.json")
+    fn read(document: &serde_json::Value) -> Result<ExpectedArtifacts, Problems> {
+        ExpectedArtifacts::read(document.to_string().as_bytes(), "x.json")
     }
 
     fn digest() -> String {
@@ -231,7 +184,7 @@ mod tests {
     #[test]
     fn what_is_no_document_is_told_and_all_bad_names_at_once() {
         for text in ["", "[]", "{}", "1", "{\"charts\": []}", "\u{0}"] {
-            let error = Document::read(text.as_bytes(), "x.json").unwrap_err();
+            let error = ExpectedArtifacts::read(text.as_bytes(), "x.json").unwrap_err();
             assert!(error.to_string().starts_with("x.json: it is no"), "{error}");
         }
         let error = read(

@@ -1,0 +1,43 @@
+//! The documents that a run writes and later commands read: one schema each, and the same types write
+//! and read it.
+//!
+//! The JSON keys and their order are what users and the EKS module rely on. A document of an older version, or of
+//! the Python module, lacks keys; it is read all the same.
+
+mod expected;
+mod pairs;
+mod report;
+mod result;
+
+use serde::{Deserialize, Deserializer};
+
+pub use expected::ExpectedArtifacts;
+pub use pairs::{Pair, parse_pairs};
+pub use report::{Report, ReportedArtifact, State, Totals};
+pub use result::{Ami, Chart, Helm, MAX_RESULT, ResultDocument, Written};
+
+/// The result document's file.
+pub const RESULT_FILE: &str = "replication_result.json";
+/// The pairs of images.
+pub const PAIRS_FILE: &str = "updated_images.json";
+/// What was done with each artifact.
+pub const REPORT_FILE: &str = "replication_report.json";
+
+/// What an artifact is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A container image.
+    Image,
+    /// A Helm chart.
+    Chart,
+}
+
+/// Reads `null` as the default.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
