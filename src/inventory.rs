@@ -4,22 +4,26 @@
 mod chart;
 mod file;
 mod image;
+mod install;
 mod keys;
 mod layers;
+mod pattern;
+mod spec;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
-
-use url::Url;
 
 use crate::http::source_secret::SourceHosts;
 use crate::problem::{Problem, Problems};
-use crate::reference::{ImageName, Mappings};
+use crate::reference::Mappings;
 use crate::settings::DataFiles;
-use helm_chart::values::Path;
 
 pub(crate) use chart::remote_repository;
 use file::{DataFile, Entry, Reader};
+pub use pattern::Pattern;
+pub use spec::{
+    AdditionalImage, ChartRepository, ChartSpec, Discovery, ImageSpec, Installation, OperatorImage,
+    Origin, Part, Removal, Scenario, Subchart,
+};
 
 /// What the data files ask for, both files merged.
 #[derive(Debug, Clone)]
@@ -34,142 +38,10 @@ pub struct Inventory {
     pub additional_images: Vec<AdditionalImage>,
     /// Where images are read from instead.
     pub mappings: Mappings,
+    /// API versions that the cluster has besides those that Helm assumes, for rendering.
+    pub api_versions: Vec<String>,
     /// What is odd but harmless.
     pub warnings: Vec<String>,
-}
-
-/// One chart to replicate.
-#[derive(Debug, Clone)]
-pub struct ChartSpec {
-    /// Its key in the data files and in the result.
-    pub key: String,
-    /// The chart's own name.
-    pub name: String,
-    /// Where charts of its repository are.
-    pub repository: ChartRepository,
-    /// The repository as the data file writes it, without what can be a secret in it.
-    pub repository_text: String,
-    /// The pinned version.
-    pub version: String,
-    /// Subcharts that images refer to.
-    pub subcharts: Vec<Subchart>,
-    /// The images to replicate with it.
-    pub images: Vec<ImageSpec>,
-    /// File and line, for messages.
-    pub place: String,
-}
-
-/// Where a chart comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChartRepository {
-    /// A classic repository with an `index.yaml`.
-    Http(Url),
-    /// A registry: `host/path` below which the chart's name is a repository.
-    Oci(String),
-    /// A chart's folder or archive, or a folder that holds such.
-    Path(PathBuf),
-}
-
-impl ChartRepository {
-    /// Its host, with its port; `None` for a path.
-    #[must_use]
-    pub fn host(&self) -> Option<String> {
-        match self {
-            Self::Http(url) => {
-                let host = url.host_str()?;
-                Some(
-                    url.port()
-                        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-                )
-            }
-            Self::Oci(path) => path.split('/').next().map(str::to_owned),
-            Self::Path(_) => None,
-        }
-    }
-}
-
-/// A subchart as images refer to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subchart {
-    /// The subchart's own name: its folder below `charts/`.
-    pub name: String,
-    /// The key under which the parent's values hold its values.
-    pub alias: String,
-}
-
-/// One image of a chart: where the parts of its name come from.
-#[derive(Debug, Clone)]
-pub struct ImageSpec {
-    /// Its key below `images`.
-    pub key: String,
-    /// The registry, where the chart keeps it apart.
-    pub registry: Option<Part>,
-    /// The repository, or all of the name.
-    pub repository: Part,
-    /// The tag, where the chart keeps it apart.
-    pub tag: Option<Part>,
-    /// Values that must become empty, such as a digest that would win over the tag.
-    pub remove: Vec<Removal>,
-    /// File and line, for messages.
-    pub place: String,
-}
-
-/// One part of an image's name.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// Where it comes from.
-    pub origin: Origin,
-    /// What `replication` wants instead.
-    pub replacement: Option<String>,
-    /// File, line and key, for messages.
-    pub place: String,
-}
-
-/// Where a part of an image's name comes from.
-#[derive(Debug, Clone)]
-pub enum Origin {
-    /// The data file names it: `name`.
-    Fixed(String),
-    /// A path of the chart's values.
-    Values {
-        /// The path, within the subchart where there is one.
-        path: Path,
-        /// The subchart's alias.
-        subchart: Option<String>,
-        /// Text to put in front.
-        prefix: String,
-    },
-    /// A field of the chart's Chart.yaml.
-    Metadata {
-        /// The path, mostly `appVersion`.
-        path: Path,
-        /// The subchart's alias.
-        subchart: Option<String>,
-        /// Text to put in front.
-        prefix: String,
-        /// The values path (within the subchart) where an override has an effect.
-        set: Option<Path>,
-    },
-}
-
-/// A value that must become empty.
-#[derive(Debug, Clone)]
-pub struct Removal {
-    /// The path, within the subchart where there is one.
-    pub path: Path,
-    /// The subchart's alias.
-    pub subchart: Option<String>,
-}
-
-/// An image that no chart names.
-#[derive(Debug, Clone)]
-pub struct AdditionalImage {
-    /// Its key in the data files and in the result.
-    pub key: String,
-    /// Its name.
-    pub name: ImageName,
-    /// File, line and key, for messages.
-    pub place: String,
 }
 
 impl Inventory {
@@ -219,6 +91,7 @@ impl Inventory {
                 charts: reader.charts(&roots),
                 additional_images: reader.additional_images(&roots),
                 mappings: reader.mappings(&roots),
+                api_versions: reader.api_versions(&roots),
                 warnings: Vec::new(),
             }
         });

@@ -3,6 +3,7 @@
 
 mod context;
 mod image;
+mod operator;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -241,6 +242,10 @@ impl Planner<'_> {
                 Err(problems) => self.problems.extend(problems),
             }
         }
+        for image in &spec.operator_images {
+            expected.extend(self.operator_image(&context, image, &mut overrides));
+        }
+        self.fixed_overrides(&context, &mut overrides);
         if self.problems.len() == before {
             let unseen = context.unseen(&overrides.to_json(), &expected);
             self.problems.extend(unseen);

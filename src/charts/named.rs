@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use helm_chart::archive::{self, Keep};
 use helm_chart::chart::Chart;
+use serde_json::Map;
 
-use crate::inventory::{ChartRepository, ChartSpec, remote_repository};
+use crate::inventory::{ChartRepository, ChartSpec, Installation, remote_repository};
 use crate::problem::Problem;
 use crate::reference::without_secrets;
 use crate::store::Stores;
@@ -89,6 +90,11 @@ fn remote(name: &str, repository: &str, version: &str, place: &str) -> Result<Na
         version: version.to_owned(),
         subcharts: Vec::new(),
         images: Vec::new(),
+        discovery: None,
+        operator_images: Vec::new(),
+        allow: Vec::new(),
+        overrides: Map::new(),
+        installation: Installation::default(),
         place,
     })))
 }

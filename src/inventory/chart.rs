@@ -9,6 +9,7 @@ use crate::problem::{Problem, did_you_mean};
 use crate::reference::{is_registry_host, without_secrets};
 
 use super::file::{Entry, Reader};
+use super::image::nested_subcharts;
 use super::layers::Layers;
 use super::{ChartRepository, ChartSpec, Subchart, keys};
 
@@ -105,9 +106,13 @@ impl Reader {
         let repository = repository.and_then(|(text, entry)| {
             Some((self.repository(&text, &entry)?, without_secrets(&text)))
         });
-        let subcharts = self.subcharts(layers);
+        let mut subcharts = self.subcharts(layers);
+        let discovery = self.discovery(layers);
         let images = self.images(layers, &subcharts);
-        if images.is_empty() && !says_that_it_has_no_images(layers) {
+        subcharts.extend(nested_subcharts(&images, &subcharts));
+        let operator_images = self.operator_images(layers);
+        let has_images = !(images.is_empty() && operator_images.is_empty() && discovery.is_none());
+        if !has_images && !says_that_it_has_no_images(layers) {
             self.warnings.push(format!(
                 "{}: no image is listed, so none of the images of this chart is copied; list them under \
                  `images`, or write `images: {{}}` if that is meant",
@@ -123,6 +128,11 @@ impl Reader {
             version: version?,
             subcharts,
             images,
+            discovery,
+            operator_images,
+            allow: self.allow(layers),
+            overrides: self.fixed_overrides(layers),
+            installation: self.installation(layers),
             place: top.place(),
         })
     }
@@ -132,14 +142,7 @@ impl Reader {
         let Some(entry) = skip.last() else {
             return false;
         };
-        let flag = entry
-            .node()
-            .as_scalar()
-            .and_then(helm_chart::yaml::Scalar::boolean);
-        if flag.is_none() {
-            self.wrong_kind(entry, "true or false");
-        }
-        flag.unwrap_or(false)
+        self.flag(entry).unwrap_or(false)
     }
 
     /// A chart's name becomes a repository's last part and, in the EKS module, a folder's name and a

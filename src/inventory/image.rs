@@ -4,11 +4,15 @@ use crate::problem::{Problem, did_you_mean};
 use helm_chart::values::Path;
 
 use super::file::{Entry, Reader};
+use super::install::is_auto;
 use super::layers::Layers;
 use super::{ImageSpec, Origin, Part, Removal, Subchart, keys};
 
 /// The most images of one chart. The largest public ones have some twenty.
 const MAX_IMAGES: usize = 1_000;
+
+/// The keys among the images that are none, but say that there are more.
+const DISCOVERY: [&str; 2] = ["auto", "switches"];
 
 impl Reader {
     pub(super) fn images(&mut self, layers: &Layers<'_>, subcharts: &[Subchart]) -> Vec<ImageSpec> {
@@ -16,6 +20,7 @@ impl Reader {
             .below("images")
             .0
             .iter()
+            .filter(|section| !is_auto(section))
             .filter_map(|section| self.mapping(section))
             .collect();
         let images = Layers(sections);
@@ -27,7 +32,8 @@ impl Reader {
             .collect();
         let replication = Layers(sections);
         self.warn_of_nulls(&images.0);
-        let names = images.names();
+        let mut names = images.names();
+        names.retain(|name| !DISCOVERY.contains(&name.as_str()));
         if let (true, Some(place)) = (names.len() > MAX_IMAGES, layers.last()) {
             let what = format!("the chart has more than {MAX_IMAGES} images");
             self.problems.push(Problem::input(place.place(), what));
@@ -105,8 +111,14 @@ impl Reader {
             self.part(&entry, replacement, subcharts)
         };
         let (registry, tag) = (part("registry"), part("tag"));
+
         let has_repository = layers.below("repository").last().is_some();
         let repository = part("repository");
+        let also = layers.below("tag").last().and_then(|tag| tag.get("also"));
+        if let Some(also) = also {
+            let what = "`also` belongs to a registry or a repository, not to a tag";
+            self.problems.push(Problem::input(also.place(), what));
+        }
         if !has_repository {
             let problem = Problem::input(place.as_str(), "the image has no `repository`");
             let remedy = "say where it comes from, or spell the image's key as default.yaml does";
@@ -159,6 +171,7 @@ impl Reader {
             return Some(Part {
                 origin: Origin::Fixed(name),
                 replacement,
+                also: self.also(entry),
                 place,
             });
         }
@@ -201,6 +214,7 @@ impl Reader {
         Some(Part {
             origin,
             replacement,
+            also: self.also(entry),
             place,
         })
     }
@@ -215,27 +229,34 @@ impl Reader {
         })
     }
 
-    fn path(&mut self, parent: &Entry<'_>, key: &str) -> Option<Path> {
-        let Some(text) = self.optional_text(parent, key) else {
+    pub(super) fn path(&mut self, parent: &Entry<'_>, key: &str) -> Option<Path> {
+        if self.optional_text(parent, key).is_none() {
             self.problems.push(Problem::input(
                 parent.place(),
                 format!("`{key}` is missing"),
             ));
             return None;
-        };
+        }
+        self.path_of(&parent.get(key)?)
+    }
+
+    /// A path of values.
+    pub(super) fn path_of(&mut self, entry: &Entry<'_>) -> Option<Path> {
+        let text = self.text_or_null(entry)?;
+        let text = text.trim();
+        let refused = |what: String| Problem::input(entry.place(), what);
         let path: Path = text
             .parse()
-            .map_err(|what: String| self.problems.push(Problem::input(parent.place(), what)))
+            .map_err(|what: String| self.problems.push(refused(what)))
             .ok()?;
         // Paths become keys of the values that are published, and other programs merge those.
         if path.parts().any(|part| part == "__proto__") {
             let what =
                 format!("`{text}` is not a path of values: nobody's values hold `__proto__`");
-            self.problems.push(Problem::input(parent.place(), what));
+            self.problems.push(refused(what));
             return None;
         }
-        let entry = parent.get(key)?;
-        let is_plain = path.parts().all(|part| self.is_word(part, &entry));
+        let is_plain = path.parts().all(|part| self.is_word(part, entry));
         is_plain.then_some(path)
     }
 
@@ -246,7 +267,15 @@ impl Reader {
             .iter()
             .find(|subchart| subchart.alias == name)
             .or_else(|| subcharts.iter().find(|subchart| subchart.name == name));
-        if known.is_none() {
+        // A subchart's subchart is behind a dot.
+        let nested = || {
+            let (head, rest) = name.split_once('.')?;
+            let is_head = |subchart: &&Subchart| subchart.alias == head || subchart.name == head;
+            let head = subcharts.iter().find(is_head)?;
+            Some(format!("{}.{rest}", head.alias))
+        };
+        let alias = known.map(|subchart| subchart.alias.clone()).or_else(nested);
+        if alias.is_none() {
             let listed: Vec<&str> = subcharts
                 .iter()
                 .map(|subchart| subchart.alias.as_str())
@@ -260,6 +289,41 @@ impl Reader {
             self.problems
                 .push(Problem::input(entry.place(), what).remedy(format!("listed: {listed}")));
         }
-        known.map(|subchart| subchart.alias.clone())
+        alias
     }
+}
+
+impl ImageSpec {
+    /// The aliases of the subcharts that it refers to.
+    fn subcharts(&self) -> impl Iterator<Item = &String> {
+        let parts = self
+            .registry
+            .iter()
+            .chain([&self.repository])
+            .chain(&self.tag);
+        let of_parts = parts.filter_map(|part| match &part.origin {
+            Origin::Fixed(_) => None,
+            Origin::Values { subchart, .. } | Origin::Metadata { subchart, .. } => {
+                subchart.as_ref()
+            }
+        });
+        let of_removals = self.remove.iter();
+        of_parts.chain(of_removals.filter_map(|removal| removal.subchart.as_ref()))
+    }
+}
+
+/// The subcharts' subcharts that images refer to and that are not listed themselves.
+pub(super) fn nested_subcharts(images: &[ImageSpec], listed: &[Subchart]) -> Vec<Subchart> {
+    let mut nested: Vec<Subchart> = Vec::new();
+    for alias in images.iter().flat_map(ImageSpec::subcharts) {
+        if !listed
+            .iter()
+            .chain(&nested)
+            .any(|known| known.alias == *alias)
+        {
+            let (name, alias) = (alias.clone(), alias.clone());
+            nested.push(Subchart { name, alias });
+        }
+    }
+    nested
 }

@@ -16,7 +16,13 @@ pub(super) struct Keys {
 /// The top of a file.
 pub(super) const TOP: Keys = Keys {
     place: "at the top of the file",
-    known: &["ami", "charts", "additional_images", "docker_mappings"],
+    known: &[
+        "ami",
+        "charts",
+        "additional_images",
+        "docker_mappings",
+        "apiVersions",
+    ],
 };
 
 /// `ami`
@@ -36,6 +42,13 @@ pub(super) const CHART: Keys = Keys {
         "subcharts",
         "images",
         "replication",
+        "switches",
+        "operatorImages",
+        "allow",
+        "overrides",
+        "values",
+        "scenarios",
+        "namespace",
     ],
 };
 
@@ -54,7 +67,15 @@ pub(super) const IMAGE: Keys = Keys {
 /// `registry`, `repository` or `tag` of an image.
 pub(super) const PART: Keys = Keys {
     place: "in registry, repository or tag of an image",
-    known: &["location", "path", "subchart", "prefix", "name", "set"],
+    known: &[
+        "location", "path", "subchart", "prefix", "name", "set", "also",
+    ],
+};
+
+/// An entry of `operatorImages`.
+pub(super) const OPERATOR_IMAGE: Keys = Keys {
+    place: "in an entry of operatorImages",
+    known: &["image", "registryPath"],
 };
 
 /// `remove` of an image.
@@ -63,7 +84,16 @@ pub(super) const REMOVAL: Keys = Keys {
     known: &["location", "path", "subchart"],
 };
 
-const ALL: [Keys; 7] = [TOP, AMI, CHART, SUBCHART, IMAGE, PART, REMOVAL];
+const ALL: [Keys; 8] = [
+    TOP,
+    AMI,
+    CHART,
+    SUBCHART,
+    IMAGE,
+    PART,
+    REMOVAL,
+    OPERATOR_IMAGE,
+];
 
 impl Reader {
     /// Looks at all keys of some mappings. One that looks like a known key, or that is known in another

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use helm_chart::chart::Chart;
 use helm_chart::dependencies::{Enabled, Processed, Settled, settle};
-use helm_chart::values::Path;
 use helm_chart::values::table::Work;
+use helm_chart::values::{Overrides, Path};
 use helm_chart::yaml::template_text;
 
 use crate::inventory::{ChartSpec, Subchart};
@@ -85,6 +85,36 @@ impl<'a> Context<'a> {
     /// The chart's name and version.
     pub(super) fn text(&self) -> String {
         text_of(self.spec, self.chart)
+    }
+
+    /// Writes an override, which the chart's templates must then see. `wanted_at` is where the data file
+    /// wants it.
+    ///
+    /// # Errors
+    /// When another image needs another text there.
+    pub(super) fn write(
+        &self,
+        overrides: &mut Overrides,
+        place: &Place,
+        text: &str,
+        wanted_at: &str,
+    ) -> Result<Expected, Problem> {
+        let written = overrides.write(&place.write, text, &self.top.values);
+        let expected = written.map(|()| Expected {
+            path: place.read.clone(),
+            text: text.to_owned(),
+            place: wanted_at.to_owned(),
+        });
+        expected.map_err(|conflict| {
+            let what = format!(
+                "`{}` would need the value `{text}`, but another image of {} needs `{}` at `{}`",
+                place.write,
+                self.text(),
+                conflict.text,
+                conflict.path
+            );
+            Problem::input(wanted_at, what)
+        })
     }
 
     /// The overrides that the chart's templates would not see.

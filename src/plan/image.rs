@@ -15,6 +15,16 @@ struct Found {
     text: String,
     /// Where its override goes; `None` where there is none to write.
     path: Option<Place>,
+    /// Where else it goes.
+    also: Vec<Place>,
+}
+
+impl Found {
+    /// What is written for the part, and where.
+    fn writes(self, value: String) -> impl Iterator<Item = (Place, String)> {
+        let places = self.path.into_iter().chain(self.also);
+        places.map(move |place| (place, value.clone()))
+    }
 }
 
 /// Something is wrong, and the problem is noted already.
@@ -82,13 +92,17 @@ impl<'a> Planner<'a> {
             Some(_) => repository.text.to_lowercase(),
             None => prefix.join(&target_of(&repository.text)),
         };
-        let writes = [
-            registry
-                .and_then(|found| Some((found.path?, prefix.join(&repository_path(&found.text))))),
-            repository.path.map(|path| (path, repository_value)),
-            tag.and_then(|found| Some((found.path?, found.text))),
-        ];
-        for (path, text) in writes.into_iter().flatten() {
+        let registry = registry.map(|found| {
+            let value = prefix.join(&repository_path(&found.text));
+            found.writes(value)
+        });
+        let tag = tag.map(|found| {
+            let value = found.text.clone();
+            found.writes(value)
+        });
+        let writes = registry.into_iter().flatten();
+        let writes = writes.chain(repository.writes(repository_value));
+        for (path, text) in writes.chain(tag.into_iter().flatten()) {
             self.write(&path, &text);
         }
         Ok(name)
@@ -157,8 +171,9 @@ impl<'a> Planner<'a> {
                 (Some(format!("{prefix}{text}")), place)
             }
         };
+        let also = self.also(part)?;
         let text = part.replacement.clone().or(value);
-        Ok(text.map(|text| Found { text, path }))
+        Ok(text.map(|text| Found { text, path, also }))
     }
 
     /// A tag: an empty one in the chart's values means the chart's appVersion, as charts themselves
@@ -183,7 +198,20 @@ impl<'a> Planner<'a> {
         Ok(Some(Found {
             text: format!("{prefix}{text}"),
             path: Some(place),
+            also: Vec::new(),
         }))
+    }
+
+    /// The further places of a part's override.
+    fn also(&mut self, part: &Part) -> Result<Vec<Place>, Noted> {
+        let subchart = match &part.origin {
+            Origin::Fixed(_) => None,
+            Origin::Values { subchart, .. } | Origin::Metadata { subchart, .. } => {
+                subchart.as_deref()
+            }
+        };
+        let seen = self.side(subchart)?;
+        Ok(part.also.iter().map(|path| seen.place(path)).collect())
     }
 
     /// Where an override of what Chart.yaml says goes.
@@ -326,24 +354,13 @@ impl<'a> Planner<'a> {
     }
 
     fn write(&mut self, place: &Place, text: &str) {
-        let values = &self.context.top.values;
-        let Err(conflict) = self.overrides.write(&place.write, text, values) else {
-            self.expected.push(Expected {
-                path: place.read.clone(),
-                text: text.to_owned(),
-                place: self.image.place.clone(),
-            });
-            return;
-        };
-        let what = format!(
-            "`{}` would need the value `{text}`, but another image of {} needs `{}` at `{}`",
-            place.write,
-            self.context.text(),
-            conflict.text,
-            conflict.path
-        );
-        self.problems
-            .push(Problem::input(self.image.place.as_str(), what));
+        let written = self
+            .context
+            .write(self.overrides, place, text, &self.image.place);
+        match written {
+            Ok(expected) => self.expected.push(expected),
+            Err(problem) => self.problems.push(problem),
+        }
     }
 
     fn note(&mut self, part: &Part, what: &str) -> Noted {

@@ -25,6 +25,7 @@ mod bad_input;
 mod bucket;
 mod copying;
 mod data_files;
+mod data_keys;
 mod destroying;
 mod ecr;
 mod failing;

@@ -112,46 +112,85 @@ impl Path {
     }
 }
 
-/// The values that make a chart use other images: only texts, only what differs from nothing.
+/// The values that make a chart use other images: only what differs from nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     values: Map<String, Value>,
-    written: BTreeMap<Path, String>,
+    written: BTreeMap<Path, Value>,
 }
 
-/// Two images want different texts at one path.
+/// Two values are wanted at one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// The path that is already written.
     pub path: Path,
-    /// What is written there.
+    /// What is written there: a text as it is, any other value as JSON.
     pub text: String,
 }
 
 impl Overrides {
-    /// Writes a text at a path. `chart` are the chart's own values: a path that goes through a list
+    /// Writes a value at a path. `chart` are the chart's own values: a path that goes through a list
     /// takes the list along, because Helm and the EKS module know no override of a single element.
     ///
     /// # Errors
-    /// When another text is already written there, or above or below it.
-    pub fn write(&mut self, path: &Path, text: &str, chart: &Value) -> Result<(), Conflict> {
+    /// When another value is already written there, or above or below it.
+    pub fn write(
+        &mut self,
+        path: &Path,
+        value: impl Into<Value>,
+        chart: &Value,
+    ) -> Result<(), Conflict> {
+        let value = value.into();
         let clash = self.written.iter().find(|(other, written)| {
             let related = other.0.starts_with(&path.0) || path.0.starts_with(&other.0);
-            related && !(*other == path && written.as_str() == text)
+            related && !(*other == path && **written == value)
         });
         if let Some((other, written)) = clash {
+            let text = written.as_str().map(str::to_owned);
             return Err(Conflict {
                 path: other.clone(),
-                text: written.clone(),
+                text: text.unwrap_or_else(|| written.to_string()),
             });
         }
         let mut root = Value::Object(std::mem::take(&mut self.values));
-        place(&mut root, Some(chart), &path.0, text);
+        place(&mut root, Some(chart), &path.0, value.clone());
         if let Value::Object(values) = root {
             self.values = values;
         }
-        self.written.insert(path.clone(), text.to_owned());
+        self.written.insert(path.clone(), value);
         Ok(())
+    }
+
+    /// Writes all that a mapping holds, each value at its path; a mapping or list without content
+    /// counts as a value, and so does a null. Gives the paths that cannot be written, with what stands
+    /// in their way.
+    pub fn write_all(&mut self, values: &Map<String, Value>) -> Vec<(Path, Conflict)> {
+        let mut conflicts = Vec::new();
+        self.write_below(&mut Vec::new(), values, &mut conflicts);
+        conflicts
+    }
+
+    fn write_below(
+        &mut self,
+        keys: &mut Vec<String>,
+        values: &Map<String, Value>,
+        conflicts: &mut Vec<(Path, Conflict)>,
+    ) {
+        for (key, value) in values {
+            keys.push(key.clone());
+            match value {
+                Value::Object(map) if !map.is_empty() => {
+                    self.write_below(keys, map, conflicts);
+                }
+                value => {
+                    let path = Path(keys.clone());
+                    if let Err(conflict) = self.write(&path, value.clone(), &Value::Null) {
+                        conflicts.push((path, conflict));
+                    }
+                }
+            }
+            keys.pop();
+        }
     }
 
     /// The overrides as Helm values, so far.
@@ -167,9 +206,9 @@ impl Overrides {
     }
 }
 
-fn place(target: &mut Value, chart: Option<&Value>, path: &[String], text: &str) {
+fn place(target: &mut Value, chart: Option<&Value>, path: &[String], value: Value) {
     let Some((part, rest)) = path.split_first() else {
-        *target = Value::String(text.to_owned());
+        *target = value;
         return;
     };
     if let (Value::Null, Some(Value::Array(list))) = (&target, chart) {
@@ -179,7 +218,7 @@ fn place(target: &mut Value, chart: Option<&Value>, path: &[String], text: &str)
         let index = part.parse::<usize>().unwrap_or(usize::MAX);
         if let Some(element) = list.get_mut(index) {
             let chart = chart.and_then(|chart| chart.get(index));
-            place(element, chart, rest, text);
+            place(element, chart, rest, value);
         }
         return;
     }
@@ -188,7 +227,7 @@ fn place(target: &mut Value, chart: Option<&Value>, path: &[String], text: &str)
     }
     if let Value::Object(map) = target {
         let below = map.entry(part.clone()).or_insert(Value::Null);
-        place(below, chart.and_then(|chart| chart.get(part)), rest, text);
+        place(below, chart.and_then(|chart| chart.get(part)), rest, value);
     }
 }
 
@@ -259,6 +298,34 @@ mod tests {
                 .write(&path("image.registry.x"), "b", &chart)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn values_of_any_type_are_written_as_they_are_beside_texts() {
+        let mut overrides = Overrides::default();
+        let chart = json!({"list": [{"image": "a"}], "image": {"tag": "1"}});
+        overrides.write(&path("image.tag"), "2", &chart).unwrap();
+        let values = json!({
+            "image": {"tag": 2, "pull": true},
+            "list": [{"image": "b"}],
+            "none": null,
+            "empty": {},
+            "a.b": 1.5,
+        });
+        let conflicts = overrides.write_all(values.as_object().unwrap());
+        let conflict = Conflict {
+            path: path("image.tag"),
+            text: "2".to_owned(),
+        };
+        assert_eq!(conflicts, [(path("image.tag"), conflict)]);
+        let expected = json!({
+            "image": {"tag": "2", "pull": true},
+            "list": [{"image": "b"}],
+            "none": null,
+            "empty": {},
+            "a.b": 1.5,
+        });
+        assert_eq!(overrides.to_json(), expected);
     }
 
     #[test]
