@@ -16,6 +16,7 @@ mod repair;
 mod request;
 mod resolve;
 mod schedule;
+mod snapshot;
 mod survey;
 mod transfer;
 
@@ -34,6 +35,7 @@ pub use options::{HashPolicy, Options, ReferrerPolicy};
 pub use outcome::{CopyError, Done, Outcome, Side};
 pub(crate) use platforms::{Selection, Unselectable};
 pub use request::{Origin, Request};
+pub use snapshot::{InvalidSnapshot, Snapshot};
 pub use survey::{Need, Surveyed};
 
 use artifact::Way;

@@ -12,6 +12,8 @@ pub mod forecast;
 mod run;
 mod run_store;
 pub mod shard;
+mod shard_spec;
+mod start;
 mod worker;
 mod workers;
 

@@ -173,7 +173,8 @@ impl Rule {
         }
     }
 
-    /// Only requests with this method (empty: any) and this text in their path and query.
+    /// Only requests with this method (empty: any) and this text in their path and query, to which an
+    /// `X-Amz-Target` is appended: `/CodeBuild_20161006.StartBuild`.
     #[must_use]
     pub fn on(mut self, method: &str, path_contains: &str) -> Self {
         method.clone_into(&mut self.method);

@@ -181,7 +181,8 @@ where
             started: Instant::now(),
             ended: None,
         }));
-        let (latency, fault) = self.faults.decide(head.method.as_str(), &target, &entry);
+        let aimed_at = target.clone() + &header(&head.headers, "x-amz-target").unwrap_or_default();
+        let (latency, fault) = self.faults.decide(head.method.as_str(), &aimed_at, &entry);
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }

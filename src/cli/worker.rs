@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::fan_out::{self, WorkerTask};
+use crate::reference::Digest;
 use crate::settings::{AwsVariables, Environment, Flags, Settings};
 
 use super::Session;
@@ -21,6 +22,9 @@ pub(super) struct Worker {
     /// What the keys of the run begin with
     #[arg(long, value_name = "KEY")]
     prefix: String,
+    /// The digest of the run's order
+    #[arg(long, value_name = "DIGEST")]
+    order: Digest,
     /// The region
     #[arg(long, value_name = "NAME")]
     region: String,
@@ -49,7 +53,8 @@ impl Worker {
         };
         let aws = Aws::new(&Settings::without_target(&Flags::default(), &here)?);
         let bucket = aws.bucket(&self.bucket, &self.region, &self.account).await;
-        let Some(task) = WorkerTask::read(bucket, &self.prefix, self.build).await? else {
+        let Some(task) = WorkerTask::read(bucket, &self.prefix, &self.order, self.build).await?
+        else {
             tracing::info!("the run is over");
             return Ok(());
         };

@@ -16,25 +16,25 @@ use super::outcome::CopyError;
 use super::resolve::{MAX_DEPTH, MAX_MANIFESTS, Node};
 
 /// The kinds of cosign's tags (cosign: `pkg/oci/remote/options.go`).
-const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
+pub(super) const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 
 /// The deepest chain of referrers: a signature of a bill of materials of an image is two.
-const MAX_CHAIN: usize = 8;
+pub(super) const MAX_CHAIN: usize = 8;
 
 /// What refers to a manifest, read from the source.
 #[derive(Default)]
 pub(super) struct Attached {
-    listed: Vec<Referrer>,
+    pub(super) listed: Vec<Referrer>,
     /// By their tags.
-    tagged: Vec<(String, Node)>,
+    pub(super) tagged: Vec<(String, Node)>,
     /// What refers to the platforms of an index, by their digests.
-    platforms: Vec<(Digest, Attached)>,
+    pub(super) platforms: Vec<(Digest, Attached)>,
     pub(super) notes: Vec<String>,
 }
 
-struct Referrer {
-    node: Node,
-    next: Attached,
+pub(super) struct Referrer {
+    pub(super) node: Node,
+    pub(super) next: Attached,
 }
 
 impl Attached {

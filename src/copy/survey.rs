@@ -17,7 +17,7 @@ const AT_ONCE: usize = 256;
 /// What an artifact needs, with all that was read to find it out: [`Engine::run_surveyed`] does not read
 /// it again.
 pub struct Surveyed {
-    resolved: Option<Resolved>,
+    pub(super) resolved: Option<Resolved>,
     /// What has to be moved; `None` where that is not known: copying will tell why.
     pub need: Option<Need>,
 }

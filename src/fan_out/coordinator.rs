@@ -16,8 +16,9 @@ use crate::store::Stores;
 use super::executor::Executor;
 use super::forecast::{self, Speeds};
 use super::run::Run;
-use super::run_store::{Item, RunStore};
+use super::run_store::RunStore;
 use super::shard::{self, Load};
+use super::shard_spec::Item;
 
 /// The rate of a slow build, in bytes a second: what even that one moves in a short time is not divided.
 const SLOW: f64 = 10e6;

@@ -18,8 +18,9 @@ use crate::settings::FanOut;
 use super::coordinator::{Coordinator, RunPlace};
 use super::executor::{Executor, Job, Outcomes};
 use super::forecast::{self, Speeds};
-use super::run_store::{Item, Program, RunSpec, RunStore, ShardSpec};
+use super::run_store::{Program, RunSpec, RunStore};
 use super::shard::{Load, Shard};
+use super::shard_spec::{ManifestBudget, ShardSpec};
 use super::workers::{Launch, News, Workers};
 
 /// How often the workers' reports are read.
@@ -284,19 +285,21 @@ impl<'a> Run<'a> {
 
     /// Begins to start workers; what is under way goes on meanwhile.
     fn launch(&mut self, builds: usize) {
+        let mut budget = ManifestBudget::of_a_run();
         let shard_specs = self.shards.iter().map(|shard| {
             let numbers = shard.artifacts.iter();
-            let items = numbers.filter_map(|number| Item::of(*number, &self.copies[*number]));
-            ShardSpec {
-                bytes: shard.load.bytes,
-                items: items.collect(),
-            }
+            let artifacts = numbers.map(|number| {
+                let surveyed = self.surveyed[*number].as_ref();
+                (*number, &self.copies[*number], surveyed)
+            });
+            ShardSpec::new(shard.load.bytes, artifacts, &mut budget)
         });
-        let spec = RunSpec {
+        let shard_specs: Vec<ShardSpec> = shard_specs.collect();
+        let mut spec = RunSpec {
             flags: self.coordinator.flags.clone(),
             environment: self.coordinator.environment.forwarded(),
             hosts: self.coordinator.hosts.iter().cloned().collect(),
-            shards: self.shards.len(),
+            shards: Vec::new(),
             builds,
         };
         let name = run_name();
@@ -308,7 +311,6 @@ impl<'a> Run<'a> {
             Arc::clone(&self.coordinator.aws),
         );
         let silence = self.coordinator.silence();
-        let shard_specs: Vec<ShardSpec> = shard_specs.collect();
         let launch = async move {
             let RunPlace { host, bucket, .. } = place;
             let id = settings
@@ -320,10 +322,11 @@ impl<'a> Run<'a> {
             let mut program = Program::own().await?;
             let meeting = aws.bucket(&bucket, &host.region, &host.account).await;
             let store = RunStore::new(meeting, &prefix);
-            store.lay_out(&mut program, &spec, shard_specs).await?;
+            let order = store.lay_out(&mut program, &mut spec, shard_specs);
+            let order = order.await?.to_string();
             let (region, account) = (&host.region, &host.account);
             let arguments = ["work", "--bucket", &bucket, "--prefix", &prefix];
-            let more = ["--region", region, "--account", account];
+            let more = ["--order", &order, "--region", region, "--account", account];
             let arguments = arguments.iter().chain(&more).map(ToString::to_string);
             Ok(Launch {
                 store,

@@ -12,7 +12,7 @@
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::Bucket;
 use crate::copy::{Done, Outcome};
-use crate::document::Kind;
-use crate::plan::{Copy, Source};
-use crate::reference::{Digest, Location};
+use crate::reference::Digest;
 use crate::settings::{Flags, Forwarded};
+
+use super::shard_spec::ShardSpec;
 
 /// How many objects are written or read at once.
 const AT_ONCE: usize = 8;
@@ -74,30 +74,10 @@ pub(super) struct RunSpec {
     pub(super) environment: Forwarded,
     /// The hosts that a secret's credentials may be for.
     pub(super) hosts: Vec<String>,
-    /// How many shards there are.
-    pub(super) shards: usize,
+    /// The SHA-256 of each shard's object.
+    pub(super) shards: Vec<Digest>,
     /// Builds, the coordinator included; each has an equal share of the quotas.
     pub(super) builds: usize,
-}
-
-/// A shard, as a worker reads it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct ShardSpec {
-    /// The bytes of its distinct blobs.
-    pub(super) bytes: u64,
-    pub(super) items: Vec<Item>,
-}
-
-/// An artifact of a shard.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Item {
-    number: usize,
-    is_chart: bool,
-    source: String,
-    source_text: String,
-    target: String,
-    target_text: String,
-    used_by: Vec<String>,
 }
 
 /// Which build works on a shard.
@@ -142,47 +122,6 @@ pub(super) struct Arrived {
     seconds: f64,
     notes: Vec<String>,
     was_there: bool,
-}
-
-impl Item {
-    /// An artifact that any build can read: `None` for what only this one has.
-    pub(super) fn of(number: usize, copy: &Copy) -> Option<Self> {
-        let Source::At(source @ Location::Registry(_)) = &copy.source else {
-            return None;
-        };
-        Some(Self {
-            number,
-            is_chart: copy.kind == Kind::Chart,
-            source: source.to_string(),
-            source_text: copy.source_text.clone(),
-            target: copy.target.to_string(),
-            target_text: copy.target_text.clone(),
-            used_by: copy.used_by.clone(),
-        })
-    }
-
-    /// The host that it is read from.
-    pub(super) fn host(&self) -> &str {
-        self.source.split('/').next().unwrap_or_default()
-    }
-
-    pub(super) fn copy(self) -> anyhow::Result<(usize, Copy)> {
-        Ok((
-            self.number,
-            Copy {
-                kind: if self.is_chart {
-                    Kind::Chart
-                } else {
-                    Kind::Image
-                },
-                source: Source::At(self.source.parse()?),
-                source_text: self.source_text,
-                target: self.target.parse()?,
-                target_text: self.target_text,
-                used_by: self.used_by,
-            },
-        ))
-    }
 }
 
 impl Arrived {
@@ -238,31 +177,38 @@ impl RunStore {
         self.bucket.show(&self.program())
     }
 
-    /// Lays out a run: program, spec and shards.
+    /// Lays out a run: program, shards and spec. Returns the SHA-256 of the spec's object, which proves
+    /// the shards too.
     pub(super) async fn lay_out(
         &self,
         program: &mut Program,
-        spec: &RunSpec,
+        spec: &mut RunSpec,
         shards: Vec<ShardSpec>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Digest> {
         let packed = std::mem::take(&mut program.packed);
         self.bucket.put_bytes(&self.program(), packed).await?;
-        stream::iter(shards.into_iter().enumerate())
+        spec.shards = stream::iter(shards.into_iter().enumerate())
             .map(|(number, shard_spec)| async move {
-                self.write(format!("shards/{number}"), &shard_spec).await
+                self.write_once(&format!("shards/{number}"), &shard_spec)
+                    .await
             })
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
+            .buffered(AT_ONCE)
+            .try_collect()
             .await?;
-        self.write("order.json".to_owned(), spec).await
+        self.write_once("order.json", spec).await
     }
 
-    pub(super) async fn spec(&self) -> anyhow::Result<Option<RunSpec>> {
-        self.read("order.json").await
+    /// The spec with this digest; `None` when the run is over.
+    pub(super) async fn spec(&self, digest: &Digest) -> anyhow::Result<Option<RunSpec>> {
+        self.read_proven("order.json", digest).await
     }
 
-    pub(super) async fn shard(&self, number: usize) -> anyhow::Result<Option<ShardSpec>> {
-        self.read(&format!("shards/{number}")).await
+    pub(super) async fn shard(
+        &self,
+        number: usize,
+        digest: &Digest,
+    ) -> anyhow::Result<Option<ShardSpec>> {
+        self.read_proven(&format!("shards/{number}"), digest).await
     }
 
     /// Claims a shard; `Err` names the build that was faster.
@@ -333,6 +279,36 @@ impl RunStore {
             .try_collect::<()>()
             .await?;
         Ok(())
+    }
+
+    /// Writes an object that does not change any more; returns its SHA-256.
+    async fn write_once<T: Serialize>(&self, name: &str, what: &T) -> anyhow::Result<Digest> {
+        let text = serde_json::to_vec(what)?;
+        let digest = Digest::of(&text);
+        let key = format!("{}{name}", self.prefix);
+        self.bucket.put_bytes(&key, text).await?;
+        Ok(digest)
+    }
+
+    /// Reads an object that must have this SHA-256.
+    async fn read_proven<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        digest: &Digest,
+    ) -> anyhow::Result<Option<T>> {
+        let key = format!("{}{name}", self.prefix);
+        let Some(text) = self.bucket.get_text(&key).await? else {
+            return Ok(None);
+        };
+        let found = Digest::of(text.as_bytes());
+        if found != *digest {
+            bail!(
+                "{} was changed after the coordinator had written it: it has the digest {found} instead of {digest}; \
+                 only the module's role should be allowed to write there",
+                self.bucket.show(&key)
+            );
+        }
+        Ok(Some(serde_json::from_str(&text)?))
     }
 
     async fn write<T: Serialize + ?Sized>(&self, name: String, what: &T) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::Bucket;
 use crate::copy::{Events, Outcome, Request};
 use crate::plan::Copy;
+use crate::reference::Digest;
 use crate::settings::{Environment, Flags, Settings, Share};
 use crate::store::Stores;
 
@@ -37,13 +38,19 @@ pub struct WorkerTask {
 }
 
 impl WorkerTask {
-    /// Reads it below the run's prefix; `None` when there is none (any more): the run is over.
+    /// Reads it below the run's prefix; `None` when there is none (any more): the run is over. `order` is
+    /// the digest that it must have.
     ///
     /// # Errors
-    /// When the bucket cannot be read.
-    pub async fn read(bucket: Bucket, prefix: &str, build: usize) -> anyhow::Result<Option<Self>> {
+    /// When the bucket cannot be read, or holds something else.
+    pub async fn read(
+        bucket: Bucket,
+        prefix: &str,
+        order: &Digest,
+        build: usize,
+    ) -> anyhow::Result<Option<Self>> {
         let store = RunStore::new(bucket, prefix);
-        let spec = store.spec().await.context("cannot read the order")?;
+        let spec = store.spec(order).await.context("cannot read the order")?;
         Ok(spec.map(|spec| Self { store, spec, build }))
     }
 
@@ -190,7 +197,7 @@ impl Work<'_> {
 
     async fn next_unclaimed(&self) -> anyhow::Result<Option<usize>> {
         let claimed = self.task.store.claimed().await?;
-        Ok((0..self.task.spec.shards).find(|shard| !claimed.contains(shard)))
+        Ok((0..self.task.spec.shards.len()).find(|shard| !claimed.contains(shard)))
     }
 
     /// Claims the next unclaimed shard; whether there may be more.
@@ -202,17 +209,18 @@ impl Work<'_> {
         if store.claim(shard, self.task.build).await?.is_err() {
             return Ok(true);
         }
-        let shard_spec = store.shard(shard).await?;
+        let shard_spec = store.shard(shard, &self.task.spec.shards[shard]).await?;
         let shard_spec = shard_spec.with_context(|| format!("shard {shard} is not there"))?;
-        let copies = shard_spec
-            .items
-            .into_iter()
-            .map(super::run_store::Item::copy);
-        let copies = copies.collect::<anyhow::Result<Vec<(usize, Copy)>>>()?;
+        let (mut copies, mut surveyed) = (Vec::new(), Vec::new());
+        for item in shard_spec.items {
+            let (number, copy, read) = item.copy()?;
+            copies.push((number, copy));
+            surveyed.push(read);
+        }
         self.done.know(&copies);
         tracing::info!("shard {shard}: {} artifacts", copies.len());
         executor.take(Job {
-            surveyed: copies.iter().map(|_| None).collect(),
+            surveyed,
             bytes: shard_spec.bytes,
             copies,
         });

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::aws::{CodeBuild, Error, Machine, Phase};
+use crate::aws::{CodeBuild, Machine, Phase};
 use crate::settings::Share;
 
 use super::run_store::{Arrived, Control, Program, Report, RunSpec, RunStore};
+use super::start::{Started, Starts, buildspec};
 
 /// How often CodeBuild is asked how builds are.
 const POLL: Duration = Duration::from_secs(5);
@@ -23,13 +24,19 @@ const AT_ONCE: usize = 8;
 /// A build that CodeBuild does not know is lost when it says so this often.
 const UNKNOWN: usize = 3;
 
-/// The workers of a run.
+/// How long the answer to a start that is under way is waited for before all workers are stopped.
+const LAST_START: Duration = Duration::from_secs(5);
+
+/// The workers of a run. Only builds whose ids CodeBuild gave in answer to this run's starts are ever
+/// stopped: others of the project belong to other modules.
 pub(super) struct Workers {
     store: RunStore,
     codebuild: Arc<CodeBuild>,
     members: Vec<Member>,
     started: mpsc::UnboundedReceiver<Started>,
     starting: AbortOnDropHandle<()>,
+    /// No further build is started.
+    is_closing: CancellationToken,
     control: Control,
     sent_at: Option<Instant>,
     polled_at: Option<Instant>,
@@ -79,9 +86,6 @@ pub(super) struct Launch {
     pub(super) token: String,
 }
 
-/// A build that was started, by its number, or why it and all after it were not.
-type Started = Result<(usize, String), (usize, Error)>;
-
 impl Workers {
     /// Starts builds, in the background, as many as the account allows. The work is laid out already;
     /// `own` are the shards that the coordinator works on.
@@ -102,7 +106,13 @@ impl Workers {
         let specs: Vec<_> = specs.collect();
         let codebuild = Arc::new(launch.codebuild);
         let (started, news) = mpsc::unbounded_channel();
-        let starting = start_builds(Arc::clone(&codebuild), launch.machine, specs, started);
+        let is_closing = CancellationToken::new();
+        let starting = Starts {
+            codebuild: Arc::clone(&codebuild),
+            machine: launch.machine,
+            started,
+            is_closing: is_closing.clone(),
+        };
         let mut workers = Self {
             control: Control::default(),
             sent_at: None,
@@ -114,7 +124,8 @@ impl Workers {
             codebuild,
             store: launch.store,
             started: news,
-            starting: AbortOnDropHandle::new(tokio::spawn(starting)),
+            starting: AbortOnDropHandle::new(tokio::spawn(starting.run(specs))),
+            is_closing,
         };
         workers.send_control().await?;
         Ok(workers)
@@ -305,11 +316,17 @@ impl Workers {
     /// Stops all workers.
     pub(super) async fn stop_all(&mut self) {
         self.control.stop = true;
-        self.starting.abort();
-        self.record_started();
+        self.is_closing.cancel();
         if let Err(error) = self.send_control().await {
             tracing::debug!("the further builds cannot be told that it is over: {error:#}");
         }
+        // A build whose start is under way can be stopped only when its id is known. One whose id never
+        // comes reads the control object, or finds none, and ends by itself.
+        let last = tokio::time::timeout(LAST_START, &mut self.starting).await;
+        if last.is_err() {
+            self.starting.abort();
+        }
+        self.record_started();
         let left = self.members.iter().filter(|member| !member.is_gone);
         let left: Vec<String> = left.map(|member| member.id.clone()).collect();
         self.stop(&left).await;
@@ -347,61 +364,9 @@ pub(super) fn part(some: usize, all: usize) -> f64 {
     count(some) / count(all.max(1))
 }
 
-/// Starts builds, one after the other, until one cannot be started.
-async fn start_builds(
-    codebuild: Arc<CodeBuild>,
-    machine: Machine,
-    specs: Vec<(usize, String, String)>,
-    started: mpsc::UnboundedSender<Started>,
-) {
-    for (number, token, spec) in specs {
-        let answer = codebuild.start(&machine, &spec, &token).await;
-        let is_last = answer.is_err();
-        let answer = answer.map(|id| (number, id));
-        let is_heard = started
-            .send(answer.map_err(|error| (number, error)))
-            .is_ok();
-        if is_last || !is_heard {
-            return;
-        }
-    }
-}
-
-/// What a worker runs: the program of this run, and nothing else. JSON is YAML too.
-fn buildspec(store: &RunStore, program: &Program, arguments: &[String], number: usize) -> String {
-    let packed = store.show_program();
-    let arguments: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
-    json!({
-        "version": 0.2,
-        "phases": {
-            "install": {"commands": [
-                format!("aws s3 cp --only-show-errors {} replicator.gz", quoted(&packed)),
-                "gunzip replicator.gz",
-                format!("echo '{}  replicator' | sha256sum --check --quiet", program.digest.hex()),
-                "chmod +x replicator",
-            ]},
-            "build": {"commands": [
-                format!("./replicator {} --build {number}", arguments.join(" ")),
-            ]},
-        },
-    })
-    .to_string()
-}
-
-/// For a shell, whatever it holds.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_in_a_name_breaks_out_of_the_shell_line() {
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("a'; rm -rf /; '"), r"'a'\''; rm -rf /; '\'''");
-    }
 
     #[test]
     fn quotas_are_divided_and_never_more_than_whole() {

@@ -74,15 +74,23 @@ impl Corpus {
 
 /// How often each blob was read at the source.
 pub(crate) fn reads(source: &Registry) -> BTreeMap<String, usize> {
-    let mut reads = BTreeMap::new();
+    counts(source, "/blobs/")
+}
+
+/// How often each manifest was read there: Docker Hub counts these requests.
+pub(crate) fn manifest_reads(source: &Registry) -> BTreeMap<String, usize> {
+    counts(source, "/manifests/")
+}
+
+/// How often each thing of a kind was read, by repository and name.
+fn counts(source: &Registry, kind: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
     for request in source.wire().requests() {
-        if let Some((_, digest)) = request.path.split_once("/blobs/")
-            && request.method == "GET"
-        {
-            *reads.entry(digest.to_owned()).or_default() += 1;
+        if request.path.contains(kind) && request.method == "GET" {
+            *counts.entry(request.path).or_default() += 1;
         }
     }
-    reads
+    counts
 }
 
 /// The program without what only a debugger needs: each build fetches it, and it is three times as small.

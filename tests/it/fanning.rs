@@ -7,7 +7,8 @@ use lab::registry::{Auth, Registry};
 
 use super::Result;
 use super::builds::{
-    BUCKET, Corpus, PROJECT, first, is_published, left, logs, program, reads, slow, totals,
+    BUCKET, Corpus, PROJECT, first, is_published, left, logs, manifest_reads, program, reads, slow,
+    totals,
 };
 use super::ecr::build;
 
@@ -30,6 +31,77 @@ async fn four_builds_share_the_work_and_no_blob_is_read_twice() -> Result {
     for build in &builds {
         let log = aws.builds().log(&build.id);
         assert!(log.contains("arrived: "), "it did nothing: {logs}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_manifest_is_read_twice_by_all_builds_together() -> Result {
+    let (aws, source) = slow(500).await?;
+    let corpus = Corpus::new(&source, 24)?;
+    let mut attached = Vec::new();
+    for image in &corpus.pushed {
+        let sbom = image.attach(&source, "application/spdx+json")?;
+        let signature = sbom.attach(&source, "application/vnd.dev.sigstore.bundle.v0.3+json")?;
+        attached.extend([sbom, signature, image.sign(&source)?]);
+    }
+    source.wire().clear();
+    let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
+    let done = run.run().await.ended(0);
+    assert_eq!(totals(&done), (24, 0), "{}", logs(&aws));
+    corpus.assert_arrived(&source, &aws);
+    for part in &attached {
+        let (name, digest) = (&part.repository, &part.root.digest);
+        let at_target = format!("idf-quay.io/{name}");
+        assert!(aws.registry().manifest(&at_target, digest).is_some());
+    }
+    let reads = manifest_reads(&source);
+    assert!(reads.values().all(|reads| *reads == 1), "{reads:#?}");
+    // By its tag alone, not once more by its digest.
+    let roots = corpus.pushed.iter().map(|pushed| &pushed.root.digest);
+    for root in roots {
+        assert!(!reads.keys().any(|path| path.ends_with(root.as_str())));
+    }
+    // What is attached is listed once too.
+    let wire = source.wire().requests();
+    let lists = wire
+        .iter()
+        .filter(|request| request.path.contains("/referrers/"));
+    let mut lists: Vec<&str> = lists.map(|request| request.path.as_str()).collect();
+    let all = lists.len();
+    lists.sort_unstable();
+    lists.dedup();
+    assert_eq!(lists.len(), all);
+    let shards = logs(&aws).matches("shard ").count();
+    assert!(shards > 1, "the workers did nothing: {}", logs(&aws));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_somebody_writes_into_the_run_is_not_copied() -> Result {
+    for object in ["order.json", "shards/"] {
+        let (aws, source) = slow(400).await?;
+        aws.builds().set_start_delay(Duration::from_secs(1));
+        let corpus = Corpus::new(&source, 16)?;
+        let run = first(&aws, &corpus.data(), &source, "2").env("SEEDFARMER_PARAMETER_JOBS", "1");
+        let run = run.start();
+        run.until("a build is ordered", || aws.builds().list().len() == 1)
+            .await;
+        for key in left(&aws).iter().filter(|key| key.contains(object)) {
+            let text = aws.object(BUCKET, key).expect("it was there a moment ago");
+            let text = String::from_utf8(text.to_vec())?;
+            let changed = text
+                .replace("team/app", "team/evil")
+                .replace("\"FAN_OUT\"", "\"OUT\"");
+            aws.put_object(BUCKET, key, changed + " ");
+        }
+        let done = run.finish().await.ended(0).said(&["is lost"]);
+        assert_eq!(totals(&done), (16, 0), "{}", logs(&aws));
+        corpus.assert_arrived(&source, &aws);
+        let logs = logs(&aws);
+        assert!(logs.contains("was changed after the coordinator"), "{logs}");
+        let asked = source.wire().requests();
+        assert!(!asked.iter().any(|request| request.path.contains("evil")));
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ mod destroying;
 mod ecr;
 mod failing;
 mod fanning;
+mod foreign_builds;
 mod frugal;
 mod fuzz_corpus;
 mod hostile_charts;
