@@ -4,9 +4,11 @@ PARALLEL ?= 2
 ARTIFACTS ?= 2000
 SCALE ?= 1
 
-# A program of tools/, and the replicator that it starts.
-BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin replicator -p replicator-tools
-RUN_TOOL = $(CARGO) run --release --locked -p replicator-tools
+# A program of tools/, and the replicator that it starts. The example brings the features that tests and quickstart
+# have, or cargo would build what depends on them once more.
+BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin replicator --example quickstart \
+	-p replicator-tools
+RUN_TOOL = $(or $(CARGO_TARGET_DIR),.target)/release
 
 .DEFAULT_GOAL := help
 .PHONY: help render-cases corpus-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
@@ -68,16 +70,16 @@ quickstart: ## Runs examples/quickstart.rs
 
 chaos: ## Runs against faults, with kills and re-runs; RUNS=1000, SEED=… RUNS=1 repeats one
 	$(BUILD_TOOL) --bin chaos
-	$(RUN_TOOL) --bin chaos -- run --runs $(RUNS) --parallel $(PARALLEL) $(if $(SEED),--seed $(SEED))
+	$(RUN_TOOL)/chaos run --runs $(RUNS) --parallel $(PARALLEL) $(if $(SEED),--seed $(SEED))
 
 load: ## Many artifacts against ECR's quotas; ARTIFACTS=2000, SCALE=10 for ten times the quotas
 	$(BUILD_TOOL) --bin chaos
-	$(RUN_TOOL) --bin chaos -- load --artifacts $(ARTIFACTS) --scale $(SCALE)
+	$(RUN_TOOL)/chaos load --artifacts $(ARTIFACTS) --scale $(SCALE)
 
 fan-out: ## A run over four builds with a link each, against one build, and against the simulation
 	$(BUILD_TOOL) --bin fan-out
-	$(RUN_TOOL) --bin fan-out -- measure
-	$(RUN_TOOL) --bin fan-out -- simulate
+	$(RUN_TOOL)/fan-out measure
+	$(RUN_TOOL)/fan-out simulate
 
 bench: ## Against skopeo, crane, oras, regctl and regsync: docs/benchmarks.md; BENCH="--quick"
 	python3 bench/run.py $(BENCH)

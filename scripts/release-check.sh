@@ -21,6 +21,39 @@ lacks() {
     missing=$((missing + 1))
 }
 
+# says_its_version COMMAND...
+says_its_version() {
+    local said
+    said=$("$@" --version) || return
+    printf 'release-check: %s, by %s\n' "$said" "$*"
+}
+
+# runs_alone ARCH MACHINE: the image's program runs where nothing but the image's own files is: in a container and in an
+# empty root, or one of another machine in an emulator.
+runs_alone() {
+    local root=$work/root-$1/rootfs layer
+    layer=$(jq -r '.layers[0].digest' "$work/$1/manifest.json")
+    mkdir -p "$root"
+    tar --extract --gzip --directory "$root" --file "$work/$1/${layer#sha256:}"
+    if [ "$2" != "$(uname -m)" ]; then
+        if install_package "qemu-$2" qemu-user; then
+            says_its_version "qemu-$2" "$root/replicator"
+        else
+            lacks "qemu-user cannot be had, so the $2 image is not run"
+        fi
+        return
+    fi
+    says_its_version as_root chroot "$root" /replicator
+    if install_package runc runc; then
+        (cd "$root/.." && runc spec &&
+            jq '.process.terminal = false | .process.args = ["/replicator", "--version"]' config.json >new &&
+            mv new config.json)
+        echo "release-check: $(as_root runc run --bundle "$root/.." "release-check-$$"), by runc"
+    else
+        lacks 'runc cannot be had, so the image is not run in a container'
+    fi
+}
+
 for arch in x86_64 aarch64; do
     for name in "$arch" "$arch-static"; do
         file=bin/replicator-linux-$arch
@@ -62,14 +95,9 @@ elif install_package skopeo skopeo; then
         # All blobs are read and compared with their digests.
         skopeo --override-os linux --override-arch "${pair%:*}" copy --quiet "oci:$out/image:$version" "dir:$work/${pair%:*}"
     done
-    # It has to run where nothing but the image's own files is.
-    mkdir "$work/root"
-    if [ -f ".target/static/replicator-linux-$(uname -m)" ]; then
-        machine=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
-        layer=$(jq -r '.layers[0].digest' "$work/$machine/manifest.json")
-        tar --extract --gzip --directory "$work/root" --file "$work/$machine/${layer#sha256:}"
-        as_root chroot "$work/root" /replicator --version
-    fi
+    for pair in amd64:x86_64 arm64:aarch64; do
+        if [ -d "$work/${pair%:*}" ]; then runs_alone "${pair%:*}" "${pair#*:}"; fi
+    done
 else
     lacks 'skopeo cannot be had, so the image is not checked'
 fi

@@ -153,13 +153,11 @@ build_helm() {
 # Sets `replicator_program` and `lab_programs`, which are built, unless REPLICATOR and LAB_PROGRAMS name them.
 find_ours() {
     local built=''
-    if [ -z "${REPLICATOR:-}" ]; then
-        cargo build --locked --quiet --bin replicator
-    fi
-    if [ -z "${LAB_PROGRAMS:-}" ]; then
-        cargo build --locked --quiet -p replicator-tools --bin lab-source --bin lab-registry
-    fi
     if [ -z "${REPLICATOR:-}" ] || [ -z "${LAB_PROGRAMS:-}" ]; then
+        # The example brings the features that `cargo test` builds with. Without them half of the dependencies,
+        # the AWS SDK among them, would be built once more.
+        cargo build --locked --quiet -p dockerimage-replication --bin replicator --example quickstart \
+            -p replicator-tools --bin lab-source --bin lab-registry
         built=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/debug
     fi
     replicator_program=${REPLICATOR:-$built/replicator} lab_programs=${LAB_PROGRAMS:-$built}
