@@ -1,9 +1,12 @@
 //! What is planned for real charts: as the predecessor has it, but for the differences that are meant.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use lab::chart::Chart;
-use serde_json::Value;
+use replication::inventory::Inventory;
+use replication::settings::{DEFAULT_DATA_DIR, DataFiles};
+use serde_json::{Value, json};
 
 use super::Result;
 use super::corpus::Corpus;
@@ -76,23 +79,134 @@ async fn the_predecessors_data_gives_the_predecessors_result() -> Result {
     Ok(())
 }
 
+/// What our data adds to the predecessor's values for 1.30; `PREFIX` is the target's.
+const ADDED_VALUES: [(&str, &str); 12] = [
+    // The operator takes its images from here; the EKS module alone sets it otherwise.
+    (
+        "/charts/calico/values/installation/registry",
+        "PREFIXquay.io",
+    ),
+    (
+        "/charts/kyverno/values/testImage/repository",
+        "PREFIXbusybox",
+    ),
+    ("/charts/kyverno/values/testImage/tag", "1.35"),
+    // Without it the chart asks for the public digest of controller.image.chroot.
+    (
+        "/charts/nginx_controller/values/controller/image/digestChroot",
+        "",
+    ),
+    (
+        "/charts/prometheus_stack/values/grafana/image/registry",
+        "PREFIXdocker.io",
+    ),
+    (
+        "/charts/prometheus_stack/values/grafana/image/repository",
+        "grafana/grafana",
+    ),
+    (
+        "/charts/prometheus_stack/values/grafana/sidecar/image/registry",
+        "PREFIXquay.io",
+    ),
+    (
+        "/charts/prometheus_stack/values/grafana/sidecar/image/repository",
+        "kiwigrid/k8s-sidecar",
+    ),
+    (
+        "/charts/prometheus_stack/values/grafana/sidecar/image/tag",
+        "1.28.0",
+    ),
+    (
+        "/charts/prometheus_stack/values/grafana/testFramework/image",
+        r#"{"registry":"PREFIXdocker.io","repository":"bats/bats","tag":"v1.4.1"}"#,
+    ),
+    (
+        "/charts/prometheus_stack/values/prometheus-node-exporter/image/registry",
+        "PREFIXquay.io",
+    ),
+    (
+        "/charts/prometheus_stack/values/prometheus-node-exporter/image/repository",
+        "prometheus/node-exporter",
+    ),
+];
+
+/// What our data has otherwise than the predecessor's for 1.30.
+const CHANGED_VALUES: [(&str, &str, &str); 2] = [
+    // The last release of the AMI for 1.30.
+    ("/ami/version", "1.30.11-20250715", "1.30.14-20260714"),
+    // The autoscaler of this Kubernetes version.
+    (
+        "/charts/cluster_autoscaler/values/image/tag",
+        "v1.26.2",
+        "v1.30.7",
+    ),
+];
+
+/// The sources of the images that our data adds for 1.30, and of those that it does without.
+const ADDED_IMAGES: [&str; 4] = [
+    "busybox:1.35",
+    "quay.io/prometheus/node-exporter:v1.8.2",
+    "registry.k8s.io/autoscaling/cluster-autoscaler:v1.30.7",
+    "registry.k8s.io/ingress-nginx/controller-chroot:v1.10.0",
+];
+const DROPPED_IMAGES: [&str; 1] = ["registry.k8s.io/autoscaling/cluster-autoscaler:v1.26.2"];
+
 #[tokio::test]
-async fn our_data_gives_the_same_for_1_30() -> Result {
+async fn our_data_gives_the_same_for_1_30_but_for_what_is_listed_here() -> Result {
     let Some(corpus) = Corpus::serve().await? else {
         return Ok(());
     };
     let planned = corpus.plan_of_ours("1.30").run().await.ended(0);
-    assert_eq!(planned.result(), expected_result(&corpus)?);
-    let (ours, theirs) = (
-        planned.json("updated_images.json"),
-        expected_pairs(&corpus)?,
-    );
-    assert_eq!(as_set(&ours), as_set(&theirs));
-    assert_eq!(
-        ours.as_array().map(Vec::len),
-        theirs.as_array().map(Vec::len)
-    );
+    let (mut ours, theirs) = (planned.result(), expected_result(&corpus)?);
+    for (place, text) in ADDED_VALUES {
+        let text = text.replace(
+            "PREFIX",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/idf-",
+        );
+        let value = serde_json::from_str(&text).ok().filter(Value::is_object);
+        let value = value.unwrap_or(Value::String(text));
+        assert_eq!(theirs.pointer(place), None, "{place} is no addition");
+        assert_eq!(take(&mut ours, place), Some(value), "{place}");
+    }
+    for (place, theirs_text, ours_text) in CHANGED_VALUES {
+        assert_eq!(theirs.pointer(place), Some(&json!(theirs_text)), "{place}");
+        let value = ours.pointer_mut(place).expect("a value that changed");
+        assert_eq!(*value, ours_text, "{place}");
+        *value = json!(theirs_text);
+    }
+    assert_eq!(ours, theirs);
+
+    let sources = |pairs: &Value| -> BTreeSet<String> {
+        let pairs = pairs.as_array().expect("a list").iter();
+        pairs
+            .map(|pair| pair["src"].as_str().expect("a text").to_owned())
+            .collect()
+    };
+    let list = |images: &[&str]| -> BTreeSet<String> {
+        images.iter().map(|image| (*image).to_owned()).collect()
+    };
+    let pairs = planned.json("updated_images.json");
+    let theirs = expected_pairs(&corpus)?;
+    let (ours_sources, theirs_sources) = (sources(&pairs), sources(&theirs));
+    let added: BTreeSet<String> = &ours_sources - &theirs_sources;
+    let dropped: BTreeSet<String> = &theirs_sources - &ours_sources;
+    assert_eq!(added, list(&ADDED_IMAGES));
+    assert_eq!(dropped, list(&DROPPED_IMAGES));
+    assert_eq!(pairs.as_array().map(Vec::len), Some(ours_sources.len()));
+    let same = as_set(&pairs).intersection(&as_set(&theirs)).count();
+    assert_eq!(same, theirs_sources.len() - dropped.len());
     Ok(())
+}
+
+/// Takes a value out, and the mappings that are empty without it.
+fn take(document: &mut Value, place: &str) -> Option<Value> {
+    let (above, key) = place.rsplit_once('/')?;
+    let mapping = document.pointer_mut(above)?.as_object_mut()?;
+    let value = mapping.shift_remove(key);
+    if mapping.is_empty() {
+        take(document, above);
+    }
+    value
 }
 
 #[tokio::test]
@@ -137,9 +251,8 @@ async fn our_data_plans_every_version() -> Result {
         let ami = result["ami"]["version"].as_str().expect("a version");
         assert!(ami.starts_with(version), "{ami}");
         let autoscaler = &result["charts"]["cluster_autoscaler"]["values"]["image"]["tag"];
-        let wanted = if version == "1.30" { "v1.26" } else { version };
         assert!(
-            autoscaler.as_str().is_some_and(|tag| tag.contains(wanted)),
+            autoscaler.as_str().is_some_and(|tag| tag.contains(version)),
             "{autoscaler}"
         );
     }
@@ -168,4 +281,48 @@ async fn the_predecessors_data_for_1_34_is_refused_with_all_that_the_charts_have
     ]);
     assert_eq!(refused.lines_with("  - "), 7);
     Ok(())
+}
+
+#[test]
+fn our_data_reads_for_every_version_without_a_warning() {
+    for (version, autoscaler) in [
+        ("1.30", "v1.30."),
+        ("1.31", "v1.31."),
+        ("1.32", "v1.32."),
+        ("1.33", "v1.33."),
+        ("1.34", "v1.34."),
+        ("1.35", "v1.35."),
+        ("1.36", "v1.36."),
+        // There is none for 1.37 yet.
+        ("1.37", "v1.36."),
+    ] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_DATA_DIR);
+        let files = DataFiles {
+            eks_version: version.to_owned(),
+            dir,
+        };
+        let inventory = Inventory::read(&files).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(inventory.warnings, Vec::<String>::new(), "{version}");
+        assert_eq!(inventory.charts.len(), 20, "{version}");
+        assert!(
+            inventory.ami_version.starts_with(version),
+            "{}",
+            inventory.ami_version
+        );
+        for chart in &inventory.charts {
+            let scenarios = chart.installation.all();
+            let names: Vec<&str> = scenarios.iter().map(|one| one.name.as_str()).collect();
+            assert_eq!(names, ["default", "eks"], "{version} {}", chart.key);
+        }
+        let chart = inventory
+            .charts
+            .iter()
+            .find(|chart| chart.key == "cluster_autoscaler");
+        let tag = chart.and_then(|chart| chart.images[0].tag.as_ref());
+        let tag = tag.and_then(|tag| tag.replacement.as_deref());
+        assert!(
+            tag.is_some_and(|tag| tag.starts_with(autoscaler)),
+            "{version}: {tag:?}"
+        );
+    }
 }
