@@ -11,7 +11,7 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(or $(CARGO_TARGET_DIR),.target)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help render-cases corpus-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
+.PHONY: help render-cases corpus-check closure-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,13 @@ corpus-check: ## Charts of others in CHARTS=DIR, rendered by Helm and by us with
 		echo "corpus-check: skipped, no folder of charts is named: CHARTS=DIR" >&2; \
 	else \
 		bash tests/interop/render/run.sh --sets default,on,off,m1,m2 --seed $(or $(SEED),1) $(CHARTS); \
+	fi
+
+closure-check: ## What our data publishes against the images that Helm renders from charts in CHARTS=DIR; ARGS="--closure complete"
+	@if [ -z "$(CHARTS)" ]; then \
+		echo "closure-check: skipped, no folder of charts is named: CHARTS=DIR" >&2; \
+	else \
+		CHARTS="$(CHARTS)" bash tests/interop/closure/run.sh $(ARGS); \
 	fi
 
 MINUTES ?= 5
