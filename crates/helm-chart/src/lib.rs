@@ -12,12 +12,14 @@
 //! | [`version`] | versions and constraints |
 //! | [`index`] | the `index.yaml` of a chart repository |
 //! | [`render`](mod@render) | a chart as Helm renders it |
+//! | [`discover`](mod@discover) | where a chart keeps the names of its images |
 
 #![forbid(unsafe_code)]
 
 pub mod archive;
 pub mod chart;
 pub mod dependencies;
+pub mod discover;
 pub mod helmignore;
 pub mod index;
 pub mod render;

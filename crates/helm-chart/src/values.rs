@@ -54,6 +54,12 @@ fn escape(part: &str) -> String {
 }
 
 impl Path {
+    /// A path of keys and indices, the outermost first.
+    #[must_use]
+    pub fn from_parts(parts: Vec<String>) -> Self {
+        Self(parts)
+    }
+
     /// The same path below some keys, as a subchart's values are below its name.
     #[must_use]
     pub fn below(&self, keys: &[String]) -> Self {
@@ -206,7 +212,8 @@ impl Overrides {
     }
 }
 
-fn place(target: &mut Value, chart: Option<&Value>, path: &[String], value: Value) {
+/// Writes a value at a path, and takes a list of `chart` along where the path goes through one.
+pub(crate) fn place(target: &mut Value, chart: Option<&Value>, path: &[String], value: Value) {
     let Some((part, rest)) = path.split_first() else {
         *target = value;
         return;

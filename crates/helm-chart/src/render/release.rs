@@ -93,7 +93,7 @@ impl Error {
         error
     }
 
-    pub(super) fn helm(message: impl Into<String>) -> Self {
+    pub(crate) fn helm(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             is_limit: false,

@@ -36,6 +36,8 @@ pub struct Found {
     pub refused: Vec<(Switch, String)>,
     /// Whether the search ended early because it took too many renders.
     pub is_partial: bool,
+    /// How many times the chart was rendered.
+    pub renders: usize,
 }
 
 /// Renders a chart with a user's values, and again with its switches on.
@@ -90,6 +92,7 @@ pub fn search(chart: &Chart, user: &Json, options: &Options) -> Result<Found, Er
         added,
         refused: reasons,
         is_partial: search.is_partial,
+        renders: search.renders.len() + 1,
     })
 }
 
@@ -237,7 +240,7 @@ impl Search<'_> {
 }
 
 /// The values that turn a switch on.
-fn turned_on(switch: &[String]) -> Map<String, Json> {
+pub(crate) fn turned_on(switch: &[String]) -> Map<String, Json> {
     let value = switch.iter().rev().fold(Json::Bool(true), |inner, key| {
         Json::Object(Map::from_iter([(key.clone(), inner)]))
     });

@@ -1,0 +1,351 @@
+//! The last render: it accepts a reference only if it is exactly the target.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value as Json};
+
+use super::charts::Charts;
+use super::leaf::Round;
+use super::renders::{Renders, most};
+use super::seen::Spot;
+use super::shape::{self, Part, Shape};
+use super::variant::{Variant, Wanted};
+use super::{Discovery, Moved, Place, Reason, Request, Source, Unmoved};
+use crate::render::release::Error;
+use crate::set;
+use crate::values::{Overrides, Path};
+
+pub(super) struct Check<'c, 'a> {
+    renders: &'c mut Renders<'a>,
+    charts: Charts,
+}
+
+/// What is written for one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    reference: String,
+    target: String,
+    registry: Option<Source>,
+    repository: Source,
+    tag: Option<Source>,
+    remove: Vec<Place>,
+    writes: Vec<(Path, String)>,
+}
+
+impl<'c, 'a> Check<'c, 'a> {
+    pub(super) fn new(request: &Request<'a>, renders: &'c mut Renders<'a>) -> Result<Self, Error> {
+        Ok(Self {
+            charts: Charts::new(request.chart)?,
+            renders,
+        })
+    }
+
+    /// Renders with everything that was found out. What does not hold is rejected, and then the answer is not the last
+    /// one, unless nothing else can be tried.
+    pub(super) fn run(mut self, variants: &mut [Variant]) -> Result<(Discovery, bool), Error> {
+        let mut is_final = true;
+        loop {
+            let mut entries: Vec<Entry> = Vec::new();
+            let mut spots: Vec<(usize, Spot, usize)> = Vec::new();
+            let mut overrides = Overrides::default();
+            for (index, variant) in variants.iter_mut().enumerate() {
+                for (spot, wanted) in &mut variant.wanted {
+                    let Some((shape, _)) = &wanted.shape else {
+                        continue;
+                    };
+                    let entry = match self.entry(shape, wanted) {
+                        Ok(entry) => entry,
+                        Err(reason) => {
+                            wanted.reject(reason);
+                            is_final &= wanted.is_over();
+                            continue;
+                        }
+                    };
+                    let at = match entries.iter().position(|other| *other == entry) {
+                        Some(at) => at,
+                        None => match write(&mut overrides, &entry, self.charts.values()) {
+                            Ok(()) => {
+                                entries.push(entry);
+                                entries.len() - 1
+                            }
+                            Err(value) => {
+                                wanted.reject(Reason::Shared { value });
+                                is_final &= wanted.is_over();
+                                continue;
+                            }
+                        },
+                    };
+                    spots.push((index, spot.clone(), at));
+                }
+            }
+            let mut is_done = true;
+            for (index, variant) in variants.iter_mut().enumerate() {
+                let of_variant = spots.iter().filter(|(of, ..)| *of == index);
+                let of_variant: Vec<(&Spot, &Entry)> = of_variant
+                    .map(|(_, spot, at)| (spot, &entries[*at]))
+                    .collect();
+                for (spot, reason) in self.rejected(variant, &of_variant) {
+                    is_done = false;
+                    let wanted = variant.wanted.get_mut(&spot).expect("it is one of them");
+                    wanted.reject(reason);
+                    is_final &= wanted.is_over();
+                }
+            }
+            if is_done {
+                let mut values = overrides.into_values();
+                set::merge(&mut values, self.renders.required.clone());
+                let discovery = self.discovery(variants, &entries, &spots, values);
+                return Ok((discovery, is_final));
+            }
+        }
+    }
+
+    /// Renders one variant, and gives what did not become the target.
+    fn rejected(&mut self, variant: &Variant, wanted: &[(&Spot, &Entry)]) -> Vec<(Spot, Reason)> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let mut entries: Vec<&Entry> = Vec::new();
+        for (_, entry) in wanted {
+            if !entries.contains(entry) {
+                entries.push(entry);
+            }
+        }
+        let all: Vec<usize> = (0..entries.len()).collect();
+        let mut seen = None;
+        let mut render = |on: &BTreeSet<usize>| {
+            let mut overrides = Overrides::default();
+            for index in on {
+                write(&mut overrides, entries[*index], self.charts.values())?;
+            }
+            let mut values = variant.user.as_object().cloned().unwrap_or_default();
+            set::merge(&mut values, overrides.into_values());
+            let rendered = self.renders.changed(&Json::Object(values), true);
+            seen = Some(rendered.map_err(|error| error.to_string())?);
+            Ok(())
+        };
+        let (_, refused) = most(&all, &mut render, &|_, _| false);
+        let seen = seen.unwrap_or_default();
+        let check = |(spot, entry): &(&Spot, &Entry)| {
+            let value = || entry.writes.first().map(|(path, _)| path.to_string());
+            let refused = refused
+                .iter()
+                .find(|refused| entries[refused.index] == *entry);
+            if let Some(refused) = refused {
+                return Some(Reason::Refused {
+                    value: value().unwrap_or_default(),
+                    error: refused.error.lines().next().unwrap_or_default().to_owned(),
+                });
+            }
+            let found = variant.found_in(&seen, spot).unwrap_or_default();
+            (found != entry.target).then(|| Reason::Missed {
+                values: entry
+                    .writes
+                    .iter()
+                    .map(|(path, _)| path.to_string())
+                    .collect(),
+                found: found.to_owned(),
+                target: entry.target.clone(),
+            })
+        };
+        let rejected = wanted
+            .iter()
+            .filter_map(|pair| Some((pair.0.clone(), check(pair)?)));
+        rejected.collect()
+    }
+
+    /// What is written for one reference.
+    fn entry(&self, shape: &Shape, wanted: &Wanted) -> Result<Entry, Reason> {
+        let template = &wanted.image.template;
+        let missed = || Reason::Missed {
+            values: shape
+                .first()
+                .map(|path| Path::from_parts(path.to_vec()).to_string())
+                .into_iter()
+                .collect(),
+            found: wanted.original.clone(),
+            target: wanted.target.clone(),
+        };
+        let (name, tag) = match shape.tag {
+            Some(_) => shape::split(&wanted.target),
+            None => (wanted.target.as_str(), None),
+        };
+        let mut writes = Vec::new();
+        let registry = match &shape.registry {
+            None => None,
+            Some(part) => {
+                let repository = shape.repository.text().to_lowercase();
+                let rest = format!("/{repository}");
+                let text = name.strip_suffix(rest.as_str()).ok_or_else(missed)?;
+                let source = self.charts.source(part)?;
+                writes.extend(source.write(text));
+                Some(source)
+            }
+        };
+        let repository = self.charts.source(&shape.repository)?;
+        let text = match (&registry, &shape.repository) {
+            (Some(_), part) => part.text().to_lowercase(),
+            (None, Part::Leaf { suffix, .. }) => name
+                .strip_suffix(suffix.as_str())
+                .ok_or_else(missed)?
+                .to_owned(),
+            (None, _) => name.to_owned(),
+        };
+        writes.extend(repository.write(&text));
+        let tag = match (&shape.tag, tag) {
+            (Some(part), Some(tag)) => {
+                let source = self.charts.tag(part, template)?;
+                let is_own = part.text() == tag && matches!(source, Source::AppVersion { .. });
+                writes.extend(source.write(tag).filter(|_| !is_own));
+                Some(source)
+            }
+            _ => None,
+        };
+        let remove: Vec<Place> = wanted
+            .remove
+            .iter()
+            .map(|path| self.charts.place(path))
+            .collect();
+        writes.extend(remove.iter().map(|place| (place.full(), String::new())));
+        Ok(Entry {
+            reference: wanted.original.clone(),
+            target: wanted.target.clone(),
+            registry,
+            repository,
+            tag,
+            remove,
+            writes,
+        })
+    }
+
+    fn discovery(
+        &self,
+        variants: &[Variant],
+        entries: &[Entry],
+        spots: &[(usize, Spot, usize)],
+        values: Map<String, Json>,
+    ) -> Discovery {
+        let mut images: Vec<Moved> = Vec::new();
+        for (at, entry) in entries.iter().enumerate() {
+            let of_entry = spots.iter().filter(|(.., of)| *of == at);
+            let wanted: Vec<&Wanted> = of_entry
+                .map(|(index, spot, _)| &variants[*index].wanted[spot])
+                .collect();
+            let Some(first) = wanted.first() else {
+                continue;
+            };
+            let mut uses: Vec<_> = wanted.iter().map(|wanted| wanted.image.clone()).collect();
+            uses.dedup();
+            let tag_place = entry.tag.as_ref().and_then(Source::place);
+            images.push(Moved {
+                reference: entry.reference.clone(),
+                registry: entry.registry.clone(),
+                repository: entry.repository.clone(),
+                tag: entry.tag.clone(),
+                remove: entry.remove.clone(),
+                digest: tag_place
+                    .or(entry.repository.place())
+                    .and_then(|place| self.digest_beside(place, variants)),
+                uses,
+                switches: first.switches.clone(),
+            });
+        }
+        let mut unmoved: Vec<Unmoved> = Vec::new();
+        for wanted in variants.iter().flat_map(|variant| variant.wanted.values()) {
+            if wanted.shape.is_some() {
+                continue;
+            }
+            let known = unmoved
+                .iter_mut()
+                .find(|other| other.reference == wanted.original && other.reason == wanted.reason);
+            match known {
+                Some(known) if known.uses.contains(&wanted.image) => {}
+                Some(known) => known.uses.push(wanted.image.clone()),
+                None => unmoved.push(Unmoved {
+                    reference: wanted.original.clone(),
+                    reason: within(wanted, variants).unwrap_or_else(|| wanted.reason.clone()),
+                    uses: vec![wanted.image.clone()],
+                    switches: wanted.switches.clone(),
+                }),
+            }
+        }
+        Discovery {
+            images,
+            unmoved,
+            required: self.renders.required.clone(),
+            values,
+            ..Discovery::default()
+        }
+    }
+
+    /// The empty value for a digest in the same mapping as a tag or repository.
+    fn digest_beside(&self, place: &Place, variants: &[Variant]) -> Option<Place> {
+        let full: Vec<String> = place.full().parts().map(str::to_owned).collect();
+        let above = full.split_last()?.1;
+        let mut leaves = variants.iter().flat_map(Variant::leaves);
+        let found = leaves.find(|leaf| {
+            leaf.is_empty_digest()
+                && leaf
+                    .path
+                    .split_last()
+                    .is_some_and(|(_, rest)| rest == above)
+        });
+        found.map(|leaf| self.charts.place(&leaf.path))
+    }
+}
+
+/// Whether a reference is a part of a longer text of the values.
+fn within(wanted: &Wanted, variants: &[Variant]) -> Option<Reason> {
+    if !matches!(
+        wanted.reason,
+        Reason::Fixed { .. } | Reason::Beginning { .. }
+    ) {
+        return None;
+    }
+    let mut leaves = variants.iter().flat_map(Variant::leaves);
+    let found =
+        leaves.find(|leaf| leaf.text.contains(&wanted.original) && leaf.text != wanted.original);
+    found.map(|leaf| Reason::Within {
+        value: leaf.path().to_string(),
+    })
+}
+
+fn write(overrides: &mut Overrides, entry: &Entry, chart: &Json) -> Result<(), String> {
+    let mut all = overrides.clone();
+    for (path, text) in &entry.writes {
+        all.write(path, text.as_str(), chart)
+            .map_err(|conflict| conflict.path.to_string())?;
+    }
+    *overrides = all;
+    Ok(())
+}
+
+impl Shape {
+    /// The path of the value that controls the beginning.
+    fn first(&self) -> Option<&[String]> {
+        match self.registry.as_ref().unwrap_or(&self.repository) {
+            Part::Leaf { path, .. } | Part::Empty { path, .. } => Some(path),
+            Part::Text(_) => None,
+        }
+    }
+}
+
+impl Source {
+    fn write(&self, text: &str) -> Option<(Path, String)> {
+        Some((self.place()?.full(), text.to_owned()))
+    }
+}
+
+impl Place {
+    /// The path from the top chart's values.
+    fn full(&self) -> Path {
+        self.path.below(&self.subchart)
+    }
+}
+
+impl Wanted {
+    /// Whether no further round can explain it.
+    fn is_over(&self) -> bool {
+        self.next >= Round::Over
+    }
+}
