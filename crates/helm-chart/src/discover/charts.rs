@@ -110,6 +110,12 @@ impl Charts {
         }
     }
 
+    /// The appVersion of the chart that a path belongs to.
+    pub(super) fn version_at(&self, path: &[String]) -> &str {
+        let version = self.versions.get(&self.place(path).subchart);
+        version.map_or("", String::as_str)
+    }
+
     /// The chart whose appVersion a tag is, and what is in front: that of the template, or one above.
     fn version(&self, template: &str, tag: &str) -> Option<(Vec<String>, String)> {
         let mut keys: Vec<String> = template

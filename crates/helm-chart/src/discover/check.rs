@@ -10,14 +10,14 @@ use super::renders::{Renders, most};
 use super::seen::Spot;
 use super::shape::{self, Part, Shape};
 use super::variant::{Variant, Wanted};
-use super::{Discovery, Moved, Place, Reason, Request, Source, Unmoved};
+use super::{Discovery, Moved, Place, Reason, Source, Unmoved};
 use crate::render::release::Error;
 use crate::set;
 use crate::values::{Overrides, Path};
 
 pub(super) struct Check<'c, 'a> {
     renders: &'c mut Renders<'a>,
-    charts: Charts,
+    charts: &'c Charts,
 }
 
 /// What is written for one image.
@@ -33,11 +33,8 @@ struct Entry {
 }
 
 impl<'c, 'a> Check<'c, 'a> {
-    pub(super) fn new(request: &Request<'a>, renders: &'c mut Renders<'a>) -> Result<Self, Error> {
-        Ok(Self {
-            charts: Charts::new(request.chart)?,
-            renders,
-        })
+    pub(super) fn new(charts: &'c Charts, renders: &'c mut Renders<'a>) -> Self {
+        Self { renders, charts }
     }
 
     /// Renders with everything that was found out. What does not hold is rejected, and then the answer is not the last

@@ -76,7 +76,7 @@ impl Leaf {
         self.text.is_empty() && is_digest_key(&self.key())
     }
 
-    fn is_tag(&self) -> bool {
+    pub(super) fn is_tag(&self) -> bool {
         let key = self.key();
         key.ends_with("tag") || key.ends_with("version")
     }
@@ -119,11 +119,14 @@ impl Leaf {
     }
 
     /// The text that is written in its place: of the same form, so that templates take the same way.
-    pub(super) fn marker(&self, number: usize) -> String {
+    /// `version` is that of the application, which an empty tag stands for.
+    pub(super) fn marker(&self, number: usize, version: &str) -> String {
         let number = FIRST + number;
         if self.text.is_empty() {
             return match self.key() {
-                key if key.ends_with("tag") || key.ends_with("version") => format!("9.9.{number}"),
+                _ if self.is_tag() => {
+                    marked_version(version, number).unwrap_or_else(|| format!("9.9.{number}"))
+                }
                 key if key.ends_with("registry") || key == "hub" || key.ends_with("domain") => {
                     format!("m{number}.io")
                 }

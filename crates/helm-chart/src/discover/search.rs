@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
+use super::charts::Charts;
 use super::leaf::{Leaf, Round};
 use super::renders::Renders;
 use super::seen::{Seen, Spot};
@@ -20,6 +21,7 @@ pub(super) struct Search<'a> {
     renders: Renders<'a>,
     variants: Vec<Variant>,
     failed: Vec<(usize, String)>,
+    charts: Charts,
 }
 
 impl<'a> Search<'a> {
@@ -29,6 +31,7 @@ impl<'a> Search<'a> {
             renders: Renders::new(request.chart, request.options),
             variants: Vec::new(),
             failed: Vec::new(),
+            charts: Charts::new(request.chart)?,
         };
         let mut first = None;
         for (index, scenario) in request.scenarios.iter().enumerate() {
@@ -53,7 +56,7 @@ impl<'a> Search<'a> {
                     self.round(round, index);
                 }
             }
-            let check = check::Check::new(self.request, &mut self.renders)?;
+            let check = check::Check::new(&self.charts, &mut self.renders);
             let (discovery, is_final) = check.run(&mut self.variants)?;
             if is_final {
                 return Ok(Discovery {
@@ -153,7 +156,13 @@ impl<'a> Search<'a> {
             match of_round(leaf) {
                 Some(found) if found == round || found == Round::Likely => {
                     is_new |= found == round;
-                    markers.insert(number, (leaf, leaf.marker(number)));
+                    markers.insert(
+                        number,
+                        (
+                            leaf,
+                            leaf.marker(number, self.charts.version_at(&leaf.path)),
+                        ),
+                    );
                 }
                 _ => {}
             }

@@ -126,6 +126,17 @@ fn read_name(name: &str, pieces: &[Piece<'_>]) -> Result<(Option<Part>, Part), O
             Piece::Changed(leaf) => return Err(Obstacle::Changed(leaf.path().to_string())),
         }
     }
+    if let ([Piece::Text("/"), Piece::Leaf(second)], true) = (rest, first.text.is_empty())
+        && second.text.is_empty()
+        && let Some((host, path)) = name.split_once('/')
+    {
+        // Both are what the template has instead; the last render shows whether they are parted here.
+        let empty = |leaf: &Leaf, text: &str| Part::Empty {
+            path: leaf.path.clone(),
+            text: text.to_owned(),
+        };
+        return Ok((Some(empty(first, host)), empty(second, path)));
+    }
     let text = name
         .strip_suffix(behind.as_str())
         .filter(|text| !text.is_empty());

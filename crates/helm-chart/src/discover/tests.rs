@@ -380,3 +380,19 @@ fn an_empty_override_of_the_whole_reference_is_set_where_parts_do_not_help() {
         ],
     );
 }
+
+#[test]
+fn an_empty_registry_and_an_empty_repository_are_both_set() {
+    let template = "kind: Pod\nspec: {image: '{{ .Values.image.registry | default \"docker.io\" }}/{{ .Values.image.repository | default \"team/app\" }}:{{ .Values.image.tag | default .Chart.AppVersion }}'}\n\
+        {{- if not (semverCompare \"^2\" (.Values.image.tag | default .Chart.AppVersion)) }}{{ fail \"not supported\" }}{{ end }}\n";
+    let found = finds(
+        &plain(
+            "image: {registry: null, repository: null, tag: null}\n",
+            template,
+        ),
+        &[
+            "docker.io/team/app:2.5.0: image.registry or docker.io | image.repository or team/app | image.tag or appVersion of []",
+        ],
+    );
+    assert_eq!(found.renders, 4);
+}
