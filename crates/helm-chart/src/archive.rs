@@ -104,7 +104,7 @@ pub(crate) fn read(archive: &[u8], keep: Keep, budget: &mut Budget) -> anyhow::R
             entry.name
         );
         let data = entry.content()?;
-        files.push(File::new(name, &data));
+        files.push(File::new(name, data));
         Ok(())
     })?;
     Ok(files)
@@ -119,13 +119,16 @@ pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<Vec<File>> {
     let files = folder::collect(folder)?;
     Ok(files
         .into_iter()
-        .map(|(name, data)| File::new(name, &data))
+        .map(|(name, data)| File::new(name, data.into()))
         .collect())
 }
 
 impl File {
-    fn new(name: String, data: &[u8]) -> Self {
-        let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data).into();
+    fn new(name: String, data: Arc<[u8]>) -> Self {
+        let data = match data.strip_prefix(b"\xEF\xBB\xBF") {
+            Some(rest) => rest.into(),
+            None => data,
+        };
         Self { name, data }
     }
 

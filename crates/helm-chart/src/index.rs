@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use granit_parser::Event;
 
 use crate::version::{self, Constraint};
-use crate::yaml::{self, Item, Kind, Limits, Node, Reader};
+use crate::yaml::{self, Item, Kind, Limits, Node, Reader, Source};
 
 mod json;
 mod plain;
@@ -117,7 +117,8 @@ pub fn read(index: impl AsRef<[u8]>, wanted: &BTreeSet<String>) -> Result<Index,
 /// # Errors
 /// As [`read`].
 pub fn read_events(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error> {
-    let mut reader = Reader::new(text, &LIMITS)?;
+    let source = Source::new(text);
+    let mut reader = Reader::new(&source, &LIMITS)?;
     let root = reader.document()?.ok_or(Error::NotAnIndex("it is empty"))?;
     if !matches!(root.0, Event::MappingStart(..)) {
         return Err(Error::NotAnIndex("its top level is no mapping"));
@@ -386,13 +387,13 @@ pub fn closest<'a>(version: &str, known: impl IntoIterator<Item = &'a str>) -> C
     known.sort();
     let newest = known
         .iter()
-        .rfind(|(parsed, _)| parsed.pre.is_empty())
+        .rfind(|(parsed, _)| parsed.prerelease.is_empty())
         .or(known.last());
     let (below, above) = match version::parse(version) {
         Some(asked) => known.split_at(known.partition_point(|(parsed, _)| *parsed <= asked)),
         None => Default::default(),
     };
-    let text = |(_, text): &(semver::Version, &str)| (*text).to_owned();
+    let text = |(_, text): &(version::Version, &str)| (*text).to_owned();
     Closest {
         below: below.iter().rev().take(2).map(text).collect(),
         above: above.iter().take(2).map(text).collect(),

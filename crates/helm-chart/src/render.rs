@@ -25,6 +25,7 @@ mod show_only;
 pub mod switches;
 pub mod template;
 pub mod text;
+mod time;
 pub mod value;
 
 pub use manifests::{Hook, Manifest};

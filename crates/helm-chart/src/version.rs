@@ -4,32 +4,200 @@
 //! three numbers) and whose constraints differ from Cargo's and npm's. The rules and the error texts
 //! are from its `version.go` and `constraints.go`.
 
-use semver::Version;
+use std::cmp::Ordering;
+use std::fmt;
+use std::num::IntErrorKind;
 
-/// Masterminds' `MaxVersionLen` and `MaxConstraintLen`, in bytes.
+mod constraint;
+
+pub use constraint::Constraint;
+
+/// Masterminds' `MaxVersionLen`, in bytes.
 const MAX_VERSION: usize = 256;
-const MAX_CONSTRAINT: usize = 512;
 
-/// Masterminds' `MaxConstraintGroups`.
-const MAX_GROUPS: usize = 32;
+/// A version that is nearly semantic: `v1` and `1.2` are ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Version {
+    /// The first number.
+    pub major: u64,
+    /// The second number.
+    pub minor: u64,
+    /// The third number.
+    pub patch: u64,
+    /// What follows `-`, or nothing.
+    pub prerelease: String,
+    /// What follows `+`, or nothing.
+    pub metadata: String,
+}
 
-/// Reads a version as `semver.NewVersion` does: with or without a leading `v`, and with one to three
-/// numbers. `None` for what that refuses.
+impl Version {
+    /// Reads a version as `semver.NewVersion` does: with or without a leading `v`, and with one to three
+    /// numbers, which may start with zeros.
+    ///
+    /// # Errors
+    /// Masterminds' own text for what is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_VERSION {
+            return Err(format!(
+                "version string is too long (max {MAX_VERSION} bytes)"
+            ));
+        }
+        let invalid = || "invalid semantic version".to_owned();
+        let rest = text.strip_prefix('v').unwrap_or(text);
+        let (numbers, rest) = rest.split_at(rest.find(['-', '+']).unwrap_or(rest.len()));
+        let is_number =
+            |number: &&str| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        let numbers: Vec<&str> = numbers.split('.').collect();
+        if numbers.len() > 3 || !numbers.iter().all(is_number) {
+            return Err(invalid());
+        }
+        let (prerelease, metadata) = match rest.split_once('+') {
+            Some((prerelease, metadata)) => (prerelease, Some(metadata)),
+            None => (rest, None),
+        };
+        let prerelease = prerelease.strip_prefix('-');
+        for part in [prerelease, metadata].into_iter().flatten() {
+            if !is_identifiers(part) {
+                return Err(invalid());
+            }
+        }
+        let number = |index: usize| numbers.get(index).map_or(Ok(0), |digits| segment(digits));
+        let version = Self {
+            major: number(0)?,
+            minor: number(1)?,
+            patch: number(2)?,
+            prerelease: prerelease.unwrap_or_default().to_owned(),
+            metadata: metadata.unwrap_or_default().to_owned(),
+        };
+        if !version.prerelease.is_empty() {
+            check_prerelease(&version.prerelease)?;
+        }
+        Ok(version)
+    }
+
+    /// `Version.Compare`: metadata does not count.
+    #[must_use]
+    pub fn precedence(&self, other: &Self) -> Ordering {
+        let numbers = |version: &Self| (version.major, version.minor, version.patch);
+        numbers(self).cmp(&numbers(other)).then_with(|| {
+            match (self.prerelease.is_empty(), other.prerelease.is_empty()) {
+                (true, true) => Ordering::Equal,
+                (true, false) => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                (false, false) => compare_prerelease(&self.prerelease, &other.prerelease),
+            }
+        })
+    }
+}
+
+impl Ord for Version {
+    /// By precedence, and where that is the same by metadata.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.precedence(other)
+            .then_with(|| self.metadata.cmp(&other.metadata))
+            .then_with(|| self.prerelease.cmp(&other.prerelease))
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// `Version.String`: three numbers, whatever was written.
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if !self.prerelease.is_empty() {
+            write!(f, "-{}", self.prerelease)?;
+        }
+        if !self.metadata.is_empty() {
+            write!(f, "+{}", self.metadata)?;
+        }
+        Ok(())
+    }
+}
+
+fn segment(digits: &str) -> Result<u64, String> {
+    digits.parse().map_err(|error: std::num::ParseIntError| {
+        let problem = match error.kind() {
+            IntErrorKind::PosOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        format!("error parsing version segment: strconv.ParseUint: parsing \"{digits}\": {problem}")
+    })
+}
+
+/// Whether a text is words of letters, digits and `-` with dots between them.
+fn is_identifiers(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    text.split('.')
+        .all(|part| !part.is_empty() && part.bytes().all(is_allowed))
+}
+
+/// Checks a prerelease without its `-`.
+///
+/// # Errors
+/// Masterminds' own text for what is none.
+pub(crate) fn check_prerelease(text: &str) -> Result<(), String> {
+    for part in text.split('.') {
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && part.len() > 1 && part.starts_with('0') {
+            return Err("version segment starts with 0".to_owned());
+        }
+        if !is_identifiers(part) {
+            return Err("invalid prerelease string".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Checks metadata without its `+`.
+///
+/// # Errors
+/// Masterminds' own text for what is none.
+pub(crate) fn check_metadata(text: &str) -> Result<(), String> {
+    if is_identifiers(text) {
+        Ok(())
+    } else {
+        Err("invalid metadata string".to_owned())
+    }
+}
+
+/// Compares the parts of prereleases: numbers are less than words.
+fn compare_prerelease(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        let order = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (a, b) => compare_part(a.unwrap_or(""), b.unwrap_or("")),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+fn compare_part(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
+    if a.is_empty() || b.is_empty() {
+        return a.len().cmp(&b.len());
+    }
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Err(_), Err(_)) => a.cmp(b),
+        (Err(_), Ok(_)) => Ordering::Greater,
+        (Ok(a), Ok(b)) => a.cmp(&b),
+        (Ok(_), Err(_)) => Ordering::Less,
+    }
+}
+
+/// Reads a version as [`Version::parse`] does. `None` for what that refuses.
 #[must_use]
 pub fn parse(text: &str) -> Option<Version> {
-    if text.len() > MAX_VERSION {
-        return None;
-    }
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
-    // Zeros in front are no error there: `3.3.001`.
-    let without_zeros = |number: &str| match number.trim_start_matches('0') {
-        "" if !number.is_empty() => "0".to_owned(),
-        number => number.to_owned(),
-    };
-    let mut numbers: Vec<String> = numbers.split('.').map(without_zeros).collect();
-    numbers.resize(numbers.len().max(3), "0".to_owned());
-    Version::parse(&format!("{}{rest}", numbers.join("."))).ok()
+    Version::parse(text).ok()
 }
 
 /// Whether two texts name one version: `v7` is `7.0.0`. Build metadata counts, and `_` is the `+` that
@@ -50,314 +218,6 @@ pub fn is_compatible(constraint: &str, version: &str) -> bool {
     match (Constraint::parse(constraint), parse(version)) {
         (Ok(constraint), Some(version)) => constraint.allows(&version),
         _ => false,
-    }
-}
-
-/// A constraint such as `>=1.2 <2 || ~3.1`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Constraint(Vec<Group>);
-
-/// Comparisons that must all hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Group {
-    comparisons: Vec<Comparison>,
-    /// Whether one of them names a prerelease: only then are prereleases considered.
-    prereleases: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Comparison {
-    operator: Operator,
-    version: Version,
-    wildcard: Wildcard,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Equal,
-    NotEqual,
-    Greater,
-    Less,
-    GreaterEqual,
-    LessEqual,
-    Tilde,
-    Caret,
-}
-
-/// The first part of a version that is missing or `x`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wildcard {
-    None,
-    Major,
-    Minor,
-    Patch,
-}
-
-/// In an order in which the longer of two wins.
-const OPERATORS: [(&str, Operator); 11] = [
-    ("!=", Operator::NotEqual),
-    (">=", Operator::GreaterEqual),
-    ("=>", Operator::GreaterEqual),
-    ("<=", Operator::LessEqual),
-    ("=<", Operator::LessEqual),
-    ("~>", Operator::Tilde),
-    ("=", Operator::Equal),
-    (">", Operator::Greater),
-    ("<", Operator::Less),
-    ("~", Operator::Tilde),
-    ("^", Operator::Caret),
-];
-
-impl Constraint {
-    /// Reads a constraint.
-    ///
-    /// # Errors
-    /// Masterminds' own text for what is none.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > MAX_CONSTRAINT {
-            return Err(format!(
-                "constraint string is too long (max {MAX_CONSTRAINT} bytes)"
-            ));
-        }
-        let text = rewrite_ranges(text);
-        let groups: Vec<&str> = text.split("||").collect();
-        if groups.len() > MAX_GROUPS {
-            return Err(format!("too many constraint groups (max {MAX_GROUPS})"));
-        }
-        groups
-            .into_iter()
-            .map(Group::parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    /// Whether a version satisfies it.
-    #[must_use]
-    pub fn allows(&self, version: &Version) -> bool {
-        self.0.iter().any(|group| {
-            (version.pre.is_empty() || group.prereleases)
-                && group.comparisons.iter().all(|one| one.allows(version))
-        })
-    }
-}
-
-impl Group {
-    fn parse(text: &str) -> Result<Self, String> {
-        let improper = || format!("improper constraint: {text:?}");
-        let mut comparisons = Vec::new();
-        let mut rest = skip_blanks(text);
-        loop {
-            let (operator, after) = OPERATORS
-                .iter()
-                .find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?)))
-                .unwrap_or((Operator::Equal, rest));
-            let (written, after) = Written::read(skip_blanks(after)).ok_or_else(improper)?;
-            comparisons.push(written.comparison(operator)?);
-            let next = skip_blanks(after);
-            if next.is_empty() {
-                break;
-            }
-            rest = match next.strip_prefix(',') {
-                Some(next) => skip_blanks(next),
-                None if next.len() < after.len() => next,
-                None => return Err(improper()),
-            };
-        }
-        let prereleases = comparisons.iter().any(|one| !one.version.pre.is_empty());
-        Ok(Self {
-            comparisons,
-            prereleases,
-        })
-    }
-}
-
-/// Go's `\s`.
-fn skip_blanks(text: &str) -> &str {
-    text.trim_start_matches(['\t', '\n', '\x0C', '\r', ' '])
-}
-
-/// A version as a constraint writes it.
-struct Written<'a> {
-    text: &'a str,
-    numbers: [&'a str; 3],
-    prerelease: &'a str,
-}
-
-impl<'a> Written<'a> {
-    /// Reads a version from the start of a text, and gives what follows.
-    fn read(text: &'a str) -> Option<(Self, &'a str)> {
-        let number = |text: &'a str| {
-            let end = text
-                .find(|letter: char| !matches!(letter, '0'..='9' | '|' | 'x' | 'X' | '*'))
-                .unwrap_or(text.len());
-            (end > 0).then(|| text.split_at(end))
-        };
-        let (first, mut rest) = number(text.strip_prefix('v').unwrap_or(text))?;
-        let mut numbers = [first, "", ""];
-        for place in &mut numbers[1..] {
-            let Some((digits, after)) = rest.strip_prefix('.').and_then(number) else {
-                break;
-            };
-            (*place, rest) = (digits, after);
-        }
-        let (prerelease, rest) = identifiers(rest, '-');
-        let (_, rest) = identifiers(rest, '+');
-        let text = &text[..text.len() - rest.len()];
-        Some((
-            Self {
-                text,
-                numbers,
-                prerelease,
-            },
-            rest,
-        ))
-    }
-
-    fn comparison(&self, operator: Operator) -> Result<Comparison, String> {
-        let is_open = |number: &str| matches!(number, "" | "x" | "X" | "*");
-        let [major, minor, patch] = self.numbers;
-        let pre = self.prerelease;
-        let (text, wildcard) = if is_open(major) {
-            (format!("0.0.0{pre}"), Wildcard::Major)
-        } else if is_open(minor) {
-            (format!("{major}.0.0{pre}"), Wildcard::Minor)
-        } else if is_open(patch) {
-            (format!("{major}.{minor}.0{pre}"), Wildcard::Patch)
-        } else {
-            (self.text.to_owned(), Wildcard::None)
-        };
-        Ok(Comparison {
-            operator,
-            version: parse(&text).ok_or("constraint parser error")?,
-            wildcard,
-        })
-    }
-}
-
-/// `-a.b` or `+a.b` at the start of a text, with its sign; what follows.
-fn identifiers(text: &str, sign: char) -> (&str, &str) {
-    let Some(mut rest) = text.strip_prefix(sign) else {
-        return ("", text);
-    };
-    let length = |text: &str| {
-        text.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-'))
-            .unwrap_or(text.len())
-    };
-    if length(rest) == 0 {
-        return ("", text);
-    }
-    rest = &rest[length(rest)..];
-    while let Some(after) = rest.strip_prefix('.').filter(|after| length(after) > 0) {
-        rest = &after[length(after)..];
-    }
-    text.split_at(text.len() - rest.len())
-}
-
-/// Writes `1.0 - 2.0` as two comparisons.
-fn rewrite_ranges(text: &str) -> String {
-    let mut rewritten = String::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        if let Some((from, to, after)) = range(rest) {
-            rewritten.extend([">= ", from, ", <= ", to, " "]);
-            rest = after;
-            continue;
-        }
-        let mut letters = rest.chars();
-        rewritten.extend(letters.next());
-        rest = letters.as_str();
-    }
-    rewritten
-}
-
-fn range(text: &str) -> Option<(&str, &str, &str)> {
-    let (from, after) = Written::read(skip_blanks(text))?;
-    let dash = skip_blanks(after);
-    let after = dash.strip_prefix('-')?;
-    let second = skip_blanks(after);
-    if dash.len() == text.len() || second.len() == after.len() || dash.len() == after.len() {
-        return None;
-    }
-    let (to, after) = Written::read(second)?;
-    Some((from.text, to.text, skip_blanks(after)))
-}
-
-impl Comparison {
-    /// Prereleases that the group does not consider are refused before.
-    fn allows(&self, version: &Version) -> bool {
-        let own = &self.version;
-        let order = version.cmp_precedence(own);
-        let open = self.wildcard != Wildcard::None;
-        let minor_open = self.wildcard == Wildcard::Minor;
-        let patch_open = self.wildcard == Wildcard::Patch;
-        match self.operator {
-            Operator::Equal if open => self.tilde(version),
-            Operator::Equal => order.is_eq(),
-            Operator::NotEqual if !open => order.is_ne(),
-            Operator::NotEqual => {
-                if own.major != version.major || own.minor != version.minor && !minor_open {
-                    true
-                } else if minor_open {
-                    false
-                } else if patch_open {
-                    version.pre != own.pre
-                } else {
-                    own.patch != version.patch || order.is_ne()
-                }
-            }
-            Operator::Greater if !open => order.is_gt(),
-            Operator::Greater => {
-                if version.major != own.major {
-                    version.major > own.major
-                } else if minor_open {
-                    false
-                } else if patch_open {
-                    version.minor > own.minor
-                } else {
-                    order.is_gt()
-                }
-            }
-            Operator::Less => order.is_lt(),
-            Operator::GreaterEqual => order.is_ge(),
-            Operator::LessEqual if !open => order.is_le(),
-            Operator::LessEqual => {
-                version.major < own.major
-                    || version.major == own.major && (version.minor <= own.minor || minor_open)
-            }
-            Operator::Tilde => self.tilde(version),
-            Operator::Caret => self.caret(version),
-        }
-    }
-
-    fn tilde(&self, version: &Version) -> bool {
-        let own = &self.version;
-        let minor_open = self.wildcard == Wildcard::Minor;
-        if version.cmp_precedence(own).is_lt() {
-            return false;
-        }
-        let is_zero = own.major == 0 && own.minor == 0 && own.patch == 0;
-        // `~0.0.0` and `*` take everything.
-        if is_zero && !minor_open && self.wildcard != Wildcard::Patch {
-            return true;
-        }
-        version.major == own.major && (version.minor == own.minor || minor_open)
-    }
-
-    fn caret(&self, version: &Version) -> bool {
-        let own = &self.version;
-        if version.cmp_precedence(own).is_lt() {
-            return false;
-        }
-        if own.major > 0 || self.wildcard == Wildcard::Minor {
-            return version.major == own.major;
-        }
-        if version.major > 0 {
-            return false;
-        }
-        if own.minor > 0 || self.wildcard == Wildcard::Patch {
-            return version.minor == own.minor;
-        }
-        version.minor == 0 && version.patch == own.patch
     }
 }
 

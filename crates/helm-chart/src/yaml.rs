@@ -7,7 +7,8 @@
 //! The parser is one of YAML 1.2, goyaml v2 is one of 1.1. Where they disagree, one of them refuses
 //! the text, with a few exceptions that nobody writes: in `[?x]` and `{a: b, ?x}` goyaml sees
 //! a key, in `[x:,]` it sees the text `x:`. goyaml alone takes `[-]`, `"x"#c` and tabs that indent
-//! flow collections; it alone refuses `\/` in quotes, `%YAML 1.2`, and tabs after `-`.
+//! flow collections; it alone refuses `%YAML 1.2`, and tabs after `-`. Its line breaks and escapes are
+//! read as it reads them.
 //!
 //! Facts about Helm are from the source of helm v3.17 to v4.3, sigs.k8s.io/yaml 1.6 and its decoder
 //! go.yaml.in/yaml/v2 2.4; the readings were compared with theirs on some 300,000 scalars.
@@ -16,8 +17,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+mod pass;
 mod reader;
+mod rewrite;
 mod scalar;
+mod source;
+mod tabs;
 #[cfg(test)]
 mod tests;
 mod timestamp;
@@ -25,6 +30,7 @@ mod timestamp;
 pub(crate) use reader::{Item, Reader};
 pub use scalar::{Scalar, Undecodable, template_text};
 pub(crate) use scalar::{is_text_when_plain, json_number};
+pub(crate) use source::Source;
 
 /// One value of a document, with aliases resolved.
 #[derive(Debug, Clone)]
@@ -98,12 +104,25 @@ pub struct Spent {
 /// # Errors
 /// What is no YAML, has a merge key whose value is no mapping, or exceeds a limit.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
-    let mut reader = Reader::new(text, limits)?;
-    let mut documents = Vec::new();
-    while let Some(root) = reader.document()? {
-        documents.push(reader.node(root)?);
+    read(text, |source| {
+        let mut reader = Reader::new(source, limits)?;
+        let mut documents = Vec::new();
+        while let Some(root) = reader.document()? {
+            documents.push(reader.node(root)?);
+        }
+        Ok(documents)
+    })
+}
+
+/// Reads a text, and again where the parser has to be helped.
+fn read<T>(text: &str, read: impl Fn(&Source<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    let mut source = Source::new(text);
+    loop {
+        match read(&source) {
+            Err(error) if source.repair(&error) => {}
+            result => return result,
+        }
     }
-    Ok(documents)
 }
 
 /// Reads the first document only, and does not look at what follows, as Helm reads `Chart.yaml`.
@@ -120,12 +139,24 @@ pub fn first(text: &str, limits: &Limits) -> Result<Option<Node>, Error> {
 /// # Errors
 /// As [`parse`].
 pub fn first_within(text: &str, limits: &Limits, spent: &mut Spent) -> Result<Option<Node>, Error> {
-    let mut reader = Reader::new(text, limits)?;
-    reader.spend_before(spent);
-    let root = reader.document()?;
-    let root = root.map(|root| reader.node(root)).transpose()?;
-    *spent = reader.spent();
+    let (root, after) = read(text, |source| {
+        let mut reader = Reader::new(source, limits)?;
+        reader.spend_before(spent);
+        let root = reader.document()?;
+        let root = root.map(|root| reader.node(root)).transpose()?;
+        Ok((root, reader.spent()))
+    })?;
+    *spent = after;
     Ok(root)
+}
+
+/// Some entries of a text's first document, without building the others. `None` where the document is no
+/// mapping, would not become JSON, or has what takes more than a look at each value, such as aliases:
+/// [`first`] is for those.
+pub(crate) fn entries(text: &str, limits: &Limits, wanted: &[&str]) -> Option<Node> {
+    let source = Source::new(text);
+    let read = || Reader::new(&source, limits)?.entries(wanted);
+    read().ok().flatten()
 }
 
 /// Reads a `values.yaml` as Helm 3 does: the first document, and what follows is not looked at

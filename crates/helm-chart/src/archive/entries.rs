@@ -5,7 +5,9 @@
 
 use std::cell::Cell;
 use std::io::{self, Cursor, Read};
+use std::iter;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use flate2::read::MultiGzDecoder;
@@ -30,16 +32,13 @@ impl Entry<'_> {
         self.kind.is_dir() || self.name.ends_with('/')
     }
 
-    pub(super) fn content(self) -> anyhow::Result<Vec<u8>> {
-        let mut content = Vec::new();
+    /// Its content, which is as large as its header says. Its size has been checked.
+    pub(super) fn content(self) -> anyhow::Result<Arc<[u8]>> {
+        let mut content: Arc<[u8]> = iter::repeat_n(0, usize::try_from(self.size)?).collect();
+        let bytes = Arc::get_mut(&mut content).context("it is shared (please report this)")?;
         self.content
-            .read_to_end(&mut content)
+            .read_exact(bytes)
             .with_context(|| format!("its file {} is torn", self.name))?;
-        ensure!(
-            content.len() as u64 == self.size,
-            "its file {} is torn",
-            self.name
-        );
         Ok(content)
     }
 }

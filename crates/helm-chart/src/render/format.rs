@@ -6,7 +6,7 @@ pub mod toml;
 pub mod yaml;
 
 mod convert;
-mod number;
+pub(crate) mod number;
 mod output;
 mod quote;
 #[cfg(test)]

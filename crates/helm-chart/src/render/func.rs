@@ -49,6 +49,20 @@ pub struct Method {
     pub params: &'static [Param],
     /// The type of the parameters that may follow.
     pub variadic: Option<Param>,
+    /// What Go says of a method that gives back more than a template can take.
+    pub refused: Option<&'static str>,
+}
+
+impl Method {
+    /// A method with these parameters, which gives back one value.
+    #[must_use]
+    pub const fn new(params: &'static [Param]) -> Self {
+        Self {
+            params,
+            variadic: None,
+            refused: None,
+        }
+    }
 }
 
 impl Param {

@@ -2,12 +2,12 @@
 //!
 //! As helm v3.22 does it in `pkg/releaseutil`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::text::to_bytes;
-use crate::yaml::{self, Kind, Limits, Node, Scalar};
+use super::format::yaml::map_keys;
+use super::text::to_text;
+use crate::yaml::{self, Limits, Node, Scalar};
 
 /// One document of a rendered file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,14 +115,15 @@ pub(super) fn sort(files: &BTreeMap<String, String>) -> Result<(Vec<Manifest>, V
                     "{path}: the rendered files have more than {MAX_DOCUMENTS} documents"
                 ));
             }
-            let head = Head::read(content)
+            let content = to_text(content);
+            let head = Head::read(content.as_deref())
                 .map_err(|error| format!("YAML parse error on {path}: {error}"))?;
             let manifest = Manifest {
                 source: path.clone(),
                 api_version: head.api_version,
                 kind: head.kind,
                 name: head.name,
-                content: content.to_owned(),
+                content: content.unwrap_or_default().into_owned(),
             };
             match head.hook {
                 None => manifests.push(manifest),
@@ -210,6 +211,9 @@ fn go_trim_start(text: &str) -> &str {
     text.trim_start_matches(is_go_space)
 }
 
+/// The keys of what Helm reads of each document.
+const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
 /// What Helm reads of each document.
 #[derive(Debug, Default)]
 struct Head {
@@ -220,34 +224,38 @@ struct Head {
 }
 
 impl Head {
-    fn read(content: &str) -> Result<Self, String> {
+    fn read(content: Option<&str>) -> Result<Self, String> {
         let converting = |error: &yaml::Error| {
             format!(
                 "error converting YAML to JSON: yaml: line {}: {}",
                 error.line, error.message
             )
         };
-        if matches!(to_bytes(content), Cow::Owned(_)) {
+        let Some(content) = content else {
             let message = "error converting YAML to JSON: yaml: invalid leading UTF-8 octet";
             return Err(message.to_owned());
+        };
+        if let Some(root) = yaml::entries(content, &Limits::default(), &HEAD) {
+            return Self::of(&root);
         }
         let Some(root) = yaml::first(content, &Limits::default()).map_err(|e| converting(&e))?
         else {
             return Ok(Self::default());
         };
-        if let Some(key) = unhashable_key(&root) {
-            return Err(format!(
-                "error converting YAML to JSON: yaml: invalid map key: {}",
-                go_syntax(key)
-            ));
+        if let Some(problem) = map_keys::problem(&root) {
+            return Err(format!("error converting YAML to JSON: {problem}"));
         }
         // What Helm converts to JSON it converts as a whole.
         root.to_helm_json().map_err(|e| converting(&e))?;
         if root.is_null() {
             return Ok(Self::default());
         }
+        Self::of(&root)
+    }
+
+    fn of(root: &Node) -> Result<Self, String> {
         if root.pairs().is_none() {
-            return Err(wrong_type(&root, "Go value of type releaseutil.SimpleHead"));
+            return Err(wrong_type(root, "Go value of type releaseutil.SimpleHead"));
         }
         let field = |node: &Node, key: &str, path: &str| -> Result<String, String> {
             match node.get(key) {
@@ -256,8 +264,8 @@ impl Head {
             }
         };
         let mut head = Self {
-            api_version: field(&root, "apiVersion", "SimpleHead.apiVersion")?,
-            kind: field(&root, "kind", "SimpleHead.kind")?,
+            api_version: field(root, "apiVersion", "SimpleHead.apiVersion")?,
+            kind: field(root, "kind", "SimpleHead.kind")?,
             ..Self::default()
         };
         let Some(metadata) = root.get("metadata").filter(|node| !node.is_null()) else {
@@ -288,49 +296,6 @@ impl Head {
             }
         }
         Ok(head)
-    }
-}
-
-/// The first key that is a list or a mapping, which a Go map cannot have: mostly `{{ }}` of a template
-/// within a template.
-fn unhashable_key(node: &Node) -> Option<&Node> {
-    match &node.kind {
-        Kind::Scalar(_) => None,
-        Kind::Sequence(items) => items.iter().find_map(unhashable_key),
-        Kind::Mapping(pairs) => pairs.iter().find_map(|(key, value)| match key.kind {
-            Kind::Scalar(_) => unhashable_key(value),
-            _ => Some(key),
-        }),
-    }
-}
-
-/// What Go's `%#v` prints of a value that goyaml has read.
-fn go_syntax(node: &Node) -> String {
-    match &node.kind {
-        Kind::Sequence(items) => {
-            let items: Vec<String> = items.iter().map(go_element).collect();
-            format!("[]interface {{}}{{{}}}", items.join(", "))
-        }
-        Kind::Mapping(pairs) => {
-            let pairs = pairs
-                .iter()
-                .map(|(key, value)| format!("{}:{}", go_element(key), go_element(value)));
-            let pairs: Vec<String> = pairs.collect();
-            format!("map[interface {{}}]interface {{}}{{{}}}", pairs.join(", "))
-        }
-        Kind::Scalar(_) => match node.to_helm_json() {
-            Ok(serde_json::Value::String(text)) => super::format::quote(&text, false),
-            Ok(other) => other.to_string(),
-            Err(_) => String::new(),
-        },
-    }
-}
-
-fn go_element(node: &Node) -> String {
-    if node.is_null() {
-        "interface {}(nil)".to_owned()
-    } else {
-        go_syntax(node)
     }
 }
 

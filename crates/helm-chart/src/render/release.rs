@@ -7,6 +7,7 @@ mod dots;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -63,8 +64,8 @@ pub struct Rendered {
     pub manifests: Vec<Manifest>,
     /// What it installs at certain moments, in its order.
     pub hooks: Vec<Hook>,
-    /// The files in `crds/` of the chart and its subcharts, by path, with their text.
-    pub crds: Vec<(String, String)>,
+    /// The files in `crds/` of the chart and its subcharts, by path, with their content.
+    pub crds: Vec<(String, Arc<[u8]>)>,
     /// What Helm says about the values on standard error.
     pub warnings: Vec<String>,
 }
@@ -117,7 +118,7 @@ impl Rendered {
         let mut text = String::new();
         if with.crds {
             for (source, content) in &self.crds {
-                manifests::print(source, content, &mut text);
+                manifests::print(source, &String::from_utf8_lossy(content), &mut text);
             }
         }
         for manifest in &self.manifests {
@@ -305,7 +306,7 @@ fn execute(
     Ok(files)
 }
 
-fn collect_crds(chart: &Processed<'_>, place: &Place, crds: &mut Vec<(String, String)>) {
+fn collect_crds(chart: &Processed<'_>, place: &Place, crds: &mut Vec<(String, Arc<[u8]>)>) {
     let is_manifest = |name: &str| {
         let ending = name
             .rsplit_once('.')
@@ -314,12 +315,8 @@ fn collect_crds(chart: &Processed<'_>, place: &Place, crds: &mut Vec<(String, St
     };
     for file in &chart.chart.files {
         if file.name.starts_with("crds/") && is_manifest(&file.name) {
-            // Faster than what replaces bytes that are not UTF-8, which are rare.
-            let text = match std::str::from_utf8(&file.data) {
-                Ok(text) => text.to_owned(),
-                Err(_) => String::from_utf8_lossy(&file.data).into_owned(),
-            };
-            crds.push((format!("{}/{}", place.path, file.name), text));
+            let content = Arc::clone(&file.data);
+            crds.push((format!("{}/{}", place.path, file.name), content));
         }
     }
     for subchart in &chart.subcharts {

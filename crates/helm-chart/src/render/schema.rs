@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 use boon::{Compiler, ErrorKind, InstanceToken, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
+use super::format::number::format_float;
+
 /// The address under which Helm compiles a chart's schema.
 const ADDRESS: &str = "file:///values.schema.json";
 
@@ -233,11 +235,21 @@ fn count(number: usize) -> String {
     group(&number.to_string())
 }
 
-/// A number as that printer prints it: with commas, and as many decimals as there are.
+/// A number as that printer prints it: with commas and as many decimals as there are, or from a million
+/// on and below a ten-thousandth as `1.5×10⁰⁶`.
 fn number(number: &serde_json::Number) -> String {
-    let text = number
-        .as_f64()
-        .map_or_else(|| number.to_string(), |number| number.to_string());
+    let Some(float) = number.as_f64() else {
+        return number.to_string();
+    };
+    let text = format_float(float, 'g', None);
+    if let Some((mantissa, exponent)) = text.split_once('e') {
+        let superscript = |c: char| match c {
+            '-' => Some('⁻'),
+            digit => "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit.to_digit(10)? as usize),
+        };
+        let exponent: String = exponent.chars().filter_map(superscript).collect();
+        return format!("{mantissa}×10{exponent}");
+    }
     match text.split_once('.') {
         Some((whole, decimals)) => format!("{}.{decimals}", group(whole)),
         None => group(&text),
@@ -297,6 +309,16 @@ mod tests {
                 json!({"properties": {"a": {"minimum": 70000}}}),
                 json!({"a": 1.5}),
                 Some("- at '/a': minimum: got 1.5, want 70,000\n"),
+            ),
+            (
+                json!({"properties": {"a": {"maximum": -1e300}}}),
+                json!({"a": 1_234_567}),
+                Some("- at '/a': maximum: got 1.234567×10⁰⁶, want -1×10³⁰⁰\n"),
+            ),
+            (
+                json!({"properties": {"a": {"minimum": 0.000_012_5}}}),
+                json!({"a": -123_456.5}),
+                Some("- at '/a': minimum: got -123,456.5, want 1.25×10⁻⁰⁵\n"),
             ),
             (
                 json!({"properties": {"a": {"enum": ["x", 1, null]}}}),

@@ -1,6 +1,7 @@
 //! Go's strings, which are bytes: `b64dec`, `trunc` and `substr` make some that are not UTF-8.
 //!
-//! A byte outside a valid sequence is kept as a private-use character, U+10FE00 plus the byte. What
+//! A byte outside a valid sequence is kept as a private-use character, U+10FE00 plus the byte; where a
+//! text from outside has such a character, it is kept as the four bytes that it is in UTF-8. What
 //! works on bytes (`len`, hashes, base64, slices, the final output) calls [`to_bytes`]; what works on
 //! characters sees U+FFFD through [`rune`], as Go does.
 
@@ -15,20 +16,53 @@ const FIRST: u32 = 0x0010_FE00;
 #[must_use]
 pub fn from_bytes(bytes: &[u8]) -> Str {
     match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
+        Ok(text) => from_text(text),
         Err(_) => escape(bytes).into(),
+    }
+}
+
+/// A Go string of this text.
+#[must_use]
+pub fn from_text(text: &str) -> Str {
+    if is_escaped(text) {
+        escape(text.as_bytes()).into()
+    } else {
+        text.into()
+    }
+}
+
+/// A Go string as a text, if it is UTF-8.
+#[must_use]
+pub fn to_text(text: &str) -> Option<Cow<'_, str>> {
+    match to_bytes(text) {
+        Cow::Borrowed(_) => Some(Cow::Borrowed(text)),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
 }
 
 fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.extend(char::from_u32(FIRST + u32::from(*byte)));
+        let mut valid = chunk.valid();
+        while let Some((at, char)) = valid
+            .char_indices()
+            .find(|(_, char)| escaped_byte(*char).is_some())
+        {
+            let (before, rest) = valid.split_at(at);
+            text.push_str(before);
+            let (kept, after) = rest.split_at(char.len_utf8());
+            text.extend(kept.bytes().map(keep));
+            valid = after;
         }
+        text.push_str(valid);
+        text.extend(chunk.invalid().iter().copied().map(keep));
     }
     text
+}
+
+/// The character that keeps a byte.
+fn keep(byte: u8) -> char {
+    char::from_u32(FIRST + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 /// The bytes of a Go string.
@@ -90,6 +124,8 @@ mod tests {
             b"\xff\xfe",
             b"a\xc3",
             "é\u{1F600}".as_bytes(),
+            "a\u{10FE41}\u{10FEFF}é".as_bytes(),
+            b"\xff\xf4\x8f\xb9\x81",
             b"\xc3\xa9\xa9",
         ] {
             let text = from_bytes(bytes);

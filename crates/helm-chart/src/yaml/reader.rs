@@ -4,34 +4,38 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use super::{Error, Kind, Limits, Node, Scalar, Spent};
+use super::tabs::Tabs;
+use super::{Error, Kind, Limits, Node, Scalar, Source, Spent};
 
 /// An event and where it is.
 pub(crate) type Item<'a> = (Event<'a>, Span);
 
 /// Reads a text event by event: whole values become nodes, or are skipped without being built.
 pub(crate) struct Reader<'a> {
+    pub(super) source: &'a Source<'a>,
     parser: Parser<'a, StrInput<'a>>,
     limits: Limits,
     spent: Weight,
+    tabs: Option<Tabs<'a>>,
     /// Levels that are open.
-    depth: usize,
+    pub(super) depth: usize,
     anchors: HashMap<usize, (Node, Weight)>,
 }
 
 /// What a node costs.
 #[derive(Debug, Clone, Copy, Default)]
-struct Weight {
-    nodes: usize,
-    bytes: usize,
+pub(super) struct Weight {
+    pub(super) nodes: usize,
+    pub(super) bytes: usize,
     /// Levels of lists and mappings, itself included.
-    depth: usize,
+    pub(super) depth: usize,
 }
 
 impl<'a> Reader<'a> {
     /// # Errors
     /// A text that is too long or has control characters, which goyaml refuses as well.
-    pub(crate) fn new(text: &'a str, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn new(source: &'a Source<'a>, limits: &Limits) -> Result<Self, Error> {
+        let text = source.parsed();
         let start = |message| Error {
             line: 1,
             column: 1,
@@ -61,6 +65,8 @@ impl<'a> Reader<'a> {
             block_nesting_limit: limits.depth,
         };
         Ok(Self {
+            source,
+            tabs: source.has_tabs.then(|| Tabs::new(text)),
             parser: Parser::new_from_str_with_options(text, options),
             limits: limits.clone(),
             spent: Weight::default(),
@@ -98,10 +104,16 @@ impl<'a> Reader<'a> {
 
     /// The next event. After the end of a stream there is none to ask for.
     pub(crate) fn next(&mut self) -> Result<Item<'a>, Error> {
-        self.parser
+        let item = self
+            .parser
             .next_event()
             .expect("no event is asked for after the stream's end")
-            .map_err(|error| syntax(&error))
+            .map_err(|error| syntax(&error))?;
+        if let Some(tabs) = &mut self.tabs {
+            tabs.check(&item)
+                .map_err(|message| at(&item.1.start, message))?;
+        }
+        Ok(item)
     }
 
     /// Builds the value that starts with this event.
@@ -125,6 +137,8 @@ impl<'a> Reader<'a> {
                         ..Weight::default()
                     },
                 )?;
+                let text = self.source.scalar(text, style, &span);
+                let text = text.map_err(|message| at(&start, message))?;
                 Kind::Scalar(Scalar {
                     text: text.into_owned(),
                     plain: style == ScalarStyle::Plain,
@@ -198,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next event inside of a list or mapping, None at its end.
-    fn next_in_collection(&mut self) -> Result<Option<Item<'a>>, Error> {
+    pub(super) fn next_in_collection(&mut self) -> Result<Option<Item<'a>>, Error> {
         let item = self.next()?;
         if matches!(item.0, Event::SequenceEnd | Event::MappingEnd) {
             self.depth -= 1;
@@ -220,12 +234,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn open(&mut self, start: &Marker) -> Result<(), Error> {
+    pub(super) fn open(&mut self, start: &Marker) -> Result<(), Error> {
         self.depth += 1;
         self.spend(start, Weight::default())
     }
 
-    fn spend(&mut self, start: &Marker, weight: Weight) -> Result<(), Error> {
+    pub(super) fn spend(&mut self, start: &Marker, weight: Weight) -> Result<(), Error> {
         self.spent.nodes += weight.nodes;
         self.spent.bytes += weight.bytes;
         let limits = &self.limits;

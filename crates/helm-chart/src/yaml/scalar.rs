@@ -8,6 +8,7 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Number, Value};
 
 use super::timestamp::is_timestamp;
+use crate::render::format::number;
 
 /// Text, a number, a boolean or null, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,7 +181,7 @@ pub fn template_text(value: &Value) -> Option<String> {
         Value::Bool(bool) => Some(bool.to_string()),
         Value::Number(number) => number
             .as_f64()
-            .map(|float| format_shortest(&format!("{float:e}"))),
+            .map(|float| number::format_float(float, 'g', None)),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
@@ -307,45 +308,7 @@ fn format_float32(float: f64) -> String {
         reason = "sigs.k8s.io/yaml asks for 32 bits"
     )]
     let float = float as f32;
-    format_shortest(&format!("{float:e}"))
-}
-
-/// Go's `%v` of a float, made from the shortest digits that Rust writes with `{:e}`: an exponent
-/// below -4 or from 6 on is shown.
-fn format_shortest(scientific: &str) -> String {
-    let (sign, unsigned) = match scientific.strip_prefix('-') {
-        Some(unsigned) => ("-", unsigned),
-        None => ("", scientific),
-    };
-    let Some((mantissa, exponent)) = unsigned.split_once('e') else {
-        // Rust's inf and NaN.
-        let sign = if sign.is_empty() { "+" } else { sign };
-        return if unsigned == "inf" {
-            format!("{sign}Inf")
-        } else {
-            "NaN".to_owned()
-        };
-    };
-    let exponent: i32 = exponent.parse().expect("Rust writes a number after the e");
-    if !(-4..6).contains(&exponent) {
-        let exponent_sign = if exponent < 0 { '-' } else { '+' };
-        return format!(
-            "{sign}{mantissa}e{exponent_sign}{:02}",
-            exponent.unsigned_abs()
-        );
-    }
-    let digits = mantissa.replace('.', "");
-    let length = digits.len();
-    match usize::try_from(exponent) {
-        Err(_) => format!(
-            "{sign}0.{}{digits}",
-            "0".repeat(exponent.unsigned_abs() as usize - 1)
-        ),
-        Ok(exponent) if exponent + 1 >= length => {
-            format!("{sign}{digits}{}", "0".repeat(exponent + 1 - length))
-        }
-        Ok(exponent) => format!("{sign}{}.{}", &digits[..=exponent], &digits[exponent + 1..]),
-    }
+    number::format_float32(float)
 }
 
 /// Go's standard base64: line breaks are ignored. What is not UTF-8 is replaced byte by byte, as Go

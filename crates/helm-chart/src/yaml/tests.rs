@@ -42,6 +42,40 @@ fn plain_scalars_are_read_as_helm_reads_them() {
     }
 }
 
+/// Texts with line breaks of YAML 1.1, escapes and tabs, each with its JSON, or null where it is refused. Made
+/// with `fromYaml` of Helm 3.22.0.
+const AS_GOYAML: &str = include_str!("tests/as_goyaml.jsonl");
+
+#[test]
+fn line_breaks_escapes_and_tabs_are_read_as_goyaml_reads_them() {
+    let mut differences = Vec::new();
+    for row in AS_GOYAML.lines() {
+        let (text, expected): (String, Value) = serde_json::from_str(row).unwrap();
+        let read = first(&text, &Limits::default())
+            .and_then(|root| root.map_or(Ok(json!({})), |root| root.to_helm_json()));
+        if read.as_ref().ok().unwrap_or(&Value::Null) != &expected {
+            differences.push(format!("{text:?}\n  Helm: {expected}\n  here: {read:?}"));
+        }
+    }
+    assert!(AS_GOYAML.lines().count() > 50);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn places_stay_right_where_the_text_is_repaired() {
+    let text = "a: \"it\\'s\" # \u{2028}b: \u{85}  - c\n  - \"\\'\"\n? []\n: 1\n";
+    let root = node(text);
+    assert_eq!(root.get("b").unwrap().items()[0].line, 3);
+    let error = root.to_helm_json().unwrap_err();
+    assert_eq!((error.line, error.column), (5, 3));
+}
+
+#[test]
+fn a_text_with_many_escapes_that_need_repair_ends_soon() {
+    let text = "- \"\\'\"\n".repeat(100_000);
+    assert!(first(&text, &Limits::default()).is_err());
+}
+
 #[test]
 fn a_key_becomes_text() {
     let rows = [

@@ -1,6 +1,7 @@
 //! The value that the cases work on.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use helm_chart::render::func::{Context, Failure, Method, Param};
 use helm_chart::render::template::VALUES;
@@ -99,7 +100,7 @@ pub(crate) fn dot() -> Value {
         ),
         ("emptyMap", map([])),
         ("nilMap", nil_map()),
-        ("bytes", Value::Bytes(Rc::from(*b"hi"))),
+        ("bytes", Value::Bytes(Arc::from(*b"hi"))),
         ("thing", Value::Object(Rc::new(Thing))),
         ("point", Value::Object(Rc::new(Point(3, 4)))),
         ("files", Value::Object(Rc::new(Files))),
@@ -109,7 +110,10 @@ pub(crate) fn dot() -> Value {
 }
 
 fn method(params: &'static [Param], variadic: Option<Param>) -> Method {
-    Method { params, variadic }
+    Method {
+        variadic,
+        ..Method::new(params)
+    }
 }
 
 fn text(args: &[Value], index: usize) -> &str {
@@ -262,11 +266,11 @@ impl Object for Files {
             "b.txt" => b"B",
             _ => return None,
         };
-        Some(Value::Bytes(Rc::from(*bytes)))
+        Some(Value::Bytes(Arc::from(*bytes)))
     }
 
     fn missing(&self) -> Value {
-        Value::Bytes(Rc::from([]))
+        Value::Bytes(Arc::from([]))
     }
 
     fn method(&self, name: &str) -> Option<Method> {

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::output::Limits;
 use super::view::{Path, View, plain, view};
 use crate::render::func::Failure;
+use crate::render::text::from_text;
 use crate::render::value::{Map, Value};
 
 /// A value as Helm reads it from `values.yaml`: each number is a 64-bit float.
@@ -14,11 +15,11 @@ pub fn from_json_value(json: &Json) -> Value {
         Json::Null => Value::Nil,
         Json::Bool(bool) => Value::Bool(*bool),
         Json::Number(number) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        Json::String(text) => Value::String(text.as_str().into()),
+        Json::String(text) => Value::String(from_text(text)),
         Json::Array(items) => Value::list(items.iter().map(from_json_value).collect()),
         Json::Object(entries) => {
             let entries = entries.iter();
-            let entries = entries.map(|(key, value)| (key.as_str(), from_json_value(value)));
+            let entries = entries.map(|(key, value)| (from_text(key), from_json_value(value)));
             Value::Map(entries.collect::<Map>())
         }
     }

@@ -6,10 +6,10 @@
 use self::verbs::Printer;
 use super::output::{Limits, Output};
 use crate::render::func::Failure;
-use crate::render::value::{IntType, Value};
+use crate::render::time;
+use crate::render::value::Value;
 
 mod directive;
-mod names;
 mod value;
 mod verbs;
 
@@ -59,8 +59,7 @@ pub fn sprintf(format: &str, args: &[Value], limits: &Limits) -> Result<String, 
 /// The text of a type with a `String` method.
 pub(super) fn string_method(value: &Value) -> Option<String> {
     match value {
-        Value::Int(nanoseconds, IntType::Duration) => Some(names::duration(*nanoseconds)),
-        Value::Int(month, IntType::Month) => Some(names::month(*month)),
+        Value::Int(number, int_type) => time::text(*number, *int_type),
         Value::Object(object) => object.go_string(),
         _ => None,
     }

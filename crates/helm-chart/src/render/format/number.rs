@@ -7,15 +7,11 @@ const MOST_DIGITS: usize = 1_100;
 
 /// `strconv.FormatFloat(float, verb, precision, 64)`; without a precision the shortest digits that
 /// read back as the same float. Verbs: `e E f g G b x X`.
-pub(super) fn format_float(float: f64, verb: char, precision: Option<usize>) -> String {
-    if float.is_nan() {
-        return "NaN".to_owned();
+pub(crate) fn format_float(float: f64, verb: char, precision: Option<usize>) -> String {
+    if let Some(text) = not_finite(float) {
+        return text;
     }
     let sign = if float.is_sign_negative() { "-" } else { "" };
-    if float.is_infinite() {
-        let sign = if sign.is_empty() { "+" } else { sign };
-        return format!("{sign}Inf");
-    }
     let float = float.abs();
     let text = match verb {
         'e' | 'E' => {
@@ -31,13 +27,37 @@ pub(super) fn format_float(float: f64, verb: char, precision: Option<usize>) -> 
     format!("{sign}{text}")
 }
 
+/// `strconv.FormatFloat(float, 'g', -1, 32)`.
+pub(crate) fn format_float32(float: f32) -> String {
+    if let Some(text) = not_finite(float.into()) {
+        return text;
+    }
+    let sign = if float.is_sign_negative() { "-" } else { "" };
+    let (digits, exponent) = split_exponent(&format!("{:e}", float.abs()));
+    format!("{sign}{}", general_of(&digits, exponent, 'g', None))
+}
+
+fn not_finite(float: f64) -> Option<String> {
+    let text = match (float.is_nan(), float.is_infinite()) {
+        (true, _) => "NaN",
+        (_, true) if float > 0.0 => "+Inf",
+        (_, true) => "-Inf",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
 /// The decimal digits of a float, rounded to so many or the shortest, and the exponent of the
 /// first.
 fn digits(float: f64, count: Option<usize>) -> (String, i32) {
-    let text = match count {
+    split_exponent(&match count {
         Some(count) => format!("{float:.*e}", count.clamp(1, MOST_DIGITS) - 1),
         None => shortest(float),
-    };
+    })
+}
+
+/// The digits of what Rust writes with `{:e}`, and the exponent of the first.
+fn split_exponent(text: &str) -> (String, i32) {
     let (mantissa, exponent) = text.split_once('e').expect("Rust writes an exponent");
     let exponent = exponent.parse().expect("Rust writes digits after the e");
     (mantissa.replace('.', ""), exponent)
@@ -96,6 +116,10 @@ fn fixed(float: f64, precision: Option<usize>) -> String {
 
 fn general(float: f64, verb: char, precision: Option<usize>) -> String {
     let (digits, exponent) = digits(float, precision);
+    general_of(&digits, exponent, verb, precision)
+}
+
+fn general_of(digits: &str, exponent: i32, verb: char, precision: Option<usize>) -> String {
     let digits = match digits.trim_end_matches('0') {
         "" => "0",
         digits => digits,

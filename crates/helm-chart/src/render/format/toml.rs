@@ -248,9 +248,7 @@ impl Writer {
                 Shape::List(bytes.iter().map(byte).collect())
             }
             Value::Object(object) => match (object.encoded(), object.fields()) {
-                (Encoded::Value(Value::String(text)), _) if object.type_name() == "time.Time" => {
-                    Shape::Scalar(text.to_string())
-                }
+                (Encoded::Time(time), _) => Shape::Scalar(time.toml),
                 (Encoded::Value(value), _) => self.shape(&value, level + 1)?,
                 (_, Some(fields)) | (Encoded::Struct(fields), None) => Shape::Map(fields),
             },

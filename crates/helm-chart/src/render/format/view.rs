@@ -50,6 +50,14 @@ pub(super) fn view(value: &Value) -> Result<View, Failure> {
         Value::Map(map) => View::Map(map.clone()),
         Value::Object(object) => match object.encoded() {
             Encoded::Value(value) => view(&value)?,
+            Encoded::Time(time) => match time.refused {
+                None => View::Text(time.text.into()),
+                Some(reason) => {
+                    return Err(Failure::Error(format!(
+                        "json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: {reason}"
+                    )));
+                }
+            },
             Encoded::Struct(fields) => View::Struct(fields),
         },
     })

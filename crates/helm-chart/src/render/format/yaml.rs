@@ -18,6 +18,7 @@ use crate::render::value::{ElementType, Encoded, IntType, List, Str, Value};
 mod emitter;
 mod json_text;
 mod keys;
+pub(crate) mod map_keys;
 mod read;
 mod scalar;
 
@@ -258,9 +259,7 @@ fn see_as_v3(value: &Value) -> Node {
         Value::List(list) => Node::List(Rc::clone(list)),
         Value::Map(cell) => map(cell.snapshot()),
         Value::Object(object) => match (object.encoded(), object.fields()) {
-            (Encoded::Value(Value::String(text)), _) if object.type_name() == "time.Time" => {
-                Node::Plain(text.to_string())
-            }
+            (Encoded::Time(time), _) => Node::Plain(time.text),
             (Encoded::Value(value), _) => see_as_v3(&value),
             (_, Some(fields)) if object.kind() == "map" => map(fields),
             // Fields without a tag of goyaml's own have the name of the field in small letters.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::func::{Context, Func, Param};
+use super::super::time::{SECOND, duration_text, round};
 use super::super::value::{IntType, Value};
 use super::args::{any, error, string, text};
 use super::number::{NumberError, parse_int};
@@ -12,6 +13,7 @@ use Param::{Any, String as Text, Time as Date};
 mod calendar;
 mod duration;
 mod layout;
+mod methods;
 mod object;
 mod parse;
 mod zone;
@@ -55,8 +57,8 @@ pub(super) const FUNCS: &[Func] = &[
             Value::Int(seconds, IntType::Int | IntType::Int64) => Time::unix(*seconds),
             value => Time::of(value).cloned().unwrap_or_else(|| now(ctx)),
         };
-        let since = duration::round_to_second(now(ctx).since(&time));
-        string(ctx, duration::text(since))
+        let since = round(now(ctx).since(&time), SECOND);
+        string(ctx, duration_text(since))
     }),
     fixed("duration", &[Any], |ctx, args| {
         let seconds = match any(args, 0) {
@@ -68,7 +70,7 @@ pub(super) const FUNCS: &[Func] = &[
             Value::Int(seconds, IntType::Int64) => *seconds,
             _ => 0,
         };
-        string(ctx, duration::text(seconds.wrapping_mul(duration::SECOND)))
+        string(ctx, duration_text(seconds.wrapping_mul(SECOND)))
     }),
     fixed("durationRound", &[Any], |ctx, args| {
         let nanoseconds = match any(args, 0) {
@@ -83,21 +85,25 @@ pub(super) const FUNCS: &[Func] = &[
 /// What the clock shows: another day for each stand-in.
 fn now(ctx: &dyn Context) -> Time {
     let stand_in = i64::try_from(ctx.stand_in() % 16).unwrap_or(0);
-    Time::unix(1_767_225_600 + stand_in * 40_003_661)
+    Time::unix(1_767_225_600 + stand_in * 40_003_661).in_zone(Zone::Local)
 }
 
 fn date_in_zone(ctx: &mut dyn Context, args: &[Value]) -> Output {
     format(ctx, text(args, 0), any(args, 1), text(args, 2))
 }
 
+/// What looking up a zone costs.
+const ZONE_STEPS: usize = 1000;
+
 fn format(ctx: &mut dyn Context, layout: &str, date: &Value, zone: &str) -> Output {
     let time = match date {
         Value::Int(seconds, IntType::Int | IntType::Int64 | IntType::Int32) => Time::unix(*seconds),
         value => Time::of(value).cloned().unwrap_or_else(|| now(ctx)),
     };
+    ctx.step(layout.len().saturating_add(ZONE_STEPS))?;
     // A zone that is not known is UTC.
-    let time = time.in_zone(Zone::named(zone).unwrap_or_default());
-    ctx.step(layout.len())?;
+    let zone = Zone::named(zone, time.seconds).unwrap_or_default();
+    let time = time.in_zone(zone);
     ctx.spend(layout.len().saturating_mul(8))?;
     Ok(Value::from(layout::format(layout, &time)))
 }
@@ -114,17 +120,24 @@ fn must_modify(_: &mut dyn Context, args: &[Value]) -> Output {
     Ok(time.add(duration).into_value())
 }
 
-/// The time of a TOML document: one without an offset is in the local zone.
+/// The time of a TOML document: one without an offset is in a zone that says so.
 pub(super) fn from_toml(text: &str) -> Value {
     let layouts = [
-        "2006-01-02T15:04:05.999999999Z07:00",
-        "2006-01-02T15:04:05.999999999",
-        "2006-01-02",
-        "15:04:05.999999999",
+        ("2006-01-02T15:04:05.999999999Z07:00", None),
+        (
+            "2006-01-02T15:04:05.999999999",
+            Some(object::DATETIME_LOCAL),
+        ),
+        ("2006-01-02", Some(object::DATE_LOCAL)),
+        ("15:04:05.999999999", Some(object::TIME_LOCAL)),
     ];
-    let parsed = layouts
-        .iter()
-        .find_map(|layout| parse::parse(layout, text).ok());
+    let parsed = layouts.iter().find_map(|(layout, zone)| {
+        let time = parse::parse(layout, text).ok()?;
+        Some(match zone {
+            Some(zone) => time.in_zone(Zone::fixed(zone, 0)),
+            None => time,
+        })
+    });
     parsed.unwrap_or_default().into_value()
 }
 

@@ -52,7 +52,7 @@ fn deep(ctx: &mut dyn Context, a: &Value, b: &Value, depth: usize) -> Result<boo
             }
             match (a.fields(), b.fields()) {
                 (Some(a), Some(b)) => pairs_equal(ctx, &a, &b, depth)?,
-                _ => a.go_string().is_some() && a.go_string() == b.go_string(),
+                _ => a.identity().is_some() && a.identity() == b.identity(),
             }
         }
         _ => false,

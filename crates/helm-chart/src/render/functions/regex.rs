@@ -165,15 +165,6 @@ fn must_compile(ctx: &mut dyn Context, pattern: &str) -> Result<Rc<Compiled>, Fa
 }
 
 impl Compiled {
-    /// An expression of this program's own.
-    pub(super) fn own(pattern: &str) -> Self {
-        let hir = parser::parse(pattern).expect("the expression is well-formed");
-        let regex = Builder::new()
-            .build_from_hir(&hir)
-            .expect("the expression is small");
-        Self { regex }
-    }
-
     fn is_match(&self, ctx: &mut dyn Context, haystack: &str) -> Result<bool, Failure> {
         ctx.step(haystack.len() / 16 + 1)?;
         Ok(self.regex.is_match(haystack))
@@ -194,37 +185,6 @@ impl Compiled {
         Ok(captures
             .get_match()
             .map(|found| (found.start(), found.end())))
-    }
-
-    /// The groups of the first match, the whole first.
-    pub(super) fn groups<'h>(&self, haystack: &'h str) -> Option<Vec<&'h str>> {
-        let mut captures = self.regex.create_captures();
-        self.regex.captures(haystack, &mut captures);
-        captures.get_match()?;
-        let group = |index| {
-            captures
-                .get_group(index)
-                .map_or("", |span| &haystack[span.range()])
-        };
-        Some((0..captures.group_len()).map(group).collect())
-    }
-
-    pub(super) fn matches(&self, haystack: &str) -> bool {
-        self.regex.is_match(haystack)
-    }
-
-    /// All matches with their groups, each group that did not take part is empty.
-    pub(super) fn all_groups<'h>(&self, haystack: &'h str) -> Vec<Vec<&'h str>> {
-        let found = self.regex.captures_iter(haystack);
-        let groups = found.map(|captures| {
-            let group = |index| {
-                captures
-                    .get_group(index)
-                    .map_or("", |span| &haystack[span.range()])
-            };
-            (0..captures.group_len()).map(group).collect()
-        });
-        groups.collect()
     }
 }
 

@@ -248,10 +248,7 @@ impl Object for KubeVersionObject {
     }
 
     fn method(&self, name: &str) -> Option<Method> {
-        matches!(name, "String" | "GitVersion").then_some(Method {
-            params: &[],
-            variadic: None,
-        })
+        matches!(name, "String" | "GitVersion").then_some(Method::new(&[]))
     }
 
     fn call(&self, _: &mut dyn Context, _: &str, _: &[Value]) -> Result<Value, Failure> {
@@ -295,10 +292,7 @@ impl Object for VersionSet {
     }
 
     fn method(&self, name: &str) -> Option<Method> {
-        (name == "Has").then_some(Method {
-            params: &[Param::String],
-            variadic: None,
-        })
+        (name == "Has").then_some(Method::new(&[Param::String]))
     }
 
     fn call(&self, _: &mut dyn Context, _: &str, args: &[Value]) -> Result<Value, Failure> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,23 +12,21 @@ use super::super::func::{Context, Failure, Method, Param};
 use super::super::glob::Glob;
 use super::super::text;
 use super::super::value::{ElementType, Encoded, Map, Object, Str, Value};
+use crate::archive::File;
 
 /// The type that Helm calls `engine.files`, a map from paths to bytes.
 #[derive(Debug)]
-pub(in super::super) struct Files(BTreeMap<Str, Rc<[u8]>>);
+pub(in super::super) struct Files(BTreeMap<Str, Arc<[u8]>>);
 
 impl Files {
     /// The files by their path below the chart's folder.
-    pub(in super::super) fn new<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+    pub(in super::super) fn new<'a>(files: impl IntoIterator<Item = &'a File>) -> Self {
         let files = files.into_iter();
-        Self(
-            files
-                .map(|(path, data)| (path.into(), data.into()))
-                .collect(),
-        )
+        let entries = files.map(|file| (file.name.as_str().into(), Arc::clone(&file.data)));
+        Self(entries.collect())
     }
 
-    fn bytes(&self, path: &str) -> Rc<[u8]> {
+    fn bytes(&self, path: &str) -> Arc<[u8]> {
         self.0.get(path).cloned().unwrap_or_default()
     }
 
@@ -102,10 +101,7 @@ impl Object for Files {
             "AsConfig" | "AsSecrets" => &[],
             _ => return None,
         };
-        Some(Method {
-            params,
-            variadic: None,
-        })
+        Some(Method::new(params))
     }
 
     fn call(&self, ctx: &mut dyn Context, method: &str, args: &[Value]) -> Result<Value, Failure> {

@@ -92,8 +92,7 @@ impl Dots {
         shared: &Shared,
     ) -> Map {
         let metadata = serde_json::to_value(chart.metadata()).unwrap_or_default();
-        let files = chart.chart.files.iter();
-        let files = Files::new(files.map(|file| (file.name.as_str(), &*file.data)));
+        let files = Files::new(&chart.chart.files);
         let dot = Map::typed(Some(VALUES), ElementType::Any);
         let subcharts = Map::new();
         dot.insert("Chart", objects::chart(&metadata, is_root));

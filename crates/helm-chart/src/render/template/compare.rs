@@ -128,7 +128,7 @@ fn is_same(one: &Rc<dyn Object>, other: &Rc<dyn Object>) -> bool {
             .iter()
             .zip(&other)
             .all(|((_, one), (_, other))| is_same_scalar(one, other)),
-        _ => one.go_string() == other.go_string(),
+        _ => one.identity() == other.identity(),
     }
 }
 

@@ -17,10 +17,7 @@ pub(super) fn of_map(map: &Map, name: &str) -> Option<Method> {
         "Table" | "PathValue" => &[Param::String],
         _ => return None,
     };
-    Some(Method {
-        params,
-        variadic: None,
-    })
+    Some(Method::new(params))
 }
 
 pub(super) fn call_of_map(

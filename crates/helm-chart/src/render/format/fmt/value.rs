@@ -237,5 +237,5 @@ impl Printer {
 }
 
 fn is_plain(int: IntType) -> bool {
-    !matches!(int, IntType::Duration | IntType::Month)
+    !matches!(int, IntType::Duration | IntType::Month | IntType::Weekday)
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::render::format::quote::quote;
 use crate::render::func::Failure;
-use crate::render::text::to_bytes;
+use crate::render::text::{from_text, to_bytes};
 use crate::render::value::{ElementType, List, MAX_DEPTH, Map, Value};
 
 /// Helm's `fromJson`: a map, in which `Error` tells what is wrong with the text.
@@ -173,7 +173,7 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'{') => self.object(depth + 1),
             Some(b'[') => self.array(depth + 1),
-            Some(b'"') => Ok(Value::from(self.string()?)),
+            Some(b'"') => Ok(Value::String(from_text(&self.string()?))),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal("true", Value::Bool(true)),
             Some(b'f') => self.literal("false", Value::Bool(false)),

@@ -2,7 +2,8 @@
 
 use crate::render::format::convert::from_json_value;
 use crate::render::format::json::{Target, type_error};
-use crate::render::format::view::plain;
+use crate::render::format::yaml::map_keys;
+use crate::render::text::to_text;
 use crate::render::value::{Map, Value};
 use crate::yaml::{Limits, first};
 
@@ -33,10 +34,13 @@ fn read(text: &str, target: Target) -> Result<Value, String> {
     let not_converted = |error: crate::yaml::Error| {
         format!("error converting YAML to JSON: {}", goyaml_message(&error))
     };
-    if matches!(plain(text), std::borrow::Cow::Owned(_)) {
+    let Some(text) = to_text(text) else {
         return Err("error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned());
+    };
+    let root = first(&text, &Limits::default()).map_err(not_converted)?;
+    if let Some(problem) = root.as_ref().and_then(map_keys::problem) {
+        return Err(format!("error converting YAML to JSON: {problem}"));
     }
-    let root = first(text, &Limits::default()).map_err(not_converted)?;
     let json = root.map_or(Ok(serde_json::Value::Null), |root| root.to_helm_json());
     let value = from_json_value(&json.map_err(not_converted)?);
     match type_error(&value, target) {

@@ -1,63 +1,9 @@
-//! Go's `time.Duration`.
+//! What is read of `time.Duration`, and Sprig's way of writing it.
 
 use std::fmt::Write as _;
 
 /// Why nothing can go wrong.
 const TEXT: &str = "writing to a text does not fail";
-
-/// Nanoseconds of a second.
-pub(super) const SECOND: i64 = 1_000_000_000;
-
-/// `Duration.String` of nanoseconds.
-pub(super) fn text(nanoseconds: i64) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let total = nanoseconds.unsigned_abs();
-    let scaled = |unit: u64, name: &str| {
-        format!(
-            "{sign}{}{}{name}",
-            total / unit,
-            fraction(total % unit, unit)
-        )
-    };
-    match total {
-        0 => return "0s".to_owned(),
-        1..1_000 => return scaled(1, "ns"),
-        1_000..1_000_000 => return scaled(1_000, "µs"),
-        1_000_000..1_000_000_000 => return scaled(1_000_000, "ms"),
-        _ => {}
-    }
-    let second = SECOND.unsigned_abs();
-    let (seconds, rest) = (total / second, fraction(total % second, second));
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    let mut out = sign.to_owned();
-    if hours > 0 {
-        write!(out, "{hours}h").expect(TEXT);
-    }
-    if hours > 0 || minutes > 0 {
-        write!(out, "{minutes}m").expect(TEXT);
-    }
-    out + &format!("{}{rest}s", seconds % 60)
-}
-
-/// A fraction with its point, without zeros at its end.
-fn fraction(part: u64, whole: u64) -> String {
-    if part == 0 {
-        return String::new();
-    }
-    let width = usize::try_from(whole.ilog10()).unwrap_or(0);
-    let digits = format!("{part:0width$}");
-    format!(".{}", digits.trim_end_matches('0'))
-}
-
-/// `Duration.Round` to seconds: half of one away from zero.
-pub(super) fn round_to_second(nanoseconds: i64) -> i64 {
-    let rest = nanoseconds % SECOND;
-    if rest.abs() * 2 < SECOND {
-        nanoseconds - rest
-    } else {
-        (nanoseconds - rest).saturating_add(SECOND * rest.signum())
-    }
-}
 
 /// Sprig's `durationRound`: the largest unit alone.
 pub(super) fn rounded(nanoseconds: i64) -> String {

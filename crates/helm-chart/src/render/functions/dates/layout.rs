@@ -1,6 +1,6 @@
 //! Layouts: the reference time `Mon Jan 2 15:04:05 MST 2006`.
 
-use super::calendar::{MONTHS, WEEKDAYS};
+use super::super::super::time::{MONTHS, WEEKDAYS};
 use super::object::Time;
 
 /// One element of a layout.
@@ -198,12 +198,12 @@ fn write(out: &mut String, element: Element, time: &Time) {
         Element::ZeroSecond => format!("{:02}", civil.second),
         Element::Pm => half("AM", "PM").to_owned(),
         Element::LowerPm => half("am", "pm").to_owned(),
-        Element::ZoneName if time.zone.name.is_empty() => {
-            offset(time.zone.offset, false, Parts::Minutes)
+        Element::ZoneName if time.zone.abbreviation().is_empty() => {
+            offset(time.zone.offset(), false, Parts::Minutes)
         }
-        Element::ZoneName => time.zone.name.to_string(),
-        Element::Offset { iso: true, .. } if time.zone.offset == 0 => "Z".to_owned(),
-        Element::Offset { colons, parts, .. } => offset(time.zone.offset, colons, parts),
+        Element::ZoneName => time.zone.abbreviation().to_owned(),
+        Element::Offset { iso: true, .. } if time.zone.offset() == 0 => "Z".to_owned(),
+        Element::Offset { colons, parts, .. } => offset(time.zone.offset(), colons, parts),
         Element::Fraction {
             separator,
             digits,

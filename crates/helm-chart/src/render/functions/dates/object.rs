@@ -1,13 +1,13 @@
 //! A time, which templates see as `time.Time`.
 
 use std::any::Any;
-use std::rc::Rc;
 
-use super::super::super::func::{Context, Failure, Method, Param};
-use super::super::super::value::{Encoded, IntType, Object, Str, Value};
+use super::super::super::func::{Context, Failure, Method};
+use super::super::super::time::SECOND;
+use super::super::super::value::{Encoded, EncodedTime, Object, Str, Value};
 use super::calendar::{self, Civil};
 use super::zone::Zone;
-use super::{duration, layout};
+use super::{layout, methods};
 
 /// A time with its zone. The default is Go's zero: the year 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub(super) struct Time {
     pub(super) nanoseconds: u32,
     pub(super) zone: Zone,
 }
+
+/// What a time is written as where nothing else is asked for.
+const RFC3339: &str = "2006-01-02T15:04:05.999999999Z07:00";
+
+/// The zone of a time of a TOML document that has none.
+pub(super) const DATETIME_LOCAL: &str = "datetime-local";
+/// The zone of a day of a TOML document.
+pub(super) const DATE_LOCAL: &str = "date-local";
+/// The zone of a time of day of a TOML document.
+pub(super) const TIME_LOCAL: &str = "time-local";
 
 /// Seconds of the year 1, since 1970.
 const ZERO: i64 = -62_135_596_800;
@@ -42,16 +52,16 @@ impl Time {
     }
 
     pub(super) fn civil(&self) -> Civil {
-        calendar::civil(i128::from(self.seconds) + i128::from(self.zone.offset))
+        calendar::civil(i128::from(self.seconds) + i128::from(self.zone.offset()))
     }
 
     /// Adds nanoseconds.
     pub(super) fn add(&self, nanoseconds: i64) -> Self {
-        let total = i64::from(self.nanoseconds) + nanoseconds % duration::SECOND;
-        let seconds = nanoseconds / duration::SECOND + total.div_euclid(duration::SECOND);
+        let total = i64::from(self.nanoseconds) + nanoseconds % SECOND;
+        let seconds = nanoseconds / SECOND + total.div_euclid(SECOND);
         Self {
             seconds: self.seconds.saturating_add(seconds),
-            nanoseconds: u32::try_from(total.rem_euclid(duration::SECOND)).unwrap_or(0),
+            nanoseconds: u32::try_from(total.rem_euclid(SECOND)).unwrap_or(0),
             zone: self.zone.clone(),
         }
     }
@@ -59,14 +69,14 @@ impl Time {
     /// Nanoseconds from another time to this one; what does not fit is the largest duration.
     pub(super) fn since(&self, other: &Self) -> i64 {
         let total = |time: &Self| {
-            i128::from(time.seconds) * i128::from(duration::SECOND) + i128::from(time.nanoseconds)
+            i128::from(time.seconds) * i128::from(SECOND) + i128::from(time.nanoseconds)
         };
         let difference = total(self) - total(other);
         let limit = i128::from(if difference < 0 { i64::MIN } else { i64::MAX });
         i64::try_from(difference).unwrap_or_else(|_| i64::try_from(limit).unwrap_or(0))
     }
 
-    fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
+    pub(super) fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
         let civil = self.civil();
         let month = i64::try_from(civil.month).unwrap_or(1) - 1;
         let months = month.saturating_add(months);
@@ -80,13 +90,42 @@ impl Time {
         let start = calendar::seconds(year, month, 1) + (day - 1) * 86_400;
         let clock = civil.hour * 3600 + civil.minute * 60 + civil.second;
         Self {
-            seconds: start + clock - self.zone.offset,
+            seconds: start + clock - self.zone.offset(),
             ..self.clone()
         }
     }
 
-    fn text(&self) -> String {
+    /// `Time.Round` and `Time.Truncate`: the remainder of the time since the year 1, by a duration
+    /// above zero.
+    pub(super) fn remainder(&self, unit: i64) -> i64 {
+        let seconds = i128::from(self.since_year_1());
+        let total = seconds * i128::from(SECOND) + i128::from(self.nanoseconds);
+        i64::try_from(total.rem_euclid(i128::from(unit))).unwrap_or(0)
+    }
+
+    /// Seconds since the year 1.
+    pub(super) fn since_year_1(&self) -> i64 {
+        self.seconds.wrapping_sub(ZERO)
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        self.seconds == ZERO && self.nanoseconds == 0
+    }
+
+    /// `Time.String`.
+    pub(super) fn text(&self) -> String {
         layout::format("2006-01-02 15:04:05.999999999 -0700 MST", self)
+    }
+
+    /// As `encoding/json` writes it, or why it cannot.
+    pub(super) fn rfc3339(&self) -> Result<String, &'static str> {
+        if !(0..=9999).contains(&self.civil().year) {
+            return Err("year outside of range [0,9999]");
+        }
+        if self.zone.offset().abs() >= 24 * 3600 {
+            return Err("timezone hour outside of range [0,23]");
+        }
+        Ok(layout::format(RFC3339, self))
     }
 }
 
@@ -104,65 +143,11 @@ impl Object for Time {
     }
 
     fn method(&self, name: &str) -> Option<Method> {
-        const OTHER: &[Param] = &[Param::Time];
-        let params: &[Param] = match name {
-            "Year" | "Month" | "Day" | "YearDay" | "Hour" | "Minute" | "Second" | "Nanosecond"
-            | "Unix" | "UnixMilli" | "UnixMicro" | "UnixNano" | "String" | "UTC" | "Local"
-            | "IsZero" => &[],
-            "Format" => &[Param::String],
-            "Before" | "After" | "Equal" | "Compare" | "Sub" => OTHER,
-            "Add" => &[Param::Named("time.Duration")],
-            "AddDate" => &[Param::Int, Param::Int, Param::Int],
-            _ => return None,
-        };
-        Some(Method {
-            params,
-            variadic: None,
-        })
+        methods::find(name)
     }
 
     fn call(&self, _: &mut dyn Context, method: &str, args: &[Value]) -> Result<Value, Failure> {
-        let civil = self.civil();
-        let int = |index: usize| match args.get(index) {
-            Some(Value::Int(int, _)) => *int,
-            _ => 0,
-        };
-        let text = match args.first() {
-            Some(Value::String(text)) => text,
-            _ => "",
-        };
-        let other = args.first().and_then(Self::of).cloned().unwrap_or_default();
-        let order = self.since(&other);
-        let units = |per_second: i64| {
-            let part = i64::from(self.nanoseconds) / (duration::SECOND / per_second);
-            Value::int64(self.seconds.wrapping_mul(per_second).wrapping_add(part))
-        };
-        let time = |time: Self| Value::Object(Rc::new(time));
-        Ok(match method {
-            "Year" => Value::int(civil.year),
-            "Month" => Value::Int(i64::try_from(civil.month).unwrap_or(1), IntType::Month),
-            "Day" => Value::int(civil.day),
-            "YearDay" => Value::int(civil.year_day),
-            "Hour" => Value::int(civil.hour),
-            "Minute" => Value::int(civil.minute),
-            "Second" => Value::int(civil.second),
-            "Nanosecond" => Value::int(self.nanoseconds.into()),
-            "Unix" => Value::int64(self.seconds),
-            "UnixMilli" => units(1_000),
-            "UnixMicro" => units(1_000_000),
-            "UnixNano" => units(duration::SECOND),
-            "UTC" | "Local" => time(self.clone().in_zone(Zone::default())),
-            "IsZero" => (self.seconds == ZERO && self.nanoseconds == 0).into(),
-            "Format" => Value::from(layout::format(text, self)),
-            "Before" => (order < 0).into(),
-            "After" => (order > 0).into(),
-            "Equal" => (order == 0).into(),
-            "Compare" => Value::int(order.signum()),
-            "Sub" => Value::Int(order, IntType::Duration),
-            "Add" => time(self.add(int(0))),
-            "AddDate" => time(self.add_date(int(0), int(1), int(2))),
-            _ => Value::from(self.text()),
-        })
+        methods::call(self, method, args)
     }
 
     fn fields(&self) -> Option<Vec<(Str, Value)>> {
@@ -173,9 +158,22 @@ impl Object for Time {
         Some(self.text())
     }
 
+    fn identity(&self) -> Option<String> {
+        Some(format!("{self:?}"))
+    }
+
     fn encoded(&self) -> Encoded {
-        let text = layout::format("2006-01-02T15:04:05.999999999Z07:00", self);
-        Encoded::Value(Value::from(text))
+        let toml = match self.zone.location() {
+            DATETIME_LOCAL => "2006-01-02T15:04:05.999999999",
+            DATE_LOCAL => "2006-01-02",
+            TIME_LOCAL => "15:04:05.999999999",
+            _ => RFC3339,
+        };
+        Encoded::Time(EncodedTime {
+            text: layout::format(RFC3339, self),
+            toml: layout::format(toml, self),
+            refused: self.rfc3339().err(),
+        })
     }
 
     fn as_any(&self) -> &dyn Any {

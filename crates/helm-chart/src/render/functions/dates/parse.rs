@@ -1,6 +1,7 @@
-//! `time.ParseInLocation`, with UTC as the location.
+//! `time.ParseInLocation`, in the local zone, which is UTC.
 
-use super::calendar::{MONTHS, WEEKDAYS, days_before, days_in, is_leap, seconds};
+use super::super::super::time::{MONTHS, WEEKDAYS};
+use super::calendar::{days_before, days_in, is_leap, seconds};
 use super::duration::quote;
 use super::layout::{Element, Parts, next};
 use super::object::Time;
@@ -223,10 +224,10 @@ impl Fields {
         }
         let clock = self.hour * 3600 + self.minute * 60 + self.second;
         let zone = match (self.utc, self.offset) {
-            (true, _) => Zone::default(),
-            (false, Some(0)) if matches!(&*self.zone, "" | "UTC") => Zone::default(),
+            (true, _) => Zone::Utc,
+            (false, Some(0)) if matches!(&*self.zone, "" | "UTC") => Zone::Local,
             (false, Some(offset)) => Zone::fixed(&self.zone, offset),
-            (false, None) if self.zone.is_empty() => Zone::default(),
+            (false, None) if self.zone.is_empty() => Zone::Local,
             (false, None) => {
                 let hours = self
                     .zone

@@ -8,6 +8,7 @@ use crate::render::template::budget::CALL_STEPS;
 use crate::render::template::builtins::Builtin;
 use crate::render::template::methods;
 use crate::render::template::node::{At, Callee, Operand, Term};
+use crate::render::time;
 use crate::render::value::{ElementType, IntType, List, Map, Str, Value};
 
 impl Engine {
@@ -42,9 +43,14 @@ impl Engine {
         operand: &'t Operand,
         args: Args<'t>,
     ) -> Result<Eval, Stop> {
+        if let Some(reason) = method.refused {
+            check_count(frame, name, method.params.len(), false, &args)?;
+            return Err(frame.error(reason));
+        }
         let signature = (method.params, method.variadic);
         let values = self.arguments(frame, dot, name, signature, args)?;
         let result = match &receiver.value {
+            Value::Int(number, int_type) => Ok(time::call(*number, *int_type, name, &values)),
             Value::Object(object) => object.call(self, name, &values),
             Value::Map(map) => methods::call_of_map(self, map, name, &values),
             _ => Ok(Value::Nil),

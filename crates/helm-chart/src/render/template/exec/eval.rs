@@ -10,6 +10,7 @@ use crate::render::template::literal::Number;
 use crate::render::template::methods;
 use crate::render::template::node::{At, Command, Operand, Pipe, Term};
 use crate::render::template::quote::quote;
+use crate::render::time;
 use crate::render::value::{Str, Value};
 
 impl Engine {
@@ -208,6 +209,11 @@ impl Engine {
                     Some(value) => Ok(Eval::element(value, elements)),
                     None => self.missing(frame, name, || Eval::element(elements.zero(), elements)),
                 };
+            }
+            Value::Int(_, int_type) => {
+                if let Some(method) = time::method(*int_type, name) {
+                    return self.call_method(frame, dot, receiver, (name, method), operand, args);
+                }
             }
             Value::Object(object) => {
                 if let Some(method) = object.method(name) {
