@@ -28,11 +28,15 @@ main() {
     fi
     replicator_program=$REPLICATOR
     find_go || true
-    if ! build_stock_helms; then
+    if ! { build_stock_helm "${helm_versions[0]}" && helm3=$stock_helm && build_batch_helm; }; then
         echo "render: Helm cannot be built: $why" >&2
         exit 1
     fi
-    compares_renders "$@"
+    # Thousands of small charts: one process of Helm for all of them.
+    case " $* " in
+        *' --cases '*) compares_renders --batch "$helm3_batch" "$@" ;;
+        *) compares_renders --helm3 "$helm3" "$@" ;;
+    esac
 }
 
 main "$@"
