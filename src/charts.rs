@@ -37,8 +37,10 @@ pub type Charts = BTreeMap<String, Arc<Fetched>>;
 /// A chart as it was published, and what it says of itself.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// What it says of itself.
+    /// What it says of itself, as far as planning needs it.
     pub chart: Chart,
+    /// Its archive, with all its files.
+    pub archive: Bytes,
     /// Where its bytes come from when it is copied.
     pub content: Content,
 }
@@ -46,10 +48,8 @@ pub struct Fetched {
 /// Where a chart's bytes come from when it is copied.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// An archive, to become an artifact.
+    /// Its archive, which becomes an artifact.
     Archive {
-        /// The archive.
-        archive: Bytes,
         /// The provenance file that was published beside it.
         provenance: Option<Bytes>,
     },
@@ -62,6 +62,18 @@ pub enum Content {
 /// # Errors
 /// Every chart that cannot be had, with what was tried.
 pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Problems> {
+    fetch_each(inventory, stores, |_, _| {}).await
+}
+
+/// Like [`fetch`]; `arrived` is called for each key as soon as its chart is there.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_each(
+    inventory: &Inventory,
+    stores: &Stores,
+    arrived: impl Fn(&ChartSpec, &Arc<Fetched>),
+) -> Result<Charts, Problems> {
     let repositories = repository::Repositories::new(&inventory.charts);
     // Two keys can name one chart.
     let mut wanted: Vec<Vec<&ChartSpec>> = Vec::new();
@@ -76,9 +88,13 @@ pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Pro
             None => wanted.push(vec![spec]),
         }
     }
-    let fetched: Vec<(Vec<&ChartSpec>, Result<Fetched, Problem>)> = stream::iter(wanted)
+    let fetched: Vec<(Vec<&ChartSpec>, Result<Arc<Fetched>, Problem>)> = stream::iter(wanted)
         .map(|group| async {
             let fetched = fetch_one(group[0], &repositories, stores).await;
+            let fetched = fetched.map(Arc::new);
+            if let Ok(fetched) = &fetched {
+                group.iter().for_each(|spec| arrived(spec, fetched));
+            }
             (group, fetched)
         })
         .buffered(AT_ONCE)
@@ -88,7 +104,6 @@ pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Pro
     for (group, fetched) in fetched {
         match fetched {
             Ok(fetched) => {
-                let fetched = Arc::new(fetched);
                 charts.extend(
                     group
                         .iter()
@@ -162,11 +177,14 @@ async fn fetch_one(
     let content = match download.artifact {
         Some(location) => Content::Artifact(location),
         None => Content::Archive {
-            archive: download.archive,
             provenance: download.provenance,
         },
     };
-    Ok(Fetched { chart, content })
+    Ok(Fetched {
+        chart,
+        archive: download.archive,
+        content,
+    })
 }
 
 async fn download(

@@ -9,6 +9,7 @@ mod flags;
 mod images;
 mod log;
 mod plan;
+mod planning;
 mod preflight;
 mod rendering;
 mod signals;

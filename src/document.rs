@@ -20,6 +20,8 @@ pub use result::{Ami, Chart, Helm, MAX_RESULT, ResultDocument, Written};
 pub const RESULT_FILE: &str = "replication_result.json";
 /// The pairs of images.
 pub const PAIRS_FILE: &str = "updated_images.json";
+/// What was proved of the rendered charts.
+pub const PROOF_FILE: &str = "replication_closure.json";
 /// What was done with each artifact.
 pub const REPORT_FILE: &str = "replication_report.json";
 

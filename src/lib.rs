@@ -17,6 +17,7 @@
 //! | [`inventory`] | data files into an [`inventory::Inventory`] | touches the network |
 //! | [`charts`] | an inventory into fetched [`charts::Charts`] | needs a helm program |
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
+//! | [`closure`] | a plan and its charts into a [`closure::Proof`] that nothing else is pulled | does I/O, reads the clock, logs |
 //! | [`observe`] | what of a plan is at the target already | writes |
 //! | [`copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
@@ -37,6 +38,7 @@
 pub mod aws;
 pub mod charts;
 pub mod cli;
+pub mod closure;
 pub mod copy;
 pub mod destroy;
 pub mod document;

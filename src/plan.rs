@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use serde_json::{Map, Value};
 
 use self::context::Context;
-use crate::charts::{Artifact, ChartSource, Charts, Content};
+use crate::charts::{Artifact, Chart, ChartSource, Charts, Content};
 use crate::copy::{Origin, Request};
-use crate::document::{Ami, Chart, Helm, Kind, Pair, ResultDocument};
+use crate::document::{self, Ami, Helm, Kind, Pair, ResultDocument};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
 use crate::reference::{DOCKER_HUB, ImageName, Location, Prefix, check_tag, repository_path};
@@ -84,17 +85,14 @@ impl Plan {
     /// Every problem at once: missing values paths, names that are none, two sources for one target, nothing
     /// to copy.
     pub fn new(inventory: &Inventory, charts: &Charts, prefix: &Prefix) -> Result<Self, Problems> {
-        let mut planner = Planner {
-            prefix,
-            inventory,
-            copies: Vec::new(),
-            names: Vec::new(),
-            problems: Vec::new(),
-        };
+        let mut planner = Planner::new(prefix, inventory);
         let additional = planner.additional_images();
         let mut chart_entries = IndexMap::new();
         for spec in &inventory.charts {
-            if let Some(entry) = planner.chart(spec, charts) {
+            if let Some(fetched) = charts.get(&spec.key)
+                && let Some(values) = planner.chart(spec, &fetched.chart)
+            {
+                let entry = planner.chart_entry(spec, &fetched.chart, values);
                 chart_entries.insert(spec.key.clone(), entry);
             }
         }
@@ -123,6 +121,19 @@ impl Plan {
         };
         plan.result.check_size()?;
         Ok(plan)
+    }
+
+    /// The values that will be published for one chart; `None` where something is wrong with it.
+    #[must_use]
+    pub fn published(
+        inventory: &Inventory,
+        spec: &ChartSpec,
+        chart: &Chart,
+        prefix: &Prefix,
+    ) -> Option<Map<String, Value>> {
+        let mut planner = Planner::new(prefix, inventory);
+        let values = planner.chart(spec, chart)?;
+        planner.problems.is_empty().then_some(values)
     }
 
     /// The repositories that the copies need, where they must exist beforehand: in ECR.
@@ -166,7 +177,17 @@ struct Planner<'a> {
     problems: Vec<Problem>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(prefix: &'a Prefix, inventory: &'a Inventory) -> Self {
+        Self {
+            prefix,
+            inventory,
+            copies: Vec::new(),
+            names: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
     /// A plan of nothing is a slip: an empty result would make the EKS module use public images, and say so
     /// nowhere.
     fn refuse_a_plan_of_nothing(&mut self) {
@@ -221,11 +242,10 @@ impl Planner<'_> {
         images
     }
 
-    /// A chart's entry in the result document; its images become copies.
-    fn chart(&mut self, spec: &ChartSpec, charts: &Charts) -> Option<Chart> {
-        let fetched = charts.get(&spec.key)?;
+    /// The values that are published for a chart; its images become copies.
+    fn chart(&mut self, spec: &ChartSpec, chart: &Chart) -> Option<Map<String, Value>> {
         let mut overrides = Overrides::default();
-        let context = match Context::new(spec, &fetched.chart) {
+        let context = match Context::new(spec, chart) {
             Ok(context) => context,
             Err(problem) => {
                 self.problems.push(problem);
@@ -250,16 +270,26 @@ impl Planner<'_> {
             let unseen = context.unseen(&overrides.to_json(), &expected);
             self.problems.extend(unseen);
         }
-        Some(Chart {
+        Some(overrides.into_values())
+    }
+
+    /// A chart's entry in the result document.
+    fn chart_entry(
+        &self,
+        spec: &ChartSpec,
+        chart: &Chart,
+        values: Map<String, Value>,
+    ) -> document::Chart {
+        document::Chart {
             helm: Helm {
                 name: Some(spec.name.clone()),
                 repository: self.prefix.chart_repository(&chart_repository(spec)),
                 // What `helm pull --version` needs: the chart's own text is the tag.
-                version: fetched.chart.version().to_owned(),
+                version: chart.version().to_owned(),
                 source_repository: Some(spec.repository_text.clone()),
             },
-            values: overrides.into_values(),
-        })
+            values,
+        }
     }
 
     fn image_copy(&mut self, name: &ImageName, user: &str, place: &str) {
@@ -303,12 +333,9 @@ impl Planner<'_> {
         let name = format!("{}:{tag}", chart_repository(spec));
         let source = match &fetched.content {
             Content::Artifact(location) => Source::At(location.clone()),
-            Content::Archive {
-                archive,
-                provenance,
-            } => Source::Chart(Box::new(Artifact::of(
+            Content::Archive { provenance } => Source::Chart(Box::new(Artifact::of(
                 &fetched.chart,
-                archive,
+                &fetched.archive,
                 provenance.as_ref(),
             ))),
         };

@@ -11,8 +11,9 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::aws::{self, Aws, Bucket};
+use crate::closure::Proof;
 use crate::copy::{Done, Outcome};
-use crate::document::{MAX_RESULT, PAIRS_FILE, REPORT_FILE, RESULT_FILE, ResultDocument};
+use crate::document::{MAX_RESULT, PAIRS_FILE, PROOF_FILE, REPORT_FILE, RESULT_FILE, ResultDocument};
 use crate::fan_out::RunPlace;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
@@ -29,6 +30,9 @@ const MAX_BUCKET: usize = 63;
 
 /// How the key of a result document ends.
 const OBJECT_END: &str = "-metadata.json";
+
+/// How the key of its proof ends, which lies beside it.
+const PROOF_END: &str = "-closure.json";
 
 /// Where the result document goes, besides the local folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +90,12 @@ impl Publication {
         (project_bucket(&self.project, host, aws).await, &self.object)
     }
 
+    /// The key of the proof, beside the document's.
+    #[must_use]
+    pub fn proof_object(&self) -> String {
+        proof_key(&self.object)
+    }
+
     /// Where the builds of a run meet: below keys that are this module's alone.
     #[must_use]
     pub fn runs(&self, host: &EcrHost) -> RunPlace {
@@ -107,14 +117,14 @@ impl Publication {
         bucket.ensure(&aws.bucket_settings(&partition)).await
     }
 
-    /// Uploads the result document and writes the module's metadata into the working directory, where
+    /// Uploads the proof and the result document, which names it by its digest, and writes the module's metadata into the working directory, where
     /// Seed-Farmer looks for it.
     ///
     /// # Errors
     /// When a step fails, naming object or file.
     pub async fn publish(
         &self,
-        result: &str,
+        (result, proof): (&str, Option<&Proof>),
         host: &EcrHost,
         module: &Module,
         aws: &Aws,
@@ -131,11 +141,18 @@ impl Publication {
             )
         };
         let (bucket, object) = self.bucket(host, aws).await;
-        let put = match bucket.put_json(object, result).await {
+        let proof = proof.map(|proof| (self.proof_object(), proof.to_json()));
+        let put_all = async || {
+            if let Some((object, text)) = &proof {
+                bucket.put_json(object, text).await?;
+            }
+            bucket.put_json(object, result).await
+        };
+        let put = match put_all().await {
             // Another deployment was destroyed meanwhile, and took the empty bucket along.
             Err(error) if error.code() == Some("NoSuchBucket") => {
                 self.prepare(host, aws).await.with_context(place)?;
-                bucket.put_json(object, result).await
+                put_all().await
             }
             put => put,
         };
@@ -147,6 +164,13 @@ impl Publication {
         )?;
         Ok(published)
     }
+}
+
+/// The key of the proof that belongs to a result document's key.
+#[must_use]
+pub fn proof_key(document: &str) -> String {
+    let start = document.strip_suffix(OBJECT_END);
+    format!("{}{PROOF_END}", start.unwrap_or(document))
 }
 
 /// The bucket of a project's result documents in an account and region.
@@ -178,7 +202,7 @@ fn bucket_name(project: &str, region: &str, account: &str) -> String {
 ///
 /// # Errors
 /// When such a result is there, or a file cannot be written.
-pub fn write_plan(plan: &Plan, out: &Path) -> anyhow::Result<()> {
+pub fn write_plan(plan: &Plan, proof: Option<&Proof>, out: &Path) -> anyhow::Result<()> {
     let path = out.join(RESULT_FILE);
     if path.exists() && !is_plan(&path) {
         let what = "it is not from a plan, so it is kept";
@@ -187,6 +211,7 @@ pub fn write_plan(plan: &Plan, out: &Path) -> anyhow::Result<()> {
         return Err(Problems::from(problem).into());
     }
     write_pairs(plan, out)?;
+    write_proof(proof, out)?;
     write(out, RESULT_FILE, &plan.result.as_plan().to_json())
 }
 
@@ -235,13 +260,29 @@ pub fn write_pairs(plan: &Plan, out: &Path) -> anyhow::Result<()> {
     write(out, PAIRS_FILE, &pairs)
 }
 
-/// Removes an earlier run's result document: while a deployment is under way, and after one that
+/// Writes what was proved; without a proof none stays.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_proof(proof: Option<&Proof>, out: &Path) -> anyhow::Result<()> {
+    match proof {
+        Some(proof) => write(out, PROOF_FILE, &proof.to_json()),
+        None => remove(out, PROOF_FILE),
+    }
+}
+
+/// Removes an earlier run's result document and its proof: while a deployment is under way, and after one that
 /// failed, none may stand there.
 ///
 /// # Errors
 /// When it is there and stays.
 pub fn remove_result(out: &Path) -> anyhow::Result<()> {
-    let path = out.join(RESULT_FILE);
+    remove(out, RESULT_FILE)?;
+    remove(out, PROOF_FILE)
+}
+
+fn remove(out: &Path, name: &str) -> anyhow::Result<()> {
+    let path = out.join(name);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove the earlier {}", path.display()))

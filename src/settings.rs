@@ -14,6 +14,9 @@ mod repositories;
 
 use std::path::PathBuf;
 
+use helm_chart::render::KubeVersion;
+
+use crate::closure;
 use crate::copy;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
@@ -57,6 +60,8 @@ pub struct Settings {
     pub out: PathBuf,
     /// Which platforms and referrers are copied, and who checks digests.
     pub copy: copy::Options,
+    /// How a plan's charts are proved.
+    pub closure: closure::Options,
     /// Requests a second that ECR grants.
     pub quotas: Quotas,
     /// How much of the quotas this build may use.
@@ -244,6 +249,10 @@ impl Settings {
         });
         let all = Vec::new();
         let platforms = parameters.read(flags, "platforms", all, problems, platform::parse_list);
+        let mode = closure::Mode::default();
+        let mode = parameters.read(flags, "closure", mode, problems, closure::Mode::parse);
+        let kube_version = |text: &str| KubeVersion::of_cluster(text).map(Some);
+        let kube_version = parameters.read(flags, "kube_version", None, problems, kube_version);
         let auto = FanOut::default();
         let fan_out = parameters.read(flags, "fan_out", auto, problems, FanOut::parse);
         let given = network::Given::new(flags, environment, problems);
@@ -261,6 +270,10 @@ impl Settings {
                 platforms: platforms?,
                 referrers: referrers?,
                 hash,
+            },
+            closure: closure::Options {
+                mode: mode?,
+                kube_version: kube_version?,
             },
             quotas,
             share: Share::default(),

@@ -101,11 +101,11 @@ static CHART: LazyLock<Arc<Fetched>> = LazyLock::new(|| {
                   odd: {number: 1.10, flag: yes, none: ~, upper: Quay.io/Team/App:V1}\n";
     let archive = build::chart("app", values);
     let chart = Chart::read(&archive, Keep::Description).expect("a chart");
-    let content = Content::Archive {
+    Arc::new(Fetched {
+        chart,
         archive: archive.into(),
-        provenance: None,
-    };
-    Arc::new(Fetched { chart, content })
+        content: Content::Archive { provenance: None },
+    })
 });
 
 /// `default.yaml`, a NUL, and the version's file.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
-use crate::charts;
+use crate::closure::Proof;
 use crate::copy::{CopyError, Done, Engine, Outcome, Request, Side};
 use crate::document::RESULT_FILE;
 use crate::fan_out::Coordinator;
@@ -21,6 +21,7 @@ use crate::settings::{Environment, FanOut, Flags, Settings, Target};
 use crate::verify;
 
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
+use super::planning::{self, Planned};
 use super::{Session, preflight};
 
 /// Copy all charts and images of an EKS version, and publish the result
@@ -56,12 +57,13 @@ impl Deploy {
             prepared = prepare(settings, &inventory, publication.as_ref(), stop) => prepared,
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
-        let (session, plan, shared) =
+        let (session, planned, shared) =
             prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
+        let Planned { plan, proof } = &planned;
         let coordinator = publication.as_ref().and_then(|publication| {
             coordinator(
                 &session,
-                &plan,
+                plan,
                 publication,
                 &inventory,
                 (flags, environment),
@@ -71,6 +73,7 @@ impl Deploy {
             coordinator: coordinator.as_ref(),
             will_publish: true,
             report_to: Some(&out),
+            proof: proof.as_ref(),
         };
         let outcomes = copy_all(&session, screen, &plan.copies, &options).await?;
 
@@ -79,7 +82,7 @@ impl Deploy {
             tokio::time::sleep(LATE).await;
         };
         let published = tokio::select! {
-            published = publish(&session, publication, (&plan, &outcomes), &shared) => published,
+            published = publish(&session, publication, (&planned, &outcomes), &shared) => published,
             () = late => Err(anyhow!("stopped while the result was published")),
         };
         published.map_err(|error| report_abort(&out, (&plan.copies, &outcomes), started, error))?;
@@ -143,39 +146,43 @@ async fn prepare(
     inventory: &Inventory,
     publication: Option<&Publication>,
     stop: &CancellationToken,
-) -> anyhow::Result<(Session, Plan, BTreeSet<String>)> {
+) -> anyhow::Result<(Session, Planned, BTreeSet<String>)> {
     let session = Session::for_inventory(settings, inventory, stop).await?;
     let prefix = session.prefix().await?;
     let out = &session.settings.out;
-    let charts = charts::fetch(inventory, &session.stores).await?;
-    let plan = Plan::new(inventory, &charts, &prefix)?;
-    super::planned_oddities(&plan, inventory, &session);
+    let planned = planning::planned(&session, inventory, &prefix).await?;
+    let plan = &planned.plan;
+    super::planned_oddities(plan, inventory, &session);
+    planned.tell().1?;
     let shared = match publication {
-        Some(publication) => preflight::check(&session, &plan, publication).await?,
+        Some(publication) => preflight::check(&session, plan, publication).await?,
         None => BTreeSet::new(),
     };
-    let written = publish::write_pairs(&plan, out).and_then(|()| publish::remove_result(out));
+    let written = publish::write_pairs(plan, out).and_then(|()| publish::remove_result(out));
     written.map_err(|error| publish::unusable_out(out, format!("{error:#}")))?;
     tracing::info!(
         "EKS {}: {} artifacts to {prefix}",
         inventory.eks_version,
         plan.copies.len()
     );
-    Ok((session, plan, shared))
+    Ok((session, planned, shared))
 }
 
 /// Writes the result, and uploads it where that is wanted.
 async fn publish(
     session: &Session,
     publication: Option<Publication>,
-    (plan, outcomes): (&Plan, &[Outcome]),
+    (planned, outcomes): (&Planned, &[Outcome]),
     shared: &BTreeSet<String>,
 ) -> anyhow::Result<()> {
     let settings = &session.settings;
+    let Planned { plan, proof } = planned;
+    let proof = proof.as_ref();
+    publish::write_proof(proof, &settings.out)?;
     let result = publish::write_result(plan, outcomes, shared, &settings.out)?;
     if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &plan.prefix) {
         let published = publication
-            .publish(&result, host, &settings.module, &session.aws)
+            .publish((&result, proof), host, &settings.module, &session.aws)
             .await?;
         tracing::info!("published s3://{}/{}", published.bucket, published.object);
     }
@@ -260,6 +267,8 @@ pub(super) struct CopyOptions<'a> {
     pub(super) will_publish: bool,
     /// Where the report goes.
     pub(super) report_to: Option<&'a Path>,
+    /// What was proved of the plan.
+    pub(super) proof: Option<&'a Proof>,
 }
 
 /// Copies with progress and report; an error when one of the copies failed. Before something is
@@ -289,7 +298,8 @@ pub(super) async fn copy_all(
     drop(heartbeat);
     progress.end();
 
-    let report = publish::report(copies, &outcomes, started.elapsed(), None);
+    let mut report = publish::report(copies, &outcomes, started.elapsed(), None);
+    report.closure = options.proof.cloned();
     if let Some(out) = options.report_to {
         publish::write_report(&report, out)?;
     }

@@ -136,6 +136,7 @@ impl Destroy {
             );
         }
         bucket.delete(object).await?;
+        bucket.delete(&publication.proof_object()).await?;
         let runs = publication.runs(&host).prefix;
         if let Err(error) = clear(&bucket, &runs).await {
             tracing::warn!("the builds of failed runs left {runs}* in the bucket: {error}");

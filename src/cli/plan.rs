@@ -6,7 +6,6 @@ use anyhow::bail;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::charts;
 use crate::observe::{Seen, State, observe};
 use crate::plan;
 use crate::publish;
@@ -14,6 +13,7 @@ use crate::settings::{Environment, Network};
 
 use super::estimate::Estimate;
 use super::flags::{DataFlags, NetworkFlags};
+use super::planning::{self, Planned};
 use super::{Session, table};
 
 /// Show what `deploy` would do
@@ -49,19 +49,21 @@ impl Plan {
         let session =
             Session::for_inventory(settings, &inventory, &CancellationToken::new()).await?;
         let prefix = session.prefix().await?;
-        let charts = charts::fetch(&inventory, &session.stores).await?;
-        let plan = plan::Plan::new(&inventory, &charts, &prefix)?;
+        let planned = planning::planned(&session, &inventory, &prefix).await?;
+        let Planned { plan, proof } = &planned;
         if let Some(out) = &flags.out {
-            publish::write_plan(&plan, out)?;
+            publish::write_plan(plan, proof.as_ref(), out)?;
         }
-        let mut warnings = super::planned_oddities(&plan, &inventory, &session);
+        let mut warnings = super::planned_oddities(plan, &inventory, &session);
+        let (of_proof, closed) = planned.tell();
+        warnings.extend(of_proof);
         let (seen, unanswered) = if self.no_observe {
             (
                 plan.copies.iter().map(|_| Seen::default()).collect(),
                 Vec::new(),
             )
         } else {
-            look(&session, &plan).await?
+            look(&session, plan).await?
         };
         for warning in &unanswered {
             tracing::warn!("{warning}");
@@ -69,19 +71,21 @@ impl Plan {
         let is_known = self.no_observe || unanswered.is_empty();
         warnings.extend(unanswered);
         let credentials = session.stores.http().credentials();
-        let estimate = Estimate::new(&plan, &seen, &session.settings, |host| {
+        let estimate = Estimate::new(plan, &seen, &session.settings, |host| {
             credentials.knows(host)
         });
         let text = if self.json {
             let mut text =
-                serde_json::to_string_pretty(&document(&plan, &seen, &warnings, &estimate))?;
+                serde_json::to_string_pretty(&document(&planned, &seen, &warnings, &estimate))?;
             text.push('\n');
             text
         } else {
-            format!("{}{estimate}\n", table::table(&plan, &seen))
+            let closure = proof.as_ref().map(table::closure).unwrap_or_default();
+            format!("{}{closure}{estimate}\n", table::table(plan, &seen))
         };
         super::print(text).await?;
-        check(&plan, &seen, is_known)
+        closed?;
+        check(plan, &seen, is_known)
     }
 }
 
@@ -136,7 +140,8 @@ async fn look(session: &Session, plan: &plan::Plan) -> anyhow::Result<(Vec<Seen>
     .await)
 }
 
-fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], estimate: &Estimate) -> Value {
+fn document(planned: &Planned, seen: &[Seen], warnings: &[String], estimate: &Estimate) -> Value {
+    let Planned { plan, proof } = planned;
     let artifacts: Vec<Value> = plan
         .copies
         .iter()
@@ -160,6 +165,7 @@ fn document(plan: &plan::Plan, seen: &[Seen], warnings: &[String], estimate: &Es
         "artifacts": artifacts,
         "repositories": plan.repositories(),
         "warnings": warnings,
+        "closure": proof,
         "outlook": estimate.to_json(),
         "result": plan.result.as_plan(),
     })

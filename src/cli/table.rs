@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::closure::Proof;
 use crate::document::Kind;
 use crate::observe::{Seen, State};
 use crate::plan::Plan;
@@ -83,6 +84,26 @@ pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
     writeln!(text, "at the target: {}", states.join(", "))
         .expect("writing to a String cannot fail");
     text
+}
+
+/// What was proved of a plan, in one line.
+pub(super) fn closure(proof: &Proof) -> String {
+    let totals = proof.totals;
+    let references = if totals.references == 1 {
+        "reference"
+    } else {
+        "references"
+    };
+    let not_proved = match totals.not_proved {
+        0 => String::new(),
+        1 => ", 1 chart not proved".to_owned(),
+        count => format!(", {count} charts not proved"),
+    };
+    format!(
+        "closure: {} {references} in the rendered charts, {} at the target, {} allowed, {} only for `helm test`, \
+         {} missing{not_proved}\n",
+        totals.references, totals.copied, totals.allowed, totals.test_only, totals.gaps
+    )
 }
 
 fn sum(known: u64, seen: &[Seen]) -> String {

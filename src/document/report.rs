@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::closure::Proof;
 
 /// What was done with each artifact, and in all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,9 @@ pub struct Report {
     /// Sums.
     #[serde(default)]
     pub totals: Totals,
+    /// What was proved of the rendered charts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<Proof>,
     /// Why the run failed as a whole, outermost level first: before anything was copied, or when the
     /// result could not be published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

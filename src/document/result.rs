@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::null_as_default;
+use crate::closure;
 use crate::problem::{Problem, Problems};
 
 /// The largest result document, in bytes: the EKS module exports it in one environment variable, and
@@ -79,6 +80,9 @@ pub struct Written {
         skip_serializing_if = "BTreeSet::is_empty"
     )]
     pub shared_repositories: BTreeSet<String>,
+    /// What was proved of the rendered charts, in short form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<closure::Short>,
     /// The digests of all artifacts by their names at the target; absent where they do not fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digests: Option<BTreeMap<String, String>>,

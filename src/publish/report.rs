@@ -33,6 +33,7 @@ pub fn report(
     Report {
         artifacts,
         totals,
+        closure: None,
         error: levels.map(ToString::to_string).collect(),
     }
 }

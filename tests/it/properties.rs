@@ -109,11 +109,12 @@ fn planned(apps: &[&App], additional: &[(usize, &Piece)], mapped: bool) -> Resul
         text.push_str("  }}\n");
         let archive = build::chart(key, &values);
         let chart = Chart::read(&archive, Keep::Description).expect("a chart");
-        let content = Content::Archive {
+        let fetched = Fetched {
+            chart,
             archive: archive.into(),
-            provenance: None,
+            content: Content::Archive { provenance: None },
         };
-        charts.insert((*key).clone(), Arc::new(Fetched { chart, content }));
+        charts.insert((*key).clone(), Arc::new(fetched));
     }
     for (number, piece) in additional {
         let slash = piece.registry.map(|registry| format!("{registry}/"));

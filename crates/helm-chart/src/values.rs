@@ -81,6 +81,42 @@ impl Path {
         })
     }
 
+    /// The same for what is to be changed.
+    #[must_use]
+    pub fn get_mut<'v>(&self, values: &'v mut Value) -> Option<&'v mut Value> {
+        self.0.iter().try_fold(values, |value, part| match value {
+            Value::Object(map) => map.get_mut(part),
+            Value::Array(list) => list.get_mut(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
+    /// The paths of all values that are neither mapping nor list nor null, in their order.
+    #[must_use]
+    pub fn leaves(values: &Value) -> Vec<Self> {
+        fn walk(value: &Value, path: &mut Vec<String>, leaves: &mut Vec<Path>) {
+            let mut visit = |key: String, value: &Value| {
+                path.push(key);
+                walk(value, path, leaves);
+                path.pop();
+            };
+            match value {
+                Value::Object(map) => map
+                    .iter()
+                    .for_each(|(key, value)| visit(key.clone(), value)),
+                Value::Array(list) => list
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, value)| visit(index.to_string(), value)),
+                Value::Null => {}
+                _ => leaves.push(Path(path.clone())),
+            }
+        }
+        let mut leaves = Vec::new();
+        walk(values, &mut Vec::new(), &mut leaves);
+        leaves
+    }
+
     /// The paths that exist in some values, inner ones included: as many as a person could mean. Paths
     /// that are very long are left out, and so are those after the first twenty thousand.
     #[must_use]

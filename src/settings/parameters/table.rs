@@ -141,7 +141,7 @@ use Group::{Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 33] = [
+pub const ALL: [Parameter; 35] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -170,6 +170,24 @@ pub const ALL: [Parameter; 33] = [
     .under("Copying")
     .default("auto")
     .in_stack(),
+    Parameter::new(
+        "closure",
+        "Closure",
+        "What happens when a rendered chart names an image that is not copied: report (a warning), require \
+         (exit code 2, before anything is copied) or complete (copy it and set its value; exit code 2 where \
+         that is not possible)",
+    )
+    .flag("closure", Data, Text("MODE"))
+    .under("Copying")
+    .default("report"),
+    Parameter::new(
+        "kube_version",
+        "KubeVersion",
+        "The cluster's Kubernetes version, for which charts are rendered",
+    )
+    .flag("kube-version", Data, Text("V"))
+    .under("Copying")
+    .default("v<eks-version>.0-eks-0"),
     Parameter::new(
         "platforms",
         "Platforms",

@@ -68,6 +68,9 @@ pub struct Rendered {
     pub crds: Vec<(String, Arc<[u8]>)>,
     /// What Helm says about the values on standard error.
     pub warnings: Vec<String>,
+    /// Whether a template used a clock, a key or a random text: another [`Options::stand_in`] could
+    /// give something else.
+    pub used_stand_in: bool,
 }
 
 /// Why a chart cannot be rendered, in Helm's words.
@@ -193,7 +196,7 @@ fn render_here(chart: &Chart, user: &Json, options: &Options) -> Result<Rendered
             "chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {kube_version}"
         )));
     }
-    let files = execute(&settled.chart, &settled.values, user, options)?;
+    let (files, used_stand_in) = execute(&settled.chart, &settled.values, user, options)?;
     let (manifests, hooks) = manifests::sort(&files).map_err(Error::helm)?;
     let mut crds = Vec::new();
     let root = Place::root(&settled.chart.name);
@@ -203,6 +206,7 @@ fn render_here(chart: &Chart, user: &Json, options: &Options) -> Result<Rendered
         hooks,
         crds,
         warnings: settled.warnings,
+        used_stand_in,
     })
 }
 
@@ -271,14 +275,14 @@ fn validate(chart: &Processed<'_>, values: &Table, problems: &mut String) -> Res
     Ok(())
 }
 
-/// Parses and executes all templates, and gives what each file prints. NOTES.txt is executed, and left
-/// out.
+/// Parses and executes all templates, and gives what each file prints, and whether the stand-in was used.
+/// NOTES.txt is executed, and left out.
 fn execute(
     chart: &Processed<'_>,
     values: &Table,
     user: &Json,
     options: &Options,
-) -> Result<BTreeMap<String, String>, Error> {
+) -> Result<(BTreeMap<String, String>, bool), Error> {
     let dots = Dots::new(chart, values, user, options);
     let mut engine = Engine::new(
         functions::find,
@@ -303,7 +307,7 @@ fn execute(
             files.insert(template.name.clone(), text);
         }
     }
-    Ok(files)
+    Ok((files, engine.used_stand_in()))
 }
 
 fn collect_crds(chart: &Processed<'_>, place: &Place, crds: &mut Vec<(String, Arc<[u8]>)>) {

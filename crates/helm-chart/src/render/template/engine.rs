@@ -1,5 +1,6 @@
 //! The templates of a chart, and the run that executes them.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -62,6 +63,8 @@ pub struct Engine {
     included: HashMap<Str, usize>,
     /// The texts that `tpl` has parsed.
     parsed: HashMap<Str, Rc<Trees>>,
+    /// Whether a function asked for the stand-in.
+    used_stand_in: Cell<bool>,
 }
 
 impl Engine {
@@ -76,7 +79,14 @@ impl Engine {
             output: String::new(),
             included: HashMap::new(),
             parsed: HashMap::new(),
+            used_stand_in: Cell::new(false),
         }
+    }
+
+    /// Whether something so far came from the stand-in: with another one it could be different.
+    #[must_use]
+    pub fn used_stand_in(&self) -> bool {
+        self.used_stand_in.get()
     }
 
     /// Parses a text and adds the template of this name, with all that the text defines. A later
@@ -247,6 +257,7 @@ impl Context for Engine {
     }
 
     fn stand_in(&self) -> u64 {
+        self.used_stand_in.set(true);
         self.options.stand_in
     }
 

@@ -1,0 +1,233 @@
+//! What `plan` and `deploy` do first: fetch the charts, plan, and prove the plan. Charts are rendered while
+//! others arrive.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+
+use helm_chart::archive::Keep;
+use helm_chart::chart::Chart;
+use helm_chart::render::Capabilities;
+
+use crate::charts::{self, Charts, Fetched};
+use crate::closure::{self, Checked, Coverage, Digests, Mode, Proof, Renders, Values};
+use crate::inventory::{ChartSpec, Inventory};
+use crate::plan::Plan;
+use crate::problem::{Problem, Problems};
+use crate::reference::{Digest, Prefix};
+
+use super::Session;
+
+/// A plan, and what was proved of it; without charts there is nothing to prove.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) proof: Option<Proof>,
+}
+
+/// Fetches the charts, plans, and proves the plan.
+///
+/// # Errors
+/// Everything that is wrong with data files and charts. Gaps are no error here.
+pub(super) async fn planned(
+    session: &Session,
+    inventory: &Inventory,
+    prefix: &Prefix,
+) -> anyhow::Result<Planned> {
+    let prover = Prover::new(session, inventory, prefix);
+    let charts = charts::fetch_each(inventory, &session.stores, |spec, fetched| {
+        prover.begin(spec, fetched);
+    });
+    let charts = charts.await?;
+    let mut plan = Plan::new(inventory, &charts, prefix)?;
+    let proof = prover.prove(&plan, &charts).await?;
+    if let Some(proof) = &proof {
+        let short = proof.short();
+        plan.result = plan.result.with(|result| result.written.closure = Some(short));
+    }
+    Ok(Planned { plan, proof })
+}
+
+impl Planned {
+    /// The gaps, as warnings or as an error, and what has no effect, as warnings. Returns the warnings.
+    ///
+    /// # Errors
+    /// The gaps, where the parameter says that they keep a run from starting.
+    pub(super) fn tell(&self) -> (Vec<String>, Result<(), Problems>) {
+        let Some(proof) = &self.proof else {
+            return (Vec::new(), Ok(()));
+        };
+        let charts = proof.charts.iter();
+        let of_each = |of: fn(&str, &closure::ChartProof) -> Option<Problem>| {
+            charts
+                .clone()
+                .filter_map(move |(key, chart)| of(key, chart))
+        };
+        let gaps: Vec<Problem> = of_each(closure::gaps).collect();
+        let mut warnings: Vec<String> = of_each(closure::without_effect)
+            .map(|problem| problem.to_string())
+            .collect();
+        let (gaps, refused) = if proof.mode == Mode::Report {
+            (gaps, Ok(()))
+        } else {
+            (Vec::new(), Problems::check(gaps))
+        };
+        warnings.extend(gaps.iter().map(ToString::to_string));
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        for (key, chart) in charts {
+            let tests = chart.references.iter();
+            let tests = tests.filter(|reference| reference.state == closure::State::TestOnly);
+            let tests: Vec<&str> = tests.map(|reference| reference.image.as_str()).collect();
+            if !tests.is_empty() {
+                tracing::info!(
+                    "charts.{key}: not copied, because only `helm test` needs it: {}",
+                    tests.join(", ")
+                );
+            }
+        }
+        (warnings, refused)
+    }
+}
+
+/// Renders charts on threads of their own, as many at once as there are processors.
+struct Prover {
+    inventory: Arc<Inventory>,
+    prefix: Prefix,
+    options: closure::Options,
+    capabilities: Capabilities,
+    /// No copies: how values are rendered below the prefix.
+    outside: Coverage,
+    places: Arc<Semaphore>,
+    begun: Mutex<BTreeMap<String, Rendering>>,
+}
+
+/// A chart that is being rendered; without a result where it has no templates.
+type Rendering = AbortOnDropHandle<anyhow::Result<Option<Renders>>>;
+
+impl Prover {
+    fn new(session: &Session, inventory: &Inventory, prefix: &Prefix) -> Self {
+        let options = session.settings.closure.clone();
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            capabilities: options.capabilities(&inventory.eks_version, &inventory.api_versions),
+            options,
+            inventory: Arc::new(inventory.clone()),
+            prefix: prefix.clone(),
+            outside: Coverage::new(prefix),
+            places: Arc::new(Semaphore::new(at_once)),
+            begun: Mutex::default(),
+        }
+    }
+
+    /// Begins to render a chart that has arrived.
+    fn begin(&self, spec: &ChartSpec, fetched: &Arc<Fetched>) {
+        let (inventory, prefix) = (Arc::clone(&self.inventory), self.prefix.clone());
+        let (of, fetched_too) = (spec.clone(), Arc::clone(fetched));
+        // What is wrong with it, the plan will say.
+        let published =
+            move || Plan::published(&inventory, &of, &fetched_too.chart, &prefix).unwrap_or_default();
+        let rendering = self.render(spec, &fetched.archive, published);
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.insert(spec.key.clone(), rendering);
+    }
+
+    fn render(
+        &self,
+        spec: &ChartSpec,
+        archive: &Bytes,
+        published: impl FnOnce() -> Values + Send + 'static,
+    ) -> Rendering {
+        let (places, outside) = (Arc::clone(&self.places), self.outside.clone());
+        let (archive, installation) = (archive.clone(), spec.installation.clone());
+        let capabilities = self.capabilities.clone();
+        let work = move || {
+            let published = outside.values(&published());
+            let chart = match Chart::read(&archive, Keep::Everything) {
+                Ok(chart) => chart,
+                Err(error) => {
+                    let reason = format!("its archive cannot be read: {error:#}");
+                    return Some(Renders::failed(&installation, published, &reason));
+                }
+            };
+            closure::has_templates(&chart)
+                .then(|| closure::render(&chart, &installation, &published, &capabilities))
+        };
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let _place = places.acquire_owned().await?;
+            let rendered = tokio::task::spawn_blocking(work).await;
+            rendered.context("rendering a chart broke off")
+        }))
+    }
+
+    /// Waits for all renders, and says of each reference whether the plan copies it.
+    async fn prove(self, plan: &Plan, charts: &Charts) -> anyhow::Result<Option<Proof>> {
+        if self.inventory.charts.is_empty() {
+            return Ok(None);
+        }
+        let coverage = Coverage::of_plan(plan, &Digests::new());
+        let mut begun = std::mem::take(
+            &mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner),
+        );
+        let mut proofs = BTreeMap::new();
+        for spec in &self.inventory.charts {
+            let Some(fetched) = charts.get(&spec.key) else {
+                continue;
+            };
+            let published = plan.result.charts.get(&spec.key);
+            let published = published.map(|chart| chart.values.clone()).unwrap_or_default();
+            let mut renders = match begun.remove(&spec.key) {
+                Some(rendering) => rendering.await??,
+                None => None,
+            };
+            let wanted = coverage.values(&published);
+            if renders.as_ref().is_some_and(|renders| renders.published != wanted) {
+                let published = published.clone();
+                let rendering = self.render(spec, &fetched.archive, move || published);
+                renders = rendering.await??;
+            }
+            let metadata = &fetched.chart.metadata;
+            let versions = (metadata.version.as_str(), metadata.app_version.as_str());
+            let archive = Digest::of(&fetched.archive);
+            let checked = Checked::new(spec, versions, archive, &published);
+            let mut proof = closure::judge(checked, renders, &coverage);
+            if proof.gaps().next().is_some() {
+                proof = self.explained(proof, fetched, wanted, &coverage).await?;
+            }
+            proofs.insert(spec.key.clone(), proof);
+        }
+        Ok(Some(Proof {
+            mode: self.options.mode,
+            prefix: plan.prefix.to_string(),
+            eks_version: self.inventory.eks_version.clone(),
+            kubernetes_version: self.capabilities.kube_version.version.clone(),
+            api_versions: self.inventory.api_versions.clone(),
+            totals: Proof::sums(&proofs),
+            charts: proofs,
+        }))
+    }
+
+    /// Finds out which values set the gaps of a chart.
+    async fn explained(
+        &self,
+        mut proof: closure::ChartProof,
+        fetched: &Arc<Fetched>,
+        published: Values,
+        coverage: &Coverage,
+    ) -> anyhow::Result<closure::ChartProof> {
+        let (archive, capabilities) = (fetched.archive.clone(), self.capabilities.clone());
+        let coverage = coverage.clone();
+        let work = move || {
+            if let Ok(chart) = Chart::read(&archive, Keep::Everything) {
+                closure::explain(&mut proof, &chart, &published, &capabilities, &coverage);
+            }
+            proof
+        };
+        let explained = tokio::task::spawn_blocking(work).await;
+        explained.context("looking for the values of a chart's images broke off")
+    }
+}

@@ -1,0 +1,123 @@
+//! Which published values change nothing.
+//!
+//! All of them are changed at once, each to a text that says which one it is. What of these texts stands in
+//! no manifest is changed alone, and has no effect where the render stays the same.
+
+use serde_json::{Number, Value};
+
+use helm_chart::chart::Chart;
+use helm_chart::render::release::{self, Rendered};
+use helm_chart::values::Path;
+
+use super::Values;
+use super::render::over;
+
+/// The most values that are changed alone; the largest public charts need some twenty.
+const MAX_SINGLE: usize = 64;
+
+/// The paths of published values that change nothing in any scenario, in their order. `scenarios` holds the
+/// values of each, and its render with the published values.
+pub(super) fn without_effect(
+    chart: &Chart,
+    options: &release::Options,
+    published: &Values,
+    scenarios: &[(Values, Rendered)],
+) -> Vec<String> {
+    let root = Value::Object(published.clone());
+    let mut unseen = Path::leaves(&root);
+    let texts: Vec<(Path, Value)> = unseen
+        .iter()
+        .enumerate()
+        .filter(|(_, leaf)| leaf.get(&root).is_some_and(is_text))
+        .map(|(index, leaf)| (leaf.clone(), changed(&root, leaf, index)))
+        .collect();
+    let mut marked = root.clone();
+    for (leaf, value) in &texts {
+        set(&mut marked, leaf, value.clone());
+    }
+    for (values, _) in scenarios {
+        let Some(rendered) = with(chart, options, values, &marked) else {
+            continue;
+        };
+        let seen = |value: &Value| {
+            let mark = value.as_str().map(mark_of).unwrap_or_default();
+            let manifests = rendered.manifests.iter();
+            let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
+            manifests
+                .chain(hooks)
+                .any(|manifest| manifest.content.contains(mark))
+        };
+        let seen: Vec<&Path> = texts
+            .iter()
+            .filter(|(_, value)| seen(value))
+            .map(|(leaf, _)| leaf)
+            .collect();
+        unseen.retain(|leaf| !seen.contains(&leaf));
+    }
+    unseen.truncate(MAX_SINGLE);
+    let has_effect = |leaf: &Path| {
+        let mut other = root.clone();
+        set(&mut other, leaf, changed(&root, leaf, 0));
+        scenarios.iter().any(|(values, base)| {
+            let rendered = with(chart, options, values, &other);
+            rendered.is_none_or(|rendered| {
+                rendered.manifests != base.manifests || rendered.hooks != base.hooks
+            })
+        })
+    };
+    unseen.retain(|leaf| !has_effect(leaf));
+    unseen.iter().map(ToString::to_string).collect()
+}
+
+fn with(
+    chart: &Chart,
+    options: &release::Options,
+    scenario: &Values,
+    published: &Value,
+) -> Option<Rendered> {
+    let values = over(scenario, published.as_object()?);
+    release::render(chart, &values, options).ok()
+}
+
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty())
+}
+
+/// Another value of the same type; a text holds which one it is, and stays a reference, a tag or a digest
+/// where it was one.
+fn changed(root: &Value, leaf: &Path, index: usize) -> Value {
+    match leaf.get(root) {
+        Some(Value::Bool(flag)) => Value::Bool(!flag),
+        Some(Value::Number(number)) => {
+            let next = number.as_f64().unwrap_or_default() + 1.0;
+            Number::from_f64(next).map_or(Value::Null, Value::Number)
+        }
+        Some(Value::String(text)) => {
+            let key = leaf.parts().last().unwrap_or_default().to_lowercase();
+            let is_digest = key.contains("digest") || key.contains("sha");
+            let digest = format!("{}{index:016x}", "e".repeat(48));
+            Value::String(match text.split_once("sha256:") {
+                Some((front, _)) => format!("{front}sha256:{digest}"),
+                None if text.is_empty() && is_digest => format!("sha256:{digest}"),
+                None => format!("{text}-zz{index}q"),
+            })
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Puts a value where a leaf is.
+fn set(root: &mut Value, leaf: &Path, value: Value) {
+    if let Some(found) = leaf.get_mut(root) {
+        *found = value;
+    }
+}
+
+/// What of a changed text shows where it came from.
+fn mark_of(text: &str) -> &str {
+    match (text.rfind("sha256:"), text.rfind("-zz")) {
+        (_, Some(at)) => &text[at..],
+        (Some(at), None) => &text[at + "sha256:".len()..],
+        (None, None) => text,
+    }
+}

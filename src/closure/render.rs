@@ -1,0 +1,217 @@
+//! One chart, rendered in each of its scenarios with the values that are published.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use helm_chart::chart::Chart;
+use helm_chart::render::Capabilities;
+use helm_chart::render::images::Image;
+use helm_chart::render::release::{self, Rendered};
+use helm_chart::set;
+
+use crate::inventory::{Installation, Scenario};
+
+use super::proof::{Cause, Failure};
+use super::{Values, effect};
+
+/// The most references that the render of a chart may have; the largest public ones have some fifty.
+const MAX_IMAGES: usize = 5_000;
+
+/// A chart in all its scenarios.
+#[derive(Debug, Clone, Default)]
+pub struct Renders {
+    /// The published values with which it was rendered.
+    pub published: Values,
+    /// Each scenario with the images that it names, or why it does not render.
+    pub scenarios: Vec<(Scenario, Result<Vec<Image>, Failure>)>,
+    /// The paths of published values that change nothing in any scenario.
+    pub without_effect: Vec<String>,
+}
+
+/// Whether there is anything to render.
+#[must_use]
+pub fn has_templates(chart: &Chart) -> bool {
+    let is_library = chart.metadata.kind == "library";
+    !is_library && (!chart.templates.is_empty() || chart.subcharts.iter().any(has_templates))
+}
+
+/// Renders a chart in all its scenarios, each with the published values on top.
+#[must_use]
+pub fn render(
+    chart: &Chart,
+    installation: &Installation,
+    published: &Values,
+    capabilities: &Capabilities,
+) -> Renders {
+    let options = options(chart, installation.namespace.as_deref(), capabilities);
+    let mut renders = Renders {
+        published: published.clone(),
+        ..Renders::default()
+    };
+    let mut rendered = Vec::new();
+    for scenario in installation.all() {
+        let one = One {
+            chart,
+            options: &options,
+            scenario: &scenario,
+        };
+        let result = one.render(published).and_then(|base| {
+            let images = one.stable_images(published, &base)?;
+            rendered.push((scenario.values.clone(), base));
+            Ok(images)
+        });
+        renders.scenarios.push((scenario, result));
+    }
+    // Of a scenario that does not render it is not known what has an effect in it.
+    if rendered.len() == renders.scenarios.len() {
+        renders.without_effect = effect::without_effect(chart, &options, published, &rendered);
+    }
+    renders
+}
+
+impl Renders {
+    /// A chart that cannot be rendered in any scenario, and why.
+    #[must_use]
+    pub fn failed(installation: &Installation, published: Values, reason: &str) -> Self {
+        let fail = |scenario: Scenario| {
+            let failure = Failure {
+                scenario: scenario.name.clone(),
+                reason: reason.to_owned(),
+                cause: Cause::Limit,
+            };
+            (scenario, Err(failure))
+        };
+        Self {
+            published,
+            scenarios: installation.all().into_iter().map(fail).collect(),
+            without_effect: Vec::new(),
+        }
+    }
+}
+
+/// How a chart is rendered.
+pub(super) fn options(
+    chart: &Chart,
+    namespace: Option<&str>,
+    capabilities: &Capabilities,
+) -> release::Options {
+    release::Options {
+        name: release_name(chart.name()),
+        namespace: namespace.unwrap_or("default").to_owned(),
+        capabilities: capabilities.clone(),
+        ..release::Options::default()
+    }
+}
+
+/// The values of a scenario with others on top, as Helm reads a file of values.
+pub(super) fn over(scenario: &Values, published: &Values) -> Value {
+    let mut values = scenario.clone();
+    let published = set::as_floats(Value::Object(published.clone()));
+    if let Value::Object(published) = published {
+        set::merge(&mut values, published);
+    }
+    Value::Object(values)
+}
+
+/// A name for the release that Helm takes, made of the chart's.
+fn release_name(chart: &str) -> String {
+    let letter = |c: char| {
+        let c = c.to_ascii_lowercase();
+        if c.is_ascii_lowercase() || c.is_ascii_digit() {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = chart.chars().map(letter).take(53).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() {
+        release::Options::default().name
+    } else {
+        name.to_owned()
+    }
+}
+
+struct One<'a> {
+    chart: &'a Chart,
+    options: &'a release::Options,
+    scenario: &'a Scenario,
+}
+
+impl One<'_> {
+    fn render(&self, published: &Values) -> Result<Rendered, Failure> {
+        let values = over(&self.scenario.values, published);
+        let rendered = release::render(self.chart, &values, self.options);
+        rendered.map_err(|error| self.failure(published, &error))
+    }
+
+    fn failure(&self, published: &Values, error: &release::Error) -> Failure {
+        let mut cause = Cause::of_text(&error.to_string(), error.is_limit());
+        if cause == Cause::Chart && !published.is_empty() {
+            let bare = over(&self.scenario.values, &Values::new());
+            if release::render(self.chart, &bare, self.options).is_ok() {
+                cause = Cause::Published;
+            }
+        }
+        Failure {
+            scenario: self.scenario.name.clone(),
+            reason: error.to_string().trim().to_owned(),
+            cause,
+        }
+    }
+
+    /// The images of a render, if another clock and other keys give the same ones.
+    fn stable_images(&self, published: &Values, base: &Rendered) -> Result<Vec<Image>, Failure> {
+        let failed = |reason: String, cause: Cause| Failure {
+            scenario: self.scenario.name.clone(),
+            reason,
+            cause,
+        };
+        let images = base.images();
+        if images.len() > MAX_IMAGES {
+            let reason = format!("it names more than {MAX_IMAGES} images");
+            return Err(failed(reason, Cause::Limit));
+        }
+        if !base.used_stand_in {
+            return Ok(images);
+        }
+        let options = release::Options {
+            stand_in: self.options.stand_in + 1,
+            ..self.options.clone()
+        };
+        let values = over(&self.scenario.values, published);
+        let again = release::render(self.chart, &values, &options);
+        let again = again.map_err(|error| failed(error.to_string(), Cause::Chart))?;
+        let names = |images: &[Image]| -> BTreeSet<String> {
+            images.iter().map(|image| image.reference.clone()).collect()
+        };
+        let (first, second) = (names(&images), names(&again.images()));
+        match first.symmetric_difference(&second).next() {
+            None => Ok(images),
+            Some(image) => {
+                let reason = format!(
+                    "the image {image} follows from a clock, a key or a random text, so another render names another one"
+                );
+                Err(failed(reason, Cause::NotRepeatable))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_release_is_one_that_helm_takes() {
+        for (chart, name) in [
+            ("app", "app"),
+            ("My_App.x", "my-app-x"),
+            ("_", "release-name"),
+            (&"a-".repeat(40), &*"a-".repeat(27)[..53].trim_matches('-')),
+        ] {
+            assert_eq!(release_name(chart), *name);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a person is told of a proof: one problem a chart.
+
+use crate::problem::Problem;
+
+use super::proof::{Cause, ChartProof, Failure, Reference, State};
+
+/// The most lines about one chart; the report has them all.
+const MAX_LINES: usize = 12;
+
+/// What keeps a chart from being proved; `None` where it is.
+#[must_use]
+pub fn gaps(key: &str, chart: &ChartProof) -> Option<Problem> {
+    let mut lines: Vec<String> = chart.failures.iter().flat_map(failure).collect();
+    let gaps: Vec<String> = chart.gaps().map(gap).collect();
+    let what = match (chart.failures.len(), gaps.len()) {
+        (0, 0) => return None,
+        (0, 1) => "1 image is not at the target".to_owned(),
+        (0, count) => format!("{count} images are not at the target"),
+        (_, 0) => "not proved: it does not render".to_owned(),
+        (_, count) => format!("not proved: it does not render; {count} images are not at the target"),
+    };
+    let more = gaps.len().saturating_sub(MAX_LINES);
+    lines.extend(gaps.into_iter().take(MAX_LINES));
+    if more > 0 {
+        lines.push(format!("and {more} more, which the report lists"));
+    }
+    let place = format!("charts.{key}: chart {} {}", chart.name, chart.version);
+    Some(Problem::input(place, what).remedy(lines.join("\n")))
+}
+
+/// The published values that change nothing, as a warning; `None` where each has an effect.
+#[must_use]
+pub fn without_effect(key: &str, chart: &ChartProof) -> Option<Problem> {
+    let paths = &chart.without_effect;
+    if paths.is_empty() {
+        return None;
+    }
+    let scenarios: Vec<&str> = chart
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.name.as_str())
+        .collect();
+    let (noun, verb) = if paths.len() == 1 {
+        ("value", "has")
+    } else {
+        ("values", "have")
+    };
+    let what = format!(
+        "{} published {noun} {verb} no effect in the scenarios {}: {}",
+        paths.len(),
+        scenarios.join(", "),
+        paths.join(", ")
+    );
+    let place = format!("charts.{key}: chart {} {}", chart.name, chart.version);
+    Some(Problem::input(place, what))
+}
+
+fn gap(reference: &Reference) -> String {
+    let mut text = reference.image.clone();
+    let is_not_there = reference.state == State::NotAtTarget;
+    text.push_str(if is_not_there {
+        " is below the target's prefix, but nothing copies it"
+    } else if reference.copied_to.is_some() {
+        " is copied, but the chart still names the source"
+    } else {
+        " is not copied"
+    });
+    if let Some(one) = reference.uses.first() {
+        let place = match one.place.as_str() {
+            "field" | "operator" => String::new(),
+            place => format!("in {place}, "),
+        };
+        let scenarios = one.scenarios.join(", ");
+        if one.place == "operator" {
+            text.push_str(&format!(": its operator starts it (scenario {scenarios})"));
+        } else {
+            text.push_str(&format!(
+                ": {} {} ({place}{}; {}; scenario {scenarios})",
+                one.kind, one.name, one.field, one.template
+            ));
+        }
+        let more = reference.uses.len() - 1 + reference.more_uses;
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+    }
+    text.push_str(&match (&reference.set_by[..], is_not_there) {
+        ([], true) => "; no value sets it".to_owned(),
+        (paths, true) if let Some(digest) = digest_path(paths) => {
+            format!("; its digest wins over the tag: empty `{digest}` with `remove` in the data file")
+        }
+        ([], false) => "; no value sets it".to_owned(),
+        (paths, _) => format!("; set by {}", paths.join(", ")),
+    });
+    text
+}
+
+/// The path of the digest among those that set an image.
+fn digest_path(paths: &[String]) -> Option<&String> {
+    paths.iter().find(|path| {
+        let last = path.rsplit('.').next().unwrap_or(path).to_lowercase();
+        last.contains("digest") || last.contains("sha")
+    })
+}
+
+fn failure(failure: &Failure) -> Vec<String> {
+    let mut lines = vec![format!("scenario {}: {}", failure.scenario, one_line(&failure.reason))];
+    lines.push(match failure.cause {
+        Cause::Chart => {
+            "it does not render without the published values either: write what its consumer sets under \
+             `values` in the data file, or under the scenario"
+                .to_owned()
+        }
+        Cause::Published => {
+            "without the published values it renders: correct `images` or `overrides` in the data file".to_owned()
+        }
+        Cause::InsecureImages => {
+            "the chart refuses images of other registries until it is told otherwise: write \
+             `overrides: {global.security.allowInsecureImages: true}` below the chart in the data file"
+                .to_owned()
+        }
+        Cause::KubernetesVersion => {
+            "pin a version of the chart that is for this Kubernetes, or name the cluster's with --kube-version"
+                .to_owned()
+        }
+        Cause::NotRepeatable => {
+            "give the value that decides about it under `values` in the data file".to_owned()
+        }
+        Cause::Limit => "the chart needs more than this program lets a render use".to_owned(),
+    });
+    lines
+}
+
+/// A text of several lines in one.
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    lines.join(" ")
+}
