@@ -187,6 +187,15 @@ async fn fetch_one(
     })
 }
 
+/// Reads the archive of a chart that is an artifact; `None` where there is no such name.
+///
+/// # Errors
+/// When it cannot be read, or is no chart.
+pub async fn fetch_archive(location: &Location, stores: &Stores) -> anyhow::Result<Option<Bytes>> {
+    let found = oci::read(location, stores).await?;
+    Ok(found.map(|found| found.archive))
+}
+
 async fn download(
     spec: &ChartSpec,
     repositories: &repository::Repositories,

@@ -11,6 +11,7 @@ mod log;
 mod plan;
 mod planning;
 mod preflight;
+mod prove;
 mod rendering;
 mod signals;
 mod table;

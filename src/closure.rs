@@ -23,7 +23,7 @@ pub use origin::explain;
 pub use proof::{
     Cause, ChartProof, Failure, Outcome, Proof, Reference, Short, State, Totals, Use,
 };
-pub use render::{Renders, has_templates, render};
+pub use render::{Installs, Renders, has_templates, render};
 pub use words::{gaps, without_effect};
 
 /// What a gap does to a run.

@@ -90,6 +90,12 @@ impl Publication {
         (project_bucket(&self.project, host, aws).await, &self.object)
     }
 
+    /// The key of the document.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
     /// The key of the proof, beside the document's.
     #[must_use]
     pub fn proof_object(&self) -> String {

@@ -1,6 +1,7 @@
 //! Whether what a result document names is at the target: the recorded digests, every platform, every
 //! blob. It reads and asks, and writes nothing.
 
+mod again;
 mod arrived;
 mod parts;
 
@@ -15,6 +16,7 @@ use crate::oci::Manifest;
 use crate::reference::{Digest, Location};
 use crate::store::{self, Stores, Which, which};
 
+pub use again::{Deployed, read_proof};
 pub use arrived::arrived;
 
 /// An artifact that should be at the target.

@@ -14,7 +14,7 @@ use helm_chart::chart::Chart;
 use helm_chart::render::Capabilities;
 
 use crate::charts::{self, Charts, Fetched};
-use crate::closure::{self, Checked, Coverage, Digests, Mode, Proof, Renders, Values};
+use crate::closure::{self, Checked, Coverage, Digests, Installs, Mode, Proof, Renders, Values};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
@@ -143,7 +143,7 @@ impl Prover {
         published: impl FnOnce() -> Values + Send + 'static,
     ) -> Rendering {
         let (places, outside) = (Arc::clone(&self.places), self.outside.clone());
-        let (archive, installation) = (archive.clone(), spec.installation.clone());
+        let (archive, installs) = (archive.clone(), Installs::from(&spec.installation));
         let capabilities = self.capabilities.clone();
         let work = move || {
             let published = outside.values(&published());
@@ -151,11 +151,11 @@ impl Prover {
                 Ok(chart) => chart,
                 Err(error) => {
                     let reason = format!("its archive cannot be read: {error:#}");
-                    return Some(Renders::failed(&installation, published, &reason));
+                    return Some(Renders::failed(installs, published, &reason));
                 }
             };
             closure::has_templates(&chart)
-                .then(|| closure::render(&chart, &installation, &published, &capabilities))
+                .then(|| closure::render(&chart, installs, &published, &capabilities))
         };
         AbortOnDropHandle::new(tokio::spawn(async move {
             let _place = places.acquire_owned().await?;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::Bucket;
 use crate::document::{ExpectedArtifacts, RESULT_FILE};
 use crate::problem::{Problem, Problems};
 use crate::publish::Publication;
@@ -15,8 +16,8 @@ use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Settings, Target};
 use crate::verify::{self, Expected, Fault, Finding, State};
 
-use super::Session;
 use super::flags::NetworkFlags;
+use super::{Session, prove};
 
 /// The largest file that is read. A report of 10,000 artifacts has some 5 MB.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -37,7 +38,10 @@ const LARGEST: u64 = 64 * 1024 * 1024;
   replicator verify out/replication_result.json --json
   replicator verify s3://idf-dkr-img-rep-md-eu-west-1-123456789012/dev-replication-images-metadata.json
 
-Exit codes: 0 all is there; 1 something is missing, differs or could not be checked; 2 bad input.",
+  replicator verify --prove
+
+Exit codes: 0 all is there; 1 something is missing, differs, could not be checked or is not as it was
+proved; 2 bad input.",
     mut_arg("platforms", |arg| arg.hide(true)),
     mut_arg("no_referrers", |arg| arg.hide(true)),
     mut_arg("referrers", |arg| arg.hide(true)),
@@ -52,13 +56,17 @@ pub(super) struct Verify {
     out: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkFlags,
+    /// Also prove again that the charts at the target, rendered as they were when they were deployed, name only
+    /// images that are there
+    #[arg(long)]
+    prove: bool,
     /// Print what was found as JSON to standard output
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
 /// Where the document is.
-enum Place {
+pub(super) enum Place {
     File(PathBuf),
     Object {
         bucket: String,
@@ -66,6 +74,39 @@ enum Place {
     },
     /// The module's own object.
     Module(Publication),
+}
+
+impl Place {
+    /// The bucket that it is in; `None` for a file.
+    pub(super) async fn bucket(&self, session: &Session) -> anyhow::Result<Option<Bucket>> {
+        let (settings, aws) = (&session.settings, &session.aws);
+        match self {
+            Self::File(_) => Ok(None),
+            Self::Object { bucket, .. } => {
+                let Some(region) = &settings.aws.region else {
+                    let what = "no region is given, so S3 cannot be asked";
+                    let problem = Problem::input("AWS_REGION", what);
+                    let problem = problem.remedy("set AWS_REGION or AWS_DEFAULT_REGION");
+                    return Err(Problems::from(problem).into());
+                };
+                let account = aws.account(region).await?;
+                Ok(Some(aws.bucket(bucket, region, &account).await))
+            }
+            Self::Module(publication) => {
+                let host = ecr_host(session).await?;
+                Ok(Some(publication.bucket(&host, aws).await.0))
+            }
+        }
+    }
+
+    /// The document's key in its bucket.
+    fn key(&self) -> &str {
+        match self {
+            Self::File(_) => "",
+            Self::Object { key, .. } => key,
+            Self::Module(publication) => publication.object(),
+        }
+    }
 }
 
 impl Verify {
@@ -90,12 +131,35 @@ impl Verify {
         let jobs = session.settings.network.jobs;
         let findings = verify::check(&session.stores, &document.artifacts, jobs).await;
         say(&document.artifacts, &findings);
+        let proved = if self.prove {
+            Some(prove::prove(&session, &place, (&shown, &text)).await?)
+        } else {
+            None
+        };
+        for fault in proved.iter().flat_map(|(_, faults)| faults) {
+            tracing::error!("{fault}");
+        }
         if self.json {
-            let json = as_json(&shown, &document, &findings);
+            let mut json = as_json(&shown, &document, &findings);
+            if let Some((charts, faults)) = &proved {
+                json["proof"] = json!({"charts": charts, "problems": faults});
+            }
             let text = serde_json::to_string_pretty(&json)? + "\n";
             super::print(text).await?;
         }
-        verdict(&shown, &findings)
+        let verdict = verdict(&shown, &findings);
+        match proved {
+            Some((_, faults)) if !faults.is_empty() => match verdict {
+                Ok(()) => bail!("what is deployed is not what was proved"),
+                Err(error) => Err(error.context("what is deployed is not what was proved")),
+            },
+            Some((charts, _)) => {
+                let noun = if charts == 1 { "chart" } else { "charts" };
+                tracing::info!("proved again: {charts} {noun}");
+                verdict
+            }
+            None => verdict,
+        }
     }
 
     fn place(&self, environment: &Environment) -> anyhow::Result<(Settings, Place)> {
@@ -153,34 +217,17 @@ fn place_of(text: &str) -> Result<Place, Problems> {
 
 /// The document with the name under which it is blamed.
 async fn read(place: &Place, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
-    let (settings, aws) = (&session.settings, &session.aws);
-    let object = match place {
-        Place::File(path) => {
-            let shown = path.display().to_string();
-            let text = read_file(path).map_err(|what| missing(&shown, what))?;
-            return Ok((shown, text));
-        }
-        Place::Object { bucket, key } => {
-            let Some(region) = &settings.aws.region else {
-                let what = "no region is given, so S3 cannot be asked";
-                let problem = Problem::input("AWS_REGION", what);
-                let problem = problem.remedy("set AWS_REGION or AWS_DEFAULT_REGION");
-                return Err(Problems::from(problem).into());
-            };
-            let account = aws.account(region).await?;
-            let shown = format!("s3://{bucket}/{key}");
-            let bucket = aws.bucket(bucket, region, &account).await;
-            (bucket.get_text(key).await?, shown)
-        }
-        Place::Module(publication) => {
-            let host = ecr_host(session).await?;
-            let (bucket, key) = publication.bucket(&host, aws).await;
-            (bucket.get_text(key).await?, bucket.show(key))
-        }
-    };
-    match object {
-        (Some(text), shown) => Ok((shown, text.into_bytes())),
-        (None, shown) => Err(missing(&shown, "there is no such object".to_owned()).into()),
+    if let Place::File(path) = place {
+        let shown = path.display().to_string();
+        let text = read_file(path).map_err(|what| missing(&shown, what))?;
+        return Ok((shown, text));
+    }
+    let bucket = place.bucket(session).await?;
+    let bucket = bucket.context("an object is in a bucket (please report this)")?;
+    let shown = bucket.show(place.key());
+    match bucket.get_text(place.key()).await? {
+        Some(text) => Ok((shown, text.into_bytes())),
+        None => Err(missing(&shown, "there is no such object".to_owned()).into()),
     }
 }
 
@@ -196,7 +243,7 @@ fn missing(shown: &str, what: String) -> Problems {
     Problem::input(shown, what).remedy(remedy).into()
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let file = std::fs::File::open(path).map_err(cannot)?;
     let mut text = Vec::new();

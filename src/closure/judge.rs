@@ -2,12 +2,12 @@
 
 use helm_chart::render::images::Image;
 
-use crate::inventory::{ChartSpec, OperatorImage, Pattern};
+use crate::inventory::{ChartSpec, OperatorImage, Pattern, Scenario};
 use crate::reference::Digest;
 
 use super::coverage::{Coverage, registry_at};
 use super::proof::{ChartProof, Install, Operator, Outcome, Reference, State, Use, word};
-use super::{Renders, Values};
+use super::{Installs, Renders, Values};
 
 /// The most places of a reference that are recorded.
 const MAX_USES: usize = 20;
@@ -65,6 +65,35 @@ impl Checked {
     }
 }
 
+impl ChartProof {
+    /// The chart as it was checked, to be checked again.
+    #[must_use]
+    pub fn checked(&self) -> Checked {
+        Checked {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            archive: self.archive.clone(),
+            published: self.published.clone(),
+            namespace: self.namespace.clone(),
+            allow: self.allow.iter().flat_map(|text| text.parse()).collect(),
+            operator_images: self.operator_images.clone(),
+        }
+    }
+
+    /// How it was installed when it was checked.
+    #[must_use]
+    pub fn installs(&self) -> Installs {
+        let scenarios = self.scenarios.iter().map(|install| Scenario {
+            name: install.name.clone(),
+            values: install.values.clone(),
+        });
+        Installs {
+            namespace: self.namespace.clone(),
+            scenarios: scenarios.collect(),
+        }
+    }
+}
+
 /// Says of each reference whether it is at the target. Without renders there was nothing to render.
 #[must_use]
 pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) -> ChartProof {
@@ -114,7 +143,7 @@ pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) ->
     }
     for reference in &mut proof.references {
         let image = &reference.image;
-        let is_test = reference.more_uses == 0 && reference.uses.iter().all(|one| one.test);
+        let is_test = reference.state == State::TestOnly;
         reference.state = if coverage.has(image) {
             State::Copied
         } else if checked.allow.iter().any(|pattern| pattern.covers(image)) {
@@ -150,7 +179,7 @@ fn note(references: &mut Vec<Reference>, image: String, one: Use, scenario: &str
     let at = known.unwrap_or_else(|| {
         references.push(Reference {
             image,
-            state: State::Gap,
+            state: State::TestOnly,
             uses: Vec::new(),
             more_uses: 0,
             set_by: Vec::new(),
@@ -159,17 +188,20 @@ fn note(references: &mut Vec<Reference>, image: String, one: Use, scenario: &str
         references.len() - 1
     });
     let reference = &mut references[at];
-    let same = reference.uses.iter_mut().find(|other| {
+    if !one.test {
+        reference.state = State::Gap;
+    }
+    let same = reference.uses.iter().position(|other| {
         (&other.kind, &other.name, &other.field, &other.template)
             == (&one.kind, &one.name, &one.field, &one.template)
     });
     match same {
         Some(same) => {
+            let same = &mut reference.uses[same];
             if same.scenarios.last().is_none_or(|last| last != scenario) {
                 same.scenarios.push(scenario.to_owned());
             }
         }
-        // What `helm test` does not need is never left out behind what it does.
         None if reference.uses.len() < MAX_USES => reference.uses.push(Use {
             scenarios: vec![scenario.to_owned()],
             ..one

@@ -18,6 +18,15 @@ use super::{Values, effect};
 /// The most references that the render of a chart may have; the largest public ones have some fifty.
 const MAX_IMAGES: usize = 5_000;
 
+/// The ways in which a chart is installed.
+#[derive(Debug, Clone, Default)]
+pub struct Installs {
+    /// The release's namespace.
+    pub namespace: Option<String>,
+    /// Each way with all values that the consumer sets.
+    pub scenarios: Vec<Scenario>,
+}
+
 /// A chart in all its scenarios.
 #[derive(Debug, Clone, Default)]
 pub struct Renders {
@@ -40,17 +49,17 @@ pub fn has_templates(chart: &Chart) -> bool {
 #[must_use]
 pub fn render(
     chart: &Chart,
-    installation: &Installation,
+    installs: Installs,
     published: &Values,
     capabilities: &Capabilities,
 ) -> Renders {
-    let options = options(chart, installation.namespace.as_deref(), capabilities);
+    let options = options(chart, installs.namespace.as_deref(), capabilities);
     let mut renders = Renders {
         published: published.clone(),
         ..Renders::default()
     };
     let mut rendered = Vec::new();
-    for scenario in installation.all() {
+    for scenario in installs.scenarios {
         let one = One {
             chart,
             options: &options,
@@ -70,10 +79,19 @@ pub fn render(
     renders
 }
 
+impl From<&Installation> for Installs {
+    fn from(installation: &Installation) -> Self {
+        Self {
+            namespace: installation.namespace.clone(),
+            scenarios: installation.all(),
+        }
+    }
+}
+
 impl Renders {
     /// A chart that cannot be rendered in any scenario, and why.
     #[must_use]
-    pub fn failed(installation: &Installation, published: Values, reason: &str) -> Self {
+    pub fn failed(installs: Installs, published: Values, reason: &str) -> Self {
         let fail = |scenario: Scenario| {
             let failure = Failure {
                 scenario: scenario.name.clone(),
@@ -84,7 +102,7 @@ impl Renders {
         };
         Self {
             published,
-            scenarios: installation.all().into_iter().map(fail).collect(),
+            scenarios: installs.scenarios.into_iter().map(fail).collect(),
             without_effect: Vec::new(),
         }
     }

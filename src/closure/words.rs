@@ -116,7 +116,7 @@ fn failure(failure: &Failure) -> Vec<String> {
         }
         Cause::InsecureImages => {
             "the chart refuses images of other registries until it is told otherwise: write \
-             `overrides: {global.security.allowInsecureImages: true}` below the chart in the data file"
+             `overrides: {global: {security: {allowInsecureImages: true}}}` below the chart in the data file"
                 .to_owned()
         }
         Cause::KubernetesVersion => {

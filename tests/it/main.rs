@@ -6,6 +6,7 @@ mod architecture;
 mod builds;
 mod chart_forms;
 mod charts;
+mod closure;
 mod commands;
 mod content;
 mod corpus;

@@ -50,8 +50,10 @@ class Policy(unittest.TestCase):
         self.assert_allowed(granted, "s3:", BUCKET, "arn:aws:s3:::idf" + MARK)
         document = "dev-replication-images-metadata.json"
         self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], f"arn:aws:s3:::idf{MARK}/{document}")
+        proof = "dev-replication-images-closure.json"
+        self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], f"arn:aws:s3:::idf{MARK}/{proof}")
         self.assertEqual({statement["Sid"] for statement in granted},
-                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument", "OtherResults"})
+                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument", "Proof", "OtherResults"})
         actions = [action for statement in granted for action in statement["Action"]]
         self.assertFalse([action for action in actions if "*" in action or "Delete" in action])
 
@@ -62,7 +64,8 @@ class Policy(unittest.TestCase):
         self.assert_denied(granted, "ecr:", PUSH, ECR.replace("us-east-1", "eu-west-1") + "idf-a")
         self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf2" + MARK)
         self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf" + MARK[:-1] + "3")
-        for name in ("other-replication-images-metadata.json", "dev-replication-images-metadata.json2", "x"):
+        for name in ("other-replication-images-metadata.json", "dev-replication-images-metadata.json2",
+                     "other-replication-images-closure.json", "x"):
             self.assert_denied(granted, "s3:", ["PutObject", "DeleteObject"], f"arn:aws:s3:::idf{MARK}/{name}")
         # Results of other deployments of the project may be read, and nothing else.
         self.assert_allowed(granted, "s3:", ["GetObject"], f"arn:aws:s3:::idf{MARK}/other-replication-images-metadata.json")
@@ -138,7 +141,8 @@ class Policy(unittest.TestCase):
 
     def test_deleting_takes_the_word_destroy(self):
         delete = [("ecr:", ["DeleteRepository"], ECR + "idf-a"), ("s3:", ["DeleteBucket"], "arn:aws:s3:::idf" + MARK),
-                  ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-metadata.json")]
+                  ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-metadata.json"),
+                  ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-closure.json")]
         for word in ("DESTROY", "destroy", "Destroy", " DESTROY ", "dEsTrOy"):
             for call in delete:
                 self.assert_allowed(statements(RetentionType=word), *call)
