@@ -20,9 +20,7 @@ use helm_chart::render::{Capabilities, KubeVersion};
 pub use coverage::Coverage;
 pub use judge::{Checked, judge};
 pub use origin::explain;
-pub use proof::{
-    Cause, ChartProof, Failure, Outcome, Proof, Reference, Short, State, Totals, Use,
-};
+pub use proof::{Cause, ChartProof, Failure, Outcome, Proof, Reference, Short, State, Totals, Use};
 pub use render::{Installs, Renders, has_templates, render};
 pub use words::{gaps, without_effect};
 
@@ -49,9 +47,7 @@ impl Mode {
             "report" => Ok(Self::Report),
             "require" => Ok(Self::Require),
             "complete" => Ok(Self::Complete),
-            _ => Err(format!(
-                "`{text}` is none of report, require, complete"
-            )),
+            _ => Err(format!("`{text}` is none of report, require, complete")),
         }
     }
 }

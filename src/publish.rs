@@ -13,7 +13,9 @@ use anyhow::Context;
 use crate::aws::{self, Aws, Bucket};
 use crate::closure::Proof;
 use crate::copy::{Done, Outcome};
-use crate::document::{MAX_RESULT, PAIRS_FILE, PROOF_FILE, REPORT_FILE, RESULT_FILE, ResultDocument};
+use crate::document::{
+    MAX_RESULT, PAIRS_FILE, PROOF_FILE, REPORT_FILE, RESULT_FILE, ResultDocument,
+};
 use crate::fan_out::RunPlace;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};

@@ -46,7 +46,9 @@ pub(super) async fn planned(
     let proof = prover.prove(&plan, &charts).await?;
     if let Some(proof) = &proof {
         let short = proof.short();
-        plan.result = plan.result.with(|result| result.written.closure = Some(short));
+        plan.result = plan
+            .result
+            .with(|result| result.written.closure = Some(short));
     }
     Ok(Planned { plan, proof })
 }
@@ -129,8 +131,9 @@ impl Prover {
         let (inventory, prefix) = (Arc::clone(&self.inventory), self.prefix.clone());
         let (of, fetched_too) = (spec.clone(), Arc::clone(fetched));
         // What is wrong with it, the plan will say.
-        let published =
-            move || Plan::published(&inventory, &of, &fetched_too.chart, &prefix).unwrap_or_default();
+        let published = move || {
+            Plan::published(&inventory, &of, &fetched_too.chart, &prefix).unwrap_or_default()
+        };
         let rendering = self.render(spec, &fetched.archive, published);
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         begun.insert(spec.key.clone(), rendering);
@@ -170,22 +173,26 @@ impl Prover {
             return Ok(None);
         }
         let coverage = Coverage::of_plan(plan, &Digests::new());
-        let mut begun = std::mem::take(
-            &mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut begun =
+            std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         let mut proofs = BTreeMap::new();
         for spec in &self.inventory.charts {
             let Some(fetched) = charts.get(&spec.key) else {
                 continue;
             };
             let published = plan.result.charts.get(&spec.key);
-            let published = published.map(|chart| chart.values.clone()).unwrap_or_default();
+            let published = published
+                .map(|chart| chart.values.clone())
+                .unwrap_or_default();
             let mut renders = match begun.remove(&spec.key) {
                 Some(rendering) => rendering.await??,
                 None => None,
             };
             let wanted = coverage.values(&published);
-            if renders.as_ref().is_some_and(|renders| renders.published != wanted) {
+            if renders
+                .as_ref()
+                .is_some_and(|renders| renders.published != wanted)
+            {
                 let published = published.clone();
                 let rendering = self.render(spec, &fetched.archive, move || published);
                 renders = rendering.await??;

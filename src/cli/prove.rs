@@ -27,7 +27,10 @@ pub(super) async fn prove(
     let deployed = Deployed::read(document, shown)?;
     let (shown, text) = proof_of(place, session).await?;
     let Some(text) = text else {
-        return Ok((0, vec![format!("{shown}: the proof of the deployment is not there")]));
+        return Ok((
+            0,
+            vec![format!("{shown}: the proof of the deployment is not there")],
+        ));
     };
     let proof = match read_proof(&deployed, &text, &shown) {
         Ok(proof) => Arc::new(proof),
@@ -36,7 +39,8 @@ pub(super) async fn prove(
     let mut faults = deployed.other_charts(&proof);
     let deployed = Arc::new(deployed);
     let keys: Vec<String> = proof.charts.keys().cloned().collect();
-    let each = stream::iter(keys).map(|key| one(session, Arc::clone(&deployed), Arc::clone(&proof), key));
+    let each =
+        stream::iter(keys).map(|key| one(session, Arc::clone(&deployed), Arc::clone(&proof), key));
     let each: Vec<anyhow::Result<Vec<String>>> = each.buffered(AT_ONCE).collect().await;
     let count = each.len();
     for found in each {
@@ -55,13 +59,17 @@ async fn one(
         return Ok(Vec::new());
     };
     let Some(location) = location else {
-        return Ok(vec![format!("charts.{key}: {text} is not a name at the target")]);
+        return Ok(vec![format!(
+            "charts.{key}: {text} is not a name at the target"
+        )]);
     };
     let archive = match charts::fetch_archive(&location, &session.stores).await {
         Ok(Some(archive)) => archive,
         Ok(None) => return Ok(vec![format!("charts.{key}: {text} is not at the target")]),
         Err(error) => {
-            return Ok(vec![format!("charts.{key}: {text} cannot be read: {error:#}")]);
+            return Ok(vec![format!(
+                "charts.{key}: {text} cannot be read: {error:#}"
+            )]);
         }
     };
     let work = tokio::task::spawn_blocking(move || deployed.prove(&key, &proof, &archive));

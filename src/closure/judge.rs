@@ -125,7 +125,12 @@ pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) ->
             }
         };
         for image in images {
-            note(&mut proof.references, image.reference.clone(), use_of(image), &scenario.name);
+            note(
+                &mut proof.references,
+                image.reference.clone(),
+                use_of(image),
+                &scenario.name,
+            );
         }
         for operator in &proof.operator_images {
             let (reference, field) = started(operator, &scenario.values, &published);
@@ -138,7 +143,12 @@ pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) ->
                 template: String::new(),
                 test: false,
             };
-            note(&mut proof.references, reference, by_operator, &scenario.name);
+            note(
+                &mut proof.references,
+                reference,
+                by_operator,
+                &scenario.name,
+            );
         }
     }
     for reference in &mut proof.references {

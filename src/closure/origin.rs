@@ -49,12 +49,7 @@ pub fn explain(
 
 /// The paths of values that set a reference, in their order; none where no value does. `values` are those of
 /// the scenario, the published ones included.
-fn paths(
-    chart: &Chart,
-    values: &Value,
-    options: &release::Options,
-    reference: &str,
-) -> Vec<Path> {
+fn paths(chart: &Chart, values: &Value, options: &release::Options, reference: &str) -> Vec<Path> {
     let Ok(name) = reference.parse::<ImageName>() else {
         return Vec::new();
     };
@@ -84,7 +79,10 @@ fn paths(
                 return found;
             }
             tries -= 1;
-            let text = leaf.get(&effective).and_then(Value::as_str).unwrap_or_default();
+            let text = leaf
+                .get(&effective)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let mut changed = values.clone();
             put(&mut changed, &effective, leaf, &format!("{text}-zz0q"));
             if uses(&changed).is_some_and(|after| after < before) {
@@ -162,6 +160,11 @@ fn write(target: &mut Value, effective: Option<&Value>, path: &[&str], text: &st
     }
     if let Value::Object(map) = target {
         let below = map.entry((*part).to_owned()).or_insert(Value::Null);
-        write(below, effective.and_then(|value| value.get(part)), rest, text);
+        write(
+            below,
+            effective.and_then(|value| value.get(part)),
+            rest,
+            text,
+        );
     }
 }

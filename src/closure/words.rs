@@ -17,7 +17,9 @@ pub fn gaps(key: &str, chart: &ChartProof) -> Option<Problem> {
         (0, 1) => "1 image is not at the target".to_owned(),
         (0, count) => format!("{count} images are not at the target"),
         (_, 0) => "not proved: it does not render".to_owned(),
-        (_, count) => format!("not proved: it does not render; {count} images are not at the target"),
+        (_, count) => {
+            format!("not proved: it does not render; {count} images are not at the target")
+        }
     };
     let more = gaps.len().saturating_sub(MAX_LINES);
     lines.extend(gaps.into_iter().take(MAX_LINES));
@@ -87,7 +89,9 @@ fn gap(reference: &Reference) -> String {
     text.push_str(&match (&reference.set_by[..], is_not_there) {
         ([], true) => "; no value sets it".to_owned(),
         (paths, true) if let Some(digest) = digest_path(paths) => {
-            format!("; its digest wins over the tag: empty `{digest}` with `remove` in the data file")
+            format!(
+                "; its digest wins over the tag: empty `{digest}` with `remove` in the data file"
+            )
         }
         ([], false) => "; no value sets it".to_owned(),
         (paths, _) => format!("; set by {}", paths.join(", ")),
@@ -104,7 +108,11 @@ fn digest_path(paths: &[String]) -> Option<&String> {
 }
 
 fn failure(failure: &Failure) -> Vec<String> {
-    let mut lines = vec![format!("scenario {}: {}", failure.scenario, one_line(&failure.reason))];
+    let mut lines = vec![format!(
+        "scenario {}: {}",
+        failure.scenario,
+        one_line(&failure.reason)
+    )];
     lines.push(match failure.cause {
         Cause::Chart => {
             "it does not render without the published values either: write what its consumer sets under \

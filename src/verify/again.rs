@@ -27,8 +27,9 @@ pub fn read_proof(deployed: &Deployed, proof: &[u8], place: &str) -> anyhow::Res
         "{place} is not the proof of this deployment: it has the digest {found}, and the result document names {}",
         short.map_or_else(String::new, |short| short.proof.to_string())
     );
-    serde_json::from_slice(proof)
-        .map_err(|error| anyhow::anyhow!("{place} is no proof of this version of the program: {error}"))
+    serde_json::from_slice(proof).map_err(|error| {
+        anyhow::anyhow!("{place} is no proof of this version of the program: {error}")
+    })
 }
 
 impl Deployed {
@@ -38,7 +39,8 @@ impl Deployed {
     /// When it is none, or records no proof.
     pub fn read(text: &[u8], place: &str) -> Result<Self, Problems> {
         let bad = |what: &str| {
-            let remedy = "give the replication_result.json of a deployment; `replicator deploy` proves it";
+            let remedy =
+                "give the replication_result.json of a deployment; `replicator deploy` proves it";
             Problems::from(Problem::input(place, what).remedy(remedy))
         };
         let document: ResultDocument = serde_json::from_slice(text)
@@ -98,7 +100,9 @@ impl Deployed {
             .charts
             .keys()
             .filter(|key| !self.0.charts.contains_key(*key))
-            .map(|key| format!("charts.{key}: it was proved, but the result document does not have it"));
+            .map(|key| {
+                format!("charts.{key}: it was proved, but the result document does not have it")
+            });
         unproved.chain(gone).collect()
     }
 
@@ -118,7 +122,9 @@ impl Deployed {
         }
         let text = serde_json::Value::Object(deployed.values.clone()).to_string();
         if Digest::of(text.as_bytes()) != proved.published {
-            faults.push("its values in the result document are not those that were proved".to_owned());
+            faults.push(
+                "its values in the result document are not those that were proved".to_owned(),
+            );
         }
         match self.prove_again(proved, &deployed.values, proof, archive) {
             Ok(again) => faults.extend(news(proved, &again)),
@@ -126,7 +132,12 @@ impl Deployed {
         }
         faults
             .into_iter()
-            .map(|fault| format!("charts.{key}: chart {} {}: {fault}", proved.name, proved.version))
+            .map(|fault| {
+                format!(
+                    "charts.{key}: chart {} {}: {fault}",
+                    proved.name, proved.version
+                )
+            })
             .collect()
     }
 
@@ -158,13 +169,21 @@ fn news(proved: &ChartProof, again: &ChartProof) -> Vec<String> {
         let before = proved.gaps().find(|before| before.image == gap.image);
         before.is_none()
     });
-    let gaps = gaps.map(|gap| format!("{} is not at the target, and was when it was proved", gap.image));
+    let gaps = gaps.map(|gap| {
+        format!(
+            "{} is not at the target, and was when it was proved",
+            gap.image
+        )
+    });
     let failures = again.failures.iter().filter(|failure| {
         let mut before = proved.failures.iter();
         !before.any(|before| before.scenario == failure.scenario)
     });
     let failures = failures.map(|failure| {
-        format!("it does not render any more in the scenario {}: {}", failure.scenario, failure.reason)
+        format!(
+            "it does not render any more in the scenario {}: {}",
+            failure.scenario, failure.reason
+        )
     });
     gaps.chain(failures).collect()
 }

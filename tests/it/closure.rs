@@ -10,7 +10,8 @@ use super::run::{Finished, Run};
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// The one image that the data file of most tests lists.
-const LISTED: &str = "    images:\n      app:\n        repository: {location: values, path: image}\n";
+const LISTED: &str =
+    "    images:\n      app:\n        repository: {location: values, path: image}\n";
 
 /// A chart with one template and values.
 fn chart(values: &str, template: &str) -> Chart {
@@ -42,7 +43,12 @@ impl Planned {
     /// In `report` a warning and exit code 0, in `require` the same words and exit code 2.
     #[track_caller]
     async fn is_a_gap(&self, words: &[&str]) -> Finished {
-        let reported = self.run("report").run().await.ended(0).said(&["warning: charts.app: "]);
+        let reported = self
+            .run("report")
+            .run()
+            .await
+            .ended(0)
+            .said(&["warning: charts.app: "]);
         let reported = reported.said(words);
         self.run("require").run().await.ended(2).said(words);
         reported
@@ -51,7 +57,12 @@ impl Planned {
     #[track_caller]
     async fn is_proved(&self) -> Finished {
         let done = self.run("require").run().await.ended(0);
-        assert_eq!(proof(&done)["charts"]["app"]["outcome"], "proved", "{}", done.stderr);
+        assert_eq!(
+            proof(&done)["charts"]["app"]["outcome"],
+            "proved",
+            "{}",
+            done.stderr
+        );
         done
     }
 }
@@ -87,7 +98,10 @@ async fn a_chart_whose_images_are_all_copied_is_proved() -> Result {
     let done = planned.is_proved().await;
     assert_eq!(states(&done), pairs(&[(AT_TARGET, "copied")]));
     assert_eq!(done.lines_with("warning"), 0, "{}", done.stderr);
-    assert!(done.stdout.contains("closure: 1 reference in the rendered charts, 1 at the target"));
+    assert!(
+        done.stdout
+            .contains("closure: 1 reference in the rendered charts, 1 at the target")
+    );
     let proof = proof(&done);
     assert_eq!(proof["kubernetesVersion"], "v1.34.0-eks-0");
     assert_eq!(proof["mode"], "require");
@@ -125,7 +139,10 @@ async fn a_missing_image_is_a_gap_with_the_value_that_sets_it() -> Result {
         ])
     );
     let short = &done.result()["closure"];
-    assert_eq!((&short["references"], &short["gaps"]), (&json!(3), &json!(2)));
+    assert_eq!(
+        (&short["references"], &short["gaps"]),
+        (&json!(3), &json!(2))
+    );
     Ok(())
 }
 
@@ -141,12 +158,26 @@ async fn a_deployment_that_requires_closure_copies_nothing_when_there_is_a_gap()
         &pod("  containers: [{image: {{ .Values.image }}}, {image: quay.io/team/other:1}]\n"),
     );
     let planned = Planned::new(chart, LISTED).await?;
-    let run = || planned.data.deploy(&target).endpoint("quay.io", &source.url());
+    let run = || {
+        planned
+            .data
+            .deploy(&target)
+            .endpoint("quay.io", &source.url())
+    };
     let refused = run().args(["--closure", "require"]).run().await.ended(2);
-    refused.left_nothing().said(&["quay.io/team/other:1 is not copied"]);
-    assert_eq!(source.wire().requests().len() + target.wire().requests().len(), 0);
+    refused
+        .left_nothing()
+        .said(&["quay.io/team/other:1 is not copied"]);
+    assert_eq!(
+        source.wire().requests().len() + target.wire().requests().len(),
+        0
+    );
 
-    let done = run().run().await.ended(0).said(&["warning: charts.app", "quay.io/team/other:1"]);
+    let done = run()
+        .run()
+        .await
+        .ended(0)
+        .said(&["warning: charts.app", "quay.io/team/other:1"]);
     let report = done.json("replication_report.json");
     assert_eq!(report["closure"]["totals"]["gaps"], 1);
     assert_eq!(report["closure"], proof(&done));
@@ -195,14 +226,19 @@ async fn a_digest_that_wins_over_the_tag_is_told_with_its_path() -> Result {
     planned.is_a_gap(&[&words, wins]).await;
 
     let removed = format!("{listed}        remove: [{{location: values, path: image.digest}}]\n");
-    Planned::new(chart(&values, &template), &removed).await?.is_proved().await;
+    Planned::new(chart(&values, &template), &removed)
+        .await?
+        .is_proved()
+        .await;
     Ok(())
 }
 
 #[tokio::test]
 async fn images_in_arguments_variables_custom_resources_and_hooks_are_gaps() -> Result {
     let pod = |spec: &str| {
-        pod(&format!("  containers:\n  - image: {{{{ .Values.image }}}}\n    {spec}\n"))
+        pod(&format!(
+            "  containers:\n  - image: {{{{ .Values.image }}}}\n    {spec}\n"
+        ))
     };
     let cases = [
         (
@@ -246,11 +282,18 @@ async fn an_image_that_only_helm_test_needs_is_told_and_fails_nothing() -> Resul
 async fn an_image_of_an_aliased_subchart_is_a_gap_below_the_alias() -> Result {
     let sub = Chart::new("sub", "0.1.0")
         .values("image: quay.io/team/sub:1\n")
-        .file("templates/x.yaml", pod("  containers: [{image: {{ .Values.image }}}]\n").replace("web", "{{ .Chart.Name }}"));
-    let chart = chart("image: quay.io/team/app:1\n", &pod("  containers: [{image: {{ .Values.image }}}]\n"))
-        .dependency("sub", "0.1.0", Some("first"))
-        .dependency("sub", "0.1.0", Some("second"))
-        .subchart(sub);
+        .file(
+            "templates/x.yaml",
+            pod("  containers: [{image: {{ .Values.image }}}]\n")
+                .replace("web", "{{ .Chart.Name }}"),
+        );
+    let chart = chart(
+        "image: quay.io/team/app:1\n",
+        &pod("  containers: [{image: {{ .Values.image }}}]\n"),
+    )
+    .dependency("sub", "0.1.0", Some("first"))
+    .dependency("sub", "0.1.0", Some("second"))
+    .subchart(sub);
     let one = "    subcharts: [{name: sub, alias: first}]\n".to_owned()
         + LISTED
         + "      sub:\n        repository: {location: values, path: image, subchart: first}\n";
@@ -279,7 +322,10 @@ async fn a_schema_that_rejects_the_published_values_is_told_with_the_path() -> R
             "without the published values it renders",
         ])
         .await;
-    assert_eq!(proof(&done)["charts"]["app"]["failures"][0]["cause"], "published values");
+    assert_eq!(
+        proof(&done)["charts"]["app"]["failures"][0]["cause"],
+        "published values"
+    );
     Ok(())
 }
 
@@ -308,13 +354,16 @@ async fn every_scenario_is_rendered_and_a_gap_names_those_that_have_it() -> Resu
     let template = pod(
         "  containers:\n  - image: {{ .Values.image }}\n  {{- if .Values.proxy }}\n  - image: quay.io/team/proxy:1\n  {{- end }}\n",
     );
-    let scenarios = "    values: {proxy: false}\n    scenarios: {eks: {proxy: true}, dev: {proxy: true}}\n";
+    let scenarios =
+        "    values: {proxy: false}\n    scenarios: {eks: {proxy: true}, dev: {proxy: true}}\n";
     let planned = Planned::new(
         chart("image: quay.io/team/app:1\nproxy: false\n", &template),
         &format!("{scenarios}{LISTED}"),
     )
     .await?;
-    planned.is_a_gap(&["quay.io/team/proxy:1 is not copied", "scenario eks, dev)"]).await;
+    planned
+        .is_a_gap(&["quay.io/team/proxy:1 is not copied", "scenario eks, dev)"])
+        .await;
     let allowed = format!("{scenarios}    allow: ['quay.io/team/proxy']\n{LISTED}");
     let planned = Planned::new(
         chart("image: quay.io/team/app:1\nproxy: false\n", &template),
@@ -322,7 +371,10 @@ async fn every_scenario_is_rendered_and_a_gap_names_those_that_have_it() -> Resu
     )
     .await?;
     let done = planned.is_proved().await;
-    assert_eq!(states(&done)[1], ("quay.io/team/proxy:1".to_owned(), "allowed".to_owned()));
+    assert_eq!(
+        states(&done)[1],
+        ("quay.io/team/proxy:1".to_owned(), "allowed".to_owned())
+    );
     Ok(())
 }
 
@@ -334,20 +386,31 @@ async fn a_chart_that_refuses_other_registries_gets_the_override_suggested() -> 
     let values = "image: quay.io/team/app:1\nglobal: {security: {allowInsecureImages: false}}\n";
     let planned = Planned::new(chart(values, &template), LISTED).await?;
     planned
-        .is_a_gap(&["write `overrides: {global: {security: {allowInsecureImages: true}}}` below the chart"])
+        .is_a_gap(&[
+            "write `overrides: {global: {security: {allowInsecureImages: true}}}` below the chart",
+        ])
         .await;
-    let with = format!("    overrides: {{global: {{security: {{allowInsecureImages: true}}}}}}\n{LISTED}");
-    Planned::new(chart(values, &template), &with).await?.is_proved().await;
+    let with =
+        format!("    overrides: {{global: {{security: {{allowInsecureImages: true}}}}}}\n{LISTED}");
+    Planned::new(chart(values, &template), &with)
+        .await?
+        .is_proved()
+        .await;
     Ok(())
 }
 
 #[tokio::test]
 async fn an_image_that_follows_from_chance_is_not_proved() -> Result {
-    let template = pod("  containers: [{image: 'quay.io/team/app:{{ randAlpha 5 | lower }}'}]\n  old: {{ .Values.image }}\n");
+    let template = pod(
+        "  containers: [{image: 'quay.io/team/app:{{ randAlpha 5 | lower }}'}]\n  old: {{ .Values.image }}\n",
+    );
     let planned = Planned::new(chart("image: quay.io/team/app:1\n", &template), LISTED).await?;
-    planned.is_a_gap(&["not proved", "follows from a clock, a key or a random text"]).await;
+    planned
+        .is_a_gap(&["not proved", "follows from a clock, a key or a random text"])
+        .await;
     // A password in another place does no harm.
-    let template = pod("  containers: [{image: {{ .Values.image }}}]\n  password: {{ randAlpha 5 }}\n");
+    let template =
+        pod("  containers: [{image: {{ .Values.image }}}]\n  password: {{ randAlpha 5 }}\n");
     let planned = Planned::new(chart("image: quay.io/team/app:1\n", &template), LISTED).await?;
     planned.is_proved().await;
     Ok(())
@@ -355,11 +418,16 @@ async fn an_image_that_follows_from_chance_is_not_proved() -> Result {
 
 #[tokio::test]
 async fn the_cluster_is_that_of_the_eks_version_unless_another_one_is_named() -> Result {
-    let template = pod("  containers: [{image: {{ .Values.image }}}]\n  {{- if semverCompare \">=1.35-0\" .Capabilities.KubeVersion.Version }}\n  side: {image: 'quay.io/team/new:1'}\n  {{- end }}\n");
+    let template = pod(
+        "  containers: [{image: {{ .Values.image }}}]\n  {{- if semverCompare \">=1.35-0\" .Capabilities.KubeVersion.Version }}\n  side: {image: 'quay.io/team/new:1'}\n  {{- end }}\n",
+    );
     let planned = Planned::new(chart("image: quay.io/team/app:1\n", &template), LISTED).await?;
     planned.is_proved().await;
     let run = planned.run("require").args(["--kube-version", "v1.36.2"]);
-    run.run().await.ended(2).said(&["quay.io/team/new:1 is not copied"]);
+    run.run()
+        .await
+        .ended(2)
+        .said(&["quay.io/team/new:1 is not copied"]);
     let run = planned.run("perhaps").args(["--kube-version", "new"]);
     run.run().await.ended(2).said(&[
         "--closure: `perhaps` is none of report, require, complete",
@@ -375,13 +443,24 @@ async fn a_chart_without_templates_is_not_checked_and_a_folder_as_target_is() ->
     let done = planned.run("require").run().await.ended(0);
     assert_eq!(proof(&done)["charts"]["app"]["outcome"], "no templates");
 
-    let template = pod("  containers: [{image: {{ .Values.image }}}, {image: 'quay.io/team/b:1'}]\n");
+    let template =
+        pod("  containers: [{image: {{ .Values.image }}}, {image: 'quay.io/team/b:1'}]\n");
     let planned = Planned::new(chart("image: quay.io/team/app:1\n", &template), LISTED).await?;
-    let run = planned.data.run("plan").args(["--no-observe", "--registry-prefix", "oci:mirror"]);
-    let done = run.run().await.ended(0).said(&["quay.io/team/b:1 is not copied"]);
+    let run = planned
+        .data
+        .run("plan")
+        .args(["--no-observe", "--registry-prefix", "oci:mirror"]);
+    let done = run
+        .run()
+        .await
+        .ended(0)
+        .said(&["quay.io/team/b:1 is not copied"]);
     assert_eq!(
         states(&done),
-        pairs(&[("oci:mirror:quay.io/team/app:1", "copied"), ("quay.io/team/b:1", "gap")])
+        pairs(&[
+            ("oci:mirror:quay.io/team/app:1", "copied"),
+            ("quay.io/team/b:1", "gap")
+        ])
     );
     Ok(())
 }

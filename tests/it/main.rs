@@ -46,6 +46,7 @@ mod parity;
 mod permissions;
 mod preflight;
 mod properties;
+mod proving;
 mod referrers;
 mod secrets;
 mod settings;

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use lab::aws::Aws;
+use lab::chart::{Chart, ChartRepository};
 use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ fn registry_actions(action: &str) -> &'static [&'static str] {
     match action {
         "manifest.get" | "manifest.head" | "referrers.list" => &["ecr:BatchGetImage"],
         "manifest.put" => &["ecr:PutImage"],
+        "blob.get" => &["ecr:GetDownloadUrlForLayer"],
         "blob.head" => &["ecr:BatchCheckLayerAvailability"],
         "blob.mount" => &["ecr:InitiateLayerUpload", "ecr:GetDownloadUrlForLayer"],
         "upload.start" => &["ecr:InitiateLayerUpload"],
@@ -217,6 +219,16 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
         .envs(aws.begin_build("codeseeder-idf"))
         .env("SEEDFARMER_PARAMETER_FAN_OUT", "2");
     spread.run().await.ended(0);
+    // A chart, with its proof beside the result, which is proved again.
+    let chart = Chart::new("app", "1.0.0")
+        .values("image: quay.io/team/app:1\n")
+        .file("templates/x.yaml", "kind: Pod\nspec: {image: {{ .Values.image }}}\n");
+    let charts = ChartRepository::start(vec![chart]).await?;
+    let listed = "    images: {app: {repository: {location: values, path: image}}}\n";
+    let data = Data::chart(&charts.url(), listed);
+    build(&aws, &data, &source).run().await.ended(0);
+    let verify = Run::new().args(["verify", "--prove"]).envs(aws.env());
+    seed_farmer(verify).run().await.ended(0);
     let end = seed_farmer(Run::new().arg("destroy").envs(aws.env()));
     end.env("SEEDFARMER_PARAMETER_RETENTION_TYPE", "DESTROY")
         .run()
