@@ -95,14 +95,18 @@ fn changed(root: &Value, leaf: &Path, index: usize) -> Value {
         Some(Value::String(text)) => {
             let key = leaf.parts().last().unwrap_or_default().to_lowercase();
             let is_digest = key.contains("digest") || key.contains("sha");
-            let digest = format!("{}{index:016x}", "e".repeat(48));
-            Value::String(match text.split_once("sha256:") {
-                Some((front, _)) => format!("{front}sha256:{digest}"),
-                None if text.is_empty() && is_digest => format!("sha256:{digest}"),
-                None => format!("{text}-zz{index}q"),
-            })
+            let empty = text.is_empty() && is_digest;
+            Value::String(other_text(if empty { "sha256:" } else { text }, index))
         }
         _ => Value::Null,
+    }
+}
+
+/// Another text that says which one it is; of a digest another one.
+pub(super) fn other_text(text: &str, index: usize) -> String {
+    match text.split_once("sha256:") {
+        Some((front, _)) => format!("{front}sha256:{}{index:016x}", "e".repeat(48)),
+        None => format!("{text}-zz{index}q"),
     }
 }
 

@@ -13,6 +13,7 @@ use helm_chart::values::table::Work;
 
 use crate::reference::{DOCKER_HUB, ImageName};
 
+use super::effect::other_text;
 use super::proof::ChartProof;
 use super::render::{options, over};
 use super::{Coverage, Values};
@@ -84,7 +85,7 @@ fn paths(chart: &Chart, values: &Value, options: &release::Options, reference: &
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             let mut changed = values.clone();
-            put(&mut changed, &effective, leaf, &format!("{text}-zz0q"));
+            put(&mut changed, &effective, leaf, &other_text(text, 0));
             if uses(&changed).is_some_and(|after| after < before) {
                 found.push(leaf.clone());
             }

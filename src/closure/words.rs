@@ -87,13 +87,13 @@ fn gap(reference: &Reference) -> String {
         }
     }
     text.push_str(&match (&reference.set_by[..], is_not_there) {
-        ([], true) => "; no value sets it".to_owned(),
+        ([], true) => "; no value that sets it was found".to_owned(),
         (paths, true) if let Some(digest) = digest_path(paths) => {
             format!(
                 "; its digest wins over the tag: empty `{digest}` with `remove` in the data file"
             )
         }
-        ([], false) => "; no value sets it".to_owned(),
+        ([], false) => "; no value that sets it was found".to_owned(),
         (paths, _) => format!("; set by {}", paths.join(", ")),
     });
     text

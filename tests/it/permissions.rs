@@ -222,7 +222,10 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
     // A chart, with its proof beside the result, which is proved again.
     let chart = Chart::new("app", "1.0.0")
         .values("image: quay.io/team/app:1\n")
-        .file("templates/x.yaml", "kind: Pod\nspec: {image: {{ .Values.image }}}\n");
+        .file(
+            "templates/x.yaml",
+            "kind: Pod\nspec: {image: {{ .Values.image }}}\n",
+        );
     let charts = ChartRepository::start(vec![chart]).await?;
     let listed = "    images: {app: {repository: {location: values, path: image}}}\n";
     let data = Data::chart(&charts.url(), listed);
