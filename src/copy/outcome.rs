@@ -100,13 +100,6 @@ pub enum CopyError {
         /// The algorithm of the digest.
         algorithm: &'static str,
     },
-    /// Something of it is named by a digest that the target does not know.
-    Algorithm {
-        /// The reference at the source.
-        reference: String,
-        /// The algorithm of the digest.
-        algorithm: &'static str,
-    },
     /// The content is nested without end, or nearly.
     Depth {
         /// The reference at the source.
@@ -176,23 +169,6 @@ impl CopyError {
         }
     }
 
-    /// Whether one side does not give or take this content and never will, while the rest may be fine.
-    /// What passes (a host that is down, a connection that breaks, content damaged on the way) is none.
-    #[must_use]
-    pub fn is_refusal(&self) -> bool {
-        match self {
-            Self::Step { source, .. } => source.is_refusal(),
-            Self::Missing { .. }
-            | Self::EmptyBlob { .. }
-            | Self::Algorithm { .. }
-            | Self::Depth { .. } => true,
-            Self::Platforms { .. }
-            | Self::Pinned { .. }
-            | Self::Conflict { .. }
-            | Self::Stopped => false,
-        }
-    }
-
     /// What other artifacts may have failed for too, in words: "source quay.io: 401 Unauthorized".
     #[must_use]
     pub fn reason(&self) -> Option<String> {
@@ -226,9 +202,6 @@ impl CopyError {
             Self::EmptyBlob { .. } => Some(
                 "ECR refuses blobs of zero bytes, so this artifact cannot be kept there byte for byte: its publisher has to \
                  push it anew without them, or leave it out",
-            ),
-            Self::Algorithm { .. } => Some(
-                "its publisher has to push it with SHA-256 digests; another registry or a folder can take it as it is",
             ),
             Self::Algorithm { .. } => Some(
                 "its publisher has to push it with SHA-256 digests; another registry or a folder can take it as it is",
@@ -289,13 +262,6 @@ impl fmt::Display for CopyError {
             } => write!(
                 f,
                 "source: {reference} has a blob of zero bytes (in the manifest {manifest})"
-            ),
-            Self::Algorithm {
-                reference,
-                algorithm,
-            } => write!(
-                f,
-                "source: {reference} is or names content by its {algorithm}, and ECR knows no other digests than sha256"
             ),
             Self::Algorithm {
                 reference,
