@@ -14,7 +14,9 @@ use helm_chart::chart::Chart;
 use helm_chart::render::Capabilities;
 
 use crate::charts::{self, Charts, Fetched};
-use crate::closure::{self, Checked, Coverage, Digests, Installs, Mode, Proof, Renders, Values};
+use crate::closure::{
+    self, Checked, Coverage, Digests, Installs, Mode, Outcome, Proof, Renders, Values,
+};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
@@ -22,7 +24,7 @@ use crate::reference::{Digest, Prefix};
 
 use super::Session;
 
-/// A plan, and what was proved of it; without charts there is nothing to prove.
+/// A plan, and what was proved of it; where no chart has templates, there is nothing to prove.
 pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) proof: Option<Proof>,
@@ -169,9 +171,6 @@ impl Prover {
 
     /// Waits for all renders, and says of each reference whether the plan copies it.
     async fn prove(self, plan: &Plan, charts: &Charts) -> anyhow::Result<Option<Proof>> {
-        if self.inventory.charts.is_empty() {
-            return Ok(None);
-        }
         let coverage = Coverage::of_plan(plan, &Digests::new());
         let mut begun =
             std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
@@ -206,6 +205,10 @@ impl Prover {
                 proof = self.explained(proof, fetched, wanted, &coverage).await?;
             }
             proofs.insert(spec.key.clone(), proof);
+        }
+        let is_nothing = |proof: &closure::ChartProof| proof.outcome == Outcome::NoTemplates;
+        if proofs.values().all(is_nothing) {
+            return Ok(None);
         }
         Ok(Some(Proof {
             mode: self.options.mode,
