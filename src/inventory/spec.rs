@@ -218,3 +218,28 @@ pub struct AdditionalImage {
     /// File, line and key, for messages.
     pub place: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_scenario_lies_over_the_values_of_all() {
+        let map = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let installation = Installation {
+            values: map(json!({"cluster": "c", "pod": {"cpu": 1, "memory": 2}})),
+            scenarios: vec![Scenario {
+                name: "eks".to_owned(),
+                values: map(json!({"pod": {"cpu": null}, "region": "r"})),
+            }],
+            namespace: None,
+        };
+        let all = installation.all();
+        let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["default", "eks"]);
+        assert_eq!(all[0].values, installation.values);
+        let expected = json!({"cluster": "c", "pod": {"cpu": null, "memory": 2}, "region": "r"});
+        assert_eq!(Value::Object(all[1].values.clone()), expected);
+    }
+}

@@ -186,7 +186,7 @@ def allowed(reference, patterns):
     return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns for text in (reference, bare))
 
 
-def classify(chart, images, targets):
+def classify(chart, images, targets, is_switched):
     """One finding for each reference: (class, reference, reason, place)."""
     by_reference = {}
     for kind, name, field, image, is_test in images:
@@ -203,7 +203,7 @@ def classify(chart, images, targets):
         elif reference.startswith(PREFIX):
             yield "gap", reference, "it is below the prefix, but not copied", place
         else:
-            yield "gap", reference, "nothing moves it", place
+            yield "gap", reference, "a switch adds it, and no entry moves it" if is_switched else "no entry moves it", place
 
 
 def check_chart(chart, targets):
@@ -216,7 +216,7 @@ def check_chart(chart, targets):
                 notes.append(f"{on} switches on" + (f", not rendered together: {', '.join(off)}" if off else ""))
             else:
                 images = chart.render(chart.values(scenario))
-            found[scenario] = list(classify(chart, images, targets))
+            found[scenario] = list(classify(chart, images, targets, scenario == "switches"))
         except Failed as error:
             found[scenario] = [("gap", "(not rendered)", str(error), "")]
     return found, notes
