@@ -115,8 +115,8 @@ make_project() {
     local data=$work/project/data/eks_dockerimage-replication/versions
     mkdir -p "$data"
     cp "$work/source/data/"*.yaml "$data/"
+    cp -r "$root/examples/manifests/." "$work/project/"
     printf 'project: %s\n' "$project" >"$work/project/seedfarmer.yaml"
-    cp "$root/examples/manifests/deployment.yaml" "$work/project/deployment.yaml"
     # dataFiles as the example has them in its remarks; retention and more parameters.
     sed -e '/^# dataFiles:/s/^# //' -e '/^#   - filePath: data\//s/^# //' \
         -e "/name: RetentionType/,/value:/s/value: .*/value: '$1'/" \
@@ -132,6 +132,11 @@ seedfarmer() {
         # In the foreground, where an interrupt reaches it.
         PRIMARY_ACCOUNT=$account timeout --foreground 400 "$venv/bin/seedfarmer" "$@"
     )
+}
+
+# The command of README.md that prepares an account.
+bootstrap() {
+    seedfarmer bootstrap toolchain --project "$project" --as-target --trusted-principal "arn:aws:iam::$account:user/me"
 }
 
 # apply and destroy, whose log has the build's at its end.
@@ -165,19 +170,17 @@ PYTHON
 
 # Checks -----------------------------------------------------------------------------------------------------------
 
-# Every parameter of the example, whether in a remark or not, goes through Seed-Farmer's own model.
+# Every parameter of the example, whether in a remark or not, goes through Seed-Farmer's own model, and all that there
+# are stand in it.
 example_is_accepted() {
     sed -E -e 's/^  # (- name:|  )/  \1/' "$root/examples/manifests/replication-modules.yaml" >"$work/all-parameters.yaml"
     cd "$root/examples/manifests"
-    "$venv/bin/python" - "$work/all-parameters.yaml" <<'PYTHON'
-import sys, yaml
+    "$venv/bin/python" - "$work/all-parameters.yaml" "$root/docs/reference/parameters.md" <<'PYTHON'
+import re, sys, yaml
 from seedfarmer.models.manifests import ModuleManifest
 manifest = ModuleManifest(**yaml.safe_load(open(sys.argv[1])))
 found = {parameter.upper_snake_case for parameter in manifest.parameters}
-wanted = set("""EKS_VERSION RETENTION_TYPE HELM_REPO_SECRET_NAME HELM_REPO_SECRET_KEY PLATFORMS REFERRERS JOBS FAN_OUT
-CUSTOM_TAGS IMAGE_TAG_MUTABILITY KMS_KEY_ARN SCAN_ON_PUSH LIFECYCLE_POLICY REPOSITORY_POLICY BLOB_MOUNTING ADOPT_REPOSITORIES BUCKET_VERSIONING
-REPLICATOR_DISTRO_URL
-REPLICATOR_DISTRO_SHA256 REPLICATOR_DISTRO_SECRET_NAME REPLICATOR_DISTRO_SECRET_KEY RUSTUP_MIRROR CARGO_REGISTRY""".split())
+wanted = set(re.findall(r"`SEEDFARMER_PARAMETER_([A-Z0-9_]+)`", open(sys.argv[2]).read()))
 assert found == wanted, found ^ wanted
 PYTHON
 }
@@ -257,6 +260,9 @@ metadata_is_stored() {
     is "what Seed-Farmer stored" "$(stored)" "$(outputs)"
     ask "client('ssm').get_parameter(Name='$metadata_key')['Parameter']['Value']" |
         jq -e '.SeedFarmerDeployed and .ModuleDeploymentRoleName and .CodeBuildBuildUrl' >/dev/null
+    # As README.md has a person look at it.
+    is "seedfarmer list moduledata" \
+        "$(seedfarmer list moduledata -d dev -g replication -m images | jq -r .S3FullPath)" "$bucket/$object"
 }
 
 # six_calls EARLIER: the same bytes as the six calls of the Python module's deployspec, on the same environment.
@@ -375,6 +381,7 @@ main() {
         start_aws
         check "the examples: Seed-Farmer knows every parameter" example_is_accepted
         make_project RETAIN
+        check "seedfarmer bootstrap, as README.md has it" bootstrap
         check "seedfarmer apply: deployed, from a module without run bits" apply
         check "the build has the machine, the variables and the bundled program" build_is_as_the_deployspec_says
         check "the role's policy is what tests/module/policy.py resolves" policy_is_what_the_check_resolves RETAIN
