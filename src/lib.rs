@@ -47,6 +47,7 @@ pub mod http;
 pub mod inventory;
 pub mod observe;
 pub mod oci;
+pub mod once_map;
 pub mod ownership;
 pub mod plan;
 pub mod problem;

@@ -2,13 +2,15 @@
 //! writes nothing. Whoever does not answer leaves "unknown" and one warning.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, future, stream};
 
 use crate::charts::ChartSource;
 use crate::copy::{Need, Selection, Unselectable};
-use crate::oci::{Manifest, Platform, Refers};
+use crate::oci::{Budget, Descriptor, Manifest, Platform, Visitor, walk};
 use crate::plan::{Copy, Source};
 use crate::reference::{Digest, Location};
 use crate::store::{self, Error, Stores, Which, which};
@@ -260,42 +262,60 @@ async fn content(
     source: &dyn store::Source,
     root: &Manifest,
 ) -> Result<Option<(u64, Need)>, Error> {
-    let (mut counted, mut bytes) = (HashSet::new(), root.bytes.len() as u64);
-    let mut need = Need {
-        blobs: Vec::new(),
-        manifests: 1,
+    let all = All {
+        source,
+        is_torn: AtomicBool::new(false),
+        seen: Mutex::default(),
     };
-    let mut open: Vec<Manifest> = vec![root.clone()];
-    while let Some(manifest) = open.pop() {
-        match &manifest.refers {
-            Refers::Blobs { config, layers } => {
-                for blob in layers.iter().chain([config.as_ref()]) {
-                    if counted.insert(blob.digest.clone()) {
-                        bytes += blob.size;
-                        need.blobs.push(blob.clone());
-                    }
-                }
-            }
-            Refers::Manifests(children) => {
-                let new: Vec<_> = children
-                    .iter()
-                    .filter(|child| counted.insert(child.digest.clone()))
-                    .collect();
-                let children: Vec<_> = stream::iter(new)
-                    .map(|child| async move {
-                        source.manifest(&Which::Digest(child.digest.clone())).await
-                    })
-                    .buffered(4)
-                    .collect()
-                    .await;
-                for child in children {
-                    let Some(child) = child? else { return Ok(None) };
-                    bytes += child.bytes.len() as u64;
-                    need.manifests += 1;
-                    open.push(child);
-                }
-            }
-        }
+    let node = walk(&all, root.clone(), &Budget::default()).await?;
+    if all.is_torn.into_inner() {
+        return Ok(None);
     }
+    let (blobs, manifests) = (node.blobs(), node.manifests());
+    let own = manifests.iter().map(|manifest| manifest.bytes.len() as u64);
+    let bytes = own.chain(blobs.iter().map(|blob| blob.size)).sum();
+    let need = Need {
+        manifests: manifests.len(),
+        blobs: blobs.into_iter().cloned().collect(),
+    };
     Ok(Some((bytes, need)))
+}
+
+/// A walk through everything.
+struct All<'a> {
+    source: &'a dyn store::Source,
+    /// A manifest is not there.
+    is_torn: AtomicBool,
+    seen: Mutex<HashSet<Digest>>,
+}
+
+impl Visitor for All<'_> {
+    type Error = Error;
+
+    fn select<'a>(
+        &'a self,
+        _: &'a Manifest,
+        mut children: Vec<&'a Descriptor>,
+    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, Error>> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain(|child| seen.insert(child.digest.clone()));
+        future::ready(Ok(children)).boxed()
+    }
+
+    fn read<'a>(&'a self, child: &'a Descriptor) -> BoxFuture<'a, Result<Option<Manifest>, Error>> {
+        async move {
+            let which = Which::Digest(child.digest.clone());
+            let child = self.source.manifest(&which).await?;
+            if child.is_none() {
+                self.is_torn.store(true, Ordering::Relaxed);
+            }
+            Ok(child)
+        }
+        .boxed()
+    }
+
+    fn out_of_bounds(&self) -> Result<(), Error> {
+        self.is_torn.store(true, Ordering::Relaxed);
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@
 mod descriptor;
 mod platform;
 mod sound;
+mod walk;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,6 +17,7 @@ use descriptor::null_is_empty;
 pub use descriptor::{DescribedPlatform, Descriptor};
 pub use platform::Platform;
 use sound::Sound;
+pub use walk::{Budget, MAX_BYTES, MAX_DEPTH, MAX_MANIFESTS, Node, Visitor, walk};
 
 /// Media types of manifests, configs and charts.
 pub mod media_type {
@@ -286,6 +288,41 @@ impl Manifest {
             digest: found,
             ..self
         })
+    }
+
+    /// The blobs that are copied with it, layers first; none for an index. Foreign layers are not among
+    /// them: registries need not have them.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let (layers, config) = self.parts();
+        let all = layers.iter().chain(config);
+        all.filter(|blob| !blob.is_foreign())
+    }
+
+    /// The layers that its publisher keeps elsewhere.
+    pub fn foreign_layers(&self) -> impl Iterator<Item = &Descriptor> {
+        let layers = self.parts().0.iter();
+        layers.filter(|layer| layer.is_foreign())
+    }
+
+    fn parts(&self) -> (&[Descriptor], Option<&Descriptor>) {
+        match &self.refers {
+            Refers::Blobs { config, layers } => (layers, Some(config)),
+            Refers::Manifests(_) => (&[], None),
+        }
+    }
+
+    /// The children of an index, each once, in its order; none for an image.
+    #[must_use]
+    pub fn children(&self) -> Vec<&Descriptor> {
+        let children = match &self.refers {
+            Refers::Manifests(children) => children.as_slice(),
+            Refers::Blobs { .. } => &[],
+        };
+        let mut seen = HashSet::new();
+        let children = children.iter();
+        children
+            .filter(|child| seen.insert(&child.digest))
+            .collect()
     }
 
     /// Whether a digest, of whatever algorithm, is one of its bytes.

@@ -5,14 +5,15 @@ mod again;
 mod arrived;
 mod parts;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::oci::Manifest;
+use crate::once_map::OnceMap;
 use crate::reference::{Digest, Location};
 use crate::store::{self, Stores, Which, which};
 
@@ -244,8 +245,8 @@ pub async fn check(stores: &Stores, expected: &[Expected], jobs: usize) -> Vec<F
     let checker = Checker {
         stores,
         places: Semaphore::new(jobs),
-        manifests: Mutex::default(),
-        blobs: Mutex::default(),
+        manifests: Once::default(),
+        blobs: Once::default(),
         silent: Mutex::default(),
     };
     let checker = &checker;
@@ -256,8 +257,8 @@ pub async fn check(stores: &Stores, expected: &[Expected], jobs: usize) -> Vec<F
         .await
 }
 
-/// What is found out once, by whoever asks first; a failure is nobody's answer.
-type Once<T> = Mutex<HashMap<(String, Digest), Arc<OnceCell<T>>>>;
+/// What was found by the target's namespace and the digest.
+type Once<T> = OnceMap<(String, Digest), T>;
 
 struct Checker<'a> {
     stores: &'a Stores,

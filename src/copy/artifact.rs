@@ -1,21 +1,22 @@
 //! One artifact's way: from its name at the source to its name at the target.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
-use crate::oci::Manifest;
+use crate::oci::{Budget, Manifest, Node};
+use crate::once_map::OnceMap;
 use crate::reference::Digest;
 use crate::store::{self, Error, Stored, Target, Which};
 
 use super::graph::{Claim, Failure, Needs, Realm, Sent};
 use super::outcome::{CopyError, Done, Outcome, Side};
 use super::referrers::Attached;
-use super::resolve::{Node, Resolved, Tree, all_blobs, own_blobs};
+use super::resolve::{Resolved, Tree, all_blobs};
 use super::survey::Surveyed;
 use super::{Engine, Opened, Request, Run, target_name};
 
@@ -28,8 +29,10 @@ pub(super) struct Way<'a> {
     pub(super) target: Arc<dyn Target>,
     realm: Arc<Realm>,
     is_noted: AtomicBool,
-    /// Child manifests that it was found to have.
-    pub(super) manifests: AtomicUsize,
+    /// What was read of it and of its referrers.
+    pub(super) budget: Budget,
+    /// Child manifests of the source.
+    pub(super) children: OnceMap<Digest, Manifest>,
     /// The blobs that it waits for, once they are noted.
     claims: OnceLock<HashMap<Digest, Claim>>,
 }
@@ -52,7 +55,8 @@ impl<'a> Way<'a> {
             target: opened.target,
             realm: opened.realm,
             is_noted: AtomicBool::new(false),
-            manifests: AtomicUsize::new(0),
+            budget: Budget::default(),
+            children: OnceMap::default(),
             claims: OnceLock::new(),
         }
     }
@@ -176,10 +180,10 @@ impl<'a> Way<'a> {
                 let name = Which::Digest(child.manifest.digest.clone());
                 self.commit(child, &name).await
             });
-            let blobs = own_blobs(&node.manifest).map(|blob| self.arrived(&blob.digest));
+            let blobs = node.manifest.blobs().map(|blob| self.arrived(&blob.digest));
             tokio::try_join!(try_join_all(children), try_join_all(blobs))?;
             let stored = self.put(name, &node.manifest).await?;
-            for blob in own_blobs(&node.manifest) {
+            for blob in node.manifest.blobs() {
                 if let Some(claim) = self.claim(&blob.digest) {
                     claim.arrival.commit();
                 }

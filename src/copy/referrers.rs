@@ -2,18 +2,15 @@
 //! referrers and as cosign's tags. The subject comes first, the subject's own tag last, so that a tag
 //! never names an image whose signatures are still on their way.
 
-use std::sync::atomic::Ordering;
-
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
-use crate::oci::{Descriptor, Manifest, cosign_tag};
+use crate::oci::{Descriptor, MAX_MANIFESTS, Manifest, Node, cosign_tag};
 use crate::reference::Digest;
 use crate::store::{Stored, Which};
 
 use super::artifact::Way;
 use super::outcome::CopyError;
-use super::resolve::{MAX_DEPTH, MAX_MANIFESTS, Node};
 
 /// The kinds of cosign's tags (cosign: `pkg/oci/remote/options.go`).
 pub(super) const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
@@ -79,7 +76,7 @@ impl Way<'_> {
                 ));
                 return Ok(attached);
             }
-            if self.manifests.fetch_add(count, Ordering::Relaxed) + count > MAX_MANIFESTS {
+            if !self.budget.take(count) {
                 attached.notes.push(format!(
                     "the referrers of {subject} stay behind: there are more than {MAX_MANIFESTS}"
                 ));
@@ -122,14 +119,14 @@ impl Way<'_> {
         if manifest.subject.as_ref() != Some(subject) {
             return Ok(None);
         }
-        let node = self.node(manifest, None, MAX_DEPTH).await?;
+        let node = self.lacking(manifest, None).await?;
         let next = self.attached(digest, chain + 1).await?;
         Ok(Some(Referrer { node, next }))
     }
 
     async fn tree(&self, digest: &Digest) -> Result<Node, CopyError> {
         let manifest = self.read_referrer(digest).await?;
-        self.node(manifest, None, MAX_DEPTH).await
+        self.lacking(manifest, None).await
     }
 
     /// Looks for what refers to the platforms of an index.

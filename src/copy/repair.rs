@@ -5,47 +5,41 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::oci::{Descriptor, Manifest, Refers};
+use crate::oci::{Budget, Descriptor, Manifest, Node, Visitor, walk};
 use crate::reference::Which;
 use crate::store::places;
 
 use super::artifact::Way;
 use super::graph::{Arrival, Needs, Rank, Sink};
 use super::outcome::CopyError;
-use super::resolve::own_blobs;
 use super::transfer::{Sources, Transfer};
 
 impl Way<'_> {
     /// Brings what the target lacks of what a manifest refers to; whether there was anything.
-    pub(super) fn mend<'w>(
-        &'w self,
-        manifest: &'w Manifest,
-    ) -> BoxFuture<'w, Result<bool, CopyError>> {
+    pub(super) async fn mend(&self, manifest: &Manifest) -> Result<bool, CopyError> {
+        let node = walk(&Gone(self), manifest.clone(), &Budget::default()).await?;
+        self.bring(&node).await
+    }
+
+    /// Brings blobs, then children, whose own parts come first.
+    fn bring<'w>(&'w self, node: &'w Node) -> BoxFuture<'w, Result<bool, CopyError>> {
         async move {
-            let mut has_mended = false;
-            for blob in own_blobs(manifest) {
+            let mut was_missing = false;
+            for blob in node.manifest.blobs() {
                 let is_there = self.target.has_blob(blob).await;
                 if !is_there.map_err(self.target_error("look for a blob"))? {
                     self.send_alone(blob).await?;
-                    has_mended = true;
+                    was_missing = true;
                 }
             }
-            let Refers::Manifests(children) = &manifest.refers else {
-                return Ok(has_mended);
-            };
-            for child in children {
-                let name = Which::Digest(child.digest.clone());
-                let present = self.target.resolve(&name).await;
-                let present = present.map_err(self.target_error("look for a child manifest"))?;
-                if present.is_none() {
-                    let child = self.read_child(child.digest.clone()).await?;
-                    self.mend(&child).await?;
-                    let put = self.target.put_manifest(&name, &child).await;
-                    put.map_err(self.target_error("write a child manifest"))?;
-                    has_mended = true;
-                }
+            for child in &node.children {
+                self.bring(child).await?;
+                let name = Which::Digest(child.manifest.digest.clone());
+                let put = self.target.put_manifest(&name, &child.manifest).await;
+                put.map_err(self.target_error("write a child manifest"))?;
+                was_missing = true;
             }
-            Ok(has_mended)
+            Ok(was_missing)
         }
         .boxed()
     }
@@ -81,5 +75,43 @@ impl Way<'_> {
         arrived
             .map(drop)
             .map_err(|failure| self.blob_error(failure))
+    }
+}
+
+/// A walk through the children that the target does not find.
+struct Gone<'a>(&'a Way<'a>);
+
+impl Visitor for Gone<'_> {
+    type Error = CopyError;
+
+    fn select<'a>(
+        &'a self,
+        _: &'a Manifest,
+        children: Vec<&'a Descriptor>,
+    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, CopyError>> {
+        async move {
+            let mut gone = Vec::new();
+            for child in children {
+                let name = Which::Digest(child.digest.clone());
+                let present = self.0.target.resolve(&name).await;
+                let present = present.map_err(self.0.target_error("look for a child manifest"))?;
+                if present.is_none() {
+                    gone.push(child);
+                }
+            }
+            Ok(gone)
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        child: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<Option<Manifest>, CopyError>> {
+        async move { self.0.read_child(&child.digest).await.map(Some) }.boxed()
+    }
+
+    fn out_of_bounds(&self) -> Result<(), CopyError> {
+        Err(self.0.too_deep())
     }
 }

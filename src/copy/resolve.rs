@@ -1,12 +1,11 @@
 //! What an artifact consists of: found at the source, as far as the target does not have it.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 
-use crate::oci::{Descriptor, Manifest, Refers};
+use crate::oci::{Descriptor, Manifest, Node, Visitor, walk};
 use crate::reference::{Digest, Location};
 use crate::store::{self, Refusal, Which};
 
@@ -15,19 +14,6 @@ use super::artifact::Way;
 use super::outcome::CopyError;
 use super::referrers::Attached;
 use super::target_name;
-
-/// The deepest nesting of indexes. Real ones have two levels.
-pub(super) const MAX_DEPTH: usize = 8;
-
-/// The most manifests of one artifact. Real ones have a few dozen, and each costs requests: what needs
-/// more was made to keep somebody busy.
-pub(super) const MAX_MANIFESTS: usize = 10_000;
-
-/// A manifest that is to be brought, with those of its children that are.
-pub(super) struct Node {
-    pub(super) manifest: Manifest,
-    pub(super) children: Vec<Node>,
-}
 
 /// What became of the question what to bring.
 pub(super) enum Resolved {
@@ -53,8 +39,8 @@ pub(super) struct Tree {
 impl Tree {
     /// Manifests to write, those of what refers to the artifact included.
     pub(super) fn manifests(&self) -> usize {
-        let attached = self.attached.nodes().into_iter().map(Node::manifests);
-        self.root.manifests() + attached.sum::<usize>()
+        let nodes = std::iter::once(&self.root).chain(self.attached.nodes());
+        nodes.map(|node| node.manifests().len()).sum()
     }
 }
 
@@ -62,54 +48,9 @@ impl Tree {
 pub(super) fn all_blobs(root: &Node, attached: &Attached) -> Vec<Descriptor> {
     let mut seen = HashSet::new();
     let nodes = std::iter::once(root).chain(attached.nodes());
-    let mut blobs: Vec<Descriptor> = nodes.flat_map(Node::blobs).collect();
-    blobs.retain(|blob| seen.insert(blob.digest.clone()));
-    blobs
-}
-
-impl Node {
-    fn manifests(&self) -> usize {
-        1 + self.children.iter().map(Self::manifests).sum::<usize>()
-    }
-
-    /// All distinct blobs below, config first in no manifest: layers are what takes long.
-    pub(super) fn blobs(&self) -> Vec<Descriptor> {
-        let (mut blobs, mut seen) = (Vec::new(), HashSet::new());
-        self.collect(&mut blobs, &mut seen);
-        blobs
-    }
-
-    fn collect(&self, blobs: &mut Vec<Descriptor>, seen: &mut HashSet<Digest>) {
-        for blob in own_blobs(&self.manifest) {
-            if seen.insert(blob.digest.clone()) {
-                blobs.push(blob.clone());
-            }
-        }
-        for child in &self.children {
-            child.collect(blobs, seen);
-        }
-    }
-}
-
-/// The blobs of a manifest that travel with it.
-pub(super) fn own_blobs(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
-    let blobs = match &manifest.refers {
-        Refers::Blobs { config, layers } => Some((layers, config.as_ref())),
-        Refers::Manifests(_) => None,
-    };
-    blobs
-        .into_iter()
-        .flat_map(|(layers, config)| layers.iter().chain([config]))
-        .filter(|blob| !blob.is_foreign())
-}
-
-/// The layers of a manifest that stay behind.
-fn foreign(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
-    let layers = match &manifest.refers {
-        Refers::Blobs { layers, .. } => layers.as_slice(),
-        Refers::Manifests(_) => &[],
-    };
-    layers.iter().filter(|layer| layer.is_foreign())
+    let blobs = nodes.flat_map(Node::blobs);
+    let blobs = blobs.filter(|blob| seen.insert(&blob.digest));
+    blobs.cloned().collect()
 }
 
 /// Why a source that cannot be asked is no failure where the target has the artifact.
@@ -202,7 +143,7 @@ impl Way<'_> {
                 self.attached(&digest, 0).await
             }
         };
-        let root = self.node(root, present.as_ref(), MAX_DEPTH);
+        let root = self.lacking(root, present.as_ref());
         let (root, mut attached) = tokio::try_join!(root, attached)?;
         if wanted == ReferrerPolicy::All || !attached.is_empty() {
             self.attach_to_platforms(&root, &mut attached).await?;
@@ -258,70 +199,96 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// A manifest with those children that the target lacks.
-    pub(super) fn node<'w>(
-        &'w self,
+    /// A manifest with all below it that the target lacks.
+    pub(super) async fn lacking(
+        &self,
         manifest: Manifest,
-        present: Option<&'w Digest>,
-        depth: usize,
-    ) -> BoxFuture<'w, Result<Node, CopyError>> {
+        present: Option<&Digest>,
+    ) -> Result<Node, CopyError> {
+        let lacking = Lacking {
+            copy: self,
+            present: present.map(|present| (manifest.digest.clone(), present)),
+        };
+        let node = walk(&lacking, manifest, &self.budget).await?;
+        node.manifests()
+            .into_iter()
+            .try_for_each(|manifest| self.check_refusal(manifest))?;
+        Ok(node)
+    }
+
+    fn check_refusal(&self, manifest: &Manifest) -> Result<(), CopyError> {
+        let reference = || self.copy.source_text.clone();
+        match self.target.refuses(manifest) {
+            None => Ok(()),
+            Some(Refusal::EmptyBlob) => Err(CopyError::EmptyBlob {
+                reference: reference(),
+                manifest: manifest.digest.clone(),
+            }),
+            Some(Refusal::Algorithm(algorithm)) => Err(CopyError::Algorithm {
+                reference: reference(),
+                algorithm,
+            }),
+        }
+    }
+
+    /// The source has more of it than can be real.
+    pub(super) fn too_deep(&self) -> CopyError {
+        CopyError::Depth {
+            reference: self.copy.source_text.clone(),
+        }
+    }
+
+    pub(super) async fn read_child(&self, digest: &Digest) -> Result<Manifest, CopyError> {
+        let read = || async {
+            let child = self.source.manifest(&Which::Digest(digest.clone())).await;
+            let child = child.map_err(self.source_error("read a child manifest"))?;
+            child.ok_or_else(|| CopyError::Missing {
+                reference: format!("{} (child {digest})", self.copy.source_text),
+            })
+        };
+        let children = &self.children;
+        children.get_or_try_init(digest.clone(), read).await
+    }
+}
+
+/// A walk through what the target lacks.
+struct Lacking<'a> {
+    copy: &'a Way<'a>,
+    /// The root's digest, and what its name at the target names now.
+    present: Option<(Digest, &'a Digest)>,
+}
+
+impl Visitor for Lacking<'_> {
+    type Error = CopyError;
+
+    fn select<'a>(
+        &'a self,
+        index: &'a Manifest,
+        mut children: Vec<&'a Descriptor>,
+    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, CopyError>> {
         async move {
-            let reference = || self.copy.source_text.clone();
-            match self.target.refuses(&manifest) {
-                None => {}
-                Some(Refusal::EmptyBlob) => {
-                    return Err(CopyError::EmptyBlob {
-                        reference: reference(),
-                        manifest: manifest.digest,
-                    });
-                }
-                Some(Refusal::Algorithm(algorithm)) => {
-                    return Err(CopyError::Algorithm {
-                        reference: reference(),
-                        algorithm,
-                    });
-                }
-            }
-            let Refers::Manifests(children) = &manifest.refers else {
-                return Ok(Node {
-                    manifest,
-                    children: Vec::new(),
-                });
-            };
-            let endless = || CopyError::Depth {
-                reference: self.copy.source_text.clone(),
-            };
-            let mut seen = HashSet::new();
-            let children: Vec<Digest> = children
-                .iter()
-                .map(|child| child.digest.clone())
-                .filter(|child| seen.insert(child.clone()))
-                .collect();
-            // A child that is there is whole: whatever accepted it had accepted its parts before.
-            let known = self.target.known_manifests(&children, present).await;
-            let known = known.map_err(self.target_error("look for child manifests"))?;
-            let lacking = children.into_iter().filter(|child| !known.contains(child));
-            let lacking: Vec<Digest> = lacking.collect();
-            let before = self.manifests.fetch_add(lacking.len(), Ordering::Relaxed);
-            if depth == 0 || before + lacking.len() > MAX_MANIFESTS {
-                return Err(endless());
-            }
-            let lacking = lacking.into_iter();
-            let nodes = lacking.map(|child| async move {
-                let child = self.read_child(child).await?;
-                self.node(child, None, depth - 1).await
-            });
-            let children = try_join_all(nodes).await?;
-            Ok(Node { manifest, children })
+            let present = self.present.as_ref();
+            let present = present.filter(|(root, _)| *root == index.digest);
+            let present = present.map(|(_, present)| *present);
+            let digests: Vec<Digest> = children.iter().map(|child| child.digest.clone()).collect();
+            // A child that is there is complete: the target took it after its parts.
+            let known = self.copy.target.known_manifests(&digests, present).await;
+            let known = known.map_err(self.copy.target_error("look for child manifests"))?;
+            children.retain(|child| !known.contains(&child.digest));
+            Ok(children)
         }
         .boxed()
     }
 
-    pub(super) async fn read_child(&self, digest: Digest) -> Result<Manifest, CopyError> {
-        let reference = format!("{} (child {digest})", self.copy.source_text);
-        let child = self.source.manifest(&Which::Digest(digest)).await;
-        let child = child.map_err(self.source_error("read a child manifest"))?;
-        child.ok_or(CopyError::Missing { reference })
+    fn read<'a>(
+        &'a self,
+        child: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<Option<Manifest>, CopyError>> {
+        async move { self.copy.read_child(&child.digest).await.map(Some) }.boxed()
+    }
+
+    fn out_of_bounds(&self) -> Result<(), CopyError> {
+        Err(self.copy.too_deep())
     }
 }
 
@@ -341,7 +308,7 @@ fn unasked(error: &store::Error) -> String {
 
 /// The words for foreign layers.
 fn left_behind(node: &Node) -> Vec<String> {
-    let own = foreign(&node.manifest).map(|layer| {
+    let own = node.manifest.foreign_layers().map(|layer| {
         format!(
             "the layer {} is a foreign one and stays behind: clients fetch it from where its \
              publisher keeps it, which an isolated cluster cannot reach",

@@ -1,99 +1,105 @@
 //! Everything below a manifest: its children, their children, and all their blobs.
 
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{StreamExt, stream};
-use tokio::sync::OnceCell;
+use futures_util::{FutureExt, StreamExt, future};
 
-use crate::oci::{Descriptor, Manifest, Refers};
+use crate::oci::{Budget, Descriptor, Manifest, Visitor, walk};
 use crate::reference::{Digest, Location};
 use crate::store::{Error, Source, Target, Which};
 
-use super::{Checker, Fault, Finding, Once};
+use super::{Checker, Fault, Finding};
 
-/// How many manifests of one level are read at once; the requests of the whole run are limited apart.
-const CHILDREN: usize = 4;
+/// A walk through everything that is at the target, which collects what is not.
+struct Everything<'a> {
+    checker: &'a Checker<'a>,
+    source: &'a dyn Source,
+    home: &'a dyn Target,
+    seen: Mutex<HashSet<Digest>>,
+    faults: Mutex<Vec<Fault>>,
+}
 
-/// The deepest nesting of indexes: what the copy engine brings.
-const MAX_DEPTH: usize = 8;
+impl Everything<'_> {
+    fn fault(&self, fault: Fault) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.push(fault);
+    }
 
-/// A manifest to look at.
-struct Open {
-    digest: Digest,
-    platform: Option<String>,
-    depth: usize,
+    async fn read_manifest(
+        &self,
+        digest: &Digest,
+        platform: Option<String>,
+    ) -> Result<Option<Manifest>, Error> {
+        let digest = digest.clone();
+        match self.checker.manifest(self.source, self.home, &digest).await {
+            Ok(Some(manifest)) => return Ok(Some(manifest)),
+            Ok(None) => self.fault(Fault::Manifest { digest, platform }),
+            Err(Error::Digest { .. }) => self.fault(Fault::Damaged { digest }),
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    }
+}
+
+impl Visitor for Everything<'_> {
+    type Error = Error;
+
+    fn select<'a>(
+        &'a self,
+        _: &'a Manifest,
+        mut children: Vec<&'a Descriptor>,
+    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, Error>> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain(|child| seen.insert(child.digest.clone()));
+        future::ready(Ok(children)).boxed()
+    }
+
+    fn read<'a>(&'a self, child: &'a Descriptor) -> BoxFuture<'a, Result<Option<Manifest>, Error>> {
+        let platform = child.platform.as_ref().map(ToString::to_string);
+        self.read_manifest(&child.digest, platform).boxed()
+    }
+
+    fn out_of_bounds(&self) -> Result<(), Error> {
+        self.fault(Fault::Depth);
+        Ok(())
+    }
 }
 
 impl Checker<'_> {
     /// Looks at everything below a manifest; what cannot be asked ends the search.
     pub(super) async fn parts(&self, target: &Location, root: Digest) -> Result<Finding, Error> {
         let (source, home) = (self.stores.source(target)?, self.stores.existing(target)?);
+        let everything = Everything {
+            checker: self,
+            source: source.as_ref(),
+            home: home.as_ref(),
+            seen: Mutex::new(HashSet::from([root.clone()])),
+            faults: Mutex::default(),
+        };
         let mut finding = Finding::new(Some(root.clone()));
-        let mut seen = HashSet::from([root.clone()]);
-        let mut open = vec![Open {
-            digest: root.clone(),
-            platform: None,
-            depth: 0,
-        }];
-        while !open.is_empty() {
-            let level = std::mem::take(&mut open);
-            let (source, home) = (source.as_ref(), home.as_ref());
-            let read = stream::iter(level)
-                .map(|next| async move {
-                    let manifest = self.manifest(source, home, &next.digest).await;
-                    (next, manifest)
-                })
-                .buffered(CHILDREN);
-            let read: Vec<_> = read.collect().await;
-            for (next, manifest) in read {
-                let manifest = match manifest {
-                    Ok(Some(manifest)) => manifest,
-                    Ok(None) => {
-                        let Open {
-                            digest, platform, ..
-                        } = next;
-                        finding.faults.push(Fault::Manifest { digest, platform });
-                        continue;
-                    }
-                    Err(Error::Digest { .. }) => {
-                        let digest = next.digest;
-                        finding.faults.push(Fault::Damaged { digest });
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
-                finding.manifests += 1;
-                if next.digest == root {
-                    finding.platforms = manifest.platforms();
-                }
-                match &manifest.refers {
-                    Refers::Blobs { config, layers } => {
-                        let blobs = layers.iter().chain([config.as_ref()]);
-                        let blobs = blobs.filter(|blob| !blob.is_foreign());
-                        let blobs: Vec<_> = blobs
-                            .filter(|blob| seen.insert(blob.digest.clone()))
-                            .collect();
-                        self.check_blobs(home, &manifest, &blobs, &mut finding)
-                            .await?;
-                    }
-                    Refers::Manifests(_) if next.depth == MAX_DEPTH => {
-                        finding.faults.push(Fault::Depth);
-                    }
-                    Refers::Manifests(children) => {
-                        let new = children
-                            .iter()
-                            .filter(|child| seen.insert(child.digest.clone()));
-                        open.extend(new.map(|child| Open {
-                            digest: child.digest.clone(),
-                            platform: child.platform.as_ref().map(ToString::to_string),
-                            depth: next.depth + 1,
-                        }));
-                    }
-                }
+        if let Some(manifest) = everything.read_manifest(&root, None).await? {
+            finding.platforms = manifest.platforms();
+            let node = walk(&everything, manifest, &Budget::default()).await?;
+            finding.manifests = node.manifests().len();
+            let mut seen = HashSet::new();
+            for manifest in node.manifests() {
+                let blobs = manifest.blobs();
+                let new: Vec<_> = blobs.filter(|blob| seen.insert(&blob.digest)).collect();
+                self.check_blobs(home.as_ref(), manifest, &new, &mut finding)
+                    .await?;
             }
         }
+        let mut faults = everything
+            .faults
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        faults.append(&mut finding.faults);
+        faults.sort();
+        faults.dedup();
+        finding.faults = faults;
         Ok(finding)
     }
 
@@ -122,12 +128,12 @@ impl Checker<'_> {
     }
 
     async fn has(&self, home: &dyn Target, blob: &Descriptor) -> Result<bool, Error> {
-        let cell = once(&self.blobs, home, &blob.digest);
         let ask = || async {
             let _place = self.places.acquire().await;
             home.has_blob(blob).await
         };
-        cell.get_or_try_init(ask).await.copied()
+        let key = (home.pool(), blob.digest.clone());
+        self.blobs.get_or_try_init(key, ask).await
     }
 
     async fn manifest(
@@ -136,16 +142,11 @@ impl Checker<'_> {
         home: &dyn Target,
         digest: &Digest,
     ) -> Result<Option<Manifest>, Error> {
-        let cell = once(&self.manifests, home, digest);
         let ask = || async {
             let _place = self.places.acquire().await;
             source.manifest(&Which::Digest(digest.clone())).await
         };
-        cell.get_or_try_init(ask).await.cloned()
+        let key = (home.pool(), digest.clone());
+        self.manifests.get_or_try_init(key, ask).await
     }
-}
-
-fn once<T>(cells: &Once<T>, home: &dyn Target, digest: &Digest) -> Arc<OnceCell<T>> {
-    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
-    Arc::clone(cells.entry((home.pool(), digest.clone())).or_default())
 }

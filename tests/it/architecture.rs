@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The rooms of the engine: they copy content and know neither the product nor AWS.
-const ENGINE: [&str; 5] = ["copy", "http", "oci", "reference", "store"];
+const ENGINE: [&str; 6] = ["copy", "http", "oci", "once_map", "reference", "store"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -36,6 +36,7 @@ mod frugal;
 mod fuzz_corpus;
 mod hostile_charts;
 mod hostile_data;
+mod hostile_manifests;
 mod hostile_registry;
 mod layout;
 mod local_charts;
