@@ -14,6 +14,7 @@ mod preflight;
 mod prove;
 mod rendering;
 mod signals;
+mod state;
 mod table;
 mod template;
 mod verify;

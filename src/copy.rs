@@ -11,13 +11,13 @@ mod graph;
 mod options;
 mod outcome;
 mod platforms;
+mod preflight;
 mod referrers;
 mod repair;
 mod request;
 mod resolve;
 mod schedule;
 mod snapshot;
-mod survey;
 mod transfer;
 
 use std::collections::HashMap;
@@ -29,14 +29,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::reference::{Digest, Which};
-use crate::store::{self, Stores, Target, which};
+use crate::store::{self, Stores, Target, Unreachable, which};
 
 pub use options::{HashPolicy, Options, ReferrerPolicy};
 pub use outcome::{CopyError, Done, Outcome, Side};
-pub(crate) use platforms::{Selection, Unselectable};
+pub use preflight::{Detail, Missing, Preflight, Presence};
 pub use request::{Origin, Request};
 pub use snapshot::{InvalidSnapshot, Snapshot};
-pub use survey::{Need, Surveyed};
 
 use artifact::Way;
 use graph::Realm;
@@ -73,10 +72,18 @@ struct Pool {
 struct Run {
     realms: HashMap<String, Arc<Realm>>,
     pools: HashMap<String, Pool>,
+    unreachable: Unreachable,
 }
 
 /// Where an artifact is read and where it is written, or why there is no such place.
 type Homes = Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError>;
+
+/// What a target is opened for: a folder is created only to be written to.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    Read,
+    Write,
+}
 
 /// An artifact with its two homes.
 struct Opened {
@@ -109,25 +116,26 @@ impl Engine {
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
         let nothing = copies.iter().map(|_| None).collect();
-        self.run_surveyed(copies, nothing, stop).await
+        self.run_after(copies, nothing, stop).await
     }
 
-    /// The same where a survey has found out already what some of the artifacts need.
-    pub async fn run_surveyed(
+    /// The same after a preflight of some of the artifacts.
+    pub async fn run_after(
         self: &Arc<Self>,
         copies: &[Request],
-        surveyed: Vec<Option<Surveyed>>,
+        preflights: Vec<Option<Preflight>>,
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
-        let homes: Vec<_> = copies.iter().map(|copy| self.open(copy)).collect();
+        let open = |copy| self.open(copy, Access::Write);
+        let homes: Vec<_> = copies.iter().map(open).collect();
         let run = Arc::new(Run::new(copies, &homes));
         let over = CancellationToken::new();
         let schedules = run.realms.values();
         let schedules: Vec<_> = schedules.map(|realm| self.schedule(realm, &over)).collect();
         let mut tasks = JoinSet::new();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(copies.len());
-        let each = copies.iter().zip(homes).zip(surveyed).enumerate();
-        for (index, ((copy, homes), surveyed)) in each {
+        let each = copies.iter().zip(homes).zip(preflights).enumerate();
+        for (index, ((copy, homes), preflight)) in each {
             let (source, target) = match homes {
                 Ok(homes) => homes,
                 Err(error) => {
@@ -147,7 +155,7 @@ impl Engine {
             let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
             tasks.spawn(async move {
                 let way = Way::new(&engine, &run, &copy, opened);
-                let outcome = way.outcome(surveyed).await;
+                let outcome = way.outcome(preflight).await;
                 engine.events.finished(&copy, &outcome);
                 (index, outcome)
             });
@@ -190,7 +198,7 @@ impl Engine {
         AbortOnDropHandle::new(tokio::spawn(schedule))
     }
 
-    fn open(&self, copy: &Request) -> Homes {
+    fn open(&self, copy: &Request, access: Access) -> Homes {
         let open = "open the home";
         let source: Arc<dyn store::Source> = match &copy.origin {
             Origin::Opened { source, .. } => Arc::clone(source),
@@ -200,7 +208,10 @@ impl Engine {
                     .map_err(step(Side::Source, open, &copy.source_text))?
             }
         };
-        let target = self.stores.target(&copy.target);
+        let target = match access {
+            Access::Read => self.stores.existing(&copy.target),
+            Access::Write => self.stores.target(&copy.target),
+        };
         let target = target.map_err(step(Side::Target, open, &copy.target_text))?;
         Ok((source, target))
     }
@@ -223,7 +234,11 @@ impl Run {
             .into_iter()
             .map(|(realm, artifacts)| (realm, Realm::new(artifacts)))
             .collect();
-        Self { realms, pools }
+        Self {
+            realms,
+            pools,
+            unreachable: Unreachable::default(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! unfinished, and is the only build that publishes.
 
 mod coordinator;
+pub mod decision;
 mod executor;
 pub mod forecast;
 mod run;

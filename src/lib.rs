@@ -18,7 +18,6 @@
 //! | [`charts`] | an inventory into fetched [`charts::Charts`] | needs a helm program |
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
 //! | [`closure`] | a plan and its charts into a [`closure::Proof`] that nothing else is pulled | does I/O, reads the clock, logs |
-//! | [`observe`] | what of a plan is at the target already | writes |
 //! | [`copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
@@ -45,7 +44,6 @@ pub mod document;
 pub mod fan_out;
 pub mod http;
 pub mod inventory;
-pub mod observe;
 pub mod oci;
 pub mod once_map;
 pub mod ownership;

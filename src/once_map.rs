@@ -44,7 +44,8 @@ mod tests {
     async fn a_value_is_computed_once_and_a_failure_is_not_kept() {
         let (map, runs) = (OnceMap::default(), AtomicUsize::new(0));
         let ask = |key: &'static str, value: Result<u8, ()>| {
-            map.get_or_try_init(key, || async {
+            let runs = &runs;
+            map.get_or_try_init(key, move || async move {
                 runs.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
                 value

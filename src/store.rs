@@ -6,6 +6,7 @@ mod error;
 mod layout;
 mod registry;
 mod resumed;
+mod unreachable;
 mod verified;
 
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,7 @@ pub use layout::Layout;
 pub(crate) use layout::write_whole;
 pub use registry::{Capabilities, Limits, Plain, Provider, Providers, Registry};
 pub use resumed::resumed;
+pub use unreachable::Unreachable;
 pub use verified::{Verified, verified};
 
 /// A blob's bytes on their way.

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fan_out::forecast::{self, ASSUMED, Limit, Speeds};
+use crate::copy::Preflight;
+use crate::fan_out::decision::{Decision, Terms};
+use crate::fan_out::forecast::{self, ASSUMED, Limit};
 use crate::fan_out::shard::Load;
-use crate::observe::{Seen, State};
 use crate::plan::{Copy, Plan, Source};
 use crate::progress;
-use crate::reference::Prefix;
-use crate::settings::{FanOut, Settings};
+
+use super::Session;
+use super::state::State;
 
 /// What hosts give to who has no credentials: so many manifests at once, and then so many a second.
 /// Docker Hub: 100 in six hours (docs.docker.com/docker-hub/usage/pulls); ECR Public: one a second
@@ -38,30 +40,30 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// `has_credentials` says of a host whether there are any.
-    pub(super) fn new(
-        plan: &Plan,
-        seen: &[Seen],
-        settings: &Settings,
-        has_credentials: impl Fn(&str) -> bool,
-    ) -> Self {
-        let is_to_copy =
-            |state: State| !matches!(state, State::Present | State::NoSource | State::NoPlatform);
-        let each = plan.copies.iter().zip(seen);
-        let to_copy: Vec<(&Copy, &Seen)> =
-            each.filter(|(_, seen)| is_to_copy(seen.state)).collect();
-        let needs = to_copy.iter().filter_map(|(_, seen)| seen.content.as_ref());
-        let load = Load::of(needs);
-        let speeds = Speeds::of(ASSUMED, &settings.quotas);
-        let (builds, why_one) = builds(plan, settings, &load, &speeds);
+    pub(super) fn new(plan: &Plan, preflights: &[Preflight], session: &Session) -> Self {
+        let credentials = session.stores.http().credentials();
+        let terms = Terms {
+            settings: &session.settings,
+            is_ecr: Terms::is_ecr(plan),
+            own_hosts: &|host| credentials.is_only_here(host),
+            rate: ASSUMED,
+        };
+        let Decision {
+            load,
+            speeds,
+            builds,
+            why_one,
+            ..
+        } = Decision::new(&plan.copies, preflights, &terms);
         let (time, limit) = forecast::lower_bound(&load, &speeds, builds);
-        let slowest_source = slowest_source(&to_copy, has_credentials);
+        let is_unknown = |preflight: &&Preflight| {
+            preflight.missing.is_none() && !State::of(preflight).is_without_source()
+        };
+        let slowest_source =
+            slowest_source(&plan.copies, preflights, |host| credentials.knows(host));
         Self {
             load,
-            unknown: to_copy
-                .iter()
-                .filter(|(_, seen)| seen.content.is_none())
-                .count(),
+            unknown: preflights.iter().filter(is_unknown).count(),
             builds,
             why_one,
             time,
@@ -90,37 +92,18 @@ impl Estimate {
     }
 }
 
-/// How many builds, and why it is one whatever there is to do.
-fn builds(
-    plan: &Plan,
-    settings: &Settings,
-    load: &Load,
-    speeds: &Speeds,
-) -> (usize, Option<&'static str>) {
-    let is_ecr = matches!(plan.prefix, Prefix::Ecr { .. });
-    match settings.fan_out {
-        FanOut::Off => (1, Some("off")),
-        _ if !is_ecr => (1, Some("off: the target is not ECR")),
-        FanOut::Auto if settings.build.is_none() => (1, Some("off: this is no build of CodeBuild")),
-        FanOut::Builds(_) if settings.build.is_none() => {
-            (1, Some("off: this is no build of CodeBuild"))
-        }
-        FanOut::Builds(builds) => (builds, None),
-        FanOut::Auto => (forecast::worthwhile(load, speeds), None),
-    }
-}
-
 /// The host that keeps a run longest, with how long.
 fn slowest_source(
-    to_copy: &[(&Copy, &Seen)],
+    copies: &[Copy],
+    preflights: &[Preflight],
     has_credentials: impl Fn(&str) -> bool,
 ) -> Option<(&'static str, Duration)> {
     let mut manifests: BTreeMap<&str, f64> = BTreeMap::new();
-    for (copy, seen) in to_copy {
-        if let (Source::At(location), Some(content)) = (&copy.source, &seen.content)
+    for (copy, preflight) in copies.iter().zip(preflights) {
+        if let (Source::At(location), Some(missing)) = (&copy.source, &preflight.missing)
             && let Some(host) = location.host()
         {
-            let count = u32::try_from(content.manifests).unwrap_or(u32::MAX);
+            let count = u32::try_from(missing.manifests).unwrap_or(u32::MAX);
             *manifests.entry(host).or_default() += f64::from(count);
         }
     }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::observe::{Seen, State, observe};
+use crate::copy::{Detail, Engine, Events, Outcome, Preflight, Request};
 use crate::plan;
 use crate::publish;
 use crate::settings::{Environment, Network};
@@ -14,6 +14,7 @@ use crate::settings::{Environment, Network};
 use super::estimate::Estimate;
 use super::flags::{DataFlags, NetworkFlags};
 use super::planning::{self, Planned};
+use super::state::{self, State};
 use super::{Session, table};
 
 /// Show what `deploy` would do
@@ -57,46 +58,45 @@ impl Plan {
         let mut warnings = super::planned_oddities(plan, &inventory, &session);
         let (of_proof, closed) = planned.tell();
         warnings.extend(of_proof);
-        let (seen, unanswered) = if self.no_observe {
-            (
-                plan.copies.iter().map(|_| Seen::default()).collect(),
-                Vec::new(),
-            )
+        let preflights = if self.no_observe {
+            plan.copies.iter().map(|_| Preflight::default()).collect()
         } else {
-            look(&session, plan).await?
+            preflight(&session, plan).await?
         };
+        let unanswered = state::unanswered(&plan.copies, &preflights);
         for warning in &unanswered {
             tracing::warn!("{warning}");
         }
-        let is_known = self.no_observe || unanswered.is_empty();
+        let is_known = unanswered.is_empty();
         warnings.extend(unanswered);
-        let credentials = session.stores.http().credentials();
-        let estimate = Estimate::new(plan, &seen, &session.settings, |host| {
-            credentials.knows(host)
-        });
+        let estimate = Estimate::new(plan, &preflights, &session);
         let text = if self.json {
-            let mut text =
-                serde_json::to_string_pretty(&document(&planned, &seen, &warnings, &estimate))?;
-            text.push('\n');
-            text
+            let document = document(&planned, &preflights, &warnings, &estimate);
+            serde_json::to_string_pretty(&document)? + "\n"
         } else {
             let closure = proof.as_ref().map(table::closure).unwrap_or_default();
-            format!("{}{closure}{estimate}\n", table::table(plan, &seen))
+            format!("{}{closure}{estimate}\n", table::table(plan, &preflights))
         };
         super::print(text).await?;
         closed?;
-        check(plan, &seen, is_known)
+        check(plan, &preflights, is_known)
     }
 }
 
-/// Fails where a deployment would: what does not exist cannot be copied, and of what cannot be queried nothing
-/// is known.
-fn check(plan: &plan::Plan, seen: &[Seen], is_known: bool) -> anyhow::Result<()> {
-    let each = plan.copies.iter().zip(seen);
-    let missing: Vec<String> = each
-        .filter(|(_, seen)| matches!(seen.state, State::NoSource | State::NoPlatform))
-        .map(|(copy, seen)| format!("{} ({})", copy.source_text, seen.state.word()))
-        .collect();
+/// Fails where a deployment would, and where it is not known whether one would.
+fn check(plan: &plan::Plan, preflights: &[Preflight], is_known: bool) -> anyhow::Result<()> {
+    let each = plan.copies.iter().zip(preflights);
+    let refused = |is_missing: bool| {
+        let each = each.clone();
+        let each = each
+            .filter(move |(_, preflight)| State::of(preflight).is_without_source() == is_missing);
+        let each = each.filter_map(|(copy, preflight)| {
+            let why = state::refusal(preflight)?;
+            Some(format!("{} ({why})", copy.source_text))
+        });
+        each.collect::<Vec<String>>()
+    };
+    let (missing, refused) = (refused(true), refused(false));
     if !missing.is_empty() {
         let artifacts = if missing.len() == 1 {
             "artifact does"
@@ -110,6 +110,18 @@ fn check(plan: &plan::Plan, seen: &[Seen], is_known: bool) -> anyhow::Result<()>
             missing.join("\n    ")
         );
     }
+    if !refused.is_empty() {
+        let artifacts = if refused.len() == 1 {
+            "artifact"
+        } else {
+            "artifacts"
+        };
+        bail!(
+            "{} {artifacts} cannot be copied:\n    {}",
+            refused.len(),
+            refused.join("\n    ")
+        );
+    }
     anyhow::ensure!(
         is_known,
         "not every host could be queried, so the plan is incomplete\n    hint: the warnings above name them; \
@@ -118,44 +130,54 @@ fn check(plan: &plan::Plan, seen: &[Seen], is_known: bool) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Asks source and target; once each, because an answer that does not come is shown as unknown.
-async fn look(session: &Session, plan: &plan::Plan) -> anyhow::Result<(Vec<Seen>, Vec<String>)> {
+/// The preflight of a deployment. Asks once, because an answer that does not come is shown as unknown.
+async fn preflight(session: &Session, plan: &plan::Plan) -> anyhow::Result<Vec<Preflight>> {
     let settings = &session.settings;
     let once = Network {
         tries: 1,
         ..settings.network.clone()
     };
-    let stores = super::open_stores(
-        settings,
-        &once,
-        &Arc::clone(&session.aws),
-        session.secret.clone(),
-    )?;
-    Ok(observe(
-        &plan.copies,
-        &stores,
-        &settings.copy.platforms,
-        settings.network.jobs,
-    )
-    .await)
+    let aws = &session.aws;
+    let stores = super::open_stores(settings, &once, aws, session.secret.clone())?;
+    let engine = Engine::new(stores, &settings.copy, Arc::new(Silence));
+    let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
+    Ok(engine.preflight(&requests, Detail::Everything).await)
 }
 
-fn document(planned: &Planned, seen: &[Seen], warnings: &[String], estimate: &Estimate) -> Value {
+/// Nothing is copied, so there is nothing to tell.
+struct Silence;
+
+impl Events for Silence {
+    fn expect(&self, _: u64) {}
+
+    fn moved(&self, _: u64) {}
+
+    fn give_up(&self, _: u64) {}
+
+    fn finished(&self, _: &Request, _: &Outcome) {}
+}
+
+fn document(
+    planned: &Planned,
+    preflights: &[Preflight],
+    warnings: &[String],
+    estimate: &Estimate,
+) -> Value {
     let Planned { plan, proof } = planned;
     let artifacts: Vec<Value> = plan
         .copies
         .iter()
-        .zip(seen)
-        .map(|(copy, seen)| {
+        .zip(preflights)
+        .map(|(copy, preflight)| {
             json!({
                 "kind": copy.kind,
                 "source": copy.source_text,
                 "target": copy.target_text,
                 "usedBy": copy.used_by,
-                "digest": seen.digest,
-                "platforms": seen.platforms,
-                "bytes": seen.bytes,
-                "state": seen.state.word(),
+                "digest": preflight.digest,
+                "platforms": preflight.platforms,
+                "bytes": preflight.bytes,
+                "state": State::of(preflight).word(),
             })
         })
         .collect();

@@ -3,30 +3,32 @@
 use std::fmt::Write;
 
 use crate::closure::Proof;
+use crate::copy::Preflight;
 use crate::document::Kind;
-use crate::observe::{Seen, State};
 use crate::plan::Plan;
 use crate::progress;
+
+use super::state::State;
 
 const HEAD: [&str; 6] = ["ARTIFACT", "SOURCE", "TARGET", "PLATFORMS", "SIZE", "STATE"];
 
 /// The plan's artifacts with what is known of each, and sums. The target's common prefix stands once
 /// above them.
-pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
+pub(super) fn table(plan: &Plan, preflights: &[Preflight]) -> String {
     let prefix = plan.prefix.to_string();
     let rows: Vec<[String; 6]> = plan
         .copies
         .iter()
-        .zip(seen)
-        .map(|(copy, seen)| {
+        .zip(preflights)
+        .map(|(copy, preflight)| {
             let kind = match copy.kind {
                 Kind::Image => "image",
                 Kind::Chart => "chart",
             };
-            let platforms = if seen.platforms.is_empty() {
+            let platforms = if preflight.platforms.is_empty() {
                 "-".to_owned()
             } else {
-                seen.platforms.join(",")
+                preflight.platforms.join(",")
             };
             [
                 format!("{kind} {}", copy.used_by.join(",")),
@@ -36,9 +38,10 @@ pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
                     .unwrap_or(&copy.target_text)
                     .to_owned(),
                 platforms,
-                seen.bytes
+                preflight
+                    .bytes
                     .map_or_else(|| "unknown".to_owned(), progress::bytes),
-                seen.state.word().to_owned(),
+                State::of(preflight).word().to_owned(),
             ]
         })
         .collect();
@@ -58,23 +61,25 @@ pub(super) fn table(plan: &Plan, seen: &[Seen]) -> String {
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
-    let known: u64 = seen.iter().filter_map(|seen| seen.bytes).sum();
-    let count = |state: State| seen.iter().filter(|seen| seen.state == state).count();
+    let known: u64 = preflights
+        .iter()
+        .filter_map(|preflight| preflight.bytes)
+        .sum();
+    let is_in = |state: State| move |preflight: &&Preflight| State::of(preflight) == state;
+    let count = |state: State| preflights.iter().filter(is_in(state)).count();
     let artifacts = if rows.len() == 1 {
         "artifact"
     } else {
         "artifacts"
     };
-    writeln!(text, "\n{} {artifacts}, {}", rows.len(), sum(known, seen))
-        .expect("writing to a String cannot fail");
-    let states = [
-        State::Present,
-        State::Missing,
-        State::Differs,
-        State::NoSource,
-        State::NoPlatform,
-        State::Unknown,
-    ];
+    writeln!(
+        text,
+        "\n{} {artifacts}, {}",
+        rows.len(),
+        sum(known, preflights)
+    )
+    .expect("writing to a String cannot fail");
+    let states = State::ALL;
     let states = states.map(|state| (state, count(state)));
     let states: Vec<String> = states
         .iter()
@@ -106,10 +111,10 @@ pub(super) fn closure(proof: &Proof) -> String {
     )
 }
 
-fn sum(known: u64, seen: &[Seen]) -> String {
-    match seen.iter().filter(|seen| seen.bytes.is_none()).count() {
+fn sum(known: u64, preflights: &[Preflight]) -> String {
+    match preflights.iter().filter(|one| one.bytes.is_none()).count() {
         0 => progress::bytes(known),
-        unknown if unknown == seen.len() => "size unknown".to_owned(),
+        unknown if unknown == preflights.len() => "size unknown".to_owned(),
         unknown => format!("{} and {unknown} of unknown size", progress::bytes(known)),
     }
 }

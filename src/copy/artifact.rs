@@ -15,9 +15,9 @@ use crate::store::{self, Error, Stored, Target, Which};
 
 use super::graph::{Claim, Failure, Needs, Realm, Sent};
 use super::outcome::{CopyError, Done, Outcome, Side};
+use super::preflight::Preflight;
 use super::referrers::Attached;
 use super::resolve::{Resolved, Tree, all_blobs};
-use super::survey::Surveyed;
 use super::{Engine, Opened, Request, Run, target_name};
 
 /// One artifact on its way.
@@ -61,10 +61,10 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Goes the whole way; what a survey has found out is not asked again.
-    pub(super) async fn outcome(&self, surveyed: Option<Surveyed>) -> Outcome {
+    /// Goes the whole way; what a preflight has found out is not asked again.
+    pub(super) async fn outcome(&self, preflight: Option<Preflight>) -> Outcome {
         let started = Instant::now();
-        let result = self.go(surveyed.and_then(Surveyed::into_resolved)).await;
+        let result = self.go(preflight.and_then(Preflight::into_resolved)).await;
         self.noted();
         let arrived = match result {
             Ok(arrived) => Outcome {
@@ -108,6 +108,7 @@ impl<'a> Way<'a> {
                     named,
                     attached,
                     mut notes,
+                    present: _,
                 } = *tree;
                 self.note(&root, &attached).await?;
                 notes.extend(self.commit_all(&root, &attached).await?);

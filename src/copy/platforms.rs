@@ -23,17 +23,17 @@ const MAX_ASKED: usize = 64;
 const AT_ONCE: usize = 8;
 
 /// What a selection reads, and by which rules.
-pub(crate) struct Selection<'a> {
+struct Selection<'a> {
     /// Where the artifact is read.
-    pub(crate) source: &'a Arc<dyn Source>,
+    source: &'a Arc<dyn Source>,
     /// How often something is tried.
-    pub(crate) policy: &'a Policy,
+    policy: &'a Policy,
     /// The wanted platforms; none means all.
-    pub(crate) wanted: &'a [Platform],
+    wanted: &'a [Platform],
 }
 
 /// Why there is nothing to select.
-pub(crate) enum Unselectable {
+enum Unselectable {
     /// It has only these platforms.
     Only(Vec<String>),
     /// Its config cannot be read.
@@ -71,11 +71,7 @@ impl Way<'_> {
 
 impl Selection<'_> {
     /// The artifact with only the wanted platforms, and notes of what that means.
-    pub(crate) async fn of(
-        &self,
-        root: Manifest,
-        notes: &mut Vec<String>,
-    ) -> Result<Manifest, Unselectable> {
+    async fn of(&self, root: Manifest, notes: &mut Vec<String>) -> Result<Manifest, Unselectable> {
         let wanted = self.wanted;
         if wanted.is_empty() {
             return Ok(root);

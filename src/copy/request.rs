@@ -41,6 +41,14 @@ impl Origin {
         }
     }
 
+    /// The host of a registry.
+    pub(super) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Location(location) => location.host(),
+            Self::Opened { .. } => None,
+        }
+    }
+
     /// Whether other artifacts at the source can refer to it.
     pub(super) fn can_have_referrers(&self) -> bool {
         matches!(self, Self::Location(_))

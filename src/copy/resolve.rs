@@ -27,11 +27,31 @@ pub(super) enum Resolved {
     Bring(Box<Tree>),
 }
 
+/// What the source has.
+enum Found {
+    /// What the target has, or it cannot be asked.
+    Same { digest: Digest, notes: Vec<String> },
+    /// This.
+    Manifest(Manifest),
+}
+
+/// An artifact of the source with only the wanted platforms.
+pub(super) struct Selected {
+    pub(super) manifest: Manifest,
+    /// The digest of what the source has.
+    read: Digest,
+    /// It is another index than the one at the source.
+    is_new: bool,
+    notes: Vec<String>,
+}
+
 /// An artifact as far as it is to be brought, with what refers to it.
 pub(super) struct Tree {
     pub(super) root: Node,
     /// The digest that the artifact's name at the target will have.
     pub(super) named: Digest,
+    /// What that name names now.
+    pub(super) present: Option<Digest>,
     pub(super) attached: Attached,
     pub(super) notes: Vec<String>,
 }
@@ -64,31 +84,45 @@ fn is_out_of_reach(error: &store::Error) -> bool {
 impl Way<'_> {
     /// Compares source and target, and reads what is missing there.
     pub(super) async fn resolve(&self) -> Result<Resolved, CopyError> {
-        let missing = || CopyError::Missing {
-            reference: self.copy.source_text.clone(),
+        let present = self.present().await;
+        let present = present.map_err(self.target_error("look for the manifest"))?;
+        match self.look(present.as_ref()).await? {
+            Found::Same { digest, notes } => Ok(Resolved::There {
+                digest,
+                platforms: Vec::new(),
+                notes,
+            }),
+            Found::Manifest(root) => {
+                let root = self.selected(root).await?;
+                self.compare(root, present).await
+            }
+        }
+    }
+
+    /// What the source has, read only where the target does not have it already.
+    async fn look(&self, present: Option<&Digest>) -> Result<Found, CopyError> {
+        let same = |digest: &Digest, notes| {
+            Ok(Found::Same {
+                digest: digest.clone(),
+                notes,
+            })
         };
-        let present = self.present().await?;
         let wanted = self.copy.origin.name();
         let selects = !self.engine.options.platforms.is_empty();
-        let there = |digest, notes| Resolved::There {
-            digest,
-            platforms: Vec::new(),
-            notes,
-        };
         // Where the target has nothing, the manifest is needed whatever a HEAD would say.
         let mut name = wanted.clone();
-        if let Some(present) = present.clone().filter(|_| !selects) {
+        if let Some(present) = present.filter(|_| !selects) {
             let found = match &wanted {
                 Which::Digest(digest) => Ok(Some(digest.clone())),
                 Which::Tag(_) => self.source.resolve(&wanted).await,
             };
             match found {
-                Ok(Some(found)) if found == present => return Ok(there(found, Vec::new())),
+                Ok(Some(found)) if found == *present => return same(present, Vec::new()),
                 // By digest, so that a tag that moves in this moment cannot mix two contents.
                 Ok(Some(found)) => name = Which::Digest(found),
-                Ok(None) => return Err(missing()),
+                Ok(None) => return Err(self.no_source()),
                 Err(error) if is_out_of_reach(&error) => {
-                    return Ok(there(present, vec![unasked(&error)]));
+                    return same(present, vec![unasked(&error)]);
                 }
                 Err(error) => return Err(self.source_error("find the manifest")(error)),
             }
@@ -98,26 +132,47 @@ impl Way<'_> {
             // The digest was wrong, or is out of date by now.
             read = self.source.manifest(&wanted).await;
         }
-        let root = match read {
-            Ok(root) => root.ok_or_else(missing)?,
+        match read {
+            Ok(root) => root.map(Found::Manifest).ok_or_else(|| self.no_source()),
             Err(error) => match present {
-                Some(present) if is_out_of_reach(&error) => {
-                    return Ok(there(present, vec![unasked(&error)]));
-                }
-                _ => return Err(self.source_error("read the manifest")(error)),
+                Some(present) if is_out_of_reach(&error) => same(present, vec![unasked(&error)]),
+                _ => Err(self.source_error("read the manifest")(error)),
             },
-        };
-        let mut notes = Vec::new();
-        let read = root.digest.clone();
-        let root = self.select(root, &mut notes).await?;
-        let is_new = root.digest != read;
-        let root = match self.copy.target.digest() {
-            None => root,
-            Some(pinned) => root.named(&pinned).map_err(|found| CopyError::Pinned {
+        }
+    }
+
+    /// The artifact with only the wanted platforms, under the digest that its name at the target pins.
+    pub(super) async fn selected(&self, root: Manifest) -> Result<Selected, CopyError> {
+        let (mut notes, read) = (Vec::new(), root.digest.clone());
+        let manifest = self.select(root, &mut notes).await?;
+        let is_new = manifest.digest != read;
+        let manifest = match self.copy.target.digest() {
+            None => manifest,
+            Some(pinned) => manifest.named(&pinned).map_err(|found| CopyError::Pinned {
                 reference: self.copy.target_text.clone(),
                 found,
             })?,
         };
+        Ok(Selected {
+            manifest,
+            read,
+            is_new,
+            notes,
+        })
+    }
+
+    /// Compares the source's artifact with what its name at the target names, and reads what is missing.
+    pub(super) async fn compare(
+        &self,
+        root: Selected,
+        present: Option<Digest>,
+    ) -> Result<Resolved, CopyError> {
+        let Selected {
+            manifest: root,
+            read,
+            is_new,
+            mut notes,
+        } = root;
         let named = self.name_at_target(&root);
         if present.as_ref() == Some(&named) {
             return Ok(Resolved::There {
@@ -135,12 +190,11 @@ impl Way<'_> {
         } else {
             ReferrerPolicy::None
         };
-        let digest = read;
         let attached = async {
             if wanted == ReferrerPolicy::None || is_new {
                 Ok(Attached::default())
             } else {
-                self.attached(&digest, 0).await
+                self.attached(&read, 0).await
             }
         };
         let root = self.lacking(root, present.as_ref());
@@ -153,30 +207,28 @@ impl Way<'_> {
         Ok(Resolved::Bring(Box::new(Tree {
             root,
             named,
+            present,
             attached,
             notes,
         })))
     }
 
     /// What the artifact's name names at the target now.
-    async fn present(&self) -> Result<Option<Digest>, CopyError> {
-        let (name, failed) = (
-            target_name(self.copy),
-            self.target_error("look for the manifest"),
-        );
+    pub(super) async fn present(&self) -> Result<Option<Digest>, store::Error> {
+        let name = target_name(self.copy);
         let Some(pool) = self.run.pools.get(&self.target.pool()) else {
-            return self.target.resolve(&name).await.map_err(failed);
+            return self.target.resolve(&name).await;
         };
         let Some(all) = self.target.resolve_all(&pool.names) else {
-            return self.target.resolve(&name).await.map_err(failed);
+            return self.target.resolve(&name).await;
         };
-        let all = pool.present.get_or_try_init(|| all).await.map_err(failed)?;
+        let all = pool.present.get_or_try_init(|| all).await?;
         Ok(all.get(&name).cloned())
     }
 
     /// The digest that a manifest's name at the target has: a registry names what a tag stands for by
     /// SHA-256.
-    fn name_at_target(&self, root: &Manifest) -> Digest {
+    pub(super) fn name_at_target(&self, root: &Manifest) -> Digest {
         match (&self.copy.target, target_name(self.copy)) {
             (Location::Registry(_), Which::Tag(_)) => Digest::of(&root.bytes),
             _ => root.digest.clone(),
@@ -228,6 +280,13 @@ impl Way<'_> {
                 reference: reference(),
                 algorithm,
             }),
+        }
+    }
+
+    /// The source does not have it.
+    pub(super) fn no_source(&self) -> CopyError {
+        CopyError::Missing {
+            reference: self.copy.source_text.clone(),
         }
     }
 

@@ -8,14 +8,17 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::oci::{DescribedPlatform, InvalidManifest, Manifest, Refers, cosign_tag};
+use crate::oci::{
+    DescribedPlatform, InvalidManifest, MAX_DEPTH, MAX_MANIFESTS, Manifest, Node, Refers,
+    cosign_tag,
+};
 use crate::reference::Digest;
 
 use super::referrers::{Attached, COSIGN, MAX_CHAIN, Referrer};
-use super::resolve::{MAX_DEPTH, MAX_MANIFESTS, Node, Resolved, Tree};
-use super::{Request, Surveyed};
+use super::resolve::{Resolved, Tree};
+use super::{Preflight, Request};
 
-/// What is to be copied of one artifact: see [`Surveyed::snapshot`].
+/// What is to be copied of one artifact: see [`Preflight::snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     root: ManifestNode,
@@ -76,7 +79,7 @@ pub enum InvalidSnapshot {
     TooMany,
 }
 
-impl Surveyed {
+impl Preflight {
     /// The manifests that were read; `None` where there is nothing to copy, or it is not known what.
     /// The bytes are shared, not copied.
     #[must_use]
@@ -101,11 +104,11 @@ impl Snapshot {
         self.root.len() + self.referrers.len()
     }
 
-    /// What [`super::Engine::run_surveyed`] needs to copy the artifact without reading its manifests.
+    /// What [`super::Engine::run_after`] needs to copy the artifact without reading its manifests.
     ///
     /// # Errors
     /// When a digest is wrong, or a manifest belongs to another artifact.
-    pub fn restore(self, request: &Request) -> Result<Surveyed, InvalidSnapshot> {
+    pub fn restore(self, request: &Request) -> Result<Preflight, InvalidSnapshot> {
         let mut left = MAX_MANIFESTS + 1;
         let mut root = self.root.restore(MAX_DEPTH, &mut left)?;
         let named = self.named;
@@ -122,12 +125,13 @@ impl Snapshot {
         let tree = Tree {
             root,
             named,
+            present: None,
             attached,
             notes: self.notes,
         };
-        Ok(Surveyed {
+        Ok(Preflight {
             resolved: Some(Resolved::Bring(Box::new(tree))),
-            need: None,
+            ..Preflight::default()
         })
     }
 }

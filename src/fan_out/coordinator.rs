@@ -7,18 +7,17 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::copy::{CopyError, Engine, Events, Need, Outcome, Request, Surveyed};
+use crate::copy::{CopyError, Detail, Engine, Events, Outcome, Request};
 use crate::plan::Copy;
 use crate::reference::EcrHost;
-use crate::settings::{Environment, FanOut, Flags, Settings};
+use crate::settings::{Environment, Flags, Settings};
 use crate::store::Stores;
 
+use super::decision::{Decision, Terms};
 use super::executor::Executor;
-use super::forecast::{self, Speeds};
 use super::run::Run;
 use super::run_store::RunStore;
-use super::shard::{self, Load};
-use super::shard_spec::Item;
+use super::shard;
 
 /// The rate of a slow build, in bytes a second: what even that one moves in a short time is not divided.
 const SLOW: f64 = 10e6;
@@ -73,52 +72,30 @@ impl Coordinator {
             Arc::clone(events),
         );
         let requests: Vec<Request> = copies.iter().map(Into::into).collect();
-        let survey = engine.survey(&requests);
-        let Some(surveyed) = stop.run_until_cancelled(survey).await else {
+        let preflight = engine.preflight(&requests, Detail::Missing);
+        let Some(preflights) = stop.run_until_cancelled(preflight).await else {
             let stopped = |_| Outcome::failed(CopyError::Stopped);
             return copies.iter().map(stopped).collect();
         };
-        let needs = self.divisible(copies, &surveyed);
-        let total = Load::of(needs.iter().map(|(_, need)| *need));
-        let builds = self.expected_builds(&total);
+        let terms = Terms {
+            settings: &self.settings,
+            is_ecr: true,
+            own_hosts: self.own_hosts.as_ref(),
+            rate: SLOW,
+        };
+        let decision = Decision::new(copies, &preflights, &terms);
+        let (builds, total) = (decision.builds, decision.shared);
         if builds < 2 {
-            let surveyed = surveyed.into_iter().map(Some).collect();
+            let preflights = preflights.into_iter().map(Some).collect();
             let stop = stop.clone().cancelled_owned();
-            return engine.run_surveyed(&requests, surveyed, stop).await;
+            return engine.run_after(&requests, preflights, stop).await;
         }
-        let shards = shard::pack(&needs, builds);
-        drop(needs);
+        let shards = shard::pack(&decision.divisible, builds);
         let executor = Executor::new(&self.stores, &self.settings, Arc::clone(events), stop);
         let events = Arc::clone(events);
-        let run = Run::new(self, copies, surveyed, shards, executor, total, events);
+        let run = Run::new(self, copies, preflights, shards, executor, total, events);
         // It is large, and most runs never get here.
         Box::pin(run.run(stop)).await
-    }
-
-    /// The artifacts that workers could copy and that take some time.
-    fn divisible<'s>(&self, copies: &[Copy], surveyed: &'s [Surveyed]) -> Vec<(usize, &'s Need)> {
-        let each = copies.iter().zip(surveyed).enumerate();
-        let each = each.filter_map(|(number, (copy, surveyed))| {
-            let need = surveyed.need.as_ref().filter(|need| need.bytes() > 0)?;
-            let item = Item::of(number, copy)?;
-            (!(self.own_hosts)(item.host())).then_some((number, need))
-        });
-        each.collect()
-    }
-
-    /// How many builds there could be at most, as far as one can say before anything is measured.
-    fn expected_builds(&self, total: &Load) -> usize {
-        match self.settings.fan_out {
-            FanOut::Off => 1,
-            FanOut::Builds(builds) => {
-                if total.bytes > 0 {
-                    builds
-                } else {
-                    1
-                }
-            }
-            FanOut::Auto => forecast::worthwhile(total, &Speeds::of(SLOW, &self.settings.quotas)),
-        }
     }
 
     /// Deletes the objects of the run, which nothing needs any more.

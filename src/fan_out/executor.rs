@@ -12,7 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Engine, Events, Outcome, Request, Surveyed};
+use crate::copy::{Engine, Events, Outcome, Preflight, Request};
 use crate::plan::Copy;
 use crate::settings::Settings;
 use crate::store::Stores;
@@ -30,7 +30,7 @@ const UNDER_WAY: usize = 4;
 pub(super) struct Job {
     /// Numbers and artifacts.
     pub(super) copies: Vec<(usize, Copy)>,
-    pub(super) surveyed: Vec<Option<Surveyed>>,
+    pub(super) preflights: Vec<Option<Preflight>>,
     /// The bytes of its distinct blobs.
     pub(super) bytes: u64,
 }
@@ -91,7 +91,7 @@ impl Executor {
                 .iter()
                 .map(|(number, copy)| (*number, copy.into()))
                 .unzip();
-            let outcomes = engine.run_surveyed(&copies, job.surveyed, stop).await;
+            let outcomes = engine.run_after(&copies, job.preflights, stop).await;
             numbers.into_iter().zip(outcomes).collect()
         };
         // A task of its own, so that waiting for AWS does not hold up a transfer.

@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::copy::{CopyError, Events, Outcome, Surveyed};
+use crate::copy::{CopyError, Events, Outcome, Preflight};
 use crate::plan::Copy;
 use crate::progress;
 use crate::settings::FanOut;
@@ -44,7 +44,7 @@ enum Holder {
 pub(super) struct Run<'a> {
     coordinator: &'a Coordinator,
     copies: &'a [Copy],
-    surveyed: Vec<Option<Surveyed>>,
+    preflights: Vec<Option<Preflight>>,
     outcomes: Vec<Option<Outcome>>,
     shards: Vec<Shard>,
     holders: Vec<Holder>,
@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
     pub(super) fn new(
         coordinator: &'a Coordinator,
         copies: &'a [Copy],
-        surveyed: Vec<Surveyed>,
+        preflights: Vec<Preflight>,
         shards: Vec<Shard>,
         executor: Executor,
         total: Load,
@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
             coordinator,
             copies,
             outcomes: copies.iter().map(|_| None).collect(),
-            surveyed: surveyed.into_iter().map(Some).collect(),
+            preflights: preflights.into_iter().map(Some).collect(),
             holders: vec![Holder::Unclaimed; shards.len()],
             shards,
             executor,
@@ -141,16 +141,16 @@ impl<'a> Run<'a> {
         }
         let needs = numbers
             .iter()
-            .filter_map(|number| self.surveyed[*number].as_ref()?.need.as_ref());
+            .filter_map(|number| self.preflights[*number].as_ref()?.missing.as_ref());
         let bytes = Load::of(needs).bytes;
         let copies = numbers
             .iter()
             .map(|number| (*number, self.copies[*number].clone()));
         self.executor.take(Job {
             copies: copies.collect(),
-            surveyed: numbers
+            preflights: numbers
                 .iter()
-                .map(|number| self.surveyed[*number].take())
+                .map(|number| self.preflights[*number].take())
                 .collect(),
             bytes,
         });
@@ -289,8 +289,8 @@ impl<'a> Run<'a> {
         let shard_specs = self.shards.iter().map(|shard| {
             let numbers = shard.artifacts.iter();
             let artifacts = numbers.map(|number| {
-                let surveyed = self.surveyed[*number].as_ref();
-                (*number, &self.copies[*number], surveyed)
+                let preflight = self.preflights[*number].as_ref();
+                (*number, &self.copies[*number], preflight)
             });
             ShardSpec::new(shard.load.bytes, artifacts, &mut budget)
         });

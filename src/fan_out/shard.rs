@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::copy::Need;
+use crate::copy::Missing;
 use crate::oci::Descriptor;
 use crate::reference::Digest;
 
@@ -35,7 +35,7 @@ pub struct Load {
 
 impl Load {
     /// What some artifacts take together.
-    pub fn of<'n>(needs: impl IntoIterator<Item = &'n Need>) -> Self {
+    pub fn of<'n>(needs: impl IntoIterator<Item = &'n Missing>) -> Self {
         let mut group = Group::default();
         for (number, need) in needs.into_iter().enumerate() {
             group.add(number, need);
@@ -67,7 +67,7 @@ struct Group<'n> {
 }
 
 impl<'n> Group<'n> {
-    fn add(&mut self, number: usize, need: &'n Need) {
+    fn add(&mut self, number: usize, need: &'n Missing) {
         self.artifacts.push(number);
         self.load.manifests += need.manifests;
         for blob in &need.blobs {
@@ -78,7 +78,7 @@ impl<'n> Group<'n> {
     }
 
     /// Its bytes with one artifact more.
-    fn bytes_with(&self, need: &Need) -> u64 {
+    fn bytes_with(&self, need: &Missing) -> u64 {
         let new = need.blobs.iter();
         let new = new.filter(|blob| !self.blobs.contains(&blob.digest));
         self.load.bytes + new.map(|blob| blob.size).sum::<u64>()
@@ -89,13 +89,13 @@ impl<'n> Group<'n> {
 /// together, unless they are more than one build's fair part: then what they share is read more than
 /// once, by as few as possible.
 #[must_use]
-pub fn pack(needs: &[(usize, &Need)], builds: usize) -> Vec<Shard> {
+pub fn pack(needs: &[(usize, &Missing)], builds: usize) -> Vec<Shard> {
     let groups = connected(needs);
     let total: u64 = groups.iter().map(|group| group.load.bytes).sum();
     let builds = u64::try_from(builds).unwrap_or(u64::MAX).max(1);
     let fair = total.div_ceil(builds).max(1);
     let size = fair.div_ceil(FOR_EACH_BUILD).max(1);
-    let needs: HashMap<usize, &Need> = needs.iter().copied().collect();
+    let needs: HashMap<usize, &Missing> = needs.iter().copied().collect();
     let (large, small): (Vec<_>, Vec<_>) = groups
         .into_iter()
         .partition(|group| group.load.bytes > fair && group.artifacts.len() > 1);
@@ -109,7 +109,7 @@ pub fn pack(needs: &[(usize, &Need)], builds: usize) -> Vec<Shard> {
 }
 
 /// The groups of artifacts that have blobs in common, directly or by way of others.
-fn connected<'n>(needs: &[(usize, &'n Need)]) -> Vec<Group<'n>> {
+fn connected<'n>(needs: &[(usize, &'n Missing)]) -> Vec<Group<'n>> {
     // `parents[i]` leads from the i-th artifact to the first one of its group.
     let mut parents: Vec<usize> = (0..needs.len()).collect();
     let mut first_with: HashMap<&Digest, usize> = HashMap::new();
@@ -140,7 +140,7 @@ fn root(parents: &mut [usize], mut index: usize) -> usize {
 
 /// Splits a group that is too large for one build; an artifact goes where its blobs already are as long as
 /// there is room.
-fn split(group: &Group<'_>, needs: &HashMap<usize, &Need>, size: u64) -> Vec<Shard> {
+fn split(group: &Group<'_>, needs: &HashMap<usize, &Missing>, size: u64) -> Vec<Shard> {
     let parts = usize::try_from(group.load.bytes.div_ceil(size)).unwrap_or(usize::MAX);
     let parts = parts.clamp(1, group.artifacts.len());
     let mut parts: Vec<Group<'_>> = (0..parts).map(|_| Group::default()).collect();
@@ -202,8 +202,8 @@ mod tests {
         }
     }
 
-    fn need(blobs: &[(u64, u64)]) -> Need {
-        Need {
+    fn need(blobs: &[(u64, u64)]) -> Missing {
+        Missing {
             blobs: blobs
                 .iter()
                 .map(|(name, size)| blob(*name, *size))
@@ -212,8 +212,8 @@ mod tests {
         }
     }
 
-    fn packed(needs: &[Need], builds: usize) -> Vec<Shard> {
-        let needs: Vec<(usize, &Need)> = needs.iter().enumerate().collect();
+    fn packed(needs: &[Missing], builds: usize) -> Vec<Shard> {
+        let needs: Vec<(usize, &Missing)> = needs.iter().enumerate().collect();
         pack(&needs, builds)
     }
 
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_group_that_is_more_than_a_fair_part_is_split_and_shares_what_it_must() {
         // One base below everything, and pairs on top of it that share more.
-        let needs: Vec<Need> = (0..16)
+        let needs: Vec<Missing> = (0..16)
             .map(|n| need(&[(1000, 10), (100 + n / 2, 50), (n, 40)]))
             .collect();
         let shards = packed(&needs, 4);
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn shards_are_of_one_size_and_the_largest_comes_first() {
-        let needs: Vec<Need> = (0..1000).map(|n| need(&[(n, 1 + n % 50)])).collect();
+        let needs: Vec<Missing> = (0..1000).map(|n| need(&[(n, 1 + n % 50)])).collect();
         let shards = packed(&needs, 8);
         assert!((64..=72).contains(&shards.len()), "{}", shards.len());
         let sizes: Vec<u64> = shards.iter().map(|shard| shard.load.bytes).collect();

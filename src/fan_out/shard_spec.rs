@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::copy::{Snapshot, Surveyed};
+use crate::copy::{Preflight, Snapshot};
 use crate::document::Kind;
 use crate::plan::{Copy, Source};
 use crate::reference::Location;
@@ -60,8 +60,8 @@ impl Item {
     }
 
     /// The artifact with its manifests, as far as the budget goes.
-    fn with_manifests(mut self, surveyed: Option<&Surveyed>, budget: &mut usize) -> Self {
-        let snapshot = surveyed.and_then(Surveyed::snapshot);
+    fn with_manifests(mut self, preflight: Option<&Preflight>, budget: &mut usize) -> Self {
+        let snapshot = preflight.and_then(Preflight::snapshot);
         if let Some(snapshot) = snapshot
             && let Some(left) = budget.checked_sub(snapshot.bytes())
         {
@@ -77,7 +77,7 @@ impl Item {
     }
 
     /// Number and artifact, with what need not be read at its source.
-    pub(super) fn copy(self) -> anyhow::Result<(usize, Copy, Option<Surveyed>)> {
+    pub(super) fn copy(self) -> anyhow::Result<(usize, Copy, Option<Preflight>)> {
         let copy = Copy {
             kind: if self.is_chart {
                 Kind::Chart
@@ -93,7 +93,7 @@ impl Item {
         let restored = self
             .snapshot
             .map(|snapshot| snapshot.restore(&(&copy).into()));
-        let surveyed = restored.transpose().unwrap_or_else(|error| {
+        let preflight = restored.transpose().unwrap_or_else(|error| {
             let source = &copy.source_text;
             tracing::warn!(
                 source,
@@ -101,7 +101,7 @@ impl Item {
             );
             None
         });
-        Ok((self.number, copy, surveyed))
+        Ok((self.number, copy, preflight))
     }
 }
 
@@ -115,13 +115,13 @@ impl ShardSpec {
     /// A shard of artifacts, each with what was read of it.
     pub(super) fn new<'s>(
         bytes: u64,
-        artifacts: impl Iterator<Item = (usize, &'s Copy, Option<&'s Surveyed>)>,
+        artifacts: impl Iterator<Item = (usize, &'s Copy, Option<&'s Preflight>)>,
         ManifestBudget(left): &mut ManifestBudget,
     ) -> Self {
         let granted = MANIFESTS_OF_A_SHARD.min(*left);
         let mut budget = granted;
-        let items = artifacts.filter_map(|(number, copy, surveyed)| {
-            Some(Item::of(number, copy)?.with_manifests(surveyed, &mut budget))
+        let items = artifacts.filter_map(|(number, copy, preflight)| {
+            Some(Item::of(number, copy)?.with_manifests(preflight, &mut budget))
         });
         let items = items.collect();
         *left -= granted - budget;

@@ -211,16 +211,16 @@ impl Work<'_> {
         }
         let shard_spec = store.shard(shard, &self.task.spec.shards[shard]).await?;
         let shard_spec = shard_spec.with_context(|| format!("shard {shard} is not there"))?;
-        let (mut copies, mut surveyed) = (Vec::new(), Vec::new());
+        let (mut copies, mut read) = (Vec::new(), Vec::new());
         for item in shard_spec.items {
-            let (number, copy, read) = item.copy()?;
+            let (number, copy, preflight) = item.copy()?;
             copies.push((number, copy));
-            surveyed.push(read);
+            read.push(preflight);
         }
         self.done.know(&copies);
         tracing::info!("shard {shard}: {} artifacts", copies.len());
         executor.take(Job {
-            surveyed,
+            preflights: read,
             bytes: shard_spec.bytes,
             copies,
         });

@@ -19,7 +19,7 @@ pub const MAX_MANIFESTS: usize = 10_000;
 pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// How many children of one index are read at once. The limits of the host are usually lower.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 /// A manifest with those of its children that were walked into.
 #[derive(Debug)]
@@ -59,6 +59,11 @@ impl Budget {
     pub fn take(&self, manifests: usize) -> bool {
         let before = self.manifests.fetch_add(manifests, Ordering::Relaxed);
         before + manifests <= MAX_MANIFESTS
+    }
+
+    /// Whether the last manifest did not fit any more.
+    fn is_spent(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > MAX_BYTES
     }
 
     /// Counts a manifest that was read; whether it still fits.
@@ -140,6 +145,9 @@ fn child<'w, V: Visitor + ?Sized>(
     depth: usize,
 ) -> BoxFuture<'w, Result<Option<Node>, V::Error>> {
     async move {
+        if budget.is_spent() {
+            return Ok(None);
+        }
         let Some(manifest) = visitor.read(&descriptor).await? else {
             return Ok(None);
         };

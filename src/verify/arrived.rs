@@ -1,13 +1,13 @@
 //! Whether what was just copied is there: the last look before a result is published.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
 use crate::reference::{Digest, Location};
-use crate::store::{Error, Stores, Target, Which};
+use crate::store::{Error, Stores, Target, Unreachable, Which};
 
 use super::name;
 
@@ -24,14 +24,15 @@ pub async fn arrived(
     jobs: usize,
 ) -> Vec<Result<(), Error>> {
     let seen = in_batches(stores, copied, jobs).await;
-    let silent = Mutex::default();
-    let (silent, seen) = (&silent, &seen);
+    let unreachable = &Unreachable::default();
+    let seen = &seen;
     stream::iter(copied)
         .map(|(target, digest)| async move {
             if seen.get(*target) == Some(*digest) {
                 return Ok(());
             }
-            look(stores, target, digest, silent).await
+            let look = look_again(stores, target, digest);
+            unreachable.ask(target.host(), look).await
         })
         .buffered(jobs)
         .collect()
@@ -69,28 +70,6 @@ async fn in_batches(
         .await
         .into_iter()
         .collect()
-}
-
-/// A host that cannot be reached is asked by few, not by all.
-async fn look(
-    stores: &Stores,
-    target: &Location,
-    wanted: &Digest,
-    silent: &Mutex<HashSet<String>>,
-) -> Result<(), Error> {
-    let known = || silent.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(host) = target.host().filter(|host| known().contains(*host)) {
-        return Err(Error::Silent {
-            host: host.to_owned(),
-        });
-    }
-    let answer = look_again(stores, target, wanted).await;
-    if let (Err(error), Some(host)) = (&answer, target.host())
-        && error.is_unreachable()
-    {
-        known().insert(host.to_owned());
-    }
-    answer
 }
 
 async fn look_again(stores: &Stores, target: &Location, wanted: &Digest) -> Result<(), Error> {

@@ -156,7 +156,7 @@ async fn hosts_that_cannot_be_reached_leave_unknown_and_one_warning_each() -> Re
     assert_eq!(planned.lines_with("warning: "), 3, "{}", planned.stderr);
     for host in ["quay.io", "ghcr.io", "127.0.0.1:1"] {
         assert_eq!(
-            planned.lines_with(&format!("warning: {host} cannot be asked")),
+            planned.lines_with(&format!("warning: could not query {host}: ")),
             1
         );
     }
@@ -289,5 +289,83 @@ async fn what_a_deployment_could_not_copy_ends_a_plan_with_1() -> Result {
     let data = Data::images(&["quay.io/team/torn:1"]);
     let planned = plan(&data, &source, &target).run().await.ended(1);
     planned.said(&["quay.io/team/torn:1 (no source)"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plan_estimates_what_a_deployment_then_moves() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let signed = image(2).push(&source, "team/signed", "1")?;
+    signed.attach(&source, "application/vnd.example.sbom")?;
+    image(3).push(&source, "team/changed", "1")?;
+    image(4).push(&source, "team/there", "1")?;
+    let names = [
+        "quay.io/team/signed:1",
+        "quay.io/team/changed:1",
+        "quay.io/team/there:1",
+    ];
+    let data = Data::images(&names);
+    let before = Data::images(&names[1..]).deploy(&target);
+    before
+        .endpoint("quay.io", &source.url())
+        .run()
+        .await
+        .ended(0);
+    // Only one platform is new.
+    let changed = image(3).platform("linux/s390x");
+    changed.push(&source, "team/changed", "1")?;
+
+    let planned = plan(&data, &source, &target).arg("--json").run().await;
+    let planned: Value = serde_json::from_str(&planned.ended(0).stdout)?;
+    source.wire().clear();
+    target.wire().clear();
+    let deployed = data.deploy(&target).endpoint("quay.io", &source.url());
+    let deployed = deployed.run().await.ended(0);
+    let outlook = &planned["outlook"];
+    let written = target.wire().count_action("manifest.put");
+    // A subject with referrers is written once more, under its tag.
+    assert_eq!(outlook["manifests"], written - 1);
+    let moved = &deployed.json("replication_report.json")["totals"]["bytes"];
+    assert!(
+        outlook["bytes"].as_u64() >= moved.as_u64(),
+        "{outlook} {moved}"
+    );
+    assert_eq!(artifact(&planned, "team/there:1")["state"], "present");
+    assert_eq!(artifact(&planned, "team/changed:1")["state"], "differs");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plan_asks_no_more_than_a_deployment_asks_before_it_writes() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    for number in 0..5 {
+        image(number).push(&source, &format!("team/app{number}"), "1")?;
+    }
+    let names: Vec<String> = (0..5)
+        .map(|number| format!("quay.io/team/app{number}:1"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let data = Data::images(&names);
+    plan(&data, &source, &target).run().await.ended(0);
+    let planned = (
+        source.wire().requests().len(),
+        target.wire().requests().len(),
+    );
+    source.wire().clear();
+    target.wire().clear();
+    let deploy = data.deploy(&target).endpoint("quay.io", &source.url());
+    deploy.run().await.ended(0);
+    let reads = source.wire().requests().len() - source.wire().count("GET", "/blobs/");
+    assert!(
+        planned.0 <= reads,
+        "{planned:?} against {reads} of the source"
+    );
+    // One HEAD each; the first that says no is confirmed by GET.
+    assert!(planned.1 <= 6, "{planned:?}");
+
+    // What is there is described, with as many requests as it has manifests.
+    source.wire().clear();
+    plan(&data, &source, &target).run().await.ended(0);
+    assert_eq!(source.wire().requests().len(), 5 * 5);
     Ok(())
 }

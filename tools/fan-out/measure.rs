@@ -11,7 +11,7 @@ use lab::aws::Aws;
 use lab::image::{Image, Pushed};
 use lab::link::Link;
 use lab::registry::{EcrBehaviour, Registry};
-use replication::copy::Need;
+use replication::copy::Missing;
 use replication::fan_out::forecast::Speeds;
 use replication::fan_out::shard::pack;
 use replication::oci::Descriptor;
@@ -160,7 +160,7 @@ impl Measure {
             quotas: Quotas::default(),
         };
         let needs = self.needs();
-        let needs: Vec<(usize, &Need)> = needs.iter().enumerate().collect();
+        let needs: Vec<(usize, &Missing)> = needs.iter().enumerate().collect();
         let shards = pack(&needs, builds);
         run.before + simulate_shards(&shards, &speeds, builds).end
     }
@@ -175,7 +175,7 @@ impl Measure {
         [base, own * 2 / 3, own / 3]
     }
 
-    fn needs(&self) -> Vec<Need> {
+    fn needs(&self) -> Vec<Missing> {
         let blob = crate::simulate::blob;
         let images = (0..self.images).map(|number| {
             let [base, large, small] = self.sizes(number);
@@ -184,7 +184,7 @@ impl Measure {
                 blob(number, 1, large),
                 blob(number, 2, small),
             ];
-            Need {
+            Missing {
                 blobs,
                 manifests: 1,
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replication::copy::Need;
+use replication::copy::Missing;
 use replication::fan_out::forecast::{Schedule, Speeds, lower_bound, simulate, worthwhile};
 use replication::fan_out::shard::{Load, Shard, pack};
 use replication::oci::Descriptor;
@@ -37,7 +37,7 @@ pub(crate) struct Simulate {
 impl Simulate {
     pub(crate) fn run(&self) {
         let needs = self.corpus();
-        let needs: Vec<(usize, &Need)> = needs.iter().enumerate().collect();
+        let needs: Vec<(usize, &Missing)> = needs.iter().enumerate().collect();
         let load = Load::of(needs.iter().map(|(_, need)| *need));
         let speeds = Speeds {
             build: self.rate * 1e6,
@@ -72,7 +72,7 @@ impl Simulate {
 
     /// Families of artifacts with a base layer in common, and layers of their own whose sizes differ by two
     /// orders of magnitude.
-    fn corpus(&self) -> Vec<Need> {
+    fn corpus(&self) -> Vec<Missing> {
         let mut random = fastrand::Rng::with_seed(self.seed);
         let weights: Vec<f64> = (0..self.artifacts)
             .map(|_| 10_f64.powf(random.f64() * 2.0))
@@ -89,7 +89,7 @@ impl Simulate {
                 .zip(layers)
                 .map(|(layer, size)| blob(number, layer, size));
             let base = blob(u64::MAX, number / self.family.max(1), base);
-            Need {
+            Missing {
                 blobs: std::iter::once(base).chain(layers).collect(),
                 // An index and two platforms.
                 manifests: 3,

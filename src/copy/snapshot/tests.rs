@@ -31,7 +31,7 @@ fn leaf(manifest: Manifest) -> Node {
 
 /// An index of two images, one of which is at the target already, with a signed bill of materials, a
 /// cosign signature, and a referrer of the other image.
-fn surveyed() -> Surveyed {
+fn preflight() -> Preflight {
     let (amd, arm) = (image("amd64", None), image("arm64", None));
     let index = manifest(
         &json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX,
@@ -66,6 +66,7 @@ fn surveyed() -> Surveyed {
     let platforms = [(arm.digest.clone(), linux.expect("a platform"))];
     let tree = Tree {
         named: index.digest.clone(),
+        present: None,
         root: Node {
             manifest: index.with_platforms(&HashMap::from(platforms)),
             children: vec![leaf(arm)],
@@ -73,9 +74,9 @@ fn surveyed() -> Surveyed {
         attached,
         notes: vec!["it has no linux/s390x".to_owned()],
     };
-    Surveyed {
+    Preflight {
         resolved: Some(Resolved::Bring(Box::new(tree))),
-        need: None,
+        ..Preflight::default()
     }
 }
 
@@ -90,11 +91,11 @@ fn request(target: &str) -> Request {
 }
 
 fn written() -> Value {
-    serde_json::to_value(surveyed().snapshot().expect("a snapshot")).expect("JSON")
+    serde_json::to_value(preflight().snapshot().expect("a snapshot")).expect("JSON")
 }
 
 /// What becomes of a snapshot on its way through a file.
-fn restored(value: &Value) -> Result<Surveyed, String> {
+fn restored(value: &Value) -> Result<Preflight, String> {
     let snapshot: Snapshot =
         serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())?;
     let restored = snapshot.restore(&request("example.com/app:1"));
@@ -103,23 +104,16 @@ fn restored(value: &Value) -> Result<Surveyed, String> {
 
 #[test]
 fn a_snapshot_brings_back_what_was_read() {
-    let snapshot = surveyed().snapshot().expect("a snapshot");
+    let snapshot = preflight().snapshot().expect("a snapshot");
     let again = restored(&written()).expect("nothing was changed");
-    let platforms = |surveyed: &Surveyed| match &surveyed.resolved {
+    let platforms = |preflight: &Preflight| match &preflight.resolved {
         Some(Resolved::Bring(tree)) => tree.root.manifest.platforms(),
         _ => panic!("nothing to bring"),
     };
     assert_eq!(platforms(&again), ["linux/arm64"]);
     assert_eq!(again.snapshot(), Some(snapshot.clone()));
     assert!(snapshot.bytes() > 1000);
-    assert!(
-        Surveyed {
-            resolved: None,
-            need: None
-        }
-        .snapshot()
-        .is_none()
-    );
+    assert!(Preflight::default().snapshot().is_none());
 }
 
 #[test]
@@ -169,7 +163,7 @@ fn what_a_digest_does_not_prove_is_refused() {
     }
     let other = image("other", None).digest;
     let pinned = request(&format!("example.com/app@{other}"));
-    let snapshot = surveyed().snapshot().expect("a snapshot");
+    let snapshot = preflight().snapshot().expect("a snapshot");
     assert!(snapshot.restore(&pinned).is_err());
 }
 
