@@ -13,17 +13,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use replication::aws::Aws;
+use oci_copy::copy::{Engine, Outcome, Request};
+use oci_copy::http::{Credentials, Http};
+use oci_copy::store::Stores;
+use replication::aws::{Aws, EcrProviders};
 use replication::charts;
-use replication::copy::{Engine, Outcome, Request};
 use replication::document::Kind;
-use replication::http::{Credentials, Http};
 use replication::inventory::Inventory;
 use replication::plan::Plan;
 use replication::progress::{self, Progress, Screen};
 use replication::publish;
 use replication::settings::{DataFiles, Environment, Flags, Settings, Target};
-use replication::store::Stores;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -51,7 +51,11 @@ async fn main() -> anyhow::Result<()> {
     // The doors to the outside. AWS is asked only where the target is ECR.
     let aws = Aws::new(&settings);
     let http = Http::new(&settings.network, Credentials::default())?;
-    let stores = Arc::new(Stores::new(Arc::new(http), aws, &settings.network));
+    let stores = Arc::new(Stores::new(
+        Arc::new(http),
+        EcrProviders(aws),
+        &settings.network,
+    ));
 
     // Inventory -> charts -> plan: every copy, and every value that makes a chart use the copies.
     let Target::Given(prefix) = &settings.target else {
@@ -67,7 +71,7 @@ async fn main() -> anyhow::Result<()> {
     let engine = Engine::new(
         stores,
         &settings.copy,
-        Arc::clone(&progress) as Arc<dyn replication::copy::Events>,
+        Arc::clone(&progress) as Arc<dyn oci_copy::copy::Events>,
     );
     let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
     let outcomes = engine.run(&requests, std::future::pending()).await;

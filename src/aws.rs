@@ -21,7 +21,7 @@ use crate::settings;
 use call::Calls;
 
 pub use codebuild::{Build, CodeBuild, Machine, Phase};
-pub use ecr::{Ecr, Repository, Tags, Token};
+pub use ecr::{Ecr, EcrProviders, Repository, Tags, Token};
 pub use error::Error;
 pub use s3::{Bucket, BucketSettings};
 

@@ -20,8 +20,8 @@ use helm_chart::version::is_equal;
 
 use crate::inventory::{ChartRepository, ChartSpec, Inventory};
 use crate::problem::{Problem, Problems};
-use crate::reference::Location;
-use crate::store::Stores;
+use oci_copy::reference::Location;
+use oci_copy::store::Stores;
 
 pub use artifact::Artifact;
 pub use helm_chart::chart::Chart;

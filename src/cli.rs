@@ -30,9 +30,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::Aws;
-use crate::http::source_secret::{self, SourceHosts, SourceSecret};
-use crate::http::{Credentials, DockerConfig, Http};
+use crate::aws::{Aws, EcrProviders};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
@@ -40,8 +38,10 @@ use crate::progress::Screen;
 use crate::publish;
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target, unused_hosts};
+use crate::source_secret::{self, SourceHosts};
 use crate::stderr;
-use crate::store::Stores;
+use oci_copy::http::{Credentials, DockerConfig, GivenLogins, Http};
+use oci_copy::store::Stores;
 
 /// Done.
 const DONE: u8 = 0;
@@ -232,7 +232,7 @@ struct Session {
     aws: Arc<Aws>,
     stores: Arc<Stores>,
     /// The logins of the secret that the settings name.
-    secret: SourceSecret,
+    secret: GivenLogins,
     /// Comes when the run shall end.
     stop: CancellationToken,
 }
@@ -240,12 +240,12 @@ struct Session {
 impl Session {
     fn open(settings: Settings, stop: &CancellationToken) -> anyhow::Result<Self> {
         let aws = Aws::new(&settings);
-        let stores = open_stores(&settings, &settings.network, &aws, SourceSecret::default())?;
+        let stores = open_stores(&settings, &settings.network, &aws, GivenLogins::default())?;
         Ok(Self {
             settings,
             aws,
             stores,
-            secret: SourceSecret::default(),
+            secret: GivenLogins::default(),
             stop: stop.clone(),
         })
     }
@@ -338,7 +338,7 @@ fn open_stores(
     settings: &Settings,
     network: &Network,
     aws: &Arc<Aws>,
-    secret: SourceSecret,
+    secret: GivenLogins,
 ) -> anyhow::Result<Arc<Stores>> {
     let docker = match &settings.docker_config {
         Some(path) => DockerConfig::read(path).map_err(|error| {
@@ -353,7 +353,7 @@ fn open_stores(
     let http = Http::new(network, Credentials::new(docker, secret))?;
     Ok(Arc::new(Stores::new(
         Arc::new(http),
-        Arc::clone(aws),
+        EcrProviders(Arc::clone(aws)),
         network,
     )))
 }

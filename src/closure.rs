@@ -3,6 +3,7 @@
 //! Every chart is rendered with the published values in every scenario. A reference is copied, allowed, needed
 //! only by `helm test`, or a gap: something that the cluster would pull from elsewhere, or would not find.
 
+mod again;
 mod coverage;
 mod effect;
 mod judge;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use helm_chart::render::{Capabilities, KubeVersion};
 
+pub use again::{Deployed, read_proof};
 pub use coverage::Coverage;
 pub use judge::{Checked, judge};
 pub use origin::explain;
@@ -78,4 +80,4 @@ impl Options {
 pub type Values = serde_json::Map<String, serde_json::Value>;
 
 /// The digests under which tags are at the target, by the target's text.
-pub type Digests = BTreeMap<String, crate::reference::Digest>;
+pub type Digests = BTreeMap<String, oci_copy::reference::Digest>;

@@ -12,10 +12,10 @@ mod spec;
 
 use std::collections::HashSet;
 
-use crate::http::source_secret::SourceHosts;
 use crate::problem::{Problem, Problems};
 use crate::reference::Mappings;
 use crate::settings::DataFiles;
+use crate::source_secret::SourceHosts;
 
 pub(crate) use chart::remote_repository;
 use file::{DataFile, Entry, Reader};

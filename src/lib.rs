@@ -18,18 +18,19 @@
 //! | [`charts`] | an inventory into fetched [`charts::Charts`] | needs a helm program |
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
 //! | [`closure`] | a plan and its charts into a [`closure::Proof`] that nothing else is pulled | does I/O, reads the clock, logs |
-//! | [`copy`] | a plan into outcomes | holds a layer in memory; tags before content |
+//! | [`oci_copy::copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
-//! | [`verify`] | a result document into what is wrong with it at the target | writes |
+//! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`document`] | the documents' schemas: result, report, pairs | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
-//! Around them: [`reference`](mod@reference) (names, digests), [`helm_chart`] (what charts hold), [`oci`]
-//! (manifests), [`ownership`] (whose a repository is), [`store`] (the two homes of content), [`http`] and [`aws`] (the only doors to the
-//! outside), [`progress`], [`stderr`] and [`problem`] (what a person sees), [`cli`] (the commands).
+//! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
+//! [`reference`](mod@reference) (names at the target), [`ownership`] (which project a repository belongs to),
+//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`progress`], [`stderr`],
+//! [`hint`] and [`problem`] (what a person sees), [`cli`] (the commands).
 //!
-//! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `http`
+//! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
 //! builds HTTP clients; each stage reports all its problems at once.
 
 #![forbid(unsafe_code)]
@@ -38,14 +39,11 @@ pub mod aws;
 pub mod charts;
 pub mod cli;
 pub mod closure;
-pub mod copy;
 pub mod destroy;
 pub mod document;
 pub mod fan_out;
-pub mod http;
+pub mod hint;
 pub mod inventory;
-pub mod oci;
-pub mod once_map;
 pub mod ownership;
 pub mod plan;
 pub mod problem;
@@ -53,6 +51,5 @@ pub mod progress;
 pub mod publish;
 pub mod reference;
 pub mod settings;
+pub mod source_secret;
 pub mod stderr;
-pub mod store;
-pub mod verify;

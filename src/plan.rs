@@ -13,13 +13,14 @@ use serde_json::{Map, Value};
 
 use self::context::Context;
 use crate::charts::{Artifact, Chart, ChartSource, Charts, Content};
-use crate::copy::{Origin, Request};
 use crate::document::{self, Ami, Helm, Kind, Pair, ResultDocument};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
-use crate::reference::{DOCKER_HUB, ImageName, Location, Prefix, check_tag, repository_path};
+use crate::reference::Prefix;
 use helm_chart::archive::is_archive;
 use helm_chart::values::Overrides;
+use oci_copy::copy::{Origin, Request};
+use oci_copy::reference::{DOCKER_HUB, ImageName, Location, check_tag, repository_path};
 
 /// What a deployment does.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl From<&Copy> for Request {
     fn from(copy: &Copy) -> Self {
         let origin = match &copy.source {
             Source::At(location) => Origin::Location(location.clone()),
-            Source::Chart(artifact) => Origin::Opened {
+            Source::Chart(artifact) => Origin::Source {
                 digest: artifact.manifest.digest.clone(),
                 source: Arc::new(ChartSource::new(artifact.as_ref().clone())),
             },

@@ -11,8 +11,8 @@ use indicatif::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::copy::{Done, Events, Outcome, Request};
 use crate::stderr;
+use oci_copy::copy::{Done, Events, Outcome, Request};
 
 /// How often a build log gets a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);

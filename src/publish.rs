@@ -12,16 +12,17 @@ use anyhow::Context;
 
 use crate::aws::{self, Aws, Bucket};
 use crate::closure::Proof;
-use crate::copy::{Done, Outcome};
 use crate::document::{
     MAX_RESULT, PAIRS_FILE, PROOF_FILE, REPORT_FILE, RESULT_FILE, ResultDocument,
 };
 use crate::fan_out::RunPlace;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
-use crate::reference::{Digest, EcrHost};
+use crate::reference::EcrHost;
 use crate::settings::Module;
-use crate::store::write_whole;
+use oci_copy::copy::{Done, Outcome};
+use oci_copy::reference::Digest;
+use oci_copy::store::write_whole;
 
 pub use metadata::MODULE_METADATA;
 pub use report::{report, write_report};

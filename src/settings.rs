@@ -17,18 +17,18 @@ use std::path::PathBuf;
 use helm_chart::render::KubeVersion;
 
 use crate::closure;
-use crate::copy;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
+use oci_copy::copy;
 
-pub use crate::copy::{HashPolicy, ReferrerPolicy};
-pub use crate::http::{DEFAULT_JOBS, Network, Share};
-pub use crate::oci::Platform;
 pub use environment::{AwsVariables, CodeBuildVariables, Environment, Forwarded, SeedFarmer};
 pub use fan_out::{FanOut, MOST_BUILDS};
 pub use flags::Flags;
 pub use hosts::unused_hosts;
 pub use network::{Quotas, quota};
+pub use oci_copy::copy::{HashPolicy, ReferrerPolicy};
+pub use oci_copy::http::{DEFAULT_JOBS, Network, Share};
+pub use oci_copy::manifest::Platform;
 pub use parameters::Parameters;
 pub use platform::parse_list as parse_platforms;
 pub use repositories::{BlobMounting, Repositories, Retention};
@@ -58,7 +58,7 @@ pub struct Settings {
     pub network: Network,
     /// Where result files are written.
     pub out: PathBuf,
-    /// Which platforms and referrers are copied, and who checks digests.
+    /// TagOrDigest platforms and referrers are copied, and who checks digests.
     pub copy: copy::Options,
     /// How a plan's charts are proved.
     pub closure: closure::Options,
@@ -102,7 +102,7 @@ pub struct SecretName {
     pub key: Option<String>,
 }
 
-/// Which data files to read.
+/// TagOrDigest data files to read.
 #[derive(Debug, Clone)]
 pub struct DataFiles {
     /// The folder.
@@ -308,7 +308,7 @@ impl Module {
 }
 
 impl DataFiles {
-    /// Which data files flags and environment name.
+    /// TagOrDigest data files flags and environment name.
     ///
     /// # Errors
     /// When no EKS version is given.

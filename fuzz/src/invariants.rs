@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use oci_copy::reference::ImageName;
 use replication::document::Kind;
 use replication::plan::Plan;
-use replication::reference::ImageName;
 use serde_json::Value;
 
 /// A name is what was written, and its target is one that no further step changes.

@@ -13,11 +13,12 @@ use helm_chart::index::{self, Index};
 use helm_chart::values::Path;
 use helm_chart::values::table::Work;
 use helm_chart::yaml::{self, Limits, Spent};
+use oci_copy::manifest::{Manifest, Refers, media_type};
+use oci_copy::reference::{Digest, ImageName, Location};
 use replication::charts::{Chart, Charts, Content, Fetched};
 use replication::inventory::Inventory;
-use replication::oci::{Manifest, Refers, media_type};
 use replication::plan::Plan;
-use replication::reference::{Digest, ImageName, Location, Mappings, Prefix};
+use replication::reference::{Mappings, Prefix};
 use replication::settings::parse_platforms;
 
 pub mod build;
@@ -25,7 +26,7 @@ pub mod invariants;
 pub mod render;
 
 // The program keeps it to itself.
-#[path = "../../src/store/registry/auth/challenge.rs"]
+#[path = "../../crates/oci-copy/src/store/registry/auth/challenge.rs"]
 mod challenge;
 
 /// A target: its name, which is that of its corpus, and what it does.

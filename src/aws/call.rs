@@ -10,8 +10,8 @@ use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
-use crate::http::{Class, Course, Policy};
 use crate::settings::Network;
+use oci_copy::http::{Class, Policy, RetryState};
 
 use super::Error;
 
@@ -38,7 +38,7 @@ impl Calls {
                 ..Policy::default()
             },
             connect: network.connect,
-            answer: network.answer,
+            answer: network.read_timeout,
             throttled: Mutex::default(),
         }
     }
@@ -92,7 +92,7 @@ impl Calls {
         action: &'static str,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, Error> {
-        let mut course = Course::start();
+        let mut course = RetryState::start();
         loop {
             let error = match attempt().await {
                 Ok(value) => {

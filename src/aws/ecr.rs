@@ -3,6 +3,8 @@
 mod images;
 mod mutability;
 mod provider;
+
+pub use provider::EcrProviders;
 mod reconcile;
 mod repositories;
 
@@ -15,8 +17,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::http::Secret;
 use crate::reference::EcrHost;
+use oci_copy::http::Secret;
 
 use super::{Aws, Error};
 

@@ -7,7 +7,7 @@ use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
 
-use crate::http::{self, Class};
+use oci_copy::http::{self, Class};
 
 use super::call::service;
 

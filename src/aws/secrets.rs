@@ -1,6 +1,6 @@
 //! Secrets of Secrets Manager.
 
-use crate::http::Secret;
+use oci_copy::http::Secret;
 
 use super::{Aws, Error};
 

@@ -5,9 +5,16 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::oci::{Descriptor, Manifest, media_type};
+use oci_copy::manifest::{Descriptor, Manifest, media_type};
 
 use super::Chart;
+
+/// Chart.yaml as JSON (helm: `pkg/registry/constants.go`).
+pub(super) const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+/// A chart's archive.
+pub(super) const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+/// A chart's provenance.
+pub(super) const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 
 /// The moment that every artifact gives as its creation. Helm writes the archive's time on the
 /// local disk, so that no two pushes are equal; a fixed one makes a second run find the first one's
@@ -32,14 +39,11 @@ impl Artifact {
     #[must_use]
     pub fn of(chart: &Chart, archive: &Bytes, provenance: Option<&Bytes>) -> Self {
         let config = Bytes::from(escaped_json(&chart.metadata.to_json()));
-        let config = (Descriptor::of(media_type::HELM_CONFIG, &config), config);
-        let mut layers = vec![(
-            Descriptor::of(media_type::HELM_CHART, archive),
-            archive.clone(),
-        )];
+        let config = (Descriptor::of(HELM_CONFIG, &config), config);
+        let mut layers = vec![(Descriptor::of(HELM_CHART, archive), archive.clone())];
         if let Some(provenance) = provenance {
             layers.push((
-                Descriptor::of(media_type::HELM_PROVENANCE, provenance),
+                Descriptor::of(HELM_PROVENANCE, provenance),
                 provenance.clone(),
             ));
         }

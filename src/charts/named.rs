@@ -8,8 +8,8 @@ use serde_json::Map;
 
 use crate::inventory::{ChartRepository, ChartSpec, Installation, remote_repository};
 use crate::problem::Problem;
-use crate::reference::without_secrets;
-use crate::store::Stores;
+use oci_copy::reference::without_secrets;
+use oci_copy::store::Stores;
 
 use super::repository::Repositories;
 use super::{download, oci, place};

@@ -9,11 +9,12 @@ use helm_chart::archive;
 use helm_chart::version::is_equal;
 
 use crate::inventory::ChartSpec;
-use crate::oci::{Descriptor, Manifest, Refers, media_type};
 use crate::problem::Problem;
-use crate::reference::{Digest, Location};
-use crate::store::{self, Source, Stores, Which, read_whole};
+use oci_copy::manifest::{Descriptor, Manifest, Refers};
+use oci_copy::reference::{Digest, Location};
+use oci_copy::store::{self, Source, Stores, TagOrDigest, read_whole};
 
+use super::artifact::{HELM_CHART, HELM_CONFIG};
 use super::{Download, place};
 
 /// The layer type of Helm's first experiments, which Helm still pulls.
@@ -32,7 +33,7 @@ pub(super) async fn matching(
         return Ok(None);
     }
     let location: Location = format!("{repository}/{}", spec.name).parse().map_err(
-        |error: crate::reference::InvalidName| Problem::input(place(spec), error.to_string()),
+        |error: oci_copy::reference::InvalidName| Problem::input(place(spec), error.to_string()),
     )?;
     let tags = stores.tags(&location).await.map_err(|error| {
         let error = anyhow::Error::new(error);
@@ -58,9 +59,9 @@ pub(super) async fn fetch(
         };
         match error
             .chain()
-            .find_map(|cause| cause.downcast_ref::<crate::http::Error>()?.remedy())
+            .find_map(|cause| cause.downcast_ref::<oci_copy::http::Error>()?.remedy())
         {
-            Some(remedy) => problem.remedy(remedy),
+            Some(remedy) => problem.remedy(crate::hint::text(remedy)),
             None => problem,
         }
     };
@@ -154,8 +155,8 @@ impl From<Found> for Download {
 pub(super) async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<Found>> {
     let source = stores.source(location)?;
     let which = match (location.digest(), location.tag()) {
-        (Some(digest), _) => Which::Digest(digest),
-        (None, tag) => Which::Tag(tag.context("a chart's location has a tag")?.to_owned()),
+        (Some(digest), _) => TagOrDigest::Digest(digest),
+        (None, tag) => TagOrDigest::Tag(tag.context("a chart's location has a tag")?.to_owned()),
     };
     let Some(root) = source.manifest(&which).await? else {
         return Ok(None);
@@ -172,7 +173,7 @@ pub(super) async fn read(location: &Location, stores: &Stores) -> anyhow::Result
     let layer = chart_layer(&manifest).with_context(|| {
         format!(
             "{location} is an image and no chart: it has no layer of the type {}",
-            media_type::HELM_CHART
+            HELM_CHART
         )
     })?;
     ensure!(
@@ -198,8 +199,7 @@ async fn within(
     location: &Location,
 ) -> anyhow::Result<Manifest> {
     // An entry that says what it is makes it unnecessary to look into the others.
-    let says_so =
-        |child: &&Descriptor| child.artifact_type.as_deref() == Some(media_type::HELM_CONFIG);
+    let says_so = |child: &&Descriptor| child.artifact_type.as_deref() == Some(HELM_CONFIG);
     let named: Vec<&Descriptor> = children.iter().filter(says_so).collect();
     let asked = if named.is_empty() {
         children.iter().collect()
@@ -212,7 +212,7 @@ async fn within(
         .filter(|child| seen.insert(&child.digest))
         .take(MAX_CHILDREN)
     {
-        let which = Which::Digest(child.digest.clone());
+        let which = TagOrDigest::Digest(child.digest.clone());
         let manifest = match source.manifest(&which).await {
             Ok(manifest) => manifest,
             // Another kind of thing is no chart.
@@ -235,7 +235,7 @@ fn is_chart(manifest: &Manifest) -> bool {
     let Refers::Blobs { config, .. } = &manifest.refers else {
         return false;
     };
-    config.media_type == media_type::HELM_CONFIG && chart_layer(manifest).is_some()
+    config.media_type == HELM_CONFIG && chart_layer(manifest).is_some()
 }
 
 fn chart_layer(manifest: &Manifest) -> Option<&Descriptor> {
@@ -243,7 +243,7 @@ fn chart_layer(manifest: &Manifest) -> Option<&Descriptor> {
         return None;
     };
     let of_type = |wanted: &str| layers.iter().find(|layer| layer.media_type == wanted);
-    of_type(media_type::HELM_CHART).or_else(|| of_type(LEGACY_CHART))
+    of_type(HELM_CHART).or_else(|| of_type(LEGACY_CHART))
 }
 
 /// Host and repository of a location.

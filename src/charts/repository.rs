@@ -10,11 +10,11 @@ use url::Url;
 use helm_chart::archive;
 use helm_chart::index::{self, Entry, Index};
 
-use crate::http::{File, Http, same_origin};
 use crate::inventory::{ChartRepository, ChartSpec};
 use crate::problem::Problem;
-use crate::reference::{Digest, Location};
-use crate::store::Stores;
+use oci_copy::http::{File, Http, same_origin};
+use oci_copy::reference::{Digest, Location};
+use oci_copy::store::Stores;
 
 use super::{Download, oci, place};
 
@@ -117,9 +117,9 @@ fn outside(spec: &ChartSpec, error: &anyhow::Error) -> Problem {
     let problem = Problem::outside(place(spec), error);
     match error
         .chain()
-        .find_map(|cause| cause.downcast_ref::<crate::http::Error>()?.remedy())
+        .find_map(|cause| cause.downcast_ref::<oci_copy::http::Error>()?.remedy())
     {
-        Some(remedy) => problem.remedy(remedy),
+        Some(remedy) => problem.remedy(crate::hint::text(remedy)),
         None => problem,
     }
 }
@@ -186,7 +186,7 @@ async fn fetch_artifact(
     Ok(found.into())
 }
 
-/// Checks what was fetched against the digest in the index, if it has one: SHA-256 in hexadecimal of
+/// DigestCheck what was fetched against the digest in the index, if it has one: SHA-256 in hexadecimal of
 /// any case, with or without the algorithm in front.
 fn check_digest(entry: &Entry, found: &[Digest]) -> anyhow::Result<()> {
     let promised = entry

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future, stream};
 
-use crate::http::Window;
-use crate::oci::{Descriptor, Manifest};
-use crate::reference::Digest;
+use oci_copy::http::AimdLimit;
+use oci_copy::manifest::{Descriptor, Manifest};
+use oci_copy::reference::Digest;
 
-use crate::store::{Answer, Blob, Error, Partial, Source, Which};
+use oci_copy::store::{Answer, Blob, Error, Partial, Source, TagOrDigest};
 
 use super::Artifact;
 
@@ -26,21 +26,21 @@ impl ChartSource {
         Self(artifact)
     }
 
-    fn names(&self, which: &Which) -> bool {
+    fn names(&self, which: &TagOrDigest) -> bool {
         match which {
-            Which::Tag(_) => true,
-            Which::Digest(digest) => *digest == self.0.manifest.digest,
+            TagOrDigest::Tag(_) => true,
+            TagOrDigest::Digest(digest) => *digest == self.0.manifest.digest,
         }
     }
 }
 
 impl Source for ChartSource {
-    fn resolve<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Digest>> {
+    fn resolve<'a>(&'a self, which: &'a TagOrDigest) -> Answer<'a, Option<Digest>> {
         let digest = self.names(which).then(|| self.0.manifest.digest.clone());
         future::ready(Ok(digest)).boxed()
     }
 
-    fn manifest<'a>(&'a self, which: &'a Which) -> Answer<'a, Option<Manifest>> {
+    fn manifest<'a>(&'a self, which: &'a TagOrDigest) -> Answer<'a, Option<Manifest>> {
         future::ready(Ok(self.names(which).then(|| self.0.manifest.clone()))).boxed()
     }
 
@@ -52,13 +52,13 @@ impl Source for ChartSource {
         future::ready(Ok(Vec::new().into())).boxed()
     }
 
-    fn home(&self) -> String {
+    fn identity(&self) -> String {
         format!("chart {}", self.0.manifest.digest)
     }
 
-    fn reads(&self) -> Arc<Window> {
+    fn reads(&self) -> Arc<AimdLimit> {
         // It is in memory already.
-        Window::new(usize::MAX, usize::MAX)
+        AimdLimit::new(usize::MAX, usize::MAX)
     }
 
     fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob> {

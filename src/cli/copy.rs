@@ -11,8 +11,8 @@ use crate::document::{Kind, Pair, parse_pairs};
 use crate::plan::{self, Source};
 use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
-use crate::reference::Location;
 use crate::settings::{Environment, Settings, unused_hosts};
+use oci_copy::reference::Location;
 
 use super::Session;
 use super::deploy::{CopyOptions, copy_all};

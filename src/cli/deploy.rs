@@ -9,16 +9,17 @@ use anyhow::{anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
 use crate::closure::Proof;
-use crate::copy::{CopyError, Done, Engine, Outcome, Request, Side};
 use crate::document::RESULT_FILE;
 use crate::fan_out::Coordinator;
 use crate::inventory::Inventory;
 use crate::plan::{Copy, Plan};
 use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, Publication};
-use crate::reference::{Digest, Location, Prefix};
+use crate::reference::Prefix;
 use crate::settings::{Environment, FanOut, Flags, Settings, Target};
-use crate::verify;
+use oci_copy::copy::{CopyError, Done, Engine, Outcome, Request, Side};
+use oci_copy::reference::{Digest, Location};
+use oci_copy::verify;
 
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
 use super::planning::{self, Planned};
@@ -238,7 +239,7 @@ async fn confirm(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]) {
         .iter()
         .map(|(_, (target, digest))| (*target, digest))
         .collect();
-    let looked = verify::arrived(&session.stores, &names, session.settings.network.jobs);
+    let looked = verify::confirm(&session.stores, &names, session.settings.network.jobs);
     let answers = tokio::select! {
         answers = looked => answers.into_iter().map(Some).collect(),
         () = session.stop.cancelled() => written.iter().map(|_| None).collect::<Vec<_>>(),
@@ -283,7 +284,7 @@ pub(super) async fn copy_all(
     let progress = Progress::start(screen, copies.len());
     let heartbeat =
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
-    let events = Arc::clone(&progress) as Arc<dyn crate::copy::Events>;
+    let events = Arc::clone(&progress) as Arc<dyn oci_copy::copy::Events>;
     let mut outcomes = if let Some(coordinator) = options.coordinator {
         coordinator.run(copies, &events, &session.stop).await
     } else {

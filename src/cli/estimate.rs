@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::copy::Preflight;
 use crate::fan_out::decision::{Decision, Terms};
 use crate::fan_out::forecast::{self, ASSUMED, Limit};
 use crate::fan_out::shard::Load;
 use crate::plan::{Copy, Plan, Source};
 use crate::progress;
+use oci_copy::copy::Preflight;
 
 use super::Session;
 use super::state::State;

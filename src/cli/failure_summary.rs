@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::copy::{CopyError, Done, Outcome};
 use crate::plan::Copy;
+use oci_copy::copy::{CopyError, Done, Outcome};
 
 use super::log::chain;
 
@@ -55,6 +55,7 @@ pub(super) fn log(copies: &[Copy], outcomes: Vec<Outcome>) {
 }
 
 fn hint(error: &CopyError) -> String {
-    let hint = error.remedy().map(|hint| format!("\n    hint: {hint}"));
+    let hint = error.remedy().map(crate::hint::text);
+    let hint = hint.map(|hint| format!("\n    hint: {hint}"));
     hint.unwrap_or_default()
 }

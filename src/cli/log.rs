@@ -9,8 +9,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::copy::CopyError;
 use crate::progress::Screen;
+use oci_copy::copy::CopyError;
 
 use super::{Log, LogFormat};
 
@@ -47,8 +47,9 @@ pub(super) fn failure(error: &anyhow::Error) {
         cause
             .downcast_ref::<CopyError>()
             .and_then(CopyError::remedy)
-            .or_else(|| cause.downcast_ref::<crate::http::Error>()?.remedy())
-            .or_else(|| cause.downcast_ref::<crate::store::Error>()?.remedy())
+            .or_else(|| cause.downcast_ref::<oci_copy::http::Error>()?.remedy())
+            .or_else(|| cause.downcast_ref::<oci_copy::store::Error>()?.remedy())
+            .map(crate::hint::text)
             .or_else(|| cause.downcast_ref::<crate::aws::Error>()?.remedy())
     });
     tracing::error!("{}", chain(error));

@@ -6,10 +6,10 @@ use anyhow::bail;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Detail, Engine, Events, Outcome, Preflight, Request};
 use crate::plan;
 use crate::publish;
 use crate::settings::{Environment, Network};
+use oci_copy::copy::{Detail, Engine, Events, Outcome, Preflight, Request};
 
 use super::estimate::Estimate;
 use super::flags::{DataFlags, NetworkFlags};

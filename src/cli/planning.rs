@@ -20,7 +20,8 @@ use crate::closure::{
 use crate::inventory::{ChartSpec, Inventory};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
-use crate::reference::{Digest, Prefix};
+use crate::reference::Prefix;
+use oci_copy::reference::Digest;
 
 use super::Session;
 

@@ -8,9 +8,9 @@ use futures_util::{StreamExt, stream};
 
 use crate::charts;
 use crate::closure::Proof;
+use crate::closure::{Deployed, read_proof};
 use crate::document::PROOF_FILE;
 use crate::publish;
-use crate::verify::{Deployed, read_proof};
 
 use super::Session;
 use super::verify::{Place, read_file};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::copy::{CopyError, Preflight, Presence, Side};
 use crate::plan::{Copy, Source};
+use oci_copy::copy::{CopyError, Preflight, Presence, Side};
 
 /// How an artifact is at source and target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use crate::closure::Proof;
-use crate::copy::Preflight;
 use crate::document::Kind;
 use crate::plan::Plan;
 use crate::progress;
+use oci_copy::copy::Preflight;
 
 use super::state::State;
 

@@ -14,7 +14,7 @@ use crate::problem::{Problem, Problems};
 use crate::publish::Publication;
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Settings, Target};
-use crate::verify::{self, Expected, Fault, Finding, State};
+use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::flags::NetworkFlags;
 use super::{Session, prove};
@@ -297,14 +297,30 @@ fn say(expected: &[Expected], findings: &[Finding]) {
             ..
         } = fault
         {
-            tracing::error!(hint = true, "hint: {remedy}");
+            tracing::error!(hint = true, "hint: {}", crate::hint::text(*remedy));
         }
     }
     for state in State::ALL {
         let is_found = findings.iter().any(|finding| finding.state() == state);
-        if let Some(remedy) = state.remedy().filter(|_| is_found) {
+        if let Some(remedy) = remedy(state).filter(|_| is_found) {
             tracing::error!(hint = true, "hint, {}: {remedy}", state.word());
         }
+    }
+}
+
+/// What a user can do about artifacts in a state.
+fn remedy(state: State) -> Option<&'static str> {
+    match state {
+        State::There | State::Unchecked => None,
+        State::Missing => Some("run `replicator deploy` again: it brings what is missing"),
+        State::Differs => Some(
+            "something else wrote these tags, or the source's tag has moved and a later deployment brought it: \
+             `replicator deploy` brings what the source has now and records it",
+        ),
+        State::Incomplete => Some(
+            "delete these images at the target, all their manifests, then run `replicator deploy` again: \
+             it takes an artifact whose manifest is there as complete",
+        ),
     }
 }
 

@@ -4,8 +4,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::fan_out::{self, WorkerTask};
-use crate::reference::Digest;
 use crate::settings::{AwsVariables, Environment, Flags, Settings};
+use oci_copy::reference::Digest;
 
 use super::Session;
 
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     /// The account
     #[arg(long, value_name = "NUMBER")]
     account: String,
-    /// Which of the further builds this is, from 1 on
+    /// TagOrDigest of the further builds this is, from 1 on
     #[arg(long, value_name = "N")]
     build: usize,
 }
@@ -42,7 +42,7 @@ impl Worker {
         environment: &Environment,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        // Which AWS this is has to be known before the bucket can be read that says everything else.
+        // TagOrDigest AWS this is has to be known before the bucket can be read that says everything else.
         let here = Environment {
             aws: AwsVariables {
                 account_id: Some(self.account.clone()),

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::document::Kind;
 use crate::plan::Plan;
-use crate::reference::{DEFAULT_TAG, Digest, Location, Prefix};
+use crate::reference::Prefix;
+use oci_copy::reference::{DEFAULT_TAG, Digest, Location};
 
 use super::{Digests, Values};
 

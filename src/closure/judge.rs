@@ -3,7 +3,7 @@
 use helm_chart::render::images::Image;
 
 use crate::inventory::{ChartSpec, OperatorImage, Pattern, Scenario};
-use crate::reference::Digest;
+use oci_copy::reference::Digest;
 
 use super::coverage::{Coverage, registry_at};
 use super::proof::{ChartProof, Install, Operator, Outcome, Reference, State, Use, word};
@@ -242,7 +242,7 @@ fn started(operator: &Operator, scenario: &Values, published: &Values) -> (Strin
         Some(registry) => {
             let name = operator.image.split_once('/');
             let rest = name
-                .filter(|(host, _)| crate::reference::is_registry_host(host))
+                .filter(|(host, _)| oci_copy::reference::is_registry_host(host))
                 .map_or(operator.image.as_str(), |(_, rest)| rest);
             format!("{registry}/{rest}")
         }

@@ -1,4 +1,4 @@
-//! Which values of a chart set an image.
+//! TagOrDigest values of a chart set an image.
 //!
 //! Values that hold the reference or a part of it are changed, one at a time; one sets the image where the
 //! chart then names another one.
@@ -11,7 +11,7 @@ use helm_chart::render::{Capabilities, release};
 use helm_chart::values::Path;
 use helm_chart::values::table::Work;
 
-use crate::reference::{DOCKER_HUB, ImageName};
+use oci_copy::reference::{DOCKER_HUB, ImageName};
 
 use super::effect::other_text;
 use super::proof::ChartProof;

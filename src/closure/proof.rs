@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use helm_chart::render::images::Place;
 
 use crate::inventory::Scenario;
-use crate::reference::Digest;
+use oci_copy::reference::Digest;
 
 use super::{Mode, Values};
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::{Report, ResultDocument};
 use crate::problem::{Problem, Problems};
-use crate::reference::{Digest, Location};
-use crate::verify::Expected;
+use oci_copy::reference::{Digest, Location};
+use oci_copy::verify::Expected;
 
 /// What a file says is at the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ExpectedArtifacts {
             let read = || {
                 let target = text.parse::<Location>()?;
                 let digest = digest.as_deref().map(str::parse::<Digest>).transpose()?;
-                Ok::<_, crate::reference::InvalidName>((target, digest))
+                Ok::<_, oci_copy::reference::InvalidName>((target, digest))
             };
             match read() {
                 Ok((target, digest)) => artifacts.push(Expected {

@@ -120,7 +120,7 @@ impl ResultDocument {
         }
     }
 
-    /// Checks that the EKS module can take it.
+    /// DigestCheck that the EKS module can take it.
     ///
     /// # Errors
     /// When it is larger than [`MAX_RESULT`].

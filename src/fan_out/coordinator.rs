@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::copy::{CopyError, Detail, Engine, Events, Outcome, Request};
 use crate::plan::Copy;
 use crate::reference::EcrHost;
 use crate::settings::{Environment, Flags, Settings};
-use crate::store::Stores;
+use oci_copy::copy::{CopyError, Detail, Engine, Events, Outcome, Request};
+use oci_copy::store::Stores;
 
 use super::decision::{Decision, Terms};
 use super::executor::Executor;
@@ -113,6 +113,6 @@ impl Coordinator {
 
     /// How long a worker may be without a heartbeat.
     pub(super) fn silence(&self) -> Duration {
-        self.settings.network.answer.max(LEAST_SILENCE)
+        self.settings.network.read_timeout.max(LEAST_SILENCE)
     }
 }

@@ -1,10 +1,10 @@
 //! Whether a run is spread over several builds: `deploy` decides it after its preflight, and `plan` shows
 //! it. Pure.
 
-use crate::copy::{Missing, Preflight};
 use crate::plan::{Copy, Plan};
 use crate::reference::Prefix;
 use crate::settings::{FanOut, Settings};
+use oci_copy::copy::{Missing, Preflight};
 
 use super::forecast::{self, Speeds};
 use super::shard::Load;

@@ -12,10 +12,10 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Engine, Events, Outcome, Preflight, Request};
 use crate::plan::Copy;
 use crate::settings::Settings;
-use crate::store::Stores;
+use oci_copy::copy::{Engine, Events, Outcome, Preflight, Request};
+use oci_copy::store::Stores;
 
 use super::forecast::as_f64;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::settings::{DEFAULT_JOBS, MOST_BUILDS, Quotas};
-use crate::store::Action;
+use oci_copy::store::Action;
 
 use super::shard::Load;
 

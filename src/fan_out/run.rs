@@ -10,10 +10,10 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::copy::{CopyError, Events, Outcome, Preflight};
 use crate::plan::Copy;
 use crate::progress;
 use crate::settings::FanOut;
+use oci_copy::copy::{CopyError, Events, Outcome, Preflight};
 
 use super::coordinator::{Coordinator, RunPlace};
 use super::executor::{Executor, Job, Outcomes};
@@ -32,7 +32,7 @@ const MEASURE: Duration = Duration::from_secs(15);
 /// How long it may take until workers can be started.
 const LAUNCH: Duration = Duration::from_mins(1);
 
-/// Which build works on a shard.
+/// TagOrDigest build works on a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
     Unclaimed,

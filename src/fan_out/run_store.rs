@@ -20,9 +20,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Bucket;
-use crate::copy::{Done, Outcome};
-use crate::reference::Digest;
 use crate::settings::{Flags, Forwarded};
+use oci_copy::copy::{Done, Outcome};
+use oci_copy::reference::Digest;
 
 use super::shard_spec::ShardSpec;
 
@@ -80,7 +80,7 @@ pub(super) struct RunSpec {
     pub(super) builds: usize,
 }
 
-/// Which build works on a shard.
+/// TagOrDigest build works on a shard.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claim {
     build: usize,

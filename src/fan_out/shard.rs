@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::copy::Missing;
-use crate::oci::Descriptor;
-use crate::reference::Digest;
+use oci_copy::copy::Missing;
+use oci_copy::manifest::Descriptor;
+use oci_copy::reference::Digest;
 
 /// So many shards there are for each build: small enough that all builds end at nearly the same time,
 /// and that what a lost build held is soon made up for.

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::copy::{Preflight, Snapshot};
 use crate::document::Kind;
 use crate::plan::{Copy, Source};
-use crate::reference::Location;
+use oci_copy::copy::{Preflight, Snapshot};
+use oci_copy::reference::Location;
 
 /// The most bytes of manifests that a shard's object passes on: in Base64, with everything else, that is
 /// less than the 16 MiB that are read of an object.

@@ -10,11 +10,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Bucket;
-use crate::copy::{Events, Outcome, Request};
 use crate::plan::Copy;
-use crate::reference::Digest;
 use crate::settings::{Environment, Flags, Settings, Share};
-use crate::store::Stores;
+use oci_copy::copy::{Events, Outcome, Request};
+use oci_copy::reference::Digest;
+use oci_copy::store::Stores;
 
 use super::executor::{Executor, Job};
 use super::run_store::{Arrived, Control, Report, RunSpec, RunStore};
@@ -89,7 +89,7 @@ pub async fn work(
     settings: &Settings,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let silence = settings.network.answer.max(LEAST_SILENCE);
+    let silence = settings.network.read_timeout.max(LEAST_SILENCE);
     let work = Work {
         done: Arc::new(Done::default()),
         control: Control::default(),

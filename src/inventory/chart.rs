@@ -6,7 +6,7 @@ use std::path::Path;
 use url::Url;
 
 use crate::problem::{Problem, did_you_mean};
-use crate::reference::{is_registry_host, without_secrets};
+use oci_copy::reference::{is_registry_host, without_secrets};
 
 use super::file::{Entry, Reader};
 use super::image::nested_subcharts;
@@ -289,7 +289,7 @@ pub(crate) fn remote_repository(
         },
         "oci" => {
             let rest = rest.trim_end_matches('/');
-            match format!("{rest}/x").parse::<crate::reference::Location>() {
+            match format!("{rest}/x").parse::<oci_copy::reference::Location>() {
                 Ok(_) if is_registry_host(rest.split('/').next().unwrap_or_default()) => {
                     Ok(ChartRepository::Oci(rest.to_owned()))
                 }

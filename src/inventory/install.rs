@@ -8,7 +8,7 @@ use helm_chart::yaml::{Kind, Scalar};
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
-use crate::reference::ImageName;
+use oci_copy::reference::ImageName;
 
 use super::file::{Entry, Reader};
 use super::layers::Layers;
@@ -171,7 +171,7 @@ impl Reader {
         let name: ImageName = match text.parse() {
             Ok(name) => name,
             Err(error) => {
-                let error: crate::reference::InvalidName = error;
+                let error: oci_copy::reference::InvalidName = error;
                 self.problems
                     .push(Problem::input(item.place(), error.to_string()));
                 return None;

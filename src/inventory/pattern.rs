@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::reference::{ImageName, hub_name};
+use oci_copy::reference::{ImageName, hub_name};
 
 /// A reference in which `*` stands for any characters; before the first `/`, where the host is, for any
 /// but `/`. Without a tag it covers every tag and digest.

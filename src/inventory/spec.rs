@@ -7,7 +7,7 @@ use helm_chart::values::Path;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::reference::ImageName;
+use oci_copy::reference::ImageName;
 
 use super::Pattern;
 
@@ -84,7 +84,7 @@ impl Installation {
     }
 }
 
-/// Which images of a chart are found by rendering it; those that `images` lists are as listed there.
+/// TagOrDigest images of a chart are found by rendering it; those that `images` lists are as listed there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Discovery {
     /// Whether the images that the chart's switches would add are copied too.

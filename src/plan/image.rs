@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use crate::inventory::{ImageSpec, Origin, Part};
 use crate::problem::{Problem, did_you_mean};
-use crate::reference::{ImageName, Prefix, repository_path};
+use crate::reference::Prefix;
 use helm_chart::values::{Overrides, Path};
 use helm_chart::yaml::template_text;
+use oci_copy::reference::{ImageName, repository_path};
 
 use super::context::{Context, Expected, Place, Seen};
 
@@ -131,7 +132,7 @@ impl<'a> Planner<'a> {
             text = format!("{text}:{tag}");
         }
         text.parse()
-            .map_err(|error: crate::reference::InvalidName| {
+            .map_err(|error: oci_copy::reference::InvalidName| {
                 self.note(&self.image.repository, &error.to_string())
             })
     }

@@ -2,8 +2,8 @@
 
 use crate::inventory::OperatorImage;
 use crate::problem::Problem;
-use crate::reference::{ImageName, repository_path};
 use helm_chart::values::Overrides;
+use oci_copy::reference::{ImageName, repository_path};
 
 use super::Planner;
 use super::context::{Context, Expected};
@@ -56,7 +56,7 @@ fn named(context: &Context<'_>, image: &OperatorImage) -> Result<ImageName, Prob
     let version = &context.chart.metadata.app_version;
     let named = format!("{}:{version}", image.name);
     named.parse().map_err(|error| {
-        let error: crate::reference::InvalidName = error;
+        let error: oci_copy::reference::InvalidName = error;
         let what = format!(
             "`{}` has no tag, and the appVersion of {} cannot be one: {error}",
             image.name,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Map, Value};
 
-use crate::store::write_whole;
+use oci_copy::store::write_whole;
 
 use super::Published;
 

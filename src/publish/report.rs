@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::copy::{CopyError, Done, Outcome};
 use crate::document::{REPORT_FILE, Report, ReportedArtifact, State, Totals};
 use crate::plan::Copy;
+use oci_copy::copy::{CopyError, Done, Outcome};
 
 /// The report of a run that took some time. `error` is why the run failed as a whole.
 #[must_use]
@@ -56,7 +56,9 @@ fn artifact(copy: &Copy, outcome: &Outcome) -> ReportedArtifact {
         seconds: outcome.took.as_secs_f64(),
         notes: outcome.notes.clone(),
         error: error.map(levels).unwrap_or_default(),
-        remedy: error.and_then(CopyError::remedy).map(str::to_owned),
+        remedy: error
+            .and_then(CopyError::remedy)
+            .map(|remedy| crate::hint::text(remedy).to_owned()),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{DOCKER_HUB, HostKey, ImageName, InvalidName, hub_name, is_registry_host};
+use oci_copy::reference::{
+    DOCKER_HUB, HostKey, ImageName, InvalidName, hub_name, is_registry_host,
+};
 
-/// Which registry an image is read from instead of the one that its name says. The name, and so the
+/// TagOrDigest registry an image is read from instead of the one that its name says. The name, and so the
 /// target, stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mappings {

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{EcrHost, InvalidName, Location, is_registry_host};
+use oci_copy::reference::{InvalidName, Location, is_registry_host};
+
+use super::EcrHost;
 
 /// What stands in front of every name at the target, and which kind of home the target is.
 #[derive(Debug, Clone, PartialEq, Eq)]

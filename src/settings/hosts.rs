@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 use crate::problem::{Problem, nearest};
-use crate::reference::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name, without_secrets};
+use oci_copy::reference::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name, without_secrets};
 
-use crate::http::Network;
+use oci_copy::http::Network;
 
 use super::{Flags, Parameters, list};
 

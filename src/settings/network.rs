@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::copy::HashPolicy;
-use crate::http::{Network, Proxies};
 use crate::problem::{Problem, slip};
-use crate::store::Action;
+use oci_copy::copy::HashPolicy;
+use oci_copy::http::{Network, Proxies};
+use oci_copy::store::Action;
 
 use super::hosts::Hosts;
 use super::{Environment, Flags, list};
@@ -95,7 +95,7 @@ impl Given {
             |name: &str, default| parameters.read(flags, name, default, problems, seconds);
         let patience = wait("patience", default.patience);
         let connect = wait("connect_timeout", default.connect);
-        let answer = wait("answer_timeout", default.answer);
+        let answer = wait("answer_timeout", default.read_timeout);
         let quotas = parameters.read(flags, "quotas", Quotas::default(), problems, Quotas::parse);
         let hash = parameters.read(flags, "hash", HashPolicy::default(), problems, hash_policy);
         let hosts = Hosts::new(flags, parameters, problems);
@@ -112,10 +112,11 @@ impl Given {
             tries: u32::try_from(tries?).unwrap_or(u32::MAX),
             patience: patience?,
             connect: connect?,
-            answer: answer?,
-            slowest: slowest? as u64,
+            read_timeout: answer?,
+            min_throughput: slowest? as u64,
             plain_http: hosts.plain_http,
             endpoints: hosts.endpoints,
+            user_agent: concat!("replicator/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: proxies?,
         };
         Some(Self {

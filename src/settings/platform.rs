@@ -1,7 +1,7 @@
 //! Platforms as a user names them.
 
-use crate::oci::Platform;
 use crate::problem::slip;
+use oci_copy::manifest::Platform;
 
 use super::list;
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use helm_chart::archive::Keep;
+use oci_copy::reference::{Digest, ImageName, Location};
 use proptest::prelude::*;
 use proptest::sample::select;
 use replication::charts::{Chart, Charts, Content, Fetched};
 use replication::inventory::Inventory;
 use replication::plan::Plan;
 use replication::problem::Problems;
-use replication::reference::{Digest, ImageName, Location};
 
 use super::fuzzing::{build, invariants};
 

@@ -11,10 +11,10 @@ use lab::aws::Aws;
 use lab::image::{Image, Pushed};
 use lab::link::Link;
 use lab::registry::{EcrBehaviour, Registry};
-use replication::copy::Missing;
+use oci_copy::copy::Missing;
+use oci_copy::manifest::Descriptor;
 use replication::fan_out::forecast::Speeds;
 use replication::fan_out::shard::pack;
-use replication::oci::Descriptor;
 use replication::settings::Quotas;
 
 use crate::simulate::simulate_shards;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use replication::copy::Missing;
+use oci_copy::copy::Missing;
+use oci_copy::manifest::Descriptor;
+use oci_copy::reference::Digest;
 use replication::fan_out::forecast::{Schedule, Speeds, lower_bound, simulate, worthwhile};
 use replication::fan_out::shard::{Load, Shard, pack};
-use replication::oci::Descriptor;
-use replication::reference::Digest;
 use replication::settings::Quotas;
 
 #[derive(clap::Args)]

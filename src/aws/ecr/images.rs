@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_ecr::types::{ImageIdentifier, LayerAvailability};
 
-use crate::oci::media_type;
-use crate::reference::{Digest, Which};
+use oci_copy::manifest::media_type;
+use oci_copy::reference::{Digest, TagOrDigest};
 
 use super::{Ecr, Error, NO_REPOSITORY};
 
@@ -22,8 +22,8 @@ impl Ecr {
     pub async fn find_images(
         &self,
         repository: &str,
-        names: &[Which],
-    ) -> Result<HashMap<Which, Digest>, Error> {
+        names: &[TagOrDigest],
+    ) -> Result<HashMap<TagOrDigest, Digest>, Error> {
         const ACTION: &str = "ecr:BatchGetImage";
         let mut found = HashMap::new();
         if !self.existed(repository).await? && !self.has_created(repository) {
@@ -31,8 +31,8 @@ impl Ecr {
         }
         for batch in names.chunks(BATCH) {
             let ids = batch.iter().map(|name| match name {
-                Which::Tag(tag) => ImageIdentifier::builder().image_tag(tag).build(),
-                Which::Digest(digest) => ImageIdentifier::builder()
+                TagOrDigest::Tag(tag) => ImageIdentifier::builder().image_tag(tag).build(),
+                TagOrDigest::Digest(digest) => ImageIdentifier::builder()
                     .image_digest(digest.to_string())
                     .build(),
             });
@@ -59,8 +59,8 @@ impl Ecr {
                 else {
                     continue;
                 };
-                let tag = id.image_tag().map(|tag| Which::Tag(tag.to_owned()));
-                let by_digest = Which::Digest(digest.clone());
+                let tag = id.image_tag().map(|tag| TagOrDigest::Tag(tag.to_owned()));
+                let by_digest = TagOrDigest::Digest(digest.clone());
                 for name in tag.into_iter().chain([by_digest]) {
                     if batch.contains(&name) {
                         found.insert(name, digest.clone());

@@ -1,8 +1,8 @@
-//! Which tags of a repository can move.
+//! TagOrDigest tags of a repository can move.
 
 use aws_sdk_ecr::types::{ImageTagMutability, Repository};
 
-/// Which tags of a repository can move.
+/// TagOrDigest tags of a repository can move.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mutability {
     immutable: bool,

@@ -6,21 +6,24 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::aws::Aws;
-use crate::http::{self, Secret};
-use crate::oci::{Descriptor, Manifest, Refers};
-use crate::reference::{Digest, EcrHost, Which};
-use crate::store::{
-    self, Action, Answer, Capabilities, Checks, Limits, Mounting, Plain, Provider, Providers,
-    Refusal,
+use crate::reference::EcrHost;
+use oci_copy::http::{self, Secret};
+use oci_copy::reference::{Digest, TagOrDigest};
+use oci_copy::remedy::Remedy;
+use oci_copy::store::{
+    self, Action, Answer, Capabilities, DigestCheck, Limits, Mounting, Plain, Provider, Providers,
 };
 
 use super::{Ecr, Token};
 
-impl Providers for Arc<Aws> {
+/// Chooses ECR for its hosts.
+pub struct EcrProviders(pub Arc<Aws>);
+
+impl Providers for EcrProviders {
     fn provider(&self, host: &str, has_login: bool) -> Arc<dyn Provider> {
         match EcrHost::parse(host) {
             Some(_) if has_login => Arc::new(UserLogin),
-            Some(host) => self.ecr(&host),
+            Some(host) => self.0.ecr(&host),
             None => Arc::new(Plain),
         }
     }
@@ -40,7 +43,12 @@ impl Provider for Ecr {
         Capabilities {
             own_authorization: true,
             known_blobs: true,
-            digest_check: Checks::Known,
+            batch_lookups: true,
+            // EmptyUploadException, which clients see as status 500.
+            empty_blobs: false,
+            // What its API calls a digest is a SHA-256.
+            other_digests: false,
+            digest_check: DigestCheck::Known,
         }
     }
 
@@ -90,9 +98,9 @@ impl Provider for Ecr {
     fn find_manifests<'a>(
         &'a self,
         repository: &'a str,
-        names: &'a [Which],
-    ) -> Option<Answer<'a, HashMap<Which, Digest>>> {
-        Some(async move { Ok(self.find_images(repository, names).await?) }.boxed())
+        names: &'a [TagOrDigest],
+    ) -> Answer<'a, HashMap<TagOrDigest, Digest>> {
+        async move { Ok(self.find_images(repository, names).await?) }.boxed()
     }
 
     fn known_manifests<'a>(
@@ -104,7 +112,7 @@ impl Provider for Ecr {
             if !self.existed(repository).await? {
                 return Ok(HashSet::new());
             }
-            let names: Vec<Which> = wanted.iter().cloned().map(Which::Digest).collect();
+            let names: Vec<TagOrDigest> = wanted.iter().cloned().map(TagOrDigest::Digest).collect();
             let found = self.find_images(repository, &names).await?;
             Ok(found.into_values().collect())
         };
@@ -117,25 +125,6 @@ impl Provider for Ecr {
         wanted: &'a [Digest],
     ) -> Option<Answer<'a, HashSet<Digest>>> {
         Some(async move { Ok(self.find_layers(repository, wanted).await?) }.boxed())
-    }
-
-    fn refuses(&self, manifest: &Manifest) -> Option<Refusal> {
-        // What the API of ECR calls the digest of a layer or an image is a SHA-256.
-        let parts: Vec<&Descriptor> = match &manifest.refers {
-            Refers::Blobs { config, layers } => layers.iter().chain([&**config]).collect(),
-            Refers::Manifests(children) => children.iter().collect(),
-        };
-        let digests = parts.iter().map(|part| &part.digest);
-        let other = digests
-            .chain([&manifest.digest])
-            .find(|digest| !digest.is_sha256());
-        if let Some(other) = other {
-            return Some(Refusal::Algorithm(other.algorithm()));
-        }
-        // ECR: EmptyUploadException, which clients see as status 500.
-        let is_blob = matches!(manifest.refers, Refers::Blobs { .. });
-        let is_empty = is_blob && parts.iter().any(|blob| blob.size == 0);
-        is_empty.then_some(Refusal::EmptyBlob)
     }
 
     fn limits(&self) -> Option<Limits> {
@@ -166,7 +155,7 @@ fn explain(error: &http::Error) -> Option<&'static str> {
 impl From<super::Error> for store::Error {
     fn from(error: super::Error) -> Self {
         Self::Provider {
-            remedy: error.remedy(),
+            remedy: error.remedy().map(Remedy::Text),
             message: error.to_string(),
         }
     }
@@ -175,8 +164,8 @@ impl From<super::Error> for store::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Credentials, Http, Network};
-    use crate::store::Stores;
+    use oci_copy::http::{Credentials, Http, Network};
+    use oci_copy::store::Stores;
 
     /// What a user can do about an answer of a host that is reached at a server of this test.
     async fn remedy(host: &str, status: u16, body: &'static str) -> Option<&'static str> {
@@ -204,9 +193,12 @@ mod tests {
         let stores = Stores::new(http, Logins, &network);
         let location = format!("{host}/a:1").parse().unwrap();
         let source = stores.source(&location).unwrap();
-        let error = source.manifest(&Which::Tag("1".to_owned())).await;
+        let error = source.manifest(&TagOrDigest::Tag("1".to_owned())).await;
         serve.abort();
-        error.err().and_then(|error| error.remedy())
+        error
+            .err()
+            .and_then(|error| error.remedy())
+            .map(Remedy::text)
     }
 
     /// As if the user had a login for every host.

@@ -143,7 +143,10 @@ fn the_defaults_that_are_shown_are_those_that_count() {
     );
     assert_eq!(
         shown("answer_timeout"),
-        network.answer.as_secs().to_string()
+        network.read_timeout.as_secs().to_string()
     );
-    assert_eq!(shown("slowest_transfer"), network.slowest.to_string());
+    assert_eq!(
+        shown("slowest_transfer"),
+        network.min_throughput.to_string()
+    );
 }

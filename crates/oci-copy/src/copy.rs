@@ -1,0 +1,270 @@
+//! Plan -> outcomes: the copy engine. It knows only the interface of [`crate::store`], so that
+//! registry to registry, registry to folder and folder to registry are one. `docs/copy-engine.md` tells
+//! the whole of it.
+//!
+//! Order: layers and config, then the manifest; children, then their index; the tag last. A tag
+//! never names content that is not whole. Nothing that is there already is sent again, and each
+//! distinct blob is read once.
+
+mod artifact;
+mod graph;
+mod options;
+mod outcome;
+mod platforms;
+mod preflight;
+mod referrers;
+mod repair;
+mod request;
+mod resolve;
+mod schedule;
+mod snapshot;
+mod transfer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::reference::{Digest, TagOrDigest};
+use crate::store::{self, Stores, Target, Unreachable, tag_or_digest};
+
+pub use options::{HashPolicy, Options, ReferrerPolicy};
+pub use outcome::{CopyError, Done, Outcome, Side};
+pub use preflight::{Detail, Missing, Preflight, Presence};
+pub use request::{Origin, Request};
+pub use snapshot::{InvalidSnapshot, Snapshot};
+
+use artifact::ArtifactCopy;
+use graph::MountScope;
+use outcome::step;
+use transfer::Rules;
+
+/// What the engine tells while it works.
+pub trait Events: Send + Sync {
+    /// This many bytes more will be moved.
+    fn expect(&self, bytes: u64);
+    /// This many bytes were moved.
+    fn moved(&self, bytes: u64);
+    /// This many bytes that were expected will not be moved.
+    fn give_up(&self, bytes: u64);
+    /// An artifact came to its end.
+    fn finished(&self, copy: &Request, outcome: &Outcome);
+}
+
+/// For callers that need no news.
+impl Events for () {
+    fn expect(&self, _: u64) {}
+
+    fn moved(&self, _: u64) {}
+
+    fn give_up(&self, _: u64) {}
+
+    fn finished(&self, _: &Request, _: &Outcome) {}
+}
+
+/// The engine.
+pub struct Engine {
+    stores: Arc<Stores>,
+    options: Options,
+    rules: Rules,
+    events: Arc<dyn Events>,
+}
+
+/// What the artifacts of one namespace ask about together.
+struct Namespace {
+    names: Vec<TagOrDigest>,
+    present: OnceCell<HashMap<TagOrDigest, Digest>>,
+}
+
+/// One run.
+struct Run {
+    mount_scopes: HashMap<String, Arc<MountScope>>,
+    namespaces: HashMap<String, Namespace>,
+    unreachable: Unreachable,
+}
+
+/// Where an artifact is read and where it is written, or why there is no such place.
+type Opened_ = Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError>;
+
+/// What a target is opened for: a folder is created only to be written to.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    Read,
+    Write,
+}
+
+/// An artifact with its two opened.
+struct Endpoints {
+    source: Arc<dyn store::Source>,
+    target: Arc<dyn Target>,
+    mount_scope: Arc<MountScope>,
+}
+
+impl Engine {
+    /// Makes an engine for any number of runs.
+    #[must_use]
+    pub fn new(stores: Arc<Stores>, options: &Options, events: Arc<dyn Events>) -> Arc<Self> {
+        let rules = Rules {
+            policy: stores.http().policy().clone(),
+            hash: options.hash,
+        };
+        Arc::new(Self {
+            stores,
+            options: options.clone(),
+            rules,
+            events,
+        })
+    }
+
+    /// Copies everything. One failure stops nothing else; each copy ends in an outcome, in the order
+    /// of the copies. When `stop` comes first, what is not finished is given up.
+    pub async fn run(
+        self: &Arc<Self>,
+        copies: &[Request],
+        stop: impl Future<Output = ()>,
+    ) -> Vec<Outcome> {
+        let nothing = copies.iter().map(|_| None).collect();
+        self.run_after(copies, nothing, stop).await
+    }
+
+    /// The same after a preflight of some of the artifacts.
+    pub async fn run_after(
+        self: &Arc<Self>,
+        copies: &[Request],
+        preflights: Vec<Option<Preflight>>,
+        stop: impl Future<Output = ()>,
+    ) -> Vec<Outcome> {
+        let open = |copy| self.open(copy, Access::Write);
+        let opened: Vec<_> = copies.iter().map(open).collect();
+        let run = Arc::new(Run::new(copies, &opened));
+        let over = CancellationToken::new();
+        let schedules = run.mount_scopes.values();
+        let schedules: Vec<_> = schedules
+            .map(|mount_scope| self.schedule(mount_scope, &over))
+            .collect();
+        let mut tasks = JoinSet::new();
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(copies.len());
+        let each = copies.iter().zip(opened).zip(preflights).enumerate();
+        for (index, ((copy, opened), preflight)) in each {
+            let (source, target) = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    let outcome = Outcome::failed(error);
+                    self.events.finished(copy, &outcome);
+                    outcomes.push(Some(outcome));
+                    continue;
+                }
+            };
+            outcomes.push(None);
+            let mount_scope = Arc::clone(&run.mount_scopes[&target.mount_scope()]);
+            let opened = Endpoints {
+                source,
+                target,
+                mount_scope,
+            };
+            let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
+            tasks.spawn(async move {
+                let artifact = ArtifactCopy::new(&engine, &run, &copy, opened);
+                let outcome = artifact.outcome(preflight).await;
+                engine.events.finished(&copy, &outcome);
+                (index, outcome)
+            });
+        }
+        tokio::pin!(stop);
+        loop {
+            let finished = tokio::select! {
+                finished = tasks.join_next() => finished,
+                () = &mut stop => None,
+            };
+            match finished {
+                Some(Ok((index, outcome))) => outcomes[index] = Some(outcome),
+                // A task that broke off leaves no outcome behind and is counted below.
+                Some(Err(error)) => tracing::error!(
+                    "a task of the copy engine broke off (please report this): {error}"
+                ),
+                None => break,
+            }
+        }
+        tasks.shutdown().await;
+        over.cancel();
+        for schedule in schedules {
+            if let Err(error) = schedule.await {
+                tracing::error!("the schedule broke off (please report this): {error}");
+            }
+        }
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(|| Outcome::failed(CopyError::Stopped)))
+            .collect()
+    }
+
+    fn schedule(
+        &self,
+        mount_scope: &Arc<MountScope>,
+        over: &CancellationToken,
+    ) -> AbortOnDropHandle<()> {
+        let schedule = schedule::run(
+            Arc::clone(mount_scope),
+            self.rules.clone(),
+            Arc::clone(&self.events),
+            over.clone(),
+        );
+        AbortOnDropHandle::new(tokio::spawn(schedule))
+    }
+
+    fn open(&self, copy: &Request, access: Access) -> Opened_ {
+        let open = "open the home";
+        let source: Arc<dyn store::Source> = match &copy.origin {
+            Origin::Source { source, .. } => Arc::clone(source),
+            Origin::Location(location) => {
+                self.stores
+                    .source(location)
+                    .map_err(step(Side::Source, open, &copy.source_text))?
+            }
+        };
+        let target = match access {
+            Access::Read => self.stores.existing(&copy.target),
+            Access::Write => self.stores.target(&copy.target),
+        };
+        let target = target.map_err(step(Side::Target, open, &copy.target_text))?;
+        Ok((source, target))
+    }
+}
+
+impl Run {
+    fn new(copies: &[Request], opened: &[Opened_]) -> Self {
+        let mut artifacts: HashMap<String, usize> = HashMap::new();
+        let mut namespaces: HashMap<String, Namespace> = HashMap::new();
+        for (copy, opened) in copies.iter().zip(opened) {
+            let Ok((_, target)) = opened else { continue };
+            *artifacts.entry(target.mount_scope()).or_default() += 1;
+            let namespace = namespaces
+                .entry(target.namespace())
+                .or_insert_with(|| Namespace {
+                    names: Vec::new(),
+                    present: OnceCell::new(),
+                });
+            namespace.names.push(target_name(copy));
+        }
+        let mount_scopes = artifacts
+            .into_iter()
+            .map(|(mount_scope, artifacts)| (mount_scope, MountScope::new(artifacts)))
+            .collect();
+        Self {
+            mount_scopes,
+            namespaces,
+            unreachable: Unreachable::default(),
+        }
+    }
+}
+
+/// What an artifact is called at the target: its tag where it has one, or else its digest.
+fn target_name(copy: &Request) -> TagOrDigest {
+    match copy.target.tag() {
+        Some(tag) => TagOrDigest::Tag(tag.to_owned()),
+        None => tag_or_digest(&copy.target),
+    }
+}

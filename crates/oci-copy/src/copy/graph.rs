@@ -1,0 +1,383 @@
+//! The graph of a run: each distinct blob, and the namespaces of the target that want it. It decides who
+//! brings a blob to a namespace: one upload for the first namespace, and mounts from there for all others; or,
+//! where nothing can be mounted, one read for all.
+//!
+//! Nobody waits in a circle: a whole artifact is noted in one step, a namespace that takes a blob from
+//! another one waits for an artifact that was noted earlier, and uploads wait for nothing.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OnceCell, watch};
+
+use crate::manifest::Descriptor;
+use crate::reference::Digest;
+use crate::store::{Error, Mounting, Source, Target, UploadSession};
+
+use super::outcome::Side;
+use super::schedule::Queue;
+
+/// What all targets share that may give each other blobs.
+pub(super) struct MountScope {
+    mounting: OnceCell<Mounting>,
+    /// A mount was refused: nobody tries again.
+    refused: AtomicBool,
+    /// A mount succeeded: many may try at once.
+    pub(super) proven: AtomicBool,
+    /// One tries first.
+    pub(super) probe: tokio::sync::Mutex<()>,
+    contents: Mutex<HashMap<Digest, Content>>,
+    pub(super) queue: Queue,
+    /// Artifacts that are not noted yet. Where nothing can be mounted, reading a blob waits for them:
+    /// one of them may want it too.
+    unresolved: watch::Sender<usize>,
+    /// Artifacts that are noted.
+    noted: AtomicUsize,
+    /// Pools that wait for another one's blob.
+    mount_waits: Mutex<Vec<MountWait>>,
+    pub(super) news: Notify,
+}
+
+/// One distinct blob.
+struct Content {
+    /// By namespace.
+    pending: HashMap<String, Arc<PendingBlob>>,
+    /// The one that others mount from.
+    owner: Option<Arc<PendingBlob>>,
+    /// Those that the next read of the blob serves.
+    waiting: Vec<Sink>,
+    /// Where it can be read, each home once: one may have it damaged, or not at all.
+    sources: Vec<Arc<dyn Source>>,
+}
+
+/// A namespace that a read serves, with its upload where one has begun.
+pub(super) struct Sink {
+    pub(super) pending: Arc<PendingBlob>,
+    pub(super) session: Option<UploadSession>,
+}
+
+/// A namespace that takes a blob from another one.
+pub(super) struct MountWait {
+    pub(super) pending: Arc<PendingBlob>,
+    pub(super) owner: Arc<PendingBlob>,
+}
+
+/// A blob on its way into a namespace.
+pub(super) struct PendingBlob {
+    pub(super) descriptor: Descriptor,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) target: Arc<dyn Target>,
+    pub(super) namespace: String,
+    /// It was there before the run.
+    pub(super) is_old: bool,
+    /// The artifact that it is brought for.
+    pub(super) rank: Rank,
+    state: watch::Sender<State>,
+}
+
+/// When an artifact's blobs are read: together, so that its manifests can be written while others are read,
+/// and those of the artifact with the longest blob first.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// The bytes of its longest blob.
+    longest: u64,
+    /// Artifacts are noted one after the other.
+    noted: Reverse<usize>,
+}
+
+/// How far a blob has come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) end: Option<Result<Sent, Failure>>,
+    /// A manifest that refers to it is there.
+    pub(super) committed: bool,
+    /// Its artifact failed: no manifest will refer to it.
+    pub(super) abandoned: bool,
+}
+
+/// Whether bytes were sent for a blob that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Yes,
+    No,
+}
+
+/// Why a blob did not come, with the side that failed.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) side: Side,
+    pub(super) error: Arc<Error>,
+}
+
+/// What an artifact waits for.
+pub(super) struct BlobHandle {
+    pub(super) pending: Arc<PendingBlob>,
+    /// This artifact was the first in its namespace to want it: its bytes count for it.
+    pub(super) is_first: bool,
+}
+
+/// The blobs that an artifact needs in its namespace.
+pub(super) struct Needs<'a> {
+    pub(super) source: &'a Arc<dyn Source>,
+    pub(super) target: &'a Arc<dyn Target>,
+    /// Those that the namespace has, where that is known.
+    pub(super) known: Option<&'a HashSet<Digest>>,
+}
+
+impl MountScope {
+    /// `artifacts` is how many artifacts are yet to be noted.
+    pub(super) fn new(artifacts: usize) -> Arc<Self> {
+        Arc::new(Self {
+            mounting: OnceCell::new(),
+            refused: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
+            probe: tokio::sync::Mutex::default(),
+            contents: Mutex::default(),
+            queue: Queue::default(),
+            unresolved: watch::Sender::new(artifacts),
+            noted: AtomicUsize::new(0),
+            mount_waits: Mutex::default(),
+            news: Notify::new(),
+        })
+    }
+
+    /// Whether and when blobs can be mounted, as far as is known by now.
+    pub(super) async fn mounting(&self, target: &dyn Target) -> Result<Mounting, Error> {
+        let known = self.mounting.get_or_try_init(|| target.mounting()).await?;
+        Ok(self.now(*known))
+    }
+
+    fn now(&self, known: Mounting) -> Mounting {
+        if self.refused.load(Ordering::Relaxed) {
+            Mounting::Never
+        } else {
+            known
+        }
+    }
+
+    /// The same for who cannot wait.
+    pub(super) fn mounts(&self) -> Mounting {
+        self.now(self.mounting.get().copied().unwrap_or(Mounting::Never))
+    }
+
+    /// A mount was refused although the blob was there.
+    pub(super) fn refuse_mounting(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// An artifact is noted, or has come to its end without.
+    pub(super) fn resolved(&self) {
+        self.unresolved.send_modify(|left| *left -= 1);
+    }
+
+    /// Waits until all artifacts are noted.
+    pub(super) async fn all_resolved(&self) {
+        let mut left = self.unresolved.subscribe();
+        // The sender lives as long as the mount_scope.
+        drop(left.wait_for(|left| *left == 0).await);
+    }
+
+    fn contents(&self) -> MutexGuard<'_, HashMap<Digest, Content>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes all blobs of an artifact in one step; the answer is in their order.
+    pub(super) fn register(&self, needs: &Needs<'_>, blobs: &[Descriptor]) -> Vec<BlobHandle> {
+        let (namespace, mounting) = (needs.target.namespace(), self.mounts());
+        let mut contents = self.contents();
+        let is_known = |blob: &&Descriptor| {
+            let known = needs.known;
+            known.is_some_and(|known| known.contains(&blob.digest))
+        };
+        let lacking = blobs.iter().filter(|blob| !is_known(blob));
+        let rank = Rank {
+            longest: lacking.map(|blob| blob.size).max().unwrap_or_default(),
+            noted: Reverse(self.noted.fetch_add(1, Ordering::Relaxed)),
+        };
+        let handles = blobs.iter().map(|blob| {
+            let content = contents.entry(blob.digest.clone()).or_insert(Content {
+                pending: HashMap::new(),
+                owner: None,
+                waiting: Vec::new(),
+                sources: Vec::new(),
+            });
+            let home = needs.source.identity();
+            if content
+                .sources
+                .iter()
+                .all(|source| source.identity() != home)
+            {
+                content.sources.push(Arc::clone(needs.source));
+            }
+            // One that failed is tried again with what is known now.
+            let has_failed = |pending: &&Arc<PendingBlob>| matches!(pending.ended(), Some(Err(_)));
+            let pending = content.pending.get(&namespace);
+            if let Some(pending) = pending.filter(|pending| !has_failed(pending)) {
+                return BlobHandle {
+                    pending: Arc::clone(pending),
+                    is_first: false,
+                };
+            }
+            if content
+                .owner
+                .as_ref()
+                .is_some_and(|owner| has_failed(&owner))
+            {
+                content.owner = None;
+            }
+            let is_there = is_known(&blob);
+            let pending = Arc::new(PendingBlob::new(
+                blob,
+                needs,
+                namespace.clone(),
+                is_there,
+                rank,
+            ));
+            content
+                .pending
+                .insert(namespace.clone(), Arc::clone(&pending));
+            match &content.owner {
+                _ if is_there => {}
+                Some(owner) if mounting != Mounting::Never => {
+                    let mount_wait = MountWait {
+                        pending: Arc::clone(&pending),
+                        owner: Arc::clone(owner),
+                    };
+                    let mut mount_waits = self
+                        .mount_waits
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    mount_waits.push(mount_wait);
+                }
+                _ => {
+                    content.waiting.push(Sink {
+                        pending: Arc::clone(&pending),
+                        session: None,
+                    });
+                    self.queue.push(&pending);
+                }
+            }
+            content.owner.get_or_insert_with(|| Arc::clone(&pending));
+            BlobHandle {
+                pending,
+                is_first: true,
+            }
+        });
+        let handles = handles.collect();
+        drop(contents);
+        self.news.notify_one();
+        handles
+    }
+
+    /// A namespace that could not mount a blob wants it read, with the upload that the refusal began.
+    pub(super) fn want(&self, pending: &Arc<PendingBlob>, session: Option<UploadSession>) {
+        let sink = Sink {
+            pending: Arc::clone(pending),
+            session,
+        };
+        if let Some(content) = self.contents().get_mut(&pending.descriptor.digest) {
+            content.waiting.push(sink);
+            self.queue.push(pending);
+        }
+        self.news.notify_one();
+    }
+
+    /// Those that a read of a blob serves now, `most` at once.
+    pub(super) fn take_waiting(&self, digest: &Digest, most: usize) -> Vec<Sink> {
+        let mut contents = self.contents();
+        let Some(content) = contents.get_mut(digest) else {
+            return Vec::new();
+        };
+        let rest = content.waiting.split_off(content.waiting.len().min(most));
+        if let Some(sink) = rest.first() {
+            self.queue.push(&sink.pending);
+        }
+        std::mem::replace(&mut content.waiting, rest)
+    }
+
+    /// How many a read of a blob would serve now.
+    pub(super) fn count_waiting(&self, digest: &Digest) -> usize {
+        let contents = self.contents();
+        contents
+            .get(digest)
+            .map_or(0, |content| content.waiting.len())
+    }
+
+    /// The `nth` home that a blob can be read from, counted from 0.
+    pub(super) fn source(&self, digest: &Digest, nth: usize) -> Option<Arc<dyn Source>> {
+        let contents = self.contents();
+        contents.get(digest)?.sources.get(nth).map(Arc::clone)
+    }
+
+    /// Those that have to be watched from now on.
+    pub(super) fn take_mount_waits(&self) -> Vec<MountWait> {
+        let mut mount_waits = self
+            .mount_waits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut mount_waits)
+    }
+}
+
+impl PendingBlob {
+    pub(super) fn new(
+        blob: &Descriptor,
+        needs: &Needs<'_>,
+        namespace: String,
+        is_there: bool,
+        rank: Rank,
+    ) -> Self {
+        let state = State {
+            end: is_there.then_some(Ok(Sent::No)),
+            committed: is_there,
+            abandoned: false,
+        };
+        Self {
+            descriptor: blob.clone(),
+            source: Arc::clone(needs.source),
+            target: Arc::clone(needs.target),
+            namespace,
+            is_old: is_there,
+            rank,
+            state: watch::Sender::new(state),
+        }
+    }
+
+    /// The blob is there, or will not come.
+    pub(super) fn end(&self, end: Result<Sent, Failure>) {
+        self.state.send_modify(|state| state.end = Some(end));
+    }
+
+    /// A manifest that refers to it is there.
+    pub(super) fn commit(&self) {
+        self.state.send_modify(|state| state.committed = true);
+    }
+
+    /// No manifest of the artifact that wanted it will come.
+    pub(super) fn abandon(&self) {
+        self.state.send_modify(|state| state.abandoned = true);
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<Result<Sent, Failure>> {
+        self.state.borrow().end.clone()
+    }
+
+    /// Waits until the blob is there.
+    pub(super) async fn finished(&self) -> Result<Sent, Failure> {
+        let state = self.until(|state| state.end.is_some()).await;
+        state.end.unwrap_or(Ok(Sent::No))
+    }
+
+    /// Waits for a state.
+    pub(super) async fn until(&self, wanted: impl FnMut(&State) -> bool) -> State {
+        let mut state = self.state.subscribe();
+        // The sender lives as long as the pending.
+        match state.wait_for(wanted).await {
+            Ok(state) => state.clone(),
+            Err(_) => State::default(),
+        }
+    }
+}

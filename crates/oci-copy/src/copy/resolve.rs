@@ -1,0 +1,392 @@
+//! What an artifact consists of: found at the source, as far as the target does not have it.
+
+use std::collections::HashSet;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::manifest::{Descriptor, Manifest, Node, Visitor, walk};
+use crate::reference::{Digest, Location};
+use crate::store::{self, TagOrDigest};
+
+use super::ReferrerPolicy;
+use super::artifact::ArtifactCopy;
+use super::outcome::CopyError;
+use super::referrers::Referrers;
+use super::target_name;
+
+/// What became of the question what to bring.
+pub(super) enum Resolved {
+    /// Nothing: the target has it.
+    There {
+        digest: Digest,
+        platforms: Vec<String>,
+        notes: Vec<String>,
+    },
+    /// This.
+    Bring(Box<Tree>),
+}
+
+/// What the source has.
+enum Found {
+    /// What the target has, or it cannot be asked.
+    Same { digest: Digest, notes: Vec<String> },
+    /// This.
+    Manifest(Manifest),
+}
+
+/// An artifact of the source with only the wanted platforms.
+pub(super) struct Selected {
+    pub(super) manifest: Manifest,
+    /// The digest of what the source has.
+    read: Digest,
+    /// It is another index than the one at the source.
+    is_new: bool,
+    notes: Vec<String>,
+}
+
+/// An artifact as far as it is to be brought, with what refers to it.
+pub(super) struct Tree {
+    pub(super) root: Node,
+    /// The digest that the artifact's name at the target will have.
+    pub(super) named: Digest,
+    /// What that name names now.
+    pub(super) present: Option<Digest>,
+    pub(super) referrers: Referrers,
+    pub(super) notes: Vec<String>,
+}
+
+impl Tree {
+    /// Manifests to write, those of what refers to the artifact included.
+    pub(super) fn manifests(&self) -> usize {
+        let nodes = std::iter::once(&self.root).chain(self.referrers.nodes());
+        nodes.map(|node| node.manifests().len()).sum()
+    }
+}
+
+/// All distinct blobs of an artifact and of what refers to it.
+pub(super) fn all_blobs(root: &Node, referrers: &Referrers) -> Vec<Descriptor> {
+    let mut seen = HashSet::new();
+    let nodes = std::iter::once(root).chain(referrers.nodes());
+    let blobs = nodes.flat_map(Node::blobs);
+    let blobs = blobs.filter(|blob| seen.insert(&blob.digest));
+    blobs.cloned().collect()
+}
+
+/// Why a source that cannot be asked is no failure where the target has the artifact.
+fn is_out_of_reach(error: &store::Error) -> bool {
+    use crate::http::Class;
+    let is_limit = matches!(error, store::Error::Http(error) if error.is_pull_limit());
+    let is_passing = matches!(error.class(), Class::Transient(_) | Class::Throttled(_));
+    error.is_unreachable() || is_limit || is_passing
+}
+
+impl ArtifactCopy<'_> {
+    /// Compares source and target, and reads what is missing there.
+    pub(super) async fn resolve(&self) -> Result<Resolved, CopyError> {
+        let present = self.present().await;
+        let present = present.map_err(self.target_error("look for the manifest"))?;
+        match self.look(present.as_ref()).await? {
+            Found::Same { digest, notes } => Ok(Resolved::There {
+                digest,
+                platforms: Vec::new(),
+                notes,
+            }),
+            Found::Manifest(root) => {
+                let root = self.selected(root).await?;
+                self.compare(root, present).await
+            }
+        }
+    }
+
+    /// What the source has, read only where the target does not have it already.
+    async fn look(&self, present: Option<&Digest>) -> Result<Found, CopyError> {
+        let same = |digest: &Digest, notes| {
+            Ok(Found::Same {
+                digest: digest.clone(),
+                notes,
+            })
+        };
+        let wanted = self.copy.origin.name();
+        let selects = !self.engine.options.platforms.is_empty();
+        // Where the target has nothing, the manifest is needed whatever a HEAD would say.
+        let mut name = wanted.clone();
+        if let Some(present) = present.filter(|_| !selects) {
+            let found = match &wanted {
+                TagOrDigest::Digest(digest) => Ok(Some(digest.clone())),
+                TagOrDigest::Tag(_) => self.source.resolve(&wanted).await,
+            };
+            match found {
+                Ok(Some(found)) if found == *present => return same(present, Vec::new()),
+                // By digest, so that a tag that moves in this moment cannot mix two contents.
+                Ok(Some(found)) => name = TagOrDigest::Digest(found),
+                Ok(None) => return Err(self.no_source()),
+                Err(error) if is_out_of_reach(&error) => {
+                    return same(present, vec![unasked(&error)]);
+                }
+                Err(error) => return Err(self.source_error("find the manifest")(error)),
+            }
+        }
+        let mut read = self.source.manifest(&name).await;
+        if matches!(read, Ok(None)) && name != wanted {
+            // The digest was wrong, or is out of date by now.
+            read = self.source.manifest(&wanted).await;
+        }
+        match read {
+            Ok(root) => root.map(Found::Manifest).ok_or_else(|| self.no_source()),
+            Err(error) => match present {
+                Some(present) if is_out_of_reach(&error) => same(present, vec![unasked(&error)]),
+                _ => Err(self.source_error("read the manifest")(error)),
+            },
+        }
+    }
+
+    /// The artifact with only the wanted platforms, under the digest that its name at the target pins.
+    pub(super) async fn selected(&self, root: Manifest) -> Result<Selected, CopyError> {
+        let (mut notes, read) = (Vec::new(), root.digest.clone());
+        let manifest = self.select(root, &mut notes).await?;
+        let is_new = manifest.digest != read;
+        let manifest = match self.copy.target.digest() {
+            None => manifest,
+            Some(pinned) => manifest.named(&pinned).map_err(|found| CopyError::Pinned {
+                reference: self.copy.target_text.clone(),
+                found,
+            })?,
+        };
+        Ok(Selected {
+            manifest,
+            read,
+            is_new,
+            notes,
+        })
+    }
+
+    /// Compares the source's artifact with what its name at the target names, and reads what is missing.
+    pub(super) async fn compare(
+        &self,
+        root: Selected,
+        present: Option<Digest>,
+    ) -> Result<Resolved, CopyError> {
+        let Selected {
+            manifest: root,
+            read,
+            is_new,
+            mut notes,
+        } = root;
+        let named = self.name_at_target(&root);
+        if present.as_ref() == Some(&named) {
+            return Ok(Resolved::There {
+                platforms: root.platforms(),
+                digest: named,
+                notes,
+            });
+        }
+        if let Some(present) = &present {
+            self.check_movable(present, &named).await?;
+        }
+        // Nothing at the source can refer to an index that was made here.
+        let wanted = if self.copy.origin.can_have_referrers() {
+            self.engine.options.referrers
+        } else {
+            ReferrerPolicy::None
+        };
+        let referrers = async {
+            if wanted == ReferrerPolicy::None || is_new {
+                Ok(Referrers::default())
+            } else {
+                self.referrers_of(&read, 0).await
+            }
+        };
+        let root = self.lacking(root, present.as_ref());
+        let (root, mut referrers) = tokio::try_join!(root, referrers)?;
+        if wanted == ReferrerPolicy::All || !referrers.is_empty() {
+            self.add_platform_referrers(&root, &mut referrers).await?;
+        }
+        notes.append(&mut referrers.notes);
+        notes.extend(left_behind(&root));
+        Ok(Resolved::Bring(Box::new(Tree {
+            root,
+            named,
+            present,
+            referrers,
+            notes,
+        })))
+    }
+
+    /// What the artifact's name names at the target now.
+    pub(super) async fn present(&self) -> Result<Option<Digest>, store::Error> {
+        let name = target_name(self.copy);
+        let info = self.target.info();
+        let all = self.run.namespaces.get(&info.namespace);
+        let Some(all) = all.filter(|_| info.capabilities.batch_lookups) else {
+            return self.target.resolve(&name).await;
+        };
+        let find = || self.target.find(&all.names);
+        let found = all.present.get_or_try_init(find).await?;
+        Ok(found.get(&name).cloned())
+    }
+
+    /// The digest that a manifest's name at the target has: a registry names what a tag stands for by
+    /// SHA-256.
+    pub(super) fn name_at_target(&self, root: &Manifest) -> Digest {
+        match (&self.copy.target, target_name(self.copy)) {
+            (Location::Registry(_), TagOrDigest::Tag(_)) => Digest::of(&root.bytes),
+            _ => root.digest.clone(),
+        }
+    }
+
+    /// A tag that cannot move is a conflict before anything is sent.
+    async fn check_movable(&self, present: &Digest, wanted: &Digest) -> Result<(), CopyError> {
+        let TagOrDigest::Tag(tag) = target_name(self.copy) else {
+            return Ok(());
+        };
+        let is_fixed = self.target.is_immutable(&tag).await;
+        if is_fixed.map_err(self.target_error("look at the repository"))? {
+            return Err(CopyError::Conflict {
+                reference: self.copy.target_text.clone(),
+                present: present.clone(),
+                wanted: wanted.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A manifest with all below it that the target lacks.
+    pub(super) async fn lacking(
+        &self,
+        manifest: Manifest,
+        present: Option<&Digest>,
+    ) -> Result<Node, CopyError> {
+        let lacking = Lacking {
+            copy: self,
+            present: present.map(|present| (manifest.digest.clone(), present)),
+        };
+        let node = walk(&lacking, manifest, &self.budget).await?;
+        node.manifests()
+            .into_iter()
+            .try_for_each(|manifest| self.check_refusal(manifest))?;
+        Ok(node)
+    }
+
+    /// What the target does not take, whatever is tried.
+    fn check_refusal(&self, manifest: &Manifest) -> Result<(), CopyError> {
+        let reference = || self.copy.source_text.clone();
+        let capabilities = self.target.info().capabilities;
+        if !capabilities.other_digests {
+            let digests = manifest.references().map(|part| &part.digest);
+            let mut digests = digests.chain([&manifest.digest]);
+            if let Some(other) = digests.find(|digest| !digest.is_sha256()) {
+                return Err(CopyError::Algorithm {
+                    reference: reference(),
+                    algorithm: other.algorithm(),
+                });
+            }
+        }
+        let is_empty = |blob: &Descriptor| blob.size == 0;
+        let mut blobs = manifest.blobs().chain(manifest.foreign_layers());
+        if !capabilities.empty_blobs && blobs.any(is_empty) {
+            return Err(CopyError::EmptyBlob {
+                reference: reference(),
+                manifest: manifest.digest.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The source does not have it.
+    pub(super) fn no_source(&self) -> CopyError {
+        CopyError::Missing {
+            reference: self.copy.source_text.clone(),
+        }
+    }
+
+    /// The source has more of it than can be real.
+    pub(super) fn too_deep(&self) -> CopyError {
+        CopyError::Depth {
+            reference: self.copy.source_text.clone(),
+        }
+    }
+
+    pub(super) async fn read_child(&self, digest: &Digest) -> Result<Manifest, CopyError> {
+        let read = || async {
+            let child = self
+                .source
+                .manifest(&TagOrDigest::Digest(digest.clone()))
+                .await;
+            let child = child.map_err(self.source_error("read a child manifest"))?;
+            child.ok_or_else(|| CopyError::Missing {
+                reference: format!("{} (child {digest})", self.copy.source_text),
+            })
+        };
+        let children = &self.children;
+        children.get_or_try_init(digest.clone(), read).await
+    }
+}
+
+/// A walk through what the target lacks.
+struct Lacking<'a> {
+    copy: &'a ArtifactCopy<'a>,
+    /// The root's digest, and what its name at the target names now.
+    present: Option<(Digest, &'a Digest)>,
+}
+
+impl Visitor for Lacking<'_> {
+    type Error = CopyError;
+
+    fn select<'a>(
+        &'a self,
+        index: &'a Manifest,
+        mut children: Vec<&'a Descriptor>,
+    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, CopyError>> {
+        async move {
+            let present = self.present.as_ref();
+            let present = present.filter(|(root, _)| *root == index.digest);
+            let present = present.map(|(_, present)| *present);
+            let digests: Vec<Digest> = children.iter().map(|child| child.digest.clone()).collect();
+            // A child that is there is complete: the target took it after its parts.
+            let known = self.copy.target.known_manifests(&digests, present).await;
+            let known = known.map_err(self.copy.target_error("look for child manifests"))?;
+            children.retain(|child| !known.contains(&child.digest));
+            Ok(children)
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        child: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<Option<Manifest>, CopyError>> {
+        async move { self.copy.read_child(&child.digest).await.map(Some) }.boxed()
+    }
+
+    fn out_of_bounds(&self) -> Result<(), CopyError> {
+        Err(self.copy.too_deep())
+    }
+}
+
+/// The words for a source that could not be asked.
+fn unasked(error: &store::Error) -> String {
+    let mut said = format!(
+        "the source cannot be asked whether there is something newer; what is there stays: {error}"
+    );
+    let first: &dyn std::error::Error = error;
+    let root = std::iter::successors(Some(first), |error| error.source()).last();
+    let root = root.map(ToString::to_string).unwrap_or_default();
+    if !said.ends_with(&root) {
+        said = format!("{said}: {root}");
+    }
+    said
+}
+
+/// The words for foreign layers.
+fn left_behind(node: &Node) -> Vec<String> {
+    let own = node.manifest.foreign_layers().map(|layer| {
+        format!(
+            "the layer {} is a foreign one and stays behind: clients fetch it from where its \
+             publisher keeps it, which an isolated cluster cannot reach",
+            layer.digest
+        )
+    });
+    own.chain(node.children.iter().flat_map(left_behind))
+        .collect()
+}

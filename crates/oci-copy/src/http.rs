@@ -1,0 +1,476 @@
+//! The one door to HTTP: which URL a host means, how long to wait, how often to try, and whose
+//! credentials go where.
+
+mod credentials;
+mod encoding;
+mod error;
+mod follow;
+mod network;
+mod pace;
+mod pieces;
+mod proxy;
+mod retry;
+mod tls;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::redirect;
+use reqwest::{Client, Proxy, RequestBuilder, Response};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::reference::is_docker_hub;
+
+pub use credentials::{
+    Asked, Basic, Credentials, DockerConfig, Found, GivenLogins, HostlessLogin, Login, Secret,
+    canonical_host,
+};
+pub use error::retry_after;
+pub use error::{Class, Error};
+pub use follow::{protected, same_origin};
+pub use network::{DEFAULT_JOBS, DEFAULT_PATIENCE, DEFAULT_TRIES, Network};
+pub use pace::{AimdLimit, Permit, RateLimit, Share};
+pub use pieces::{MinThroughput, Pieces};
+pub use proxy::Proxies;
+pub use retry::{Policy, RetryState, Retryable};
+
+/// How many small files are asked of one host at once. Simple servers hold five connections that wait
+/// to be accepted and drop the sixth, which then costs a second.
+const AT_ONE_HOST: usize = 4;
+
+/// Requests to the outside.
+#[derive(Debug)]
+pub struct Http {
+    client: Client,
+    user_agent: String,
+    /// Hosts without TLS, besides loopback.
+    plain: BTreeSet<String>,
+    endpoints: BTreeMap<String, Url>,
+    /// The hosts of endpoints that were used.
+    used: Mutex<BTreeSet<String>>,
+    credentials: Credentials,
+    policy: Policy,
+    /// Longest wait for an answer's beginning, and between two pieces of it.
+    read_timeout: Duration,
+    /// The slowest transfer that is borne, in bytes a second.
+    min_throughput: u64,
+    /// Places for whole small files, by host.
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Hosts of small files that answered 401.
+    asking: Mutex<HashSet<String>>,
+}
+
+/// What a small file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// Text, whose compression is one of the transfer.
+    Text,
+    /// An archive, whose compression is its own.
+    Archive,
+}
+
+impl Http {
+    /// Opens the door.
+    ///
+    /// # Errors
+    /// When the machine trusts no certificates at all.
+    pub fn new(network: &Network, credentials: Credentials) -> anyhow::Result<Self> {
+        let mut headers = HeaderMap::new();
+        // A blob's digest is that of the bytes as they are stored; nothing may unpack them on the way.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let tls = tls::config().context(
+            "no TLS without trusted certificates: install the package ca-certificates, or name a file with some in \
+             SSL_CERT_FILE",
+        )?;
+        let proxies = network.proxies.clone();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            // `send` follows them: it knows what must not go along.
+            .redirect(redirect::Policy::none())
+            .proxy(Proxy::custom(move |url| proxies.of(url)))
+            .user_agent(&network.user_agent)
+            .default_headers(headers)
+            .connect_timeout(network.connect)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self {
+            client,
+            user_agent: network.user_agent.clone(),
+            plain: network.plain_http.clone(),
+            endpoints: network.endpoints.clone(),
+            used: Mutex::default(),
+            credentials,
+            policy: Policy {
+                tries: network.tries,
+                patience: network.patience,
+                ..Policy::default()
+            },
+            read_timeout: network.read_timeout,
+            min_throughput: network.min_throughput,
+            places: Mutex::default(),
+            asking: Mutex::default(),
+        })
+    }
+
+    /// Where a registry's host is reached, without a slash at the end.
+    #[must_use]
+    pub fn base(&self, host: &str) -> String {
+        if let Some(endpoint) = self.endpoint(host) {
+            return endpoint.as_str().trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.is_plain(host) { "http" } else { "https" };
+        // Docker Hub's registry is at another host than its name says; docker.io itself only redirects
+        // to a web page.
+        let host = if is_docker_hub(host) {
+            "registry-1.docker.io"
+        } else {
+            host
+        };
+        format!("{scheme}://{host}")
+    }
+
+    fn endpoint(&self, host: &str) -> Option<&Url> {
+        let endpoint = self.endpoints.get(host)?;
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if !used.contains(host) {
+            used.insert(host.to_owned());
+        }
+        Some(endpoint)
+    }
+
+    /// The hosts that were reached by an endpoint so far.
+    #[must_use]
+    pub fn used_endpoints(&self) -> BTreeSet<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.clone()
+    }
+
+    /// Whether `--endpoint` says where a host is reached.
+    #[must_use]
+    pub fn has_endpoint(&self, host: &str) -> bool {
+        self.endpoints.contains_key(host)
+    }
+
+    fn is_plain(&self, host: &str) -> bool {
+        let name = host
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let name = name.map_or(host, |(name, _)| name);
+        let is_loopback = name == "localhost"
+            || name
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.to_canonical().is_loopback());
+        is_loopback || self.plain.contains(host) || self.plain.contains(name)
+    }
+
+    /// A URL as it is really asked for: at its host's endpoint, where there is one.
+    #[must_use]
+    pub fn rewrite(&self, url: &Url) -> Url {
+        let endpoint = authority(url).and_then(|host| self.endpoint(&host));
+        let Some(endpoint) = endpoint else {
+            return url.clone();
+        };
+        let base = endpoint.as_str().trim_end_matches('/');
+        let query = url
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        Url::parse(&format!("{base}{}{query}", url.path())).unwrap_or_else(|_| url.clone())
+    }
+
+    /// Reads a whole small file, `limit` bytes at most. The login for the URL's own host goes along where
+    /// it names that host, or the host asks for it; a redirect to another host loses it.
+    ///
+    /// # Errors
+    /// When it cannot be had, after the tries that the error is worth.
+    pub async fn get(&self, url: &Url, file: File, limit: u64) -> Result<Bytes, Error> {
+        let asked = self.rewrite(url);
+        let host = authority(url).unwrap_or_default();
+        let get = || async {
+            let asks = self.has_asked(&host);
+            let found = self.credentials.get(&host, "", asks).await;
+            let answer = self
+                .get_once(&asked, found.login.as_ref(), file, limit)
+                .await;
+            let error = match answer {
+                Err(error) if error.asks_for_login() && asks == Asked::No => error,
+                Err(error) if matches!(error.status_code(), Some(401 | 403)) => {
+                    return Err(error.noted(found.note));
+                }
+                answer => return answer,
+            };
+            self.asking().insert(host.clone());
+            let now = self.credentials.get(&host, "", Asked::Yes).await;
+            if now.login.is_none() || now.login == found.login {
+                return Err(error.noted(now.note));
+            }
+            self.get_once(&asked, now.login.as_ref(), file, limit).await
+        };
+        let answer = self.policy.run(get).await;
+        answer.map_err(|error| {
+            if matches!(error.status_code(), Some(403 | 404)) {
+                error.noted(self.credentials.withheld(&host))
+            } else {
+                error
+            }
+        })
+    }
+
+    /// The same without a login.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub async fn get_anonymous(&self, url: &Url, file: File, limit: u64) -> Result<Bytes, Error> {
+        let asked = self.rewrite(url);
+        self.policy
+            .run(|| self.get_once(&asked, None, file, limit))
+            .await
+    }
+
+    async fn get_once(
+        &self,
+        url: &Url,
+        login: Option<&Login>,
+        file: File,
+        limit: u64,
+    ) -> Result<Bytes, Error> {
+        let places = self.places(url);
+        let _place = places.acquire().await;
+        let request = self.client.get(url.clone());
+        let request = match login {
+            Some(Login::Password(Basic { username, password })) => {
+                request.basic_auth(username, Some(password.expose()))
+            }
+            Some(Login::RegistryToken(token)) => request.bearer_auth(token.expose()),
+            // Only token services take it.
+            Some(Login::IdentityToken(_)) | None => request,
+        };
+        let response = self.send(request).await?;
+        match file {
+            File::Text => self.body(response, limit).await,
+            File::Archive => {
+                let headers = response.headers().clone();
+                let body = self.whole(response, limit).await?;
+                Ok(encoding::archive(&headers, body, limit))
+            }
+        }
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_asked(&self, host: &str) -> Asked {
+        if self.asking().contains(host) {
+            Asked::Yes
+        } else {
+            Asked::No
+        }
+    }
+
+    fn places(&self, url: &Url) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = authority(url).unwrap_or_default();
+        Arc::clone(
+            places
+                .entry(host)
+                .or_insert_with(|| Arc::new(Semaphore::new(AT_ONE_HOST))),
+        )
+    }
+
+    /// The credentials that the user gave.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// What the program calls itself, without its version.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        let (name, _) = self
+            .user_agent
+            .split_once('/')
+            .unwrap_or((&self.user_agent, ""));
+        name
+    }
+
+    /// The policy for tries.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The client itself, to build requests for [`Http::send`].
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request without or with a small body, once, and follows redirects; an answer that is no
+    /// success is an error. Authorization goes to no other host, and content neither.
+    ///
+    /// # Errors
+    /// When there is no answer in time, it is no success, or a redirect leads out of TLS.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let mut request = request.build().map_err(Error::unbuilt)?;
+        let (method, first) = (request.method().clone(), request.url().clone());
+        for _ in 0..=follow::MOST {
+            let (url, again) = (request.url().clone(), request.try_clone());
+            let answer =
+                tokio::time::timeout(self.read_timeout, self.client.execute(request)).await;
+            let response = answer
+                .map_err(|_| Error::timeout(&method, &url, self.read_timeout))?
+                .map_err(|error| Error::transport(&method, &url, error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let next = follow::redirected(&response, again);
+            if let Some(next) = next.map_err(|why| Error::refused(&method, &url, why))? {
+                request = next;
+                continue;
+            }
+            let is_elsewhere = authority(&url) != authority(&first);
+            let error = Error::status(&method, response).await;
+            // A challenge of the host that we were redirected to is not one of the host that we asked.
+            return Err(if is_elsewhere {
+                error.elsewhere()
+            } else {
+                error
+            });
+        }
+        let why = format!("it redirects more than {} times", follow::MOST);
+        Err(Error::refused(&method, &first, why))
+    }
+
+    /// Reads a body to its end, `limit` bytes at most, as it was before a compression for the transfer.
+    ///
+    /// # Errors
+    /// When it breaks off, stands still, is too long or cannot be decoded.
+    pub async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
+        let (url, headers) = (response.url().clone(), response.headers().clone());
+        let body = self.whole(response, limit).await?;
+        decode(&url, &headers, body, limit)
+    }
+
+    /// Whether an answer says that its body is encoded for the transfer. Its length is that of the encoded
+    /// body, and content that is stored as gzip is often labelled so as well.
+    #[must_use]
+    pub fn is_encoded(response: &Response) -> bool {
+        encoding::is_encoded(response.headers())
+    }
+
+    /// Reads content of a known size: as it came where it has that size, or else decoded.
+    ///
+    /// # Errors
+    /// As [`Http::body`].
+    pub async fn content(&self, response: Response, size: u64) -> Result<Bytes, Error> {
+        /// What gzip adds at most to what cannot be compressed, in bytes.
+        const OVERHEAD: u64 = 64 * 1024;
+        let (url, headers) = (response.url().clone(), response.headers().clone());
+        let body = self.whole(response, size.saturating_add(OVERHEAD)).await?;
+        if body.len() as u64 == size {
+            return Ok(body);
+        }
+        decode(&url, &headers, body, size.saturating_add(1))
+    }
+
+    async fn whole(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
+        let (method, url) = (reqwest::Method::GET, response.url().clone());
+        let too_large = || Error::too_large(&method, &url, limit);
+        if response
+            .content_length()
+            .is_some_and(|length| length > limit)
+        {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        let mut pieces = Pieces::new(self, method.clone(), response);
+        while let Some(piece) = pieces.next().await? {
+            if body.len() as u64 + piece.len() as u64 > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+
+    /// Longest wait for an answer's beginning, and between two pieces of it.
+    #[must_use]
+    pub fn read_timeout(&self) -> Duration {
+        self.read_timeout
+    }
+
+    /// The slowest transfer that is borne, in bytes a second.
+    #[must_use]
+    pub fn min_throughput(&self) -> u64 {
+        self.min_throughput
+    }
+}
+
+fn decode(url: &Url, headers: &HeaderMap, body: Bytes, limit: u64) -> Result<Bytes, Error> {
+    let method = reqwest::Method::GET;
+    encoding::decoded(headers, body, limit).map_err(|undecoded| match undecoded {
+        encoding::Undecoded::TooLarge => Error::too_large(&method, url, limit),
+        encoding::Undecoded::Because(why) => Error::refused(&method, url, why),
+    })
+}
+
+/// `host[:port]` of a URL.
+fn authority(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(
+        url.port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http() -> Http {
+        let network = Network {
+            plain_http: BTreeSet::from(["plain.corp".to_owned()]),
+            endpoints: BTreeMap::from([(
+                "quay.io".to_owned(),
+                Url::parse("http://127.0.0.1:1/quay.io/").unwrap(),
+            )]),
+            ..Network::default()
+        };
+        Http::new(&network, Credentials::default()).unwrap()
+    }
+
+    #[test]
+    fn a_host_is_reached_where_the_user_says_and_else_by_https_unless_it_is_loopback() {
+        let http = http();
+        for (host, base) in [
+            ("quay.io", "http://127.0.0.1:1/quay.io"),
+            ("ghcr.io", "https://ghcr.io"),
+            ("docker.io", "https://registry-1.docker.io"),
+            ("localhost:5000", "http://localhost:5000"),
+            ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+            ("127.evil.com", "https://127.evil.com"),
+            ("[::1]:5000", "http://[::1]:5000"),
+            ("plain.corp:8080", "http://plain.corp:8080"),
+        ] {
+            assert_eq!(http.base(host), base);
+        }
+    }
+
+    #[test]
+    fn a_url_keeps_path_and_query_at_its_endpoint() {
+        let url = Url::parse("https://quay.io/charts/index.yaml?x=1").unwrap();
+        assert_eq!(
+            http().rewrite(&url).as_str(),
+            "http://127.0.0.1:1/quay.io/charts/index.yaml?x=1"
+        );
+        let other = Url::parse("https://quay.io:8443/x").unwrap();
+        assert_eq!(http().rewrite(&other), other);
+    }
+}

@@ -1,0 +1,518 @@
+//! What goes wrong with a request, and whether another try is worth it.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::remedy::Remedy;
+
+use super::{encoding, tls};
+
+/// How much of an error answer is read: some registries answer with whole web pages.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// How long an error answer's body is read at most; what came by then is used.
+const LONGEST_ERROR_BODY: Duration = Duration::from_secs(5);
+
+/// A request that failed.
+#[derive(Debug)]
+pub struct Error {
+    request: String,
+    /// Whatever it is, no further try is worth it.
+    is_final: bool,
+    /// The answer is one of a host that a redirect led to.
+    is_elsewhere: bool,
+    /// What else a reader has to know.
+    note: Option<Box<str>>,
+    /// What a user can do about it, where the registry is of a known kind.
+    remedy: Option<&'static str>,
+    /// Boxed: results are moved around far more often than requests fail.
+    reason: Box<Reason>,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Status {
+        status: StatusCode,
+        codes: Vec<Code>,
+        headers: HeaderMap,
+    },
+    Transport(reqwest::Error),
+    Timeout(Duration),
+    Slow(u64),
+    TooLarge(u64),
+    Unbuilt(reqwest::Error),
+    Refused(String),
+}
+
+/// One entry of a registry's error list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Code {
+    code: String,
+    message: String,
+}
+
+/// Whether the same request can succeed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It cannot.
+    Permanent,
+    /// It can, not before the given time if there is one.
+    Transient(Option<Duration>),
+    /// The host asks for fewer requests; it may say when to come back.
+    Throttled(Option<Duration>),
+    /// It may have been damaged on the way, or be wrong at its home: worth one more try.
+    Corrupt,
+}
+
+impl Error {
+    fn new(request: String, reason: Reason) -> Self {
+        Self {
+            request,
+            is_final: false,
+            is_elsewhere: false,
+            note: None,
+            remedy: None,
+            reason: Box::new(reason),
+        }
+    }
+
+    /// The same, which no further try is worth.
+    #[must_use]
+    pub(crate) fn given_up(mut self) -> Self {
+        self.is_final = true;
+        self
+    }
+
+    pub(crate) fn timeout(method: &Method, url: &Url, waited: Duration) -> Self {
+        Self::new(shown(method, url), Reason::Timeout(waited))
+    }
+
+    pub(crate) fn slow(method: &Method, url: &Url, min_throughput: u64) -> Self {
+        Self::new(shown(method, url), Reason::Slow(min_throughput))
+    }
+
+    pub(crate) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> Self {
+        Self::new(shown(method, url), Reason::Transport(error.without_url()))
+    }
+
+    pub(super) fn too_large(method: &Method, url: &Url, limit: u64) -> Self {
+        Self::new(shown(method, url), Reason::TooLarge(limit))
+    }
+
+    pub(crate) fn unbuilt(error: reqwest::Error) -> Self {
+        Self::new("request".to_owned(), Reason::Unbuilt(error.without_url()))
+    }
+
+    /// An answer of success that breaks the protocol.
+    pub(crate) fn refused(method: &Method, url: &Url, why: impl Into<String>) -> Self {
+        Self::new(shown(method, url), Reason::Refused(why.into()))
+    }
+
+    /// Reads the error list of an answer that is no success.
+    pub(crate) async fn status(method: &Method, mut response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let request = shown(method, response.url());
+        let mut body = Vec::new();
+        let read = async {
+            while body.len() < MAX_ERROR_BODY {
+                let Ok(Some(piece)) = response.chunk().await else {
+                    break;
+                };
+                body.extend_from_slice(&piece);
+            }
+        };
+        // Out of time: a body that drips is not worth waiting for.
+        tokio::time::timeout(LONGEST_ERROR_BODY, read).await.ok();
+        let body = encoding::decoded(&headers, body.into(), MAX_ERROR_BODY as u64);
+        let codes = codes(&body.unwrap_or_default());
+        Self::new(
+            request,
+            Reason::Status {
+                status,
+                codes,
+                headers,
+            },
+        )
+    }
+
+    /// The status of the answer, where there was one.
+    #[must_use]
+    pub fn status_code(&self) -> Option<u16> {
+        match &*self.reason {
+            Reason::Status { status, .. } => Some(status.as_u16()),
+            _ => None,
+        }
+    }
+
+    /// Whether the host understood the request and refuses it for good, for another reason than that
+    /// it is asked too often.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let is_about_rate = matches!(self.class(), Class::Throttled(_)) || self.is_pull_limit();
+        match &*self.reason {
+            Reason::Status { status, .. } => {
+                matches!(status.as_u16(), 400..=407 | 409..=424 | 426..=499 | 501) && !is_about_rate
+            }
+            Reason::TooLarge(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the host says that it is broken, and not that it is overloaded.
+    #[must_use]
+    pub fn is_server_error(&self) -> bool {
+        let is_about_rate = matches!(self.class(), Class::Throttled(_));
+        matches!(self.status_code(), Some(500..=599)) && !is_about_rate
+    }
+
+    /// Whether the error list holds a code.
+    #[must_use]
+    pub fn has_code(&self, wanted: &str) -> bool {
+        matches!(&*self.reason, Reason::Status { codes, .. } if codes.iter().any(|code| code.code == wanted))
+    }
+
+    /// The headers of the answer, where there was one.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        match &*self.reason {
+            Reason::Status { headers, .. } => Some(headers),
+            _ => None,
+        }
+    }
+
+    /// The same with a further remark, such as why there was no login.
+    #[must_use]
+    pub(crate) fn noted(mut self, note: Option<String>) -> Self {
+        self.note = note.map(String::into_boxed_str).or(self.note);
+        self
+    }
+
+    /// The same with what a user can do about it, where something is known.
+    #[must_use]
+    pub(crate) fn with_remedy(mut self, remedy: Option<&'static str>) -> Self {
+        self.remedy = remedy.or(self.remedy);
+        self
+    }
+
+    /// Whether the host asks for fewer requests.
+    #[must_use]
+    pub fn is_about_rate(&self) -> bool {
+        self.status_code() == Some(429) || self.is_throttled()
+    }
+
+    /// Whether the host that was asked wants a login.
+    #[must_use]
+    pub fn asks_for_login(&self) -> bool {
+        self.status_code() == Some(401) && !self.is_elsewhere
+    }
+
+    /// The same of a host that a redirect led to: what that one asks for is not for it to have.
+    pub(super) fn elsewhere(mut self) -> Self {
+        self.is_elsewhere = true;
+        if let Reason::Status { headers, .. } = &mut *self.reason {
+            headers.remove(WWW_AUTHENTICATE);
+        }
+        self
+    }
+
+    /// What is wrong with the whole host, not with one of its things, in words: "quay.io: 401
+    /// Unauthorized".
+    #[must_use]
+    pub fn common(&self) -> Option<String> {
+        let host = self.host()?;
+        match &*self.reason {
+            Reason::Status { .. } if self.is_pull_limit() => {
+                Some(format!("{host}: the limit of pulls is used up"))
+            }
+            Reason::Status { status, .. } => matches!(status.as_u16(), 401 | 403 | 429 | 500..=599)
+                .then(|| format!("{host}: {status}")),
+            Reason::Transport(error) if error.is_connect() => {
+                Some(format!("{host}: no connection"))
+            }
+            Reason::Transport(_) => Some(format!("{host}: connections break")),
+            Reason::Timeout(_) | Reason::Slow(_) => {
+                Some(format!("{host}: it does not answer in time"))
+            }
+            Reason::TooLarge(_) | Reason::Unbuilt(_) | Reason::Refused(_) => None,
+        }
+    }
+
+    /// The host that answered, with its port.
+    fn host(&self) -> Option<&str> {
+        let (_, place) = self.request.split_once("://")?;
+        place.split('/').next()
+    }
+
+    /// Whether no connection came about: nobody has to be asked again who cannot be reached.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(&*self.reason, Reason::Transport(error) if error.is_connect())
+    }
+
+    /// Whether the host took the request and gave no answer to it.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        match &*self.reason {
+            Reason::Transport(error) => error.is_request() && !error.is_connect(),
+            Reason::Timeout(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another try is worth it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match &*self.reason {
+            _ if self.is_final => Class::Permanent,
+            Reason::Status {
+                status, headers, ..
+            } => {
+                let wait = retry_after(headers);
+                match status.as_u16() {
+                    // Hours, not seconds.
+                    _ if self.is_pull_limit() => Class::Permanent,
+                    429 => Class::Throttled(wait),
+                    400 | 403 | 503 if self.is_throttled() => Class::Throttled(wait),
+                    408 | 425 | 500..=599 => Class::Transient(wait),
+                    // The target hashed something else than was promised.
+                    400 if self.has_code("DIGEST_INVALID") => Class::Corrupt,
+                    _ => Class::Permanent,
+                }
+            }
+            Reason::Transport(error) if error.is_builder() || error.is_redirect() => {
+                Class::Permanent
+            }
+            Reason::Transport(_) | Reason::Timeout(_) | Reason::Slow(_) => Class::Transient(None),
+            Reason::TooLarge(_) | Reason::Unbuilt(_) | Reason::Refused(_) => Class::Permanent,
+        }
+    }
+
+    /// Throttling in any clothes but the status 429.
+    fn is_throttled(&self) -> bool {
+        match &*self.reason {
+            Reason::Status { codes, .. } => codes.iter().any(|code| {
+                let words = ["Throttl", "TOOMANYREQUESTS", "TooManyRequests", "SlowDown"];
+                words.iter().any(|word| code.code.contains(word))
+                    || code.message.contains("Rate exceeded")
+            }),
+            _ => false,
+        }
+    }
+
+    /// Docker Hub's limit of pulls in six hours
+    /// (<https://docs.docker.com/docker-hub/usage/pulls/>), which no patience within a build lifts.
+    #[must_use]
+    pub fn is_pull_limit(&self) -> bool {
+        match &*self.reason {
+            Reason::Status {
+                status,
+                codes,
+                headers,
+            } => {
+                let says_so = codes
+                    .iter()
+                    .any(|code| code.message.contains("pull rate limit"));
+                let is_used_up = headers
+                    .get("ratelimit-remaining")
+                    .and_then(|left| left.to_str().ok())
+                    .is_some_and(|left| left.split(';').next() == Some("0"));
+                *status == StatusCode::TOO_MANY_REQUESTS && (says_so || is_used_up)
+            }
+            _ => false,
+        }
+    }
+
+    /// What a user can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Option<Remedy> {
+        match &*self.reason {
+            Reason::Status { .. } if self.has_code("TAG_INVALID") => Some(Remedy::Text(
+                "the tag names other content there, and tags of its repository are immutable: delete the tag at the \
+                 target, or make the repository's tags mutable",
+            )),
+            Reason::Status { .. } if self.is_pull_limit() => Some(Remedy::PullLimit),
+            _ if self.remedy.is_some() => self.remedy.map(Remedy::Text),
+            Reason::Status { status, .. } => match status.as_u16() {
+                401 | 403 => Some(Remedy::Text(
+                    "check the credentials for this host (~/.docker/config.json) and what they may read or write",
+                )),
+                429 => Some(Remedy::Text(
+                    "the host limits requests: log in to it (Docker Hub allows more to users who log in), or run again later",
+                )),
+                _ => None,
+            },
+            Reason::Transport(error) if tls_error(error).is_some() => {
+                tls_error(error).and_then(tls::remedy)
+            }
+            Reason::Transport(error) if error.is_connect() => Some(Remedy::Unreachable),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.request)?;
+        match &*self.reason {
+            Reason::Status { status, codes, .. } => {
+                write!(f, "{status}")?;
+                for code in codes {
+                    write!(f, ": {}", code.code)?;
+                    if !code.message.is_empty() {
+                        write!(f, ": {}", code.message)?;
+                    }
+                }
+                Ok(())
+            }
+            Reason::Transport(error) if error.is_connect() => f.write_str("no connection"),
+            Reason::Transport(_) => f.write_str("the connection broke"),
+            Reason::Timeout(waited) => write!(f, "nothing came for {} s", waited.as_secs()),
+            Reason::Slow(min_throughput) => {
+                write!(f, "it moved less than {min_throughput} bytes a second")
+            }
+            Reason::TooLarge(limit) => write!(f, "the answer has more than {limit} bytes"),
+            Reason::Unbuilt(_) => f.write_str("it cannot be made"),
+            Reason::Refused(why) => f.write_str(why),
+        }?;
+        match &self.note {
+            Some(note) => write!(f, " ({note})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.reason {
+            // One level down: what the client says first is only "error sending request".
+            Reason::Transport(error) => std::error::Error::source(error),
+            Reason::Unbuilt(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A request in words. The query is left out: it can hold a signature, an upload's state or a token.
+fn shown(method: &Method, url: &Url) -> String {
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    format!(
+        "{method} {}://{}{port}{}",
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        url.path()
+    )
+}
+
+/// What TLS says about a connection, if it is to blame.
+fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An I/O error does not name what it wraps as its source.
+        cause = match error.downcast_ref::<std::io::Error>() {
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// `Retry-After`: seconds, or a date, which is compared with the answer's own (clocks differ).
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |name| httpdate::parse_http_date(text(name)?).ok();
+    if let Ok(seconds) = text(RETRY_AFTER)?.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let (then, now) = (
+        date(RETRY_AFTER)?,
+        date(DATE).unwrap_or_else(SystemTime::now),
+    );
+    Some(then.duration_since(now).unwrap_or_default())
+}
+
+/// The distribution specification's `{"errors":[{"code","message"}]}`, or AWS's `{"__type"}`, or
+/// the `{"details"}` of token services.
+fn codes(body: &[u8]) -> Vec<Code> {
+    let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return Vec::new();
+    };
+    let text = |value: &serde_json::Value, key: &str| {
+        let text = value
+            .get(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        // Nobody's terminal is for a registry to write on.
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(500)
+            .collect::<String>()
+    };
+    if let Some(list) = body.get("errors").and_then(serde_json::Value::as_array) {
+        let code = |entry| Code {
+            code: text(entry, "code"),
+            message: text(entry, "message"),
+        };
+        return list.iter().take(5).map(code).collect();
+    }
+    let code = [text(&body, "__type"), text(&body, "code")]
+        .into_iter()
+        .find(|code| !code.is_empty());
+    let message = ["message", "Message", "details"]
+        .map(|key| text(&body, key))
+        .into_iter()
+        .find(|m| !m.is_empty());
+    match (code, message) {
+        (None, None) => Vec::new(),
+        (code, message) => {
+            let message = message.unwrap_or_default();
+            vec![code.map_or_else(
+                || Code {
+                    code: message.clone(),
+                    message: String::new(),
+                },
+                |code| Code {
+                    code,
+                    message: message.clone(),
+                },
+            )]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        const DAY: &str = "Wed, 21 Oct 2015 07:28:";
+        let wait = |after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, after.parse().unwrap());
+            headers.extend(date.map(|date| (DATE, date.parse().unwrap())));
+            retry_after(&headers)
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let now = format!("{DAY}00 GMT");
+        assert_eq!(wait("7", None), seconds(7));
+        assert_eq!(wait(" 7 ", None), seconds(7));
+        assert_eq!(wait("0.5", None), Some(Duration::from_millis(500)));
+        assert_eq!(wait(&format!("{DAY}30 GMT"), Some(&now)), seconds(30));
+        // In the past.
+        assert_eq!(wait(&format!("{DAY}30 GMT"), None), seconds(0));
+        assert_eq!(wait(&now, Some(&now)), seconds(0));
+        for wrong in ["-1", "soon", "", "1e400", "NaN"] {
+            assert_eq!(wait(wrong, None), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Whose certificates are believed: those that the machine's authorities vouch for, and those that are
+//! among the machine's trusted ones themselves.
+
+use crate::remedy::Remedy;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+
+/// TLS as curl has it: with the machine's trusted certificates, or those of `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`.
+///
+/// # Errors
+/// When there are no trusted certificates at all.
+pub(super) fn config() -> Result<ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let trust = Trust {
+        authorities: Verifier::new(Arc::clone(&provider))?,
+        provider: Arc::clone(&provider),
+    };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(trust))
+        .with_no_client_auth())
+}
+
+#[derive(Debug)]
+struct Trust {
+    authorities: Verifier,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.authorities.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // `openssl req -x509` makes a certificate that is an authority too. WebPKI refuses those as a
+            // server's, after it has checked the dates; OpenSSL and Go take one that is trusted itself.
+            Err(error) if is_authority(&error) && is_trusted(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// Whether a certificate was refused only because it is one of an authority.
+fn is_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
+        return false;
+    };
+    let reason = other.0.downcast_ref::<webpki::Error>();
+    matches!(reason, Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+/// Whether a certificate itself is among the trusted ones. Read again: it happens once in a run at most.
+fn is_trusted(certificate: &CertificateDer<'_>) -> bool {
+    let trusted = rustls_native_certs::load_native_certs().certs;
+    trusted.iter().any(|one| one == certificate)
+}
+
+/// What a user can do about a connection that TLS refused.
+pub(super) fn remedy(error: &Error) -> Option<Remedy> {
+    let Error::InvalidCertificate(reason) = error else {
+        return matches!(error, Error::InvalidMessage(_)).then_some(Remedy::PlainHttp);
+    };
+    Some(Remedy::Text(match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the host's certificate has expired: have it renewed, and check this machine's clock"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the host's certificate is not valid yet: check this machine's clock"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the host's certificate is for other names: use one of those, or have it issued for this one \
+             (subjectAltName; a common name alone does not count)"
+        }
+        _ => {
+            "this machine does not trust the host's certificate: name a PEM file with its authority, or with the \
+             certificate itself where it is self-signed, in SSL_CERT_FILE (in place of the machine's own list), or add \
+             it to that list"
+        }
+    }))
+}

@@ -1,0 +1,434 @@
+//! An OCI image layout folder: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
+//! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
+
+mod partial;
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, StreamExt, future, stream};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
+use crate::http::AimdLimit;
+use crate::manifest::{Descriptor, Manifest, REF_NAME, media_type};
+use crate::reference::Digest;
+
+use super::{
+    Answer, Blob, Capabilities, DigestCheck, Error, Lookup, Mounting, Partial, Source,
+    SubjectSupport, TagOrDigest, Target, TargetInfo, UploadSession, UploadStart,
+};
+
+pub use partial::write_whole;
+
+/// How much of a file is read at once, in bytes.
+const PIECE: usize = 256 * 1024;
+
+/// Files that are read or written at once: a disk gains nothing from more.
+const FILES: usize = 16;
+
+/// An image layout folder.
+#[derive(Debug)]
+pub struct Layout {
+    dir: PathBuf,
+    /// One change of the index at a time; a file lock keeps other processes apart.
+    index: Mutex<()>,
+    /// Files that are read or written at once.
+    files: Arc<AimdLimit>,
+    /// What killed runs left was removed.
+    is_swept: AtomicBool,
+}
+
+impl Layout {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            index: Mutex::new(()),
+            files: AimdLimit::new(FILES, FILES),
+            is_swept: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes the folder a layout, if it is none yet, and removes what killed runs left in it.
+    pub(super) fn create(&self) -> Result<(), Error> {
+        self.mark()?;
+        if !self.is_swept.swap(true, Ordering::Relaxed) {
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    /// Removes what killed runs left. While the lock is held, no process begins a file.
+    fn sweep(&self) {
+        let Ok(_lock) = self.lock() else { return };
+        partial::sweep(&self.dir);
+        let algorithms = std::fs::read_dir(self.dir.join("blobs"));
+        for algorithm in algorithms.into_iter().flatten().flatten() {
+            partial::sweep(&algorithm.path());
+        }
+    }
+
+    /// A file in a folder of the layout that takes another one's place when it is whole.
+    fn begin_file(&self, folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+        std::fs::create_dir_all(folder)?;
+        let lock = std::fs::File::open(self.dir.join("oci-layout"))?;
+        lock.lock_shared()?;
+        partial::create_locked(folder)
+    }
+
+    fn mark(&self) -> Result<(), Error> {
+        let blobs = self.dir.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).map_err(|error| Error::file("create", &blobs, error))?;
+        let mark = self.dir.join("oci-layout");
+        if mark.exists() {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| Error::file("write", &mark, error);
+        let mut aside = partial::create(&self.dir).map_err(failed)?;
+        aside
+            .write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)
+            .map_err(failed)?;
+        // Never replaced once it is there: it is what processes lock.
+        match aside.persist_noclobber(&mark) {
+            Ok(_) => Ok(()),
+            // Another process was first.
+            Err(_) if mark.exists() => Ok(()),
+            Err(error) => Err(failed(error.error)),
+        }
+    }
+
+    fn namespace(&self) -> String {
+        format!("oci:{}", self.dir.display())
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.dir
+            .join("blobs")
+            .join(digest.algorithm())
+            .join(digest.hex())
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.dir.join("index.json")
+    }
+
+    /// The descriptors of `index.json`, as they stand there.
+    fn entries(&self) -> Result<Vec<Value>, Error> {
+        let path = self.index_path();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file("read", &path, error)),
+        };
+        let index: Option<Value> = serde_json::from_slice(&bytes).ok();
+        let manifests = index.and_then(|index| index.get("manifests")?.as_array().cloned());
+        manifests.ok_or(Error::Layout {
+            path,
+            expected: "the index of an image layout",
+        })
+    }
+
+    fn find_name(&self, which: &TagOrDigest) -> Result<Option<Digest>, Error> {
+        match which {
+            TagOrDigest::Digest(digest) => {
+                Ok(self.blob_path(digest).is_file().then(|| digest.clone()))
+            }
+            TagOrDigest::Tag(name) => {
+                let entries = self.entries()?;
+                let entry = entries.iter().find(|entry| name_of(entry) == Some(name));
+                let digest = entry.and_then(|entry| entry.get("digest")?.as_str()?.parse().ok());
+                Ok(digest)
+            }
+        }
+    }
+
+    fn read_manifest(&self, which: &TagOrDigest) -> Result<Option<Manifest>, Error> {
+        let Some(digest) = self.find_name(which)? else {
+            return Ok(None);
+        };
+        let path = self.blob_path(&digest);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::file("read", &path, error)),
+        };
+        let found = digest.of_same_kind(&bytes);
+        if found != digest {
+            return Err(Error::Digest {
+                wanted: digest,
+                found,
+            });
+        }
+        match Manifest::parse(None, bytes) {
+            Ok(manifest) => Ok(Some(Manifest { digest, ..manifest })),
+            Err(source) => Err(Error::Manifest { digest, source }),
+        }
+    }
+
+    /// What the index lists that is about a manifest.
+    fn find_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let mut referrers = Vec::new();
+        for entry in self.entries()? {
+            let Ok(descriptor) = serde_json::from_value::<Descriptor>(entry) else {
+                continue;
+            };
+            let which = TagOrDigest::Digest(descriptor.digest.clone());
+            let manifest = self.read_manifest(&which)?;
+            if manifest.is_some_and(|manifest| manifest.subject.as_ref() == Some(subject)) {
+                referrers.push(descriptor);
+            }
+        }
+        Ok(referrers)
+    }
+
+    /// Writes a manifest's bytes, and its entry in the index where it has a name or is about another
+    /// manifest. The entry comes last and replaces an older one of the same name.
+    fn write_manifest(
+        &self,
+        which: &TagOrDigest,
+        manifest: &Manifest,
+    ) -> Result<SubjectSupport, Error> {
+        let path = self.blob_path(&manifest.digest);
+        if !path.is_file() {
+            let folder = path.parent().unwrap_or(&self.dir);
+            partial::write(self.begin_file(folder), &path, &manifest.bytes)?;
+        }
+        let name = match which {
+            TagOrDigest::Tag(name) => Some(name),
+            TagOrDigest::Digest(_) if manifest.subject.is_none() => {
+                return Ok(SubjectSupport::Ignored);
+            }
+            TagOrDigest::Digest(_) => None,
+        };
+        let _one_at_a_time = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = self.lock()?;
+        let mut entries = self.entries()?;
+        let digest = manifest.digest.to_string();
+        entries.retain(|entry| match name {
+            Some(name) => name_of(entry) != Some(name),
+            None => name_of(entry).is_some() || entry.get("digest") != Some(&json!(digest)),
+        });
+        let mut entry = json!({
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.bytes.len(),
+        });
+        if let Some(name) = name {
+            entry["annotations"] = json!({REF_NAME: name});
+        }
+        entries.push(entry);
+        let index =
+            json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
+        let written = write_whole(&self.index_path(), index.to_string().as_bytes());
+        drop(lock);
+        written.map(|()| {
+            if manifest.subject.is_some() {
+                SubjectSupport::Listed
+            } else {
+                SubjectSupport::Ignored
+            }
+        })
+    }
+
+    /// Keeps other processes from changing the index at the same time.
+    fn lock(&self) -> Result<std::fs::File, Error> {
+        let path = self.dir.join("oci-layout");
+        let file = std::fs::File::open(&path).map_err(|error| Error::file("open", &path, error))?;
+        file.lock()
+            .map_err(|error| Error::file("lock", &path, error))?;
+        Ok(file)
+    }
+
+    async fn write_blob(&self, descriptor: &Descriptor, mut blob: Blob) -> Result<(), Error> {
+        let path = self.blob_path(&descriptor.digest);
+        let folder = path.parent().unwrap_or(&self.dir).to_owned();
+        let (file, aside) = self
+            .begin_file(&folder)
+            .map_err(|error| Error::file("write in", &folder, error))?
+            .into_parts();
+        let mut file = tokio::fs::File::from_std(file);
+        while let Some(piece) = blob.next().await {
+            file.write_all(&piece?)
+                .await
+                .map_err(|error| Error::file("write", &aside, error))?;
+        }
+        file.flush()
+            .await
+            .map_err(|error| Error::file("write", &aside, error))?;
+        file.sync_data()
+            .await
+            .map_err(|error| Error::file("write", &aside, error))?;
+        aside
+            .persist(&path)
+            .map_err(|error| Error::file("write", &path, error.error))
+    }
+}
+
+fn name_of(entry: &Value) -> Option<&str> {
+    entry.get("annotations")?.get(REF_NAME)?.as_str()
+}
+
+impl Source for Layout {
+    fn resolve<'a>(&'a self, which: &'a TagOrDigest) -> Answer<'a, Option<Digest>> {
+        async move { self.find_name(which) }.boxed()
+    }
+
+    fn manifest<'a>(&'a self, which: &'a TagOrDigest) -> Answer<'a, Option<Manifest>> {
+        async move { self.read_manifest(which) }.boxed()
+    }
+
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Partial<Descriptor>> {
+        async move { Ok(self.find_referrers(subject)?.into()) }.boxed()
+    }
+
+    fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Partial<(String, Digest)>> {
+        async move {
+            let mut named = Vec::new();
+            for tag in tags {
+                let digest = self.find_name(&TagOrDigest::Tag(tag.clone()))?;
+                named.extend(digest.map(|digest| (tag.clone(), digest)));
+            }
+            Ok(named.into())
+        }
+        .boxed()
+    }
+
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob> {
+        async move {
+            let path = self.blob_path(&descriptor.digest);
+            let mut file = tokio::fs::File::open(&path)
+                .await
+                .map_err(|error| Error::file("open", &path, error))?;
+            file.seek(std::io::SeekFrom::Start(from))
+                .await
+                .map_err(|error| Error::file("read", &path, error))?;
+            let pieces = stream::try_unfold((file, path), |(mut file, path)| async move {
+                let mut piece = BytesMut::with_capacity(PIECE);
+                let read = file
+                    .read_buf(&mut piece)
+                    .await
+                    .map_err(|error| Error::file("read", &path, error))?;
+                Ok((read > 0).then(|| (piece.freeze(), (file, path))))
+            });
+            Ok(pieces.boxed())
+        }
+        .boxed()
+    }
+
+    fn identity(&self) -> String {
+        self.namespace()
+    }
+
+    fn reads(&self) -> Arc<AimdLimit> {
+        Arc::clone(&self.files)
+    }
+}
+
+impl Lookup for Layout {
+    fn find<'a>(&'a self, names: &'a [TagOrDigest]) -> Answer<'a, HashMap<TagOrDigest, Digest>> {
+        async move {
+            let mut found = HashMap::new();
+            for name in names {
+                let digest = self.find_name(name)?;
+                found.extend(digest.map(|digest| (name.clone(), digest)));
+            }
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn known_manifests<'a>(
+        &'a self,
+        wanted: &'a [Digest],
+        _: Option<&'a Digest>,
+    ) -> Answer<'a, HashSet<Digest>> {
+        async move {
+            let is_there = |digest: &&Digest| self.blob_path(digest).is_file();
+            Ok(wanted.iter().filter(is_there).cloned().collect())
+        }
+        .boxed()
+    }
+
+    fn known_blobs<'a>(&'a self, _: &'a [Digest]) -> Answer<'a, Option<HashSet<Digest>>> {
+        future::ready(Ok(None)).boxed()
+    }
+
+    fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
+        async move {
+            let path = self.blob_path(&descriptor.digest);
+            // Blobs are renamed into place when they are complete: their length is proof enough.
+            Ok(tokio::fs::metadata(&path)
+                .await
+                .is_ok_and(|file| file.is_file() && file.len() == descriptor.size))
+        }
+        .boxed()
+    }
+
+    fn is_immutable<'a>(&'a self, _: &'a str) -> Answer<'a, bool> {
+        future::ready(Ok(false)).boxed()
+    }
+
+    fn mounting(&self) -> Answer<'_, Mounting> {
+        // A folder is one namespace.
+        future::ready(Ok(Mounting::AfterUpload)).boxed()
+    }
+}
+
+impl Target for Layout {
+    fn info(&self) -> TargetInfo {
+        TargetInfo {
+            namespace: self.namespace(),
+            mount_scope: self.namespace(),
+            capabilities: Capabilities {
+                digest_check: DigestCheck::No,
+                ..Capabilities::default()
+            },
+            writes: Arc::clone(&self.files),
+        }
+    }
+
+    fn prepare(&self) -> Answer<'_, ()> {
+        async move { self.create() }.boxed()
+    }
+
+    fn begin<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        _: Option<&'a str>,
+    ) -> Answer<'a, UploadStart> {
+        async move {
+            Ok(if self.has_blob(descriptor).await? {
+                UploadStart::Exists
+            } else {
+                UploadStart::Session(UploadSession(None))
+            })
+        }
+        .boxed()
+    }
+
+    fn finish<'a>(
+        &'a self,
+        _: UploadSession,
+        descriptor: &'a Descriptor,
+        blob: Blob,
+    ) -> Answer<'a, ()> {
+        self.write_blob(descriptor, blob).boxed()
+    }
+
+    fn put_manifest<'a>(
+        &'a self,
+        which: &'a TagOrDigest,
+        manifest: &'a Manifest,
+    ) -> Answer<'a, SubjectSupport> {
+        async move { self.write_manifest(which, manifest) }.boxed()
+    }
+
+    fn add_referrers<'a>(&'a self, _: &'a Digest, _: &'a [Descriptor]) -> Answer<'a, ()> {
+        // They are in the index already.
+        future::ready(Ok(())).boxed()
+    }
+}

@@ -1,0 +1,26 @@
+//! What a user can do about an error of the engine, with the options of this program.
+
+use oci_copy::remedy::Remedy;
+
+/// The words for a remedy. Hints name parameters, which each command has as a flag or as a variable.
+#[must_use]
+pub fn text(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::PullLimit => {
+            "the limit of Docker Hub for this address or account is used up for up to six hours: log in to it with an \
+             account of a higher limit (HelmRepoSecretName or ~/.docker/config.json), or name a mirror \
+             (Endpoints: docker.io=https://MIRROR)"
+        }
+        Remedy::Unreachable => {
+            "check that this machine can reach the host (DNS, route, proxy, certificate); --endpoint HOST=URL names a mirror"
+        }
+        Remedy::PlainHttp => {
+            "the host answers without TLS: if that is intended, say so with --plain-http HOST"
+        }
+        Remedy::Platforms => "name one of these in Platforms, or leave Platforms out",
+        Remedy::PinnedPlatforms => {
+            "leave Platforms out: a selection changes the digest, and the chart asks for this one"
+        }
+        Remedy::Text(text) => text,
+    }
+}
