@@ -4,6 +4,7 @@
 //! only by `helm test`, or a gap: something that the cluster would pull from elsewhere, or would not find.
 
 mod again;
+mod closing;
 mod coverage;
 mod effect;
 mod judge;
@@ -19,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use helm_chart::render::{Capabilities, KubeVersion};
 
 pub use again::{Deployed, read_proof};
+pub use closing::{Closing, explain};
 pub use coverage::Coverage;
 pub use judge::{Checked, judge};
-pub use origin::explain;
 pub use proof::{Cause, ChartProof, Failure, Outcome, Proof, Reference, Short, State, Totals, Use};
 pub use render::{Installs, Renders, has_templates, render};
 pub use words::{gaps, without_effect};

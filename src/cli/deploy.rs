@@ -60,7 +60,7 @@ impl Deploy {
         };
         let (session, planned, shared) =
             prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
-        let Planned { plan, proof } = &planned;
+        let Planned { plan, proof, .. } = &planned;
         let coordinator = publication.as_ref().and_then(|publication| {
             coordinator(
                 &session,
@@ -177,7 +177,7 @@ async fn publish(
     shared: &BTreeSet<String>,
 ) -> anyhow::Result<()> {
     let settings = &session.settings;
-    let Planned { plan, proof } = planned;
+    let Planned { plan, proof, .. } = planned;
     let proof = proof.as_ref();
     publish::write_proof(proof, &settings.out)?;
     let result = publish::write_result(plan, outcomes, shared, &settings.out)?;

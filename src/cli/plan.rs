@@ -51,7 +51,7 @@ impl Plan {
             Session::for_inventory(settings, &inventory, &CancellationToken::new()).await?;
         let prefix = session.prefix().await?;
         let planned = planning::planned(&session, &inventory, &prefix).await?;
-        let Planned { plan, proof } = &planned;
+        let Planned { plan, proof, .. } = &planned;
         if let Some(out) = &flags.out {
             publish::write_plan(plan, proof.as_ref(), out)?;
         }
@@ -163,7 +163,7 @@ fn document(
     warnings: &[String],
     estimate: &Estimate,
 ) -> Value {
-    let Planned { plan, proof } = planned;
+    let Planned { plan, proof, .. } = planned;
     let artifacts: Vec<Value> = plan
         .copies
         .iter()

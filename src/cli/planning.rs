@@ -15,7 +15,7 @@ use helm_chart::render::Capabilities;
 
 use crate::charts::{self, Charts, Fetched};
 use crate::closure::{
-    self, Checked, Coverage, Digests, Installs, Mode, Outcome, Proof, Renders, Values,
+    self, Checked, Closing, Coverage, Digests, Installs, Mode, Outcome, Proof, Renders, Values,
 };
 use crate::inventory::{ChartSpec, Inventory};
 use crate::plan::Plan;
@@ -29,6 +29,8 @@ use super::Session;
 pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) proof: Option<Proof>,
+    /// What was added to close gaps, by chart.
+    closed: BTreeMap<String, Closing>,
 }
 
 /// Fetches the charts, plans, and proves the plan.
@@ -40,20 +42,39 @@ pub(super) async fn planned(
     inventory: &Inventory,
     prefix: &Prefix,
 ) -> anyhow::Result<Planned> {
-    let prover = Prover::new(session, inventory, prefix);
+    let mut prover = Prover::new(session, inventory, prefix);
     let charts = charts::fetch_each(inventory, &session.stores, |spec, fetched| {
         prover.begin(spec, fetched);
     });
     let charts = charts.await?;
     let mut plan = Plan::new(inventory, &charts, prefix)?;
-    let proof = prover.prove(&plan, &charts).await?;
+    let (mut proof, mut closed) = prover.prove(&plan, &charts).await?;
+    closed.retain(|_, closing| !closing.is_empty());
+    if session.settings.closure.mode != Mode::Complete {
+        closed.clear();
+    }
+    if !closed.is_empty() {
+        let mut inventory = inventory.clone();
+        for spec in &mut inventory.charts {
+            if let Some(closing) = closed.get(&spec.key) {
+                closing.add_to(spec);
+            }
+        }
+        plan = Plan::new(&inventory, &charts, prefix)?;
+        prover.inventory = Arc::new(inventory);
+        (proof, _) = prover.prove(&plan, &charts).await?;
+    }
     if let Some(proof) = &proof {
         let short = proof.short();
         plan.result = plan
             .result
             .with(|result| result.written.closure = Some(short));
     }
-    Ok(Planned { plan, proof })
+    Ok(Planned {
+        plan,
+        proof,
+        closed,
+    })
 }
 
 impl Planned {
@@ -65,6 +86,9 @@ impl Planned {
         let Some(proof) = &self.proof else {
             return (Vec::new(), Ok(()));
         };
+        for (key, closing) in &self.closed {
+            tracing::info!("charts.{key}: closed by {closing}");
+        }
         let charts = proof.charts.iter();
         let of_each = |of: fn(&str, &closure::ChartProof) -> Option<Problem>| {
             charts
@@ -171,11 +195,16 @@ impl Prover {
     }
 
     /// Waits for all renders, and says of each reference whether the plan copies it.
-    async fn prove(self, plan: &Plan, charts: &Charts) -> anyhow::Result<Option<Proof>> {
+    /// Also says what closes gaps, by chart.
+    async fn prove(
+        &self,
+        plan: &Plan,
+        charts: &Charts,
+    ) -> anyhow::Result<(Option<Proof>, BTreeMap<String, Closing>)> {
         let coverage = Coverage::of_plan(plan, &Digests::new());
         let mut begun =
             std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut proofs = BTreeMap::new();
+        let (mut proofs, mut closings) = (BTreeMap::new(), BTreeMap::new());
         for spec in &self.inventory.charts {
             let Some(fetched) = charts.get(&spec.key) else {
                 continue;
@@ -184,34 +213,40 @@ impl Prover {
             let published = published
                 .map(|chart| chart.values.clone())
                 .unwrap_or_default();
+            let wanted = coverage.values(&published);
             let mut renders = match begun.remove(&spec.key) {
-                Some(rendering) => rendering.await??,
+                Some(rendering) => Some(rendering.await??),
                 None => None,
             };
-            let wanted = coverage.values(&published);
-            if renders
-                .as_ref()
-                .is_some_and(|renders| renders.published != wanted)
-            {
+            let is_other = |renders: &Option<Renders>| {
+                let renders = renders.as_ref();
+                renders.is_some_and(|renders| renders.published != wanted)
+            };
+            if renders.as_ref().is_none_or(is_other) {
                 let published = published.clone();
                 let rendering = self.render(spec, &fetched.archive, move || published);
-                renders = rendering.await??;
+                renders = Some(rendering.await??);
             }
+            let renders = renders.flatten();
+            self.keep(&spec.key, renders.clone());
             let metadata = &fetched.chart.metadata;
             let versions = (metadata.version.as_str(), metadata.app_version.as_str());
             let archive = Digest::of(&fetched.archive);
             let checked = Checked::new(spec, versions, archive, &published);
             let mut proof = closure::judge(checked, renders, &coverage);
             if proof.gaps().next().is_some() {
-                proof = self.explained(proof, fetched, wanted, &coverage).await?;
+                let (explained, closing) =
+                    self.explained(proof, fetched, wanted, &coverage).await?;
+                proof = explained;
+                closings.insert(spec.key.clone(), closing);
             }
             proofs.insert(spec.key.clone(), proof);
         }
         let is_nothing = |proof: &closure::ChartProof| proof.outcome == Outcome::NoTemplates;
         if proofs.values().all(is_nothing) {
-            return Ok(None);
+            return Ok((None, closings));
         }
-        Ok(Some(Proof {
+        let proof = Proof {
             mode: self.options.mode,
             prefix: plan.prefix.to_string(),
             eks_version: self.inventory.eks_version.clone(),
@@ -219,7 +254,17 @@ impl Prover {
             api_versions: self.inventory.api_versions.clone(),
             totals: Proof::sums(&proofs),
             charts: proofs,
-        }))
+        };
+        Ok((Some(proof), closings))
+    }
+
+    /// Keeps a render for another proof of the same run.
+    fn keep(&self, key: &str, renders: Option<Renders>) {
+        if self.options.mode == Mode::Complete {
+            let rendering = AbortOnDropHandle::new(tokio::spawn(async { Ok(renders) }));
+            let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            begun.insert(key.to_owned(), rendering);
+        }
     }
 
     /// Finds out which values set the gaps of a chart.
@@ -229,14 +274,18 @@ impl Prover {
         fetched: &Arc<Fetched>,
         published: Values,
         coverage: &Coverage,
-    ) -> anyhow::Result<closure::ChartProof> {
+    ) -> anyhow::Result<(closure::ChartProof, Closing)> {
         let (archive, capabilities) = (fetched.archive.clone(), self.capabilities.clone());
-        let coverage = coverage.clone();
+        let (coverage, prefix) = (coverage.clone(), self.prefix.clone());
         let work = move || {
-            if let Ok(chart) = Chart::read(&archive, Keep::Everything) {
-                closure::explain(&mut proof, &chart, &published, &capabilities, &coverage);
-            }
-            proof
+            let target = (&coverage, &prefix);
+            let closing = match Chart::read(&archive, Keep::Everything) {
+                Ok(chart) => {
+                    closure::explain(&mut proof, &chart, &published, &capabilities, target)
+                }
+                Err(_) => Closing::default(),
+            };
+            (proof, closing)
         };
         let explained = tokio::task::spawn_blocking(work).await;
         explained.context("looking for the values of a chart's images broke off")

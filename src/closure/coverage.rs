@@ -78,24 +78,18 @@ impl Coverage {
         if self.prefix == self.rendered_prefix {
             return published.clone();
         }
-        match self.inward_value(Value::Object(published.clone())) {
+        match mapped(Value::Object(published.clone()), &|text| self.inward(text)) {
             Value::Object(values) => values,
             _ => Values::new(),
         }
     }
 
-    fn inward_value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.inward(&text)),
-            Value::Array(list) => list
-                .into_iter()
-                .map(|value| self.inward_value(value))
-                .collect(),
-            Value::Object(map) => map
-                .into_iter()
-                .map(|(key, value)| (key, self.inward_value(value)))
-                .collect(),
-            other => other,
+    /// Values that were found by rendering, as results have them.
+    #[must_use]
+    pub(super) fn outward_values(&self, values: Values) -> Values {
+        match mapped(Value::Object(values), &|text| self.outward(text)) {
+            Value::Object(values) => values,
+            _ => Values::new(),
         }
     }
 
@@ -135,6 +129,22 @@ impl Coverage {
     pub fn copy_of(&self, reference: &str) -> Option<&str> {
         let wanted = Wanted::pulled(reference)?;
         self.sources.get(&wanted).map(String::as_str)
+    }
+}
+
+/// A value with all its texts changed.
+fn mapped(value: Value, change: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(&text)),
+        Value::Array(list) => list
+            .into_iter()
+            .map(|value| mapped(value, change))
+            .collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, mapped(value, change)))
+            .collect(),
+        other => other,
     }
 }
 

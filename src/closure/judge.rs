@@ -193,6 +193,7 @@ fn note(references: &mut Vec<Reference>, image: String, one: Use, scenario: &str
             uses: Vec::new(),
             more_uses: 0,
             set_by: Vec::new(),
+            reason: None,
             copied_to: None,
         });
         references.len() - 1

@@ -7,45 +7,37 @@ use serde_json::Value;
 
 use helm_chart::chart::Chart;
 use helm_chart::dependencies::{Enabled, settle};
-use helm_chart::render::{Capabilities, release};
+use helm_chart::render::release;
 use helm_chart::values::Path;
 use helm_chart::values::table::Work;
 
 use oci_copy::reference::{DOCKER_HUB, ImageName};
 
 use super::effect::other_text;
-use super::proof::ChartProof;
-use super::render::{options, over};
+use super::proof::{Install, Reference};
+use super::render::over;
 use super::{Coverage, Values};
-
-/// The most gaps of a chart whose values are looked for.
-const MAX_GAPS: usize = 24;
 
 /// The most values that are tried for one reference.
 const MAX_TRIES: usize = 8;
 
-/// Finds the values that set the gaps of a chart. `published` are the values with which it was rendered.
-pub fn explain(
-    proof: &mut ChartProof,
+/// The paths of values that set a reference of a proof.
+pub(super) fn of(
     chart: &Chart,
+    scenarios: &[Install],
+    reference: &Reference,
     published: &Values,
-    capabilities: &Capabilities,
+    options: &release::Options,
     coverage: &Coverage,
-) {
-    let options = options(chart, proof.namespace.as_deref(), capabilities);
-    let scenarios = proof.scenarios.clone();
-    let gaps = proof.references.iter_mut();
-    let gaps = gaps.filter(|reference| reference.state.is_gap());
-    for gap in gaps.take(MAX_GAPS) {
-        let named = gap.uses.first().and_then(|one| one.scenarios.first());
-        let Some(scenario) = scenarios.iter().find(|one| Some(&one.name) == named) else {
-            continue;
-        };
-        let values = over(&scenario.values, published);
-        let rendered = coverage.inward(&gap.image);
-        let paths = paths(chart, &values, &options, &rendered);
-        gap.set_by = paths.iter().map(ToString::to_string).collect();
-    }
+) -> Vec<String> {
+    let named = reference.uses.first().and_then(|one| one.scenarios.first());
+    let Some(scenario) = scenarios.iter().find(|one| Some(&one.name) == named) else {
+        return Vec::new();
+    };
+    let values = over(&scenario.values, published);
+    let rendered = coverage.inward(&reference.image);
+    let paths = paths(chart, &values, options, &rendered);
+    paths.iter().map(ToString::to_string).collect()
 }
 
 /// The paths of values that set a reference, in their order; none where no value does. `values` are those of

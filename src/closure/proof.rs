@@ -116,6 +116,9 @@ pub struct Reference {
     /// Of a gap: the values paths that set it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_by: Vec<String>,
+    /// Of a gap: why no value sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Of a gap: the copy of it that the plan makes, which the chart does not use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_to: Option<String>,

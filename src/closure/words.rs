@@ -93,7 +93,10 @@ fn gap(reference: &Reference) -> String {
                 "; its digest wins over the tag: empty `{digest}` with `remove` in the data file"
             )
         }
-        ([], false) => "; no value that sets it was found".to_owned(),
+        ([], false) => match &reference.reason {
+            Some(reason) => format!("; {reason}"),
+            None => "; no value that sets it was found".to_owned(),
+        },
         (paths, _) => format!("; set by {}", paths.join(", ")),
     });
     text
