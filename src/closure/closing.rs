@@ -7,8 +7,10 @@ use helm_chart::discover::{self, Discovery, Moved};
 use helm_chart::render::Capabilities;
 use helm_chart::values::Path;
 
+use oci_copy::reference::ImageName;
+
 use crate::inventory::{ChartSpec, ImageSpec, Origin, Part};
-use crate::reference::{ImageName, Prefix};
+use crate::reference::Prefix;
 
 use super::proof::{ChartProof, State};
 use super::render::{options, over};
