@@ -200,15 +200,15 @@ impl Bytes<'_> {
         }
     }
 
-    /// A text of up to 255 bytes, without what stands for bytes that are not UTF-8, and without the line breaks
-    /// of YAML 1.1 that YAML 1.2 does not know: goyaml folds them, our reader takes them for characters.
+    /// A text of up to 255 bytes, without what stands for bytes that are not UTF-8, and without U+0085, which
+    /// toYaml does not keep.
     fn text(&mut self) -> String {
         let length = usize::from(self.byte()).min(self.data.len());
         let (text, rest) = self.data.split_at(length);
         self.data = rest;
         let text = String::from_utf8_lossy(text);
         text.chars()
-            .filter(|c| *c < '\u{100000}' && !matches!(*c, '\u{85}' | '\u{2028}' | '\u{2029}'))
+            .filter(|c| *c < '\u{100000}' && *c != '\u{85}')
             .collect()
     }
 

@@ -15,6 +15,7 @@ use super::images::{self, Image};
 use super::manifests::{self, Hook, Manifest};
 use super::objects::Capabilities;
 use super::template::{self, Engine, on_own_stack};
+use super::value::Str;
 use super::{functions, schema};
 use crate::chart::Chart;
 use crate::dependencies::{Enabled, Place, Processed, settle};
@@ -118,7 +119,11 @@ impl Rendered {
     /// The text that `helm template` prints.
     #[must_use]
     pub fn to_text(&self, with: Print) -> String {
-        let mut text = String::new();
+        let size = self
+            .manifests
+            .iter()
+            .map(|manifest| manifest.content.len() + 256);
+        let mut text = String::with_capacity(size.sum());
         if with.crds {
             for (source, content) in &self.crds {
                 manifests::print(source, &String::from_utf8_lossy(content), &mut text);
@@ -127,7 +132,9 @@ impl Rendered {
         for manifest in &self.manifests {
             manifests::print(&manifest.source, &manifest.content, &mut text);
         }
-        let mut text = text.trim().to_owned() + "\n";
+        // It starts with `---`.
+        text.truncate(text.trim_end().len());
+        text.push('\n');
         for hook in self
             .hooks
             .iter()
@@ -293,7 +300,7 @@ fn execute(
         },
     );
     for template in &dots.templates {
-        engine.add(&template.name, &template.text)?;
+        engine.add(&template.name, Str::clone(&template.text))?;
     }
     let mut files = BTreeMap::new();
     for template in &dots.templates {

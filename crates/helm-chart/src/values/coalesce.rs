@@ -215,9 +215,18 @@ fn join(prefix: &str, key: &str) -> String {
 
 /// `fmt.Sprintf("%t", value)`, which Helm uses here for values of any type.
 fn go_percent_t(value: &serde_json::Value) -> String {
+    if value.is_null() {
+        "%!t(<nil>)".to_owned()
+    } else {
+        inner_percent_t(value)
+    }
+}
+
+/// The same of a value within another.
+fn inner_percent_t(value: &serde_json::Value) -> String {
     use serde_json::Value;
     match value {
-        Value::Null => "%!t(<nil>)".to_owned(),
+        Value::Null => "<nil>".to_owned(),
         Value::Bool(flag) => flag.to_string(),
         Value::Number(_) => format!(
             "%!t(float64={})",
@@ -225,13 +234,13 @@ fn go_percent_t(value: &serde_json::Value) -> String {
         ),
         Value::String(text) => format!("%!t(string={text})"),
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(go_percent_t).collect();
+            let items: Vec<String> = items.iter().map(inner_percent_t).collect();
             format!("[{}]", items.join(" "))
         }
         Value::Object(map) => {
             let items: Vec<String> = map
                 .iter()
-                .map(|(key, value)| format!("%!t(string={key}):{}", go_percent_t(value)))
+                .map(|(key, value)| format!("%!t(string={key}):{}", inner_percent_t(value)))
                 .collect();
             format!("map[{}]", items.join(" "))
         }

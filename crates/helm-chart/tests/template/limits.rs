@@ -79,7 +79,7 @@ fn output_is_bounded() {
 #[test]
 fn the_default_limits_end_an_endless_loop() {
     let error = run("{{range 1000000000}}{{end}}", Limits::default()).expect_err("a limit");
-    let message = "the render takes more than 40000000 steps";
+    let message = "the render takes more than 32000000 steps";
     assert!(error.to_string().ends_with(message), "{error}");
 }
 

@@ -9,7 +9,7 @@ fn render(files: &[(&str, &str)]) -> Result<String, String> {
     let run = || {
         let mut engine = Engine::new(functions::find, Options::default());
         for (name, text) in files {
-            engine.add(name, text).map_err(|error| error.to_string())?;
+            engine.add(name, *text).map_err(|error| error.to_string())?;
         }
         let (name, _) = files.last().expect("a file");
         engine

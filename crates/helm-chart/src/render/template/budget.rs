@@ -26,14 +26,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 40 million steps, 192 MiB, 3000 templates within each other, 500 levels in one of them and
+    /// 32 million steps, 192 MiB, 3000 templates within each other, 500 levels in one of them and
     /// 30,000 in all.
     ///
-    /// Of 480 public charts the most demanding one takes a sixteenth of the steps and an eighth of the
+    /// Of 480 public charts the most demanding one takes a twelfth of the steps and an eighth of the
     /// bytes. Helm itself stops when a template includes itself more than a thousand times.
     fn default() -> Self {
         Self {
-            steps: 40_000_000,
+            steps: 32_000_000,
             bytes: 192 << 20,
             depth: 3000,
             nesting: 500,

@@ -94,7 +94,7 @@ impl Engine {
     ///
     /// # Errors
     /// The text is not a template.
-    pub fn add(&mut self, name: &str, text: &str) -> Result<(), Error> {
+    pub fn add(&mut self, name: &str, text: impl Into<Str>) -> Result<(), Error> {
         let text = text.into();
         let trees = parse(name, &text, self.functions, self.budget.limits().nesting);
         let trees = trees.map_err(Error::parse)?;

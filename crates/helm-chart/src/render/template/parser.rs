@@ -289,7 +289,10 @@ impl<'t, 'p> Parser<'t, 'p> {
         while self.peek_non_space().kind != Kind::End {
             match self.text_or_action()? {
                 Item::Node(node) => block.nodes.push(node),
-                Item::Ending(ending) => return Ok((block, ending)),
+                Item::Ending(ending) => {
+                    block.nodes.shrink_to_fit();
+                    return Ok((block, ending));
+                }
             }
         }
         self.error("unexpected EOF")

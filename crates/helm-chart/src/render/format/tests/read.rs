@@ -67,3 +67,31 @@ fn yaml_is_read_as_a_map_or_a_list() {
         assert_eq!(go_syntax(from_yaml_array(text)), list, "{text}");
     }
 }
+
+#[test]
+fn line_breaks_of_yaml_1_1_come_back_from_both_writers() {
+    let limits = Limits::default();
+    // Not U+0085: goyaml folds it when it reads the JSON of a value, so toYaml does not keep it.
+    for line_break in ['\n', '\r', '\u{2028}', '\u{2029}'] {
+        for text in [
+            "a@b",
+            "@",
+            "@@a",
+            "a@@",
+            " @ a",
+            "a b@ c\td",
+            "a@\n@ b",
+            "'\"\\@#: ",
+        ] {
+            let text = text.replace('@', &line_break.to_string());
+            for content in [text.clone(), text.clone() + &" and more words".repeat(20)] {
+                let value = map([("k", Value::from(content))]);
+                for written in [to_yaml(&value, &limits), to_yaml_pretty(&value, &limits)] {
+                    let written = written.unwrap() + "\n";
+                    let read = to_json_value(&from_yaml(&written), &limits).unwrap();
+                    assert_eq!(read, to_json_value(&value, &limits).unwrap(), "{written}");
+                }
+            }
+        }
+    }
+}

@@ -20,6 +20,8 @@ impl<'t> Parser<'t, '_> {
             match token.kind {
                 kind if kind == end => {
                     self.check_pipeline(&pipe, context)?;
+                    // Most have one command, and there are tens of thousands.
+                    pipe.commands.shrink_to_fit();
                     return Ok(pipe);
                 }
                 Kind::Bool
@@ -128,6 +130,7 @@ impl<'t> Parser<'t, '_> {
         if command.operands.is_empty() {
             return self.error("empty command");
         }
+        command.operands.shrink_to_fit();
         Ok(command)
     }
 
