@@ -3,6 +3,7 @@
 mod copy;
 mod deploy;
 mod destroy;
+mod discover;
 mod estimate;
 mod failure_summary;
 mod flags;
@@ -89,6 +90,7 @@ enum Command {
     DeleteRepos(destroy::DeleteRepos),
     Template(Box<template::Template>),
     Images(Box<images::Images>),
+    Discover(Box<discover::Discover>),
     #[command(name = "work")]
     Worker(worker::Worker),
 }
@@ -195,6 +197,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
             Command::Template(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Images(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Discover(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
         }
     };

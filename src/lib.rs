@@ -16,6 +16,7 @@
 //! | [`settings`] | environment and flags into [`settings::Settings`] | touches the network |
 //! | [`inventory`] | data files into an [`inventory::Inventory`] | touches the network |
 //! | [`charts`] | an inventory into fetched [`charts::Charts`] | needs a helm program |
+//! | [`discovery`] | a chart into images as data files list them | needs a hand-written path |
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
 //! | [`closure`] | a plan and its charts into a [`closure::Proof`] that nothing else is pulled | does I/O, reads the clock, logs |
 //! | [`oci_copy::copy`] | a plan into outcomes | holds a layer in memory; tags before content |
@@ -40,6 +41,7 @@ pub mod charts;
 pub mod cli;
 pub mod closure;
 pub mod destroy;
+pub mod discovery;
 pub mod document;
 pub mod fan_out;
 pub mod hint;

@@ -267,6 +267,15 @@ impl<'a> Planner<'a> {
             expected.extend(self.operator_image(&context, image, &mut overrides));
         }
         self.fixed_overrides(&context, &mut overrides);
+        for image in &spec.found {
+            // Where the data file wants another value, it wins.
+            let mut with = overrides.clone();
+            if let Ok((name, seen)) = image::plan(&context, image, self.prefix, &mut with) {
+                overrides = with;
+                expected.extend(seen);
+                self.image_copy(&name, &spec.key, &image.place);
+            }
+        }
         if self.problems.len() == before {
             let unseen = context.unseen(&overrides.to_json(), &expected);
             self.problems.extend(unseen);

@@ -90,6 +90,7 @@ fn remote(name: &str, repository: &str, version: &str, place: &str) -> Result<Na
         version: version.to_owned(),
         subcharts: Vec::new(),
         images: Vec::new(),
+        found: Vec::new(),
         discovery: None,
         operator_images: Vec::new(),
         allow: Vec::new(),

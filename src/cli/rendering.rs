@@ -14,7 +14,9 @@ use helm_chart::set::{self, Reading};
 use helm_chart::yaml;
 
 use crate::charts::{self, Named};
+use crate::inventory::Installation;
 use crate::problem::{Problem, Problems};
+use crate::reference::without_secrets;
 use crate::settings::{Environment, Settings};
 
 use super::Session;
@@ -162,6 +164,19 @@ impl RenderFlags {
         })
     }
 
+    /// Where the chart comes from, as a data file has it: the repository, or the path of a local chart.
+    pub(super) fn repository(&self) -> String {
+        let chart = self.name_and_chart.last().map_or("", String::as_str);
+        if let Some(repository) = &self.repo {
+            return without_secrets(repository);
+        }
+        if chart.starts_with("oci://") {
+            let folder = chart.rsplit_once('/').map_or(chart, |(folder, _)| folder);
+            return without_secrets(folder);
+        }
+        chart.to_owned()
+    }
+
     fn options(&self, name: String) -> Result<Options, Problem> {
         let kube_version = match &self.kube_version {
             None => KubeVersion::default(),
@@ -209,6 +224,16 @@ impl RenderFlags {
 }
 
 impl Prepared {
+    /// The values and the namespace that were given, as a data file has them.
+    pub(super) fn installation(&self) -> Installation {
+        let namespace = &self.options.namespace;
+        Installation {
+            values: self.values.as_object().cloned().unwrap_or_default(),
+            scenarios: Vec::new(),
+            namespace: (*namespace != Options::default().namespace).then(|| namespace.clone()),
+        }
+    }
+
     /// What a message calls the chart.
     fn label(&self) -> String {
         format!("{} {}", self.chart.name(), self.chart.version())

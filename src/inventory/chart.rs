@@ -128,6 +128,7 @@ impl Reader {
             version: version?,
             subcharts,
             images,
+            found: Vec::new(),
             discovery,
             operator_images,
             allow: self.allow(layers),

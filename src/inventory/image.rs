@@ -159,7 +159,7 @@ impl Reader {
             None => (entry.place(), None),
         };
         if let Some(name) = self.optional_text(entry, "name") {
-            let others = ["location", "path", "subchart", "prefix", "set"];
+            let others = ["location", "path", "subchart", "prefix", "suffix", "set"];
             if let Some(other) = others.iter().find_map(|key| entry.get(key)) {
                 let what = format!(
                     "`name` is a fixed text, so `{}` beside it has no effect",
@@ -179,7 +179,14 @@ impl Reader {
         let set = entry.get("set").and_then(|_| self.path(entry, "set"));
         let subchart = self.subchart(entry, subcharts);
         let prefix = self.optional_text(entry, "prefix").unwrap_or_default();
+        let suffix = self.optional_text(entry, "suffix").unwrap_or_default();
         let location = self.optional_text(entry, "location");
+        if location.as_deref() == Some("chart")
+            && let Some(suffix) = entry.get("suffix")
+        {
+            let what = "`suffix` belongs to a value, behind which the chart's template puts it";
+            self.problems.push(Problem::input(suffix.place(), what));
+        }
         let origin = match location.as_deref() {
             Some("values") if entry.get("set").is_some() => {
                 let what = "`set` belongs to a tag that is read from the chart; here the override goes to `path`";
@@ -190,6 +197,7 @@ impl Reader {
                 path: path?,
                 subchart,
                 prefix,
+                suffix,
             },
             Some("chart") => Origin::Metadata {
                 path: path?,
@@ -294,8 +302,17 @@ impl Reader {
 }
 
 impl ImageSpec {
+    /// Says of it and its parts where they come from, for messages.
+    pub(crate) fn set_place(&mut self, place: &str) {
+        let parts = self.registry.iter_mut().chain([&mut self.repository]);
+        for part in parts.chain(&mut self.tag) {
+            place.clone_into(&mut part.place);
+        }
+        place.clone_into(&mut self.place);
+    }
+
     /// The aliases of the subcharts that it refers to.
-    fn subcharts(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn subcharts(&self) -> impl Iterator<Item = &String> {
         let parts = self
             .registry
             .iter()

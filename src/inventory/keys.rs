@@ -68,7 +68,7 @@ pub(super) const IMAGE: Keys = Keys {
 pub(super) const PART: Keys = Keys {
     place: "in registry, repository or tag of an image",
     known: &[
-        "location", "path", "subchart", "prefix", "name", "set", "also",
+        "location", "path", "subchart", "prefix", "suffix", "name", "set", "also",
     ],
 };
 

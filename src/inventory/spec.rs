@@ -28,6 +28,8 @@ pub struct ChartSpec {
     pub subcharts: Vec<Subchart>,
     /// The images to replicate with it.
     pub images: Vec<ImageSpec>,
+    /// Images that were found by rendering, and that `images` does not list. Those of `images` win.
+    pub found: Vec<ImageSpec>,
     /// `images: auto`: further images are found by rendering; `None` where only `images` counts.
     pub discovery: Option<Discovery>,
     /// Images that the chart's operator starts by itself.
@@ -172,6 +174,17 @@ pub struct Part {
     pub place: String,
 }
 
+impl Part {
+    /// What the chart's template puts behind the value.
+    #[must_use]
+    pub fn suffix(&self) -> &str {
+        match &self.origin {
+            Origin::Values { suffix, .. } => suffix,
+            Origin::Fixed(_) | Origin::Metadata { .. } => "",
+        }
+    }
+}
+
 /// Where a part of an image's name comes from.
 #[derive(Debug, Clone)]
 pub enum Origin {
@@ -185,6 +198,8 @@ pub enum Origin {
         subchart: Option<String>,
         /// Text to put in front.
         prefix: String,
+        /// Text that the chart's template puts behind the value: part of the name, and not written.
+        suffix: String,
     },
     /// A field of the chart's Chart.yaml.
     Metadata {

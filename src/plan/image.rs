@@ -18,11 +18,15 @@ struct Found {
     path: Option<Place>,
     /// Where else it goes.
     also: Vec<Place>,
+    /// The end of the text, which the chart's template puts there.
+    suffix: String,
 }
 
 impl Found {
     /// What is written for the part, and where.
-    fn writes(self, value: String) -> impl Iterator<Item = (Place, String)> {
+    fn writes(self, mut value: String) -> impl Iterator<Item = (Place, String)> {
+        let length = value.strip_suffix(self.suffix.as_str()).map(str::len);
+        value.truncate(length.unwrap_or(value.len()));
         let places = self.path.into_iter().chain(self.also);
         places.map(move |place| (place, value.clone()))
     }
@@ -152,9 +156,11 @@ impl<'a> Planner<'a> {
                 path,
                 subchart,
                 prefix,
+                suffix,
             } => {
                 let (text, place) = self.value(part, path, subchart.as_deref(), field)?;
-                (text.map(|text| format!("{prefix}{text}")), Some(place))
+                let text = text.map(|text| format!("{prefix}{text}{suffix}"));
+                (text, Some(place))
             }
             Origin::Metadata {
                 path,
@@ -173,8 +179,21 @@ impl<'a> Planner<'a> {
             }
         };
         let also = self.also(part)?;
+        let suffix = part.suffix();
         let text = part.replacement.clone().or(value);
-        Ok(text.map(|text| Found { text, path, also }))
+        if let Some(text) = text.as_ref().filter(|text| !text.ends_with(suffix)) {
+            let what = format!(
+                "the chart puts `{suffix}` behind the {field}, and `{text}` does not end with it"
+            );
+            return Err(self.note(part, &what));
+        }
+        let suffix = suffix.to_owned();
+        Ok(text.map(|text| Found {
+            text,
+            path,
+            also,
+            suffix,
+        }))
     }
 
     /// A tag: an empty one in the chart's values means the chart's appVersion, as charts themselves
@@ -185,6 +204,7 @@ impl<'a> Planner<'a> {
                 path,
                 subchart,
                 prefix,
+                suffix,
             },
             None,
         ) = (&part.origin, &part.replacement)
@@ -197,9 +217,10 @@ impl<'a> Planner<'a> {
             None => self.metadata(part, &app_version(), subchart.as_deref(), "tag")?,
         };
         Ok(Some(Found {
-            text: format!("{prefix}{text}"),
+            text: format!("{prefix}{text}{suffix}"),
             path: Some(place),
             also: Vec::new(),
+            suffix: suffix.clone(),
         }))
     }
 

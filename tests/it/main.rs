@@ -28,6 +28,7 @@ mod copying;
 mod data_files;
 mod data_keys;
 mod destroying;
+mod discovering;
 mod ecr;
 mod failing;
 mod fanning;
