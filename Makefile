@@ -51,6 +51,13 @@ closure-check: ## What our data publishes against the images that Helm renders f
 		CHARTS="$(CHARTS)" bash tests/interop/closure/run.sh $(ARGS); \
 	fi
 
+discover-check: ## Discovers the images of real charts in CHARTS=DIR, and compares with our data files
+	@if [ -z "$(CHARTS)" ]; then \
+		echo "discover-check: skipped, no folder of charts is named: CHARTS=DIR" >&2; \
+	else \
+		$(RUN_TOOL) --bin discover-check -- $(CHARTS); \
+	fi
+
 MINUTES ?= 5
 TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 

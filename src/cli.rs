@@ -4,6 +4,7 @@ mod copy;
 mod deploy;
 mod destroy;
 mod discover;
+mod discovering;
 mod estimate;
 mod failure_summary;
 mod flags;

@@ -126,26 +126,28 @@ impl Found {
         }
     }
 
-    /// What is not moved, and scenarios that do not render, each in one line.
+    /// What is not moved, and why the search may have missed something, each in one line.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let discovery = &self.discovery;
-        let unmoved = discovery.unmoved.iter();
+        let unmoved = self.discovery.unmoved.iter();
         let unmoved = unmoved.map(|unmoved| {
-            format!(
-                "{} is not moved: {}",
-                fragment::used(unmoved),
-                unmoved.reason
-            )
+            let used = fragment::used(unmoved);
+            format!("{used} is not moved: {}", unmoved.reason)
         });
-        let failed = discovery.failed.iter().map(|(_, error)| {
+        unmoved.chain(self.incomplete()).collect()
+    }
+
+    /// Why the search may have missed something, each reason in one line.
+    #[must_use]
+    pub fn incomplete(&self) -> Vec<String> {
+        let failed = self.discovery.failed.iter().map(|(_, error)| {
             let line = error.lines().next().unwrap_or_default();
             format!("a scenario does not render, so its images may be missing: {line}")
         });
-        let partial = discovery.is_partial.then(|| {
+        let partial = self.discovery.is_partial.then(|| {
             "the search took too many renders and ended early; images may be missing".to_owned()
         });
-        unmoved.chain(failed).chain(partial).collect()
+        failed.chain(partial).collect()
     }
 
     /// A chart of a data file with what was found beside the images that it lists, which win.

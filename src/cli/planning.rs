@@ -24,6 +24,7 @@ use crate::reference::Prefix;
 use oci_copy::reference::Digest;
 
 use super::Session;
+use super::discovering::discovered;
 
 /// A plan, and what was proved of it; where no chart has templates, there is nothing to prove.
 pub(super) struct Planned {
@@ -47,6 +48,7 @@ pub(super) async fn planned(
         prover.begin(spec, fetched);
     });
     let charts = charts.await?;
+    let inventory = &*discovered(session, inventory, &charts, prefix).await?;
     let mut plan = Plan::new(inventory, &charts, prefix)?;
     let (mut proof, mut closed) = prover.prove(&plan, &charts).await?;
     closed.retain(|_, closing| !closing.is_empty());

@@ -164,7 +164,8 @@ impl RenderFlags {
         })
     }
 
-    /// Where the chart comes from, as a data file has it: the repository, or the path of a local chart.
+    /// Where the chart comes from, as a data file has it: the repository, or the whole path of a local chart,
+    /// because data files are elsewhere.
     pub(super) fn repository(&self) -> String {
         let chart = self.name_and_chart.last().map_or("", String::as_str);
         if let Some(repository) = &self.repo {
@@ -174,7 +175,8 @@ impl RenderFlags {
             let folder = chart.rsplit_once('/').map_or(chart, |(folder, _)| folder);
             return without_secrets(folder);
         }
-        chart.to_owned()
+        let path = std::path::absolute(chart);
+        path.map_or_else(|_| chart.to_owned(), |path| path.display().to_string())
     }
 
     fn options(&self, name: String) -> Result<Options, Problem> {

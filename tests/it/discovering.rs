@@ -31,7 +31,7 @@ fn chart() -> Chart {
              chroot: {{repository: r.k8s.io/n/controller, tag: v1}}\n\
              hub: {{registry: null, repository: lib/tool, tag: '3'}}\n\
              vendor: quay.io\nvendorNamespace: vendor\n\
-             list:\n- {{name: a, image: 'quay.io/list/a:1', n: 2}}\n\
+             list:\n- {{name: a, image: 'quay.io/list/a:1', port: 2}}\n\
              extra: {{enabled: false, image: 'quay.io/team/extra:1'}}\n",
         ))
         .file(
@@ -52,21 +52,24 @@ fn chart() -> Chart {
         .subchart(Chart::new("outer", "1.0.0").subchart(inner))
 }
 
-fn folder() -> TempDir {
+/// A folder with `archives/app-1.0.0.tgz`.
+fn folder(chart: &Chart) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::write(folder.path().join("app-1.0.0.tgz"), chart().archive()).expect("a file");
+    fs::create_dir(folder.path().join("archives")).expect("a folder in it");
+    let file = folder.path().join("archives/app-1.0.0.tgz");
+    fs::write(file, chart.archive()).expect("a file");
     folder
 }
 
 async fn discover(folder: &TempDir, args: &[&str]) -> Finished {
     let run = Run::new().arg("discover").args(args);
-    run.current_dir(folder.path()).run().await
+    run.current_dir(folder.path().join("archives")).run().await
 }
 
 /// The values and the sources of images that a plan of some data files has.
-async fn planned(data: &Data) -> Result<(Value, Vec<String>)> {
+async fn planned(data: &Data) -> (Value, Vec<String>) {
     let planned = data.plan().arg("--json").run().await.ended(0);
-    let plan: Value = serde_json::from_str(&planned.stdout)?;
+    let plan: Value = serde_json::from_str(&planned.stdout).expect("JSON");
     let artifacts = plan["artifacts"].as_array().expect("artifacts");
     let images = artifacts
         .iter()
@@ -74,7 +77,7 @@ async fn planned(data: &Data) -> Result<(Value, Vec<String>)> {
     let images = images.map(|image| image["source"].as_str().expect("a source").to_owned());
     let mut images: Vec<String> = images.collect();
     images.sort();
-    Ok((plan["result"]["charts"]["app"]["values"].clone(), images))
+    (plan["result"]["charts"]["app"]["values"].clone(), images)
 }
 
 const MOVED: [&str; 7] = [
@@ -89,7 +92,7 @@ const MOVED: [&str; 7] = [
 
 #[tokio::test]
 async fn what_discover_prints_is_a_data_file_that_plans_and_moves_every_image() -> Result {
-    let folder = folder();
+    let folder = folder(&chart());
     let done = discover(&folder, &["./app-1.0.0.tgz"]).await.ended(0);
     let again = discover(&folder, &["./app-1.0.0.tgz"]).await.ended(0);
     assert_eq!(done.stdout, again.stdout);
@@ -105,11 +108,7 @@ async fn what_discover_prints_is_a_data_file_that_plans_and_moves_every_image() 
     }
 
     let data = Data::new(&done.stdout, "ami: {}\n");
-    fs::copy(
-        folder.path().join("app-1.0.0.tgz"),
-        data.file_path("app-1.0.0.tgz"),
-    )?;
-    let (values, images) = planned(&data).await?;
+    let (values, images) = planned(&data).await;
     assert_eq!(images, MOVED);
     assert_eq!(
         values,
@@ -119,15 +118,23 @@ async fn what_discover_prints_is_a_data_file_that_plans_and_moves_every_image() 
             "chroot": {"repository": format!("{PREFIX}r.k8s.io/n/controller"), "tag": "v1"},
             "hub": {"registry": format!("{PREFIX}docker.io"), "repository": "lib/tool", "tag": "3"},
             "vendor": format!("{PREFIX}quay.io"),
-            "list": [{"name": "a", "image": format!("{PREFIX}quay.io/list/a:1"), "n": 2.0}],
+            "list": [{"name": "a", "image": format!("{PREFIX}quay.io/list/a:1"), "port": 2}],
             "outer": {"inner": {"image": {"repository": format!("{PREFIX}quay.io/in/inner")}}},
         })
     );
 
     // Rendered with these values, only the image of the test comes from elsewhere.
-    fs::write(folder.path().join("values.json"), values.to_string())?;
+    fs::write(
+        folder.path().join("archives/values.json"),
+        values.to_string(),
+    )?;
     let run = Run::new().args(["images", "./app-1.0.0.tgz", "-f", "values.json"]);
-    let listed = run.current_dir(folder.path()).run().await.ended(0).stdout;
+    let listed = run
+        .current_dir(folder.path().join("archives"))
+        .run()
+        .await
+        .ended(0)
+        .stdout;
     let elsewhere: Vec<&str> = listed
         .lines()
         .filter(|line| !line.starts_with(PREFIX))
@@ -147,11 +154,11 @@ async fn what_discover_prints_is_a_data_file_that_plans_and_moves_every_image() 
 
 #[tokio::test]
 async fn values_and_switches_are_printed_with_what_they_add() -> Result {
-    let folder = folder();
+    let folder = folder(&chart());
     let args = [
         "./app-1.0.0.tgz",
         "--set",
-        "vendorNamespace=other,n=1",
+        "vendorNamespace=other,count=1",
         "-n",
         "tools",
         "--switches",
@@ -159,7 +166,7 @@ async fn values_and_switches_are_printed_with_what_they_add() -> Result {
     let done = discover(&folder, &args).await.ended(0);
     for line in [
         "    namespace: tools\n",
-        "    values:\n      vendorNamespace: other\n      n: 1\n",
+        "    values:\n      vendorNamespace: other\n      count: 1\n",
         "      # quay.io/vendor/thing:1",
         "      # quay.io/team/extra:1 (Pod x), with extra.enabled\n",
     ] {
@@ -167,11 +174,7 @@ async fn values_and_switches_are_printed_with_what_they_add() -> Result {
         assert!(done.stdout.contains(&line), "{line}\n{}", done.stdout);
     }
     let data = Data::new(&done.stdout, "ami: {}\n");
-    fs::copy(
-        folder.path().join("app-1.0.0.tgz"),
-        data.file_path("app-1.0.0.tgz"),
-    )?;
-    let (_, images) = planned(&data).await?;
+    let (_, images) = planned(&data).await;
     assert!(
         images.contains(&"quay.io/team/extra:1".to_owned()),
         "{images:?}"
@@ -189,7 +192,6 @@ async fn values_and_switches_are_printed_with_what_they_add() -> Result {
 
 #[tokio::test]
 async fn a_chart_that_demands_a_value_or_refuses_other_images_says_so() -> Result {
-    let folder = tempfile::tempdir()?;
     let template = "{{ $_ := required \"clusterName is needed\" .Values.clusterName }}\n\
         {{- if and (ne .Values.image.registry \"docker.io\") (not .Values.global.security.allowInsecureImages) }}\
         {{ fail \"set global.security.allowInsecureImages\" }}{{ end }}\n\
@@ -197,7 +199,7 @@ async fn a_chart_that_demands_a_value_or_refuses_other_images_says_so() -> Resul
     let chart = Chart::new("app", "1.0.0")
         .values("global: {security: {allowInsecureImages: false}}\nimage: {registry: docker.io, repository: b/n}\n")
         .file("templates/x.yaml", template);
-    fs::write(folder.path().join("app-1.0.0.tgz"), chart.archive())?;
+    let folder = folder(&chart);
     let refused = discover(&folder, &["./app-1.0.0.tgz"]).await.ended(2);
     assert!(
         refused.stderr.contains("clusterName is needed"),
@@ -212,13 +214,104 @@ async fn a_chart_that_demands_a_value_or_refuses_other_images_says_so() -> Resul
         "    overrides:\n      global:\n        security:\n          allowInsecureImages: true\n";
     assert!(done.stdout.contains(overrides), "{}", done.stdout);
     let data = Data::new(&done.stdout, "ami: {}\n");
-    fs::copy(
-        folder.path().join("app-1.0.0.tgz"),
-        data.file_path("app-1.0.0.tgz"),
-    )?;
-    let (values, images) = planned(&data).await?;
+    let (values, images) = planned(&data).await;
     assert_eq!(images, ["docker.io/b/n:1"]);
     assert_eq!(values["global"]["security"]["allowInsecureImages"], true);
     discover(&folder, &["./nowhere.tgz"]).await.ended(2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn images_auto_copies_what_discovery_finds_and_written_entries_win() -> Result {
+    let auto = |more: &str| {
+        let data = Data::new(
+            &format!(
+                "charts:\n  app:\n    name: app\n    repository: archives/app-1.0.0.tgz\n    version: 1.0.0\n{more}"
+            ),
+            "ami: {}\n",
+        );
+        fs::create_dir(data.file_path("archives")).expect("a folder");
+        fs::write(data.file_path("archives/app-1.0.0.tgz"), chart().archive()).expect("a file");
+        data
+    };
+    let (values, images) = planned(&auto("    images: auto\n")).await;
+    assert_eq!(images, MOVED);
+    assert_eq!(
+        values["chroot"]["repository"],
+        format!("{PREFIX}r.k8s.io/n/controller")
+    );
+
+    let (_, images) = planned(&auto("    images: auto\n    switches: true\n")).await;
+    assert!(
+        images.contains(&"quay.io/team/extra:1".to_owned()),
+        "{images:?}"
+    );
+
+    // The written entry names another image for the same value; nothing else changes.
+    let written = "    images:\n      auto: true\n      vendor:\n        registry: {location: values, path: vendor}\n        \
+        repository: {name: vendor/thing}\n        tag: {name: '1'}\n      tool:\n        registry: {name: ghcr.io, also: [hub.registry]}\n        \
+        repository: {location: values, path: hub.repository}\n        tag: {location: values, path: hub.tag}\n";
+    let (values, images) = planned(&auto(written)).await;
+    assert_eq!(values["hub"]["registry"], format!("{PREFIX}ghcr.io"));
+    assert!(
+        images.contains(&"ghcr.io/lib/tool:3".to_owned()),
+        "{images:?}"
+    );
+    assert!(
+        !images.contains(&"docker.io/lib/tool:3".to_owned()),
+        "{images:?}"
+    );
+    assert_eq!(images.len(), MOVED.len());
+
+    let data = auto("    images: auto\n    values: {list: 3}\n");
+    let refused = data.plan().run().await.ended(0);
+    assert!(
+        refused.stderr.contains("quay.io/team/test:1"),
+        "{}",
+        refused.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_suffix_of_a_template_is_part_of_the_name_and_not_of_the_value() -> Result {
+    let entry = |tag: &str, more: &str| {
+        let data = Data::new(
+            &format!(
+                "charts:\n  app:\n    name: app\n    repository: archives/app-1.0.0.tgz\n    version: 1.0.0\n    images:\n      c:\n        \
+                repository: {{location: values, path: chroot.repository, suffix: -chroot}}\n        tag: {tag}\n{more}"
+            ),
+            "ami: {}\n",
+        );
+        fs::create_dir(data.file_path("archives")).expect("a folder");
+        fs::write(data.file_path("archives/app-1.0.0.tgz"), chart().archive()).expect("a file");
+        data
+    };
+    let value = "{location: values, path: chroot.tag}";
+    let (values, images) = planned(&entry(value, "")).await;
+    assert_eq!(images, ["r.k8s.io/n/controller-chroot:v1"]);
+    assert_eq!(
+        values["chroot"]["repository"],
+        format!("{PREFIX}r.k8s.io/n/controller")
+    );
+    let replaced = "    replication: {c: {repository: r.k8s.io/n/other}}\n";
+    let refused = entry(value, replaced).plan().run().await.ended(2);
+    assert!(
+        refused
+            .stderr
+            .contains("puts `-chroot` behind the repository"),
+        "{}",
+        refused.stderr
+    );
+    let refused = entry("{location: chart, path: appVersion, suffix: -x}", "")
+        .plan()
+        .run()
+        .await
+        .ended(2);
+    assert!(
+        refused.stderr.contains("`suffix` belongs to a value"),
+        "{}",
+        refused.stderr
+    );
     Ok(())
 }
