@@ -14,7 +14,8 @@ use helm_chart::set;
 use helm_chart::values::Path;
 
 use crate::inventory::{ChartSpec, ImageSpec, Installation, Origin, Part, Removal, Subchart};
-use crate::reference::{ImageName, Prefix};
+use crate::reference::Prefix;
+use oci_copy::reference::ImageName;
 
 pub use fragment::Fragment;
 

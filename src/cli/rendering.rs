@@ -16,8 +16,8 @@ use helm_chart::yaml;
 use crate::charts::{self, Named};
 use crate::inventory::Installation;
 use crate::problem::{Problem, Problems};
-use crate::reference::without_secrets;
 use crate::settings::{Environment, Settings};
+use oci_copy::reference::without_secrets;
 
 use super::Session;
 use super::flags::NetworkFlags;
