@@ -6,8 +6,9 @@
 
 For each EKS version it plans from our data files and the archives in DIR, renders each chart with Helm and the published
 values on top of each scenario (as the charts come, as the EKS module installs them, with the charts' own switches on),
-and looks for images in what comes out. Finder and switch search are its own. Prints a table in Markdown and every gap;
-exit code 1 where the scenarios default and eks are not covered to 100 %.
+and looks for images in what comes out. Finder and switch search are its own. What the program's own proof finds in the first two
+must be the same. Prints a table in Markdown, every gap and every difference; exit code 1 where the scenarios default and eks
+are not covered to 100 %, or the proof differs.
 """
 
 import argparse
@@ -206,9 +207,21 @@ def classify(chart, images, targets, is_switched):
             yield "gap", reference, "a switch adds it, and no entry moves it" if is_switched else "no entry moves it", place
 
 
-def check_chart(chart, targets):
+def compare(chart, images, proof):
+    """Where our program's proof names other references than Helm renders by default and with the EKS module's values."""
+    ours = {reference["image"] for reference in proof["references"]
+            if any(use["place"] != "operator" for use in reference["uses"])}
+    theirs = {image for _, _, field, image, _ in images if field != "by the operator"}
+    for image in sorted(ours ^ theirs):
+        yield f"DIFFERS: {image} is found by {'our program' if image in ours else 'Helm and the finder'} alone"
+    for reference in proof["references"]:
+        if reference["state"] in ("gap", "not at the target"):
+            yield f"DIFFERS: {reference['image']} is a gap to our program"
+
+
+def check_chart(chart, targets, proof):
     """{scenario: findings}, and what could not be rendered."""
-    found, notes = {}, []
+    found, notes, rendered = {}, [], []
     for scenario in SCENARIOS:
         try:
             if scenario == "switches":
@@ -216,14 +229,17 @@ def check_chart(chart, targets):
                 notes.append(f"{on} switches on" + (f", not rendered together: {', '.join(off)}" if off else ""))
             else:
                 images = chart.render(chart.values(scenario))
+                rendered += images
             found[scenario] = list(classify(chart, images, targets, scenario == "switches"))
         except Failed as error:
             found[scenario] = [("gap", "(not rendered)", str(error), "")]
+    if proof:
+        notes += compare(chart, rendered, proof)
     return found, notes
 
 
 def plan(options, version, folder):
-    """The repositories of a version, what is published, and the names of all copies."""
+    """The repositories of a version, what is published, the names of all copies, and what our program proves."""
     with Repositories(Path(options.charts), folder, version, options.discover_switches) as served:
         out = folder / "out"
         done = subprocess.run(
@@ -234,17 +250,18 @@ def plan(options, version, folder):
         sys.exit(f"plan of {version} ended with {done.returncode}:\n{done.stderr}")
     result = json.loads((out / "replication_result.json").read_text("utf-8"))
     pairs = json.loads((out / "updated_images.json").read_text("utf-8"))
-    return served, result, {pair["target"] for pair in pairs}
+    proof = json.loads((out / "replication_closure.json").read_text("utf-8"))
+    return served, result, {pair["target"] for pair in pairs}, proof["charts"]
 
 
 def check_version(options, version):
     with tempfile.TemporaryDirectory() as folder:
-        served, result, targets = plan(options, version, Path(folder))
+        served, result, targets, proofs = plan(options, version, Path(folder))
         options.api_versions = served.data.get("apiVersions") or []
         charts = [Chart(key, archive, served.data["charts"][key], result["charts"][key], version, options)
                   for key, archive in served.archives.items()]
         with ThreadPoolExecutor(options.jobs) as pool:
-            checked = list(pool.map(lambda chart: check_chart(chart, targets), charts))
+            checked = list(pool.map(lambda chart: check_chart(chart, targets, proofs.get(chart.key)), charts))
     return served.missing, {chart.key: one for chart, one in zip(charts, checked)}
 
 
@@ -279,7 +296,8 @@ def main():
         print(f"| {version} | {' | '.join(cell(counts[s]) for s in SCENARIOS)} | {' | '.join(sums)} |", flush=True)
         bad = bad or any(counts[scenario]["gap"] for scenario in ("default", "eks"))
         for key, (found, said) in charts.items():
-            notes += [f"{version} {key}: {note}" for note in said if "not rendered" in note]
+            notes += [f"{version} {key}: {note}" for note in said if "not rendered" in note or "DIFFERS" in note]
+            bad = bad or any("DIFFERS" in note for note in said)
             for scenario, findings in found.items():
                 notes += [f"{version} {key} {scenario}: {reference}: {reason} ({place})"
                           for kind, reference, reason, place in findings if kind in ("gap", "test")]
