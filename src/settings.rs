@@ -58,7 +58,7 @@ pub struct Settings {
     pub network: Network,
     /// Where result files are written.
     pub out: PathBuf,
-    /// TagOrDigest platforms and referrers are copied, and who checks digests.
+    /// Which platforms and referrers are copied, and who checks digests.
     pub copy: copy::Options,
     /// How a plan's charts are proved.
     pub closure: closure::Options,
@@ -102,7 +102,7 @@ pub struct SecretName {
     pub key: Option<String>,
 }
 
-/// TagOrDigest data files to read.
+/// Which data files to read.
 #[derive(Debug, Clone)]
 pub struct DataFiles {
     /// The folder.
@@ -308,7 +308,7 @@ impl Module {
 }
 
 impl DataFiles {
-    /// TagOrDigest data files flags and environment name.
+    /// Which data files flags and environment name.
     ///
     /// # Errors
     /// When no EKS version is given.

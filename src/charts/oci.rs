@@ -171,10 +171,7 @@ pub(super) async fn read(location: &Location, stores: &Stores) -> anyhow::Result
         }
     };
     let layer = chart_layer(&manifest).with_context(|| {
-        format!(
-            "{location} is an image and no chart: it has no layer of the type {}",
-            HELM_CHART
-        )
+        format!("{location} is an image and no chart: it has no layer of the type {HELM_CHART}")
     })?;
     ensure!(
         layer.size <= archive::MAX_ARCHIVE,

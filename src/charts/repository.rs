@@ -186,7 +186,7 @@ async fn fetch_artifact(
     Ok(found.into())
 }
 
-/// DigestCheck what was fetched against the digest in the index, if it has one: SHA-256 in hexadecimal of
+/// Checks what was fetched against the digest in the index, if it has one: SHA-256 in hexadecimal of
 /// any case, with or without the algorithm in front.
 fn check_digest(entry: &Entry, found: &[Digest]) -> anyhow::Result<()> {
     let promised = entry

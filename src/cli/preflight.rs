@@ -19,7 +19,7 @@ use super::Session;
 /// How many repositories are asked about at once.
 const AT_ONCE: usize = 8;
 
-/// DigestCheck a plan whose target is ECR, and brings bucket and existing repositories into line with the
+/// Checks a plan whose target is ECR, and brings bucket and existing repositories into line with the
 /// parameters. Returns the repositories that this program did not create.
 ///
 /// # Errors

@@ -31,7 +31,7 @@ pub(super) struct Worker {
     /// The account
     #[arg(long, value_name = "NUMBER")]
     account: String,
-    /// TagOrDigest of the further builds this is, from 1 on
+    /// Which of the further builds this is, from 1 on
     #[arg(long, value_name = "N")]
     build: usize,
 }
@@ -42,7 +42,7 @@ impl Worker {
         environment: &Environment,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        // TagOrDigest AWS this is has to be known before the bucket can be read that says everything else.
+        // Which AWS this is has to be known before the bucket can be read that says everything else.
         let here = Environment {
             aws: AwsVariables {
                 account_id: Some(self.account.clone()),

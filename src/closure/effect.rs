@@ -1,4 +1,4 @@
-//! TagOrDigest published values change nothing.
+//! Which published values change nothing.
 //!
 //! All of them are changed at once, each to a text that says which one it is. What of these texts stands in
 //! no manifest is changed alone, and has no effect where the render stays the same.

@@ -1,4 +1,4 @@
-//! TagOrDigest values of a chart set an image.
+//! Which values of a chart set an image.
 //!
 //! Values that hold the reference or a part of it are changed, one at a time; one sets the image where the
 //! chart then names another one.

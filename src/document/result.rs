@@ -120,7 +120,7 @@ impl ResultDocument {
         }
     }
 
-    /// DigestCheck that the EKS module can take it.
+    /// Checks that the EKS module can take it.
     ///
     /// # Errors
     /// When it is larger than [`MAX_RESULT`].

@@ -32,7 +32,7 @@ const MEASURE: Duration = Duration::from_secs(15);
 /// How long it may take until workers can be started.
 const LAUNCH: Duration = Duration::from_mins(1);
 
-/// TagOrDigest build works on a shard.
+/// Which build works on a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
     Unclaimed,

@@ -80,7 +80,7 @@ pub(super) struct RunSpec {
     pub(super) builds: usize,
 }
 
-/// TagOrDigest build works on a shard.
+/// Which build works on a shard.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claim {
     build: usize,

@@ -86,7 +86,7 @@ impl Installation {
     }
 }
 
-/// TagOrDigest images of a chart are found by rendering it; those that `images` lists are as listed there.
+/// Which images of a chart are found by rendering it; those that `images` lists are as listed there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Discovery {
     /// Whether the images that the chart's switches would add are copied too.

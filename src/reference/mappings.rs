@@ -6,7 +6,7 @@ use oci_copy::reference::{
     DOCKER_HUB, HostKey, ImageName, InvalidName, hub_name, is_registry_host,
 };
 
-/// TagOrDigest registry an image is read from instead of the one that its name says. The name, and so the
+/// Which registry an image is read from instead of the one that its name says. The name, and so the
 /// target, stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mappings {

@@ -13,7 +13,7 @@ const MOST_RULES: usize = 50;
 /// The largest repository policy, in characters (`ecr-2015-09-21`).
 const LARGEST_POLICY: usize = 10_240;
 
-/// DigestCheck a lifecycle policy
+/// Checks a lifecycle policy
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html>).
 ///
 /// # Errors
@@ -43,7 +43,7 @@ pub(super) fn lifecycle(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// DigestCheck a rule and returns its priority.
+/// Checks a rule and returns its priority.
 fn rule(rule: &Value) -> Result<u64, String> {
     let rule = rule.as_object().ok_or("it is not an object")?;
     let priority = positive(rule, "rulePriority")?;
@@ -91,7 +91,7 @@ fn rule(rule: &Value) -> Result<u64, String> {
     Ok(priority)
 }
 
-/// DigestCheck a repository policy.
+/// Checks a repository policy.
 ///
 /// # Errors
 /// What ECR would refuse.

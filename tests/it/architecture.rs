@@ -1,4 +1,4 @@
-//! TagOrDigest room may know which.
+//! Which room may know which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -185,7 +185,7 @@ async fn a_tag_that_moved_is_told_with_both_digests() -> Result {
         (&json!("differs"), &json!(other.root.digest))
     );
     let kept = format!(
-        "it stands for {} now; {old} was recorded, which is still there under its digest",
+        "tag moved: expected {old}, found {} (the expected content is still there under its digest)",
         other.root.digest
     );
     let failed = failed.said(&[&kept, "1 differs of 3 artifacts"]);
@@ -193,7 +193,7 @@ async fn a_tag_that_moved_is_told_with_both_digests() -> Result {
 
     deployed.target.remove_manifest(&to, old);
     let failed = deployed.verify().run().await.ended(1);
-    failed.said(&[&format!("{old} was recorded, which is gone")]);
+    failed.said(&[&format!("expected {old}"), "(the expected content is gone)"]);
     Ok(())
 }
 
@@ -350,7 +350,7 @@ async fn a_tag_that_moves_while_it_is_deployed_is_not_published() -> Result {
     Image::new()
         .layer(2000, 4)
         .push(&source, "team/fine", "1")?;
-    // One is done and somebody else moves its tag while the other is still on its way.
+    // One is done and another program moves its tag while the other is still on its way.
     let slow = Rule::new(Fault::Stall(Duration::from_secs(2)));
     source.faults().add(slow.on("GET", "team/fine/blobs/"));
     let data = Data::images(&["quay.io/team/app:1", "quay.io/team/fine:1"]);
@@ -370,6 +370,10 @@ async fn a_tag_that_moves_while_it_is_deployed_is_not_published() -> Result {
     let error = failed.report_of("team/app:1")["error"].to_string();
     assert!(error.contains(&wrong), "{error}");
     assert_eq!(aws.count("PutObject"), 0);
-    failed.said(&["target", "somebody else writes it", "nothing was published"]);
+    failed.said(&[
+        "target",
+        "another program writes it",
+        "nothing was published",
+    ]);
     Ok(())
 }

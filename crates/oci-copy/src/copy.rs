@@ -1,10 +1,9 @@
-//! Plan -> outcomes: the copy engine. It knows only the interface of [`crate::store`], so that
-//! registry to registry, registry to folder and folder to registry are one. `docs/copy-engine.md` tells
-//! the whole of it.
+//! The copy engine. It uses only the interface of [`crate::store`], so registries and folders can be
+//! source and target alike. `docs/copy-engine.md` describes it.
 //!
 //! Order: layers and config, then the manifest; children, then their index; the tag last. A tag
-//! never names content that is not whole. Nothing that is there already is sent again, and each
-//! distinct blob is read once.
+//! never names incomplete content. Content that is at the target is not sent again, and each distinct
+//! blob is read once.
 
 mod artifact;
 mod graph;
@@ -42,7 +41,7 @@ use graph::MountScope;
 use outcome::step;
 use transfer::Rules;
 
-/// What the engine tells while it works.
+/// Progress of a run.
 pub trait Events: Send + Sync {
     /// This many bytes more will be moved.
     fn expect(&self, bytes: u64);
@@ -50,11 +49,11 @@ pub trait Events: Send + Sync {
     fn moved(&self, bytes: u64);
     /// This many bytes that were expected will not be moved.
     fn give_up(&self, bytes: u64);
-    /// An artifact came to its end.
+    /// An artifact is finished.
     fn finished(&self, copy: &Request, outcome: &Outcome);
 }
 
-/// For callers that need no news.
+/// For callers that show no progress.
 impl Events for () {
     fn expect(&self, _: u64) {}
 
@@ -73,7 +72,7 @@ pub struct Engine {
     events: Arc<dyn Events>,
 }
 
-/// What the artifacts of one namespace ask about together.
+/// What the artifacts of one namespace look up together.
 struct Namespace {
     names: Vec<TagOrDigest>,
     present: OnceCell<HashMap<TagOrDigest, Digest>>,
@@ -86,8 +85,8 @@ struct Run {
     unreachable: Unreachable,
 }
 
-/// Where an artifact is read and where it is written, or why there is no such place.
-type Opened_ = Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError>;
+/// Source and target of an artifact, or why one of them cannot be opened.
+type OpenResult = Result<(Arc<dyn store::Source>, Arc<dyn Target>), CopyError>;
 
 /// What a target is opened for: a folder is created only to be written to.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +95,7 @@ enum Access {
     Write,
 }
 
-/// An artifact with its two opened.
+/// Source and target of an artifact.
 struct Endpoints {
     source: Arc<dyn store::Source>,
     target: Arc<dyn Target>,
@@ -104,7 +103,7 @@ struct Endpoints {
 }
 
 impl Engine {
-    /// Makes an engine for any number of runs.
+    /// An engine for any number of runs.
     #[must_use]
     pub fn new(stores: Arc<Stores>, options: &Options, events: Arc<dyn Events>) -> Arc<Self> {
         let rules = Rules {
@@ -120,7 +119,7 @@ impl Engine {
     }
 
     /// Copies everything. One failure stops nothing else; each copy ends in an outcome, in the order
-    /// of the copies. When `stop` comes first, what is not finished is given up.
+    /// of the copies. When `stop` completes first, unfinished copies are aborted.
     pub async fn run(
         self: &Arc<Self>,
         copies: &[Request],
@@ -215,7 +214,7 @@ impl Engine {
         AbortOnDropHandle::new(tokio::spawn(schedule))
     }
 
-    fn open(&self, copy: &Request, access: Access) -> Opened_ {
+    fn open(&self, copy: &Request, access: Access) -> OpenResult {
         let open = "open the home";
         let source: Arc<dyn store::Source> = match &copy.origin {
             Origin::Source { source, .. } => Arc::clone(source),
@@ -235,7 +234,7 @@ impl Engine {
 }
 
 impl Run {
-    fn new(copies: &[Request], opened: &[Opened_]) -> Self {
+    fn new(copies: &[Request], opened: &[OpenResult]) -> Self {
         let mut artifacts: HashMap<String, usize> = HashMap::new();
         let mut namespaces: HashMap<String, Namespace> = HashMap::new();
         for (copy, opened) in copies.iter().zip(opened) {

@@ -1,4 +1,4 @@
-//! The one door to HTTP: which URL a host means, how long to wait, how often to try, and whose
+//! The only place that sends HTTP requests: which URL a host means, how long to wait, how often to try, and whose
 //! credentials go where.
 
 mod credentials;
@@ -57,9 +57,9 @@ pub struct Http {
     policy: Policy,
     /// Longest wait for an answer's beginning, and between two pieces of it.
     read_timeout: Duration,
-    /// The slowest transfer that is borne, in bytes a second.
+    /// The minimum throughput of a transfer, in bytes per second.
     min_throughput: u64,
-    /// Places for whole small files, by host.
+    /// Permits for small files, by host.
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
     /// Hosts of small files that answered 401.
     asking: Mutex<HashSet<String>>,
@@ -75,7 +75,7 @@ pub enum File {
 }
 
 impl Http {
-    /// Opens the door.
+    /// A client for the given network.
     ///
     /// # Errors
     /// When the machine trusts no certificates at all.
@@ -184,11 +184,11 @@ impl Http {
         Url::parse(&format!("{base}{}{query}", url.path())).unwrap_or_else(|_| url.clone())
     }
 
-    /// Reads a whole small file, `limit` bytes at most. The login for the URL's own host goes along where
-    /// it names that host, or the host asks for it; a redirect to another host loses it.
+    /// Reads a whole small file, `limit` bytes at most. The login for the URL's own host is sent where it
+    /// names that host, or the host asks for it; it does not follow a redirect to another host.
     ///
     /// # Errors
-    /// When it cannot be had, after the tries that the error is worth.
+    /// When it cannot be read, after retries where they can help.
     pub async fn get(&self, url: &Url, file: File, limit: u64) -> Result<Bytes, Error> {
         let asked = self.rewrite(url);
         let host = authority(url).unwrap_or_default();
@@ -300,7 +300,7 @@ impl Http {
         name
     }
 
-    /// The policy for tries.
+    /// The retry policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -351,7 +351,7 @@ impl Http {
     /// Reads a body to its end, `limit` bytes at most, as it was before a compression for the transfer.
     ///
     /// # Errors
-    /// When it breaks off, stands still, is too long or cannot be decoded.
+    /// When it is interrupted, stalls, is too long or cannot be decoded.
     pub async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Error> {
         let (url, headers) = (response.url().clone(), response.headers().clone());
         let body = self.whole(response, limit).await?;
@@ -406,7 +406,7 @@ impl Http {
         self.read_timeout
     }
 
-    /// The slowest transfer that is borne, in bytes a second.
+    /// The minimum throughput of a transfer, in bytes per second.
     #[must_use]
     pub fn min_throughput(&self) -> u64 {
         self.min_throughput

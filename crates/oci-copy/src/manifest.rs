@@ -398,7 +398,7 @@ impl Manifest {
 
     /// The index with only some platforms, and with the attestations of what it keeps; children that
     /// name no platform stay. The rest of the index keeps its text. `None` where nothing changes: for
-    /// an image, for no wish, and where every child is wanted.
+    /// an image, without wanted platforms, and where every child is wanted.
     ///
     /// # Errors
     /// The platforms that the index does have, when none of them is wanted.

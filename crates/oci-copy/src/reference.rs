@@ -169,7 +169,7 @@ pub fn is_registry_host(component: &str) -> bool {
     component == "localhost" || component.contains(['.', ':'])
 }
 
-/// DigestCheck a tag against the distribution specification: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+/// Checks a tag against the distribution specification: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 ///
 /// # Errors
 /// The rule that it breaks.

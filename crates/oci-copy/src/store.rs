@@ -1,5 +1,4 @@
-//! The two homes of content, a registry and an image layout folder, behind one small interface. A
-//! chart that exists only as an archive is a third place to read from.
+//! Stores of content, registries and image layout folders, behind one small interface.
 
 mod action;
 mod error;
@@ -33,7 +32,7 @@ pub use resumed::resumed;
 pub use unreachable::Unreachable;
 pub use verified::{Verified, verified};
 
-/// A blob's bytes on their way.
+/// The stream of a blob's bytes.
 pub type Blob = BoxStream<'static, Result<Bytes, Error>>;
 
 /// An answer to wait for.
@@ -43,10 +42,10 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 /// how long an answer takes.
 const BIG: u64 = 1024 * 1024;
 
-/// How many places a big blob takes in a window of transfers; a small one takes one.
+/// The weight of a large blob in a limit of transfers; a small one has the weight 1.
 const LARGE_WEIGHT: usize = 4;
 
-/// How many places a blob takes in a window of transfers.
+/// The weight of a blob in a limit of transfers.
 #[must_use]
 pub fn weight(size: u64) -> usize {
     if size < BIG { 1 } else { LARGE_WEIGHT }
@@ -54,25 +53,25 @@ pub fn weight(size: u64) -> usize {
 
 /// A repository that content is read from.
 pub trait Source: Send + Sync {
-    /// The digest of what a tag or digest names, without reading it; `None` when there is no such
-    /// thing.
+    /// The digest of what a tag or digest names, without reading it; `None` where it does not
+    /// exist.
     fn resolve<'a>(&'a self, which: &'a TagOrDigest) -> Answer<'a, Option<Digest>>;
 
-    /// A manifest; `None` when there is no such thing.
+    /// A manifest; `None` where it does not exist.
     fn manifest<'a>(&'a self, which: &'a TagOrDigest) -> Answer<'a, Option<Manifest>>;
 
     /// What refers to a manifest: signatures, attestations, bills of materials. None is normal. What is
     /// listed may still turn out to be about something else.
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Partial<Descriptor>>;
 
-    /// TagOrDigest of some tags exist, with what they name. They are likely not to.
+    /// Which of some tags exist, with what they name. Most do not.
     fn find_tags<'a>(&'a self, tags: &'a [String]) -> Answer<'a, Partial<(String, Digest)>>;
 
     /// A blob's bytes from an offset on, unchecked: see [`Verified`]; a source that cannot start in the
     /// middle starts at the beginning and drops what comes before.
     fn blob<'a>(&'a self, descriptor: &'a Descriptor, from: u64) -> Answer<'a, Blob>;
 
-    /// TagOrDigest home it is.
+    /// Identifies the source: two with the same identity have the same content.
     fn identity(&self) -> String;
 
     /// How many blobs may be read at once.
@@ -97,12 +96,12 @@ impl<T> From<Vec<T>> for Partial<T> {
     }
 }
 
-/// How a manifest was taken.
+/// Whether a store lists a manifest among its subject's referrers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectSupport {
-    /// As a manifest.
+    /// It does not.
     Ignored,
-    /// As a manifest about its subject: it will be listed among that one's referrers.
+    /// It does.
     Listed,
 }
 
@@ -120,9 +119,9 @@ pub enum Mounting {
 /// How an upload began.
 #[derive(Debug)]
 pub enum UploadStart {
-    /// It need not go on: the blob is there.
+    /// The blob exists, nothing has to be sent.
     Exists,
-    /// It goes on with [`Target::finish`].
+    /// [`Target::finish`] sends the bytes.
     Session(UploadSession),
 }
 
@@ -243,13 +242,13 @@ impl dyn Target + '_ {
 pub enum DigestCheck {
     /// It does not.
     No,
-    /// The specification asks it to.
+    /// The specification requires it.
     Asked,
     /// It is known to.
     Known,
 }
 
-/// All homes that a run talks to, each opened once.
+/// All stores of a run, each opened once.
 pub struct Stores {
     http: Arc<Http>,
     providers: Box<dyn Providers>,
@@ -259,7 +258,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// No home is opened yet.
+    /// Opens no store yet.
     #[must_use]
     pub fn new(http: Arc<Http>, providers: impl Providers + 'static, network: &Network) -> Self {
         Self {
@@ -271,7 +270,7 @@ impl Stores {
         }
     }
 
-    /// The door to HTTP.
+    /// The HTTP client.
     #[must_use]
     pub fn http(&self) -> &Http {
         &self.http
@@ -309,7 +308,7 @@ impl Stores {
         })
     }
 
-    /// The same for a place that exists and that nothing is written to.
+    /// The same for look-ups: creates no folder.
     ///
     /// # Errors
     /// As [`Stores::target`], which makes a folder.
@@ -363,7 +362,7 @@ impl Stores {
     }
 }
 
-/// The whole of a small blob, checked.
+/// A small blob, complete and checked.
 ///
 /// # Errors
 /// When it cannot be read, or is not what its descriptor says.
@@ -380,7 +379,7 @@ pub async fn read_whole(
     Ok(whole.await?.freeze())
 }
 
-/// What a location names in its home.
+/// The tag or digest of a location.
 #[must_use]
 pub fn tag_or_digest(location: &Location) -> TagOrDigest {
     match (location.digest(), location) {

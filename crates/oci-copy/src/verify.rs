@@ -1,5 +1,4 @@
-//! Whether what a result document names is at the target: the recorded digests, every platform, every
-//! blob. It reads and asks, and writes nothing.
+//! Checks that recorded artifacts are at the target: the digests, every platform, every blob. Reads only.
 
 mod confirm;
 mod content;
@@ -33,7 +32,7 @@ pub struct Expected {
 /// What was found of one artifact.
 #[derive(Debug)]
 pub struct Finding {
-    /// What its name stands for at the target, where it was found.
+    /// What its name names at the target, where it was found.
     pub found: Option<Digest>,
     /// The platforms that it has there; empty for a single image or a chart.
     pub platforms: Vec<String>,
@@ -50,11 +49,11 @@ pub struct Finding {
 pub enum Fault {
     /// The name is not there.
     Missing,
-    /// The name stands for other content now.
+    /// The name names other content now.
     Differs {
         /// What was recorded.
         recorded: Digest,
-        /// What it stands for.
+        /// What it names.
         found: Digest,
         /// Whether the recorded content is still there under its digest.
         kept: bool,
@@ -92,11 +91,11 @@ pub enum Fault {
 /// How an artifact is at the target, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// As it was recorded, whole.
+    /// As it was recorded, complete.
     There,
     /// Its name is not there.
     Missing,
-    /// Its name stands for other content.
+    /// Its name names other content.
     Differs,
     /// Parts of it are not there.
     Incomplete,
@@ -165,7 +164,7 @@ impl fmt::Display for Fault {
                 };
                 write!(
                     f,
-                    "differs: it stands for {found} now; {recorded} was recorded, which is {kept}"
+                    "tag moved: expected {recorded}, found {found} (the expected content is {kept})"
                 )
             }
             Self::Manifest { digest, platform } => {
@@ -248,7 +247,7 @@ struct Checker<'a> {
     places: Semaphore,
     manifests: Once<Option<Manifest>>,
     blobs: Once<bool>,
-    /// The hosts that nobody can reach, with what was said when they were tried.
+    /// The unreachable hosts, with their first error.
     silent: Mutex<BTreeMap<String, Fault>>,
 }
 
@@ -272,11 +271,11 @@ impl Checker<'_> {
         }
     }
 
-    /// Why a place is not asked at all.
+    /// Why a target is not queried at all.
     fn out_of_reach(&self, target: &Location) -> Option<Fault> {
         match target {
             Location::Layout { dir, .. } => {
-                // Whoever opens a folder as a target makes it.
+                // Opening a folder as a target would create it.
                 (!dir.join("oci-layout").is_file()).then(|| Fault::Unchecked {
                     why: format!("{} is no image layout folder", dir.display()),
                     remedy: Some(Remedy::Text(

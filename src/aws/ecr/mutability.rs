@@ -1,8 +1,8 @@
-//! TagOrDigest tags of a repository can move.
+//! Which tags of a repository can move.
 
 use aws_sdk_ecr::types::{ImageTagMutability, Repository};
 
-/// TagOrDigest tags of a repository can move.
+/// Which tags of a repository can move.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mutability {
     immutable: bool,

@@ -200,7 +200,7 @@ pub const ALL: [Parameter; 35] = [
     Parameter::new(
         "referrers",
         "Referrers",
-        "TagOrDigest signatures, attestations and SBOMs to copy: image (attached to the image, and where it has \
+        "Which signatures, attestations and SBOMs to copy: image (attached to the image, and where it has \
          some, to its platforms), all (also to each platform; one more request per platform) or none",
     )
     .flag("referrers", Network, Text("WORD"))

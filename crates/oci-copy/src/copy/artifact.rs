@@ -1,4 +1,4 @@
-//! One artifact's way: from its name at the source to its name at the target.
+//! Copies one artifact from its name at the source to its name at the target.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use super::referrers::Referrers;
 use super::resolve::{Resolved, Tree, all_blobs};
 use super::{Endpoints, Engine, Request, Run, target_name};
 
-/// One artifact on its artifact.
+/// The copy of one artifact.
 pub(super) struct ArtifactCopy<'a> {
     pub(super) engine: &'a Engine,
     pub(super) run: &'a Run,
@@ -33,7 +33,7 @@ pub(super) struct ArtifactCopy<'a> {
     pub(super) budget: Budget,
     /// Child manifests of the source.
     pub(super) children: OnceMap<Digest, Manifest>,
-    /// The blobs that it waits for, once they are noted.
+    /// The blobs that it waits for, once they are registered.
     handles: OnceLock<HashMap<Digest, BlobHandle>>,
 }
 
@@ -66,7 +66,7 @@ impl<'a> ArtifactCopy<'a> {
         }
     }
 
-    /// Goes the whole way; what a preflight has found out is not asked again.
+    /// Copies the artifact; what a preflight has read is not read again.
     pub(super) async fn outcome(&self, preflight: Option<Preflight>) -> Outcome {
         let started = Instant::now();
         let result = self.go(preflight.and_then(Preflight::into_resolved)).await;
@@ -79,7 +79,7 @@ impl<'a> ArtifactCopy<'a> {
                 ..Outcome::ended(arrived.done)
             },
             Err(error) => {
-                // Who waits for a manifest of this artifact waits in vain.
+                // Wake pending mounts: this artifact's manifest will never be pushed.
                 self.handles().for_each(|handle| handle.pending.abandon());
                 Outcome::ended(Done::Failed(error))
             }
@@ -127,7 +127,7 @@ impl<'a> ArtifactCopy<'a> {
         }
     }
 
-    /// Notes all blobs in the run's graph, in one step.
+    /// Registers all blobs in the run's graph, in one step.
     async fn register(&self, root: &Node, referrers: &Referrers) -> Result<(), CopyError> {
         let target = &self.target;
         let prepared = target.prepare().await;
@@ -149,11 +149,11 @@ impl<'a> ArtifactCopy<'a> {
         self.registered();
         let handles = digests.into_iter().zip(handles).collect();
         let is_first = self.handles.set(handles).is_ok();
-        debug_assert!(is_first, "an artifact is noted once");
+        debug_assert!(is_first, "an artifact is registered once");
         Ok(())
     }
 
-    /// This artifact holds up nobody any more.
+    /// Other artifacts need not wait for this one any more.
     fn registered(&self) {
         if !self.is_registered.swap(true, Ordering::Relaxed) {
             self.mount_scope.resolved();
@@ -164,7 +164,7 @@ impl<'a> ArtifactCopy<'a> {
         self.handles.get().into_iter().flat_map(HashMap::values)
     }
 
-    /// Writes an artifact's manifests with what refers to it; its own tag comes last.
+    /// Writes the artifact's manifests and referrers; its own tag comes last.
     async fn commit_all(
         &self,
         root: &Node,
@@ -224,7 +224,7 @@ impl<'a> ArtifactCopy<'a> {
             .map_err(|failure| self.blob_error(failure))
     }
 
-    /// Writes a manifest; what the target then turns out to lack is brought, once.
+    /// Writes a manifest. What the target then reports as missing is sent, once.
     async fn put(
         &self,
         name: &TagOrDigest,
@@ -233,7 +233,7 @@ impl<'a> ArtifactCopy<'a> {
         let failed = self.target_error("write the manifest");
         match self.target.put_manifest(name, manifest).await {
             Err(Error::NotYetVisible(error)) => {
-                tracing::debug!(error = %error, "looking for what {name} lacks: {error}");
+                tracing::debug!(error = %error, "looking for what is missing of {name}: {error}");
                 if !self.repair(manifest).await? {
                     return Err(failed(Error::NotYetVisible(error)));
                 }

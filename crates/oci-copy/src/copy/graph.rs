@@ -1,9 +1,9 @@
-//! The graph of a run: each distinct blob, and the namespaces of the target that want it. It decides who
-//! brings a blob to a namespace: one upload for the first namespace, and mounts from there for all others; or,
-//! where nothing can be mounted, one read for all.
+//! The graph of a run: each distinct blob, and the namespaces of the target that need it. The first
+//! namespace gets an upload, all others mount from there; where the registry does not mount, one read
+//! serves all.
 //!
-//! Nobody waits in a circle: a whole artifact is noted in one step, a namespace that takes a blob from
-//! another one waits for an artifact that was noted earlier, and uploads wait for nothing.
+//! There is no deadlock: an artifact is registered in one step, a mount waits only for an artifact that
+//! was registered earlier, and uploads wait for nothing.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -19,23 +19,23 @@ use crate::store::{Error, Mounting, Source, Target, UploadSession};
 use super::outcome::Side;
 use super::schedule::Queue;
 
-/// What all targets share that may give each other blobs.
+/// The namespaces that may mount blobs from each other.
 pub(super) struct MountScope {
     mounting: OnceCell<Mounting>,
-    /// A mount was refused: nobody tries again.
+    /// A mount was refused, so no more are tried.
     refused: AtomicBool,
     /// A mount succeeded: many may try at once.
     pub(super) proven: AtomicBool,
-    /// One tries first.
+    /// Only one mount is tried until one has succeeded.
     pub(super) probe: tokio::sync::Mutex<()>,
     contents: Mutex<HashMap<Digest, Content>>,
     pub(super) queue: Queue,
-    /// Artifacts that are not noted yet. Where nothing can be mounted, reading a blob waits for them:
-    /// one of them may want it too.
+    /// Artifacts that are not registered yet. Where blobs cannot be mounted, reads wait for them: one of
+    /// them may need the same blob.
     unresolved: watch::Sender<usize>,
-    /// Artifacts that are noted.
+    /// Artifacts that are registered.
     noted: AtomicUsize,
-    /// Pools that wait for another one's blob.
+    /// Namespaces that wait for a blob of another one.
     mount_waits: Mutex<Vec<MountWait>>,
     pub(super) news: Notify,
 }
@@ -46,9 +46,9 @@ struct Content {
     pending: HashMap<String, Arc<PendingBlob>>,
     /// The one that others mount from.
     owner: Option<Arc<PendingBlob>>,
-    /// Those that the next read of the blob serves.
+    /// The uploads that the next read of the blob serves.
     waiting: Vec<Sink>,
-    /// Where it can be read, each home once: one may have it damaged, or not at all.
+    /// Where it can be read, each source once: one may have it damaged, or not at all.
     sources: Vec<Arc<dyn Source>>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Sink {
     pub(super) session: Option<UploadSession>,
 }
 
-/// A namespace that takes a blob from another one.
+/// A mount that waits for the blob's owner.
 pub(super) struct MountWait {
     pub(super) pending: Arc<PendingBlob>,
     pub(super) owner: Arc<PendingBlob>,
@@ -72,7 +72,7 @@ pub(super) struct PendingBlob {
     pub(super) namespace: String,
     /// It was there before the run.
     pub(super) is_old: bool,
-    /// The artifact that it is brought for.
+    /// The priority of the artifact that needs it.
     pub(super) rank: Rank,
     state: watch::Sender<State>,
 }
@@ -83,11 +83,11 @@ pub(super) struct PendingBlob {
 pub(super) struct Rank {
     /// The bytes of its longest blob.
     longest: u64,
-    /// Artifacts are noted one after the other.
+    /// Earlier artifacts come first.
     noted: Reverse<usize>,
 }
 
-/// How far a blob has come.
+/// The state of a blob.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) end: Option<Result<Sent, Failure>>,
@@ -104,7 +104,7 @@ pub(super) enum Sent {
     No,
 }
 
-/// Why a blob did not come, with the side that failed.
+/// Why a blob was not copied, with the side that failed.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) side: Side,
@@ -127,7 +127,7 @@ pub(super) struct Needs<'a> {
 }
 
 impl MountScope {
-    /// `artifacts` is how many artifacts are yet to be noted.
+    /// `artifacts` is how many artifacts are yet to be registered.
     pub(super) fn new(artifacts: usize) -> Arc<Self> {
         Arc::new(Self {
             mounting: OnceCell::new(),
@@ -157,7 +157,7 @@ impl MountScope {
         }
     }
 
-    /// The same for who cannot wait.
+    /// The same without waiting.
     pub(super) fn mounts(&self) -> Mounting {
         self.now(self.mounting.get().copied().unwrap_or(Mounting::Never))
     }
@@ -167,15 +167,15 @@ impl MountScope {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// An artifact is noted, or has come to its end without.
+    /// An artifact is registered, or has failed before.
     pub(super) fn resolved(&self) {
         self.unresolved.send_modify(|left| *left -= 1);
     }
 
-    /// Waits until all artifacts are noted.
+    /// Waits until all artifacts are registered.
     pub(super) async fn all_resolved(&self) {
         let mut left = self.unresolved.subscribe();
-        // The sender lives as long as the mount_scope.
+        // The sender lives as long as the mount scope.
         drop(left.wait_for(|left| *left == 0).await);
     }
 
@@ -183,7 +183,7 @@ impl MountScope {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes all blobs of an artifact in one step; the answer is in their order.
+    /// Registers all blobs of an artifact in one step; the handles are in their order.
     pub(super) fn register(&self, needs: &Needs<'_>, blobs: &[Descriptor]) -> Vec<BlobHandle> {
         let (namespace, mounting) = (needs.target.namespace(), self.mounts());
         let mut contents = self.contents();
@@ -211,7 +211,7 @@ impl MountScope {
             {
                 content.sources.push(Arc::clone(needs.source));
             }
-            // One that failed is tried again with what is known now.
+            // A failed one is retried with this artifact's source.
             let has_failed = |pending: &&Arc<PendingBlob>| matches!(pending.ended(), Some(Err(_)));
             let pending = content.pending.get(&namespace);
             if let Some(pending) = pending.filter(|pending| !has_failed(pending)) {
@@ -271,7 +271,7 @@ impl MountScope {
         handles
     }
 
-    /// A namespace that could not mount a blob wants it read, with the upload that the refusal began.
+    /// Queues a read after a refused mount, with the upload that the refusal began.
     pub(super) fn want(&self, pending: &Arc<PendingBlob>, session: Option<UploadSession>) {
         let sink = Sink {
             pending: Arc::clone(pending),
@@ -284,7 +284,7 @@ impl MountScope {
         self.news.notify_one();
     }
 
-    /// Those that a read of a blob serves now, `most` at once.
+    /// The uploads that a read of a blob serves now, at most `most`.
     pub(super) fn take_waiting(&self, digest: &Digest, most: usize) -> Vec<Sink> {
         let mut contents = self.contents();
         let Some(content) = contents.get_mut(digest) else {
@@ -297,7 +297,7 @@ impl MountScope {
         std::mem::replace(&mut content.waiting, rest)
     }
 
-    /// How many a read of a blob would serve now.
+    /// How many uploads a read of a blob would serve now.
     pub(super) fn count_waiting(&self, digest: &Digest) -> usize {
         let contents = self.contents();
         contents
@@ -305,13 +305,13 @@ impl MountScope {
             .map_or(0, |content| content.waiting.len())
     }
 
-    /// The `nth` home that a blob can be read from, counted from 0.
+    /// The `nth` source that a blob can be read from, counted from 0.
     pub(super) fn source(&self, digest: &Digest, nth: usize) -> Option<Arc<dyn Source>> {
         let contents = self.contents();
         contents.get(digest)?.sources.get(nth).map(Arc::clone)
     }
 
-    /// Those that have to be watched from now on.
+    /// The mounts that wait and are not watched yet.
     pub(super) fn take_mount_waits(&self) -> Vec<MountWait> {
         let mut mount_waits = self
             .mount_waits
@@ -345,7 +345,7 @@ impl PendingBlob {
         }
     }
 
-    /// The blob is there, or will not come.
+    /// The blob is at the target, or its copy has failed.
     pub(super) fn end(&self, end: Result<Sent, Failure>) {
         self.state.send_modify(|state| state.end = Some(end));
     }
@@ -355,7 +355,7 @@ impl PendingBlob {
         self.state.send_modify(|state| state.committed = true);
     }
 
-    /// No manifest of the artifact that wanted it will come.
+    /// No manifest that refers to it will be written.
     pub(super) fn abandon(&self) {
         self.state.send_modify(|state| state.abandoned = true);
     }
@@ -374,7 +374,7 @@ impl PendingBlob {
     /// Waits for a state.
     pub(super) async fn until(&self, wanted: impl FnMut(&State) -> bool) -> State {
         let mut state = self.state.subscribe();
-        // The sender lives as long as the pending.
+        // The sender lives as long as the blob.
         match state.wait_for(wanted).await {
             Ok(state) => state.clone(),
             Err(_) => State::default(),

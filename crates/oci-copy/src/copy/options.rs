@@ -1,19 +1,19 @@
-//! What is copied of an artifact, and who checks it.
+//! What is copied of an artifact, and how it is checked.
 
 use crate::manifest::Platform;
 
-/// What is copied of each artifact, and who checks its digests.
+/// What is copied of each artifact, and how digests are checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// The platforms to copy; empty means all, the index untouched.
     pub platforms: Vec<Platform>,
-    /// TagOrDigest referrers are copied with an image.
+    /// Which referrers are copied with an image.
     pub referrers: ReferrerPolicy,
-    /// Who checks the digests of blobs.
+    /// Where the digests of blobs are checked.
     pub hash: HashPolicy,
 }
 
-/// TagOrDigest referrers (signatures, attestations, SBOMs) are copied with an image.
+/// Which referrers (signatures, attestations, SBOMs) are copied with an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReferrerPolicy {
     /// None.
@@ -25,15 +25,15 @@ pub enum ReferrerPolicy {
     All,
 }
 
-/// Who checks that a blob has its digest.
+/// Where the digests of blobs are checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HashPolicy {
-    /// We do, while it flows; only on a machine without instructions for SHA-256 is it left to a
-    /// target that is known to check.
+    /// Here, while the blob streams; on a machine without instructions for SHA-256, by a target that is
+    /// known to check.
     #[default]
     Auto,
-    /// We do, always.
+    /// Here, always.
     Always,
-    /// The target does, where it is a registry: the distribution specification asks it to.
+    /// By the target where it is a registry: the distribution specification requires it.
     Target,
 }

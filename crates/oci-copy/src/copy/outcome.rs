@@ -36,7 +36,7 @@ pub enum Done {
     Failed(CopyError),
 }
 
-/// TagOrDigest of the two registries went wrong: with two of them, "unauthorized" alone is useless.
+/// Which of the two registries went wrong: with two of them, "unauthorized" alone is useless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// Where it is read from.

@@ -18,7 +18,7 @@ use super::{Access, Endpoints, Engine, Request, Run};
 /// How many artifacts are looked at at once. The hosts' own limits are lower.
 const AT_ONCE: usize = 256;
 
-/// The same where everything is described: a host that cannot be reached is then asked a few times only.
+/// The same where everything is described, so that an unreachable host gets few requests.
 const DESCRIBED_AT_ONCE: usize = 16;
 
 /// How much a preflight finds out.

@@ -1,6 +1,6 @@
-//! What refers to an image goes along: signatures, attestations, bills of materials, as OCI 1.1
-//! referrers and as cosign's tags. The subject comes first, the subject's own tag last, so that a tag
-//! never names an image whose signatures are still on their artifact.
+//! Copies referrers: signatures, attestations and SBOMs, as OCI 1.1 referrers and as cosign's tags. The
+//! subject comes first, the subject's own tag last, so that a tag never names an image whose signatures
+//! are missing.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
@@ -15,10 +15,10 @@ use super::outcome::CopyError;
 /// The kinds of cosign's tags (cosign: `pkg/oci/remote/options.go`).
 pub(super) const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 
-/// The deepest chain of referrers: a signature of a bill of materials of an image is two.
+/// The deepest chain of referrers: a signature of an SBOM of an image is two.
 pub(super) const MAX_CHAIN: usize = 8;
 
-/// What refers to a manifest, read from the source.
+/// The referrers of a manifest, read from the source.
 #[derive(Default)]
 pub(super) struct Referrers {
     pub(super) listed: Vec<Referrer>,
@@ -53,7 +53,7 @@ impl Referrers {
 }
 
 impl ArtifactCopy<'_> {
-    /// Looks for what refers to a manifest. Nothing is normal.
+    /// Looks for the referrers of a manifest. Most have none.
     pub(super) fn referrers_of<'w>(
         &'w self,
         subject: &'w Digest,
@@ -107,8 +107,8 @@ impl ArtifactCopy<'_> {
         .boxed()
     }
 
-    /// A listed referrer, with what refers to it; `None` where it is about something else: registries
-    /// list wrongly.
+    /// A listed referrer, with what refers to it; `None` where its subject is another one, which
+    /// some registries list wrongly.
     async fn referrer(
         &self,
         digest: &Digest,
@@ -205,18 +205,18 @@ impl ArtifactCopy<'_> {
     }
 }
 
-/// A referrer that one side refuses is told, and the image is of use without it. Any other failure is one
-/// of the image: the next run would not look for the referrer again.
+/// A refused referrer becomes a note: the image is usable without it. Any other failure fails the image,
+/// because the next run would not look for the referrer again.
 fn left_behind(referrer: &Digest, error: CopyError) -> Result<String, CopyError> {
-    told(&format!("the referrer {referrer} stays behind"), error)
+    as_note(&format!("the referrer {referrer} stays behind"), error)
 }
 
 fn unlisted(subject: &Digest, error: CopyError) -> Result<String, CopyError> {
     let what = format!("the referrers of {subject} are at the target and not in its list of them");
-    told(&what, error)
+    as_note(&what, error)
 }
 
-fn told(what: &str, error: CopyError) -> Result<String, CopyError> {
+fn as_note(what: &str, error: CopyError) -> Result<String, CopyError> {
     if !error.is_refusal() {
         return Err(error);
     }

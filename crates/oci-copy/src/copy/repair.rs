@@ -1,4 +1,5 @@
-//! What was believed to be at the target and is not: sent alone, outside of the run's graph.
+//! Sends what the target was expected to have and does not: one blob at a time, outside of the run's
+//! graph.
 
 use std::sync::Arc;
 
@@ -15,13 +16,13 @@ use super::outcome::CopyError;
 use super::transfer::{Sources, Transfer};
 
 impl ArtifactCopy<'_> {
-    /// Brings what the target lacks of what a manifest refers to; whether there was anything.
+    /// Sends what is missing of what a manifest refers to; whether anything was.
     pub(super) async fn repair(&self, manifest: &Manifest) -> Result<bool, CopyError> {
         let node = walk(&Gone(self), manifest.clone(), &Budget::default()).await?;
         self.bring(&node).await
     }
 
-    /// Brings blobs, then children, whose own parts come first.
+    /// Sends blobs, then children, whose own parts come first.
     fn bring<'w>(&'w self, node: &'w Node) -> BoxFuture<'w, Result<bool, CopyError>> {
         async move {
             let mut was_missing = false;

@@ -15,7 +15,7 @@ use super::outcome::CopyError;
 use super::referrers::Referrers;
 use super::target_name;
 
-/// What became of the question what to bring.
+/// What has to be copied.
 pub(super) enum Resolved {
     /// Nothing: the target has it.
     There {
@@ -29,7 +29,7 @@ pub(super) enum Resolved {
 
 /// What the source has.
 enum Found {
-    /// What the target has, or it cannot be asked.
+    /// What the target has, or the source cannot be reached.
     Same { digest: Digest, notes: Vec<String> },
     /// This.
     Manifest(Manifest),
@@ -45,7 +45,7 @@ pub(super) struct Selected {
     notes: Vec<String>,
 }
 
-/// An artifact as far as it is to be brought, with what refers to it.
+/// What is missing of an artifact, with its referrers.
 pub(super) struct Tree {
     pub(super) root: Node,
     /// The digest that the artifact's name at the target will have.
@@ -73,7 +73,7 @@ pub(super) fn all_blobs(root: &Node, referrers: &Referrers) -> Vec<Descriptor> {
     blobs.cloned().collect()
 }
 
-/// Why a source that cannot be asked is no failure where the target has the artifact.
+/// Whether the target's artifact is kept although the source did not answer.
 fn is_out_of_reach(error: &store::Error) -> bool {
     use crate::http::Class;
     let is_limit = matches!(error, store::Error::Http(error) if error.is_pull_limit());
@@ -226,8 +226,8 @@ impl ArtifactCopy<'_> {
         Ok(found.get(&name).cloned())
     }
 
-    /// The digest that a manifest's name at the target has: a registry names what a tag stands for by
-    /// SHA-256.
+    /// The digest that a manifest's name at the target has: registries name tagged content by
+    /// its SHA-256.
     pub(super) fn name_at_target(&self, root: &Manifest) -> Digest {
         match (&self.copy.target, target_name(self.copy)) {
             (Location::Registry(_), TagOrDigest::Tag(_)) => Digest::of(&root.bytes),
@@ -235,7 +235,7 @@ impl ArtifactCopy<'_> {
         }
     }
 
-    /// A tag that cannot move is a conflict before anything is sent.
+    /// An immutable tag is a conflict before anything is sent.
     async fn check_movable(&self, present: &Digest, wanted: &Digest) -> Result<(), CopyError> {
         let TagOrDigest::Tag(tag) = target_name(self.copy) else {
             return Ok(());
@@ -251,7 +251,7 @@ impl ArtifactCopy<'_> {
         Ok(())
     }
 
-    /// A manifest with all below it that the target lacks.
+    /// A manifest with everything below it that is missing at the target.
     pub(super) async fn lacking(
         &self,
         manifest: Manifest,
@@ -300,7 +300,7 @@ impl ArtifactCopy<'_> {
         }
     }
 
-    /// The source has more of it than can be real.
+    /// The artifact exceeds the bounds of a walk.
     pub(super) fn too_deep(&self) -> CopyError {
         CopyError::Depth {
             reference: self.copy.source_text.clone(),
@@ -323,7 +323,7 @@ impl ArtifactCopy<'_> {
     }
 }
 
-/// A walk through what the target lacks.
+/// A walk through what is missing at the target.
 struct Lacking<'a> {
     copy: &'a ArtifactCopy<'a>,
     /// The root's digest, and what its name at the target names now.
@@ -364,7 +364,7 @@ impl Visitor for Lacking<'_> {
     }
 }
 
-/// The words for a source that could not be asked.
+/// The note for a source that could not be queried.
 fn unasked(error: &store::Error) -> String {
     let mut said = format!(
         "the source cannot be asked whether there is something newer; what is there stays: {error}"
@@ -378,7 +378,7 @@ fn unasked(error: &store::Error) -> String {
     said
 }
 
-/// The words for foreign layers.
+/// The notes for foreign layers.
 fn left_behind(node: &Node) -> Vec<String> {
     let own = node.manifest.foreign_layers().map(|layer| {
         format!(

@@ -1,6 +1,6 @@
-//! What is moved when: the artifact with the longest blob first, so that no long one is left alone at the
-//! end, and one artifact's blobs together, so that manifests can be written all the time (ECR takes ten a
-//! second) and not only at the end; as many at once as source and target bear.
+//! The order of transfers: the artifact with the largest blob first, so that no large one is left alone at
+//! the end, and one artifact's blobs together, so that manifests are written all the time and not only at
+//! the end; as many in parallel as the limits of source and target allow.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
@@ -64,7 +64,7 @@ impl Queue {
     pub(super) fn push(&self, pending: &Arc<PendingBlob>) {
         let reads = pending.source.reads();
         let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Each home has one window, and its address is as good a name as any.
+        // Each source has one limit, so its address identifies the source.
         let home = opened
             .entry(Arc::as_ptr(&reads) as usize)
             .or_insert_with(|| Home {
@@ -74,8 +74,8 @@ impl Queue {
         home.heap.push(Job(Arc::clone(pending)));
     }
 
-    /// The longest blob, of a home that has room for a watch if there is one: who waits for a slow
-    /// home must not keep others from a fast one.
+    /// The largest blob, preferably of a source whose limit has room: a slow source must not hold up a
+    /// fast one.
     fn pop(&self) -> Option<(Arc<PendingBlob>, Arc<AimdLimit>)> {
         let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|_, home| !home.heap.is_empty());
@@ -93,8 +93,8 @@ impl Queue {
     }
 }
 
-/// Moves the blobs of a mount_scope until it is stopped; what is in transfer then is given up before this
-/// returns, and leaves nothing behind.
+/// Transfers the blobs of a mount scope until it is stopped; running transfers are aborted before this
+/// returns.
 pub(super) async fn run(
     mount_scope: Arc<MountScope>,
     rules: Rules,
@@ -107,7 +107,7 @@ pub(super) async fn run(
     tasks.shutdown().await;
 }
 
-/// Moves blobs as they are wanted, without end.
+/// Transfers blobs as they are queued, without end.
 async fn move_all(
     mount_scope: &Arc<MountScope>,
     rules: &Rules,
@@ -120,7 +120,7 @@ async fn move_all(
             tasks.spawn(mount(Arc::clone(mount_scope), mount_wait));
         }
         if mount_scope.mounts() == Mounting::Never {
-            // One of those who are not noted yet may want what would be read now.
+            // An artifact that is not registered yet may need the same blob.
             tokio::select! {
                 () = mount_scope.all_resolved() => {}
                 () = mount_scope.news.notified() => continue,
@@ -152,7 +152,7 @@ async fn move_all(
     }
 }
 
-/// Takes a blob from the namespace that has it, once it has it; where that fails, it is read.
+/// Mounts a blob once its owner has it; where that fails, the blob is read.
 async fn mount(mount_scope: Arc<MountScope>, MountWait { pending, owner }: MountWait) {
     let state = owner
         .until(|state| {
@@ -166,7 +166,7 @@ async fn mount(mount_scope: Arc<MountScope>, MountWait { pending, owner }: Mount
         })
         .await;
     match state.end {
-        // Nobody else could read it either.
+        // The source is the same for all namespaces.
         Some(Err(failure)) if failure.side == Side::Source => return pending.end(Err(failure)),
         Some(Ok(_)) if mount_scope.mounts() != Mounting::Never => {}
         _ => return mount_scope.want(&pending, None),

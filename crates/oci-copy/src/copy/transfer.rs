@@ -1,4 +1,4 @@
-//! One blob on its way: read once, checked while it flows, written to every namespace that wants it.
+//! The transfer of one blob: read once, checked while it streams, written to every namespace that needs it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,8 +40,8 @@ pub(super) enum Sources {
 }
 
 impl Sources {
-    /// The `nth` home, counted from 0; behind the first one all artifacts are waited for that could
-    /// name another.
+    /// The `nth` source, counted from 0. Beyond the first one, waits for all artifacts that could name
+    /// another.
     async fn get(&self, digest: &Digest, nth: usize) -> Option<Arc<dyn Source>> {
         match self {
             Self::One(source) => (nth == 0).then(|| Arc::clone(source)),
@@ -72,7 +72,7 @@ struct Open {
 }
 
 impl Transfer {
-    /// Brings the blob to all namespaces; each pending learns its own end.
+    /// Copies the blob to all namespaces, and sets the state of each.
     pub(super) async fn run(mut self) {
         let mut sinks = std::mem::take(&mut self.sinks);
         let (mut course, mut home) = (RetryState::start(), 0);
@@ -81,7 +81,7 @@ impl Transfer {
         while let Some(source) = next.clone() {
             let (open, mut failed) = self.begin(sinks).await;
             failed.extend(self.copy(&source, open).await);
-            // Where one home has it damaged or not at all, another one may have it whole.
+            // Another source may have it where this one does not, or has it damaged.
             let is_source_s = failed
                 .iter()
                 .any(|(_, failure)| failure.is_final_at_source(&course));
@@ -107,7 +107,7 @@ impl Transfer {
                     continue;
                 }
                 let error = &failure.error;
-                tracing::debug!(error = %error, "once more, {}: {error}", failure.side);
+                tracing::debug!(error = %error, "retrying, {}: {error}", failure.side);
                 sinks.push(Sink {
                     pending,
                     session: None,
@@ -120,7 +120,7 @@ impl Transfer {
         }
     }
 
-    /// Begins the uploads that have not begun; who has the blob already is told so.
+    /// Begins the uploads that have not begun; where the blob exists, nothing is left to do.
     async fn begin(&self, sinks: Vec<Sink>) -> (Vec<Open>, Vec<(Arc<PendingBlob>, Failure)>) {
         let begun = sinks.into_iter().map(|Sink { pending, session }| async {
             let begun = match session {
@@ -140,7 +140,7 @@ impl Transfer {
         (open, failed)
     }
 
-    /// One read for all; those who did not get it whole come back.
+    /// Reads once for all uploads; returns those that failed.
     async fn copy(
         &self,
         source: &Arc<dyn Source>,
@@ -151,7 +151,7 @@ impl Transfer {
         }
         let watch = SourceWatch::default();
         let blob = watch.watch(self.read(source, &open));
-        // No upload goes on before there is something to send: a source that fails is no upload's end.
+        // Wait for the first bytes: a source that fails must not break an upload.
         let mut blob = blob.peekable();
         if let Some(Err(_)) = Pin::new(&mut blob).peek().await {
             let failed = |open: Open| Some((open.pending, watch.failure()?));
@@ -247,7 +247,7 @@ impl Transfer {
             pending.end(Ok(Sent::Yes));
             return None;
         };
-        // The next attempt begins at the beginning.
+        // The next attempt starts from the beginning.
         let moved = moved.load(Ordering::Relaxed);
         self.events
             .give_up(self.descriptor.size.saturating_sub(moved));
@@ -292,8 +292,8 @@ impl Failure {
         }
     }
 
-    /// Whether the whole transfer is worth another try. A read that broke was taken up again as often
-    /// as the policy allows; only damaged content is read anew.
+    /// Whether the whole transfer is worth another try. An interrupted read was resumed as often as
+    /// the policy allows; only corrupt content is read again from the start.
     fn class(&self) -> Class {
         match (self.side, self.error.class()) {
             (Side::Source, Class::Corrupt) => Class::Corrupt,
@@ -302,7 +302,7 @@ impl Failure {
         }
     }
 
-    /// Whether nothing more is to be expected of this source.
+    /// Whether another try at this source is pointless.
     fn is_final_at_source(&self, course: &RetryState) -> bool {
         let is_final = match self.class() {
             Class::Corrupt => course.has_doubted(),

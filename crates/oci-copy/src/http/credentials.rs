@@ -136,7 +136,7 @@ impl Credentials {
         }
     }
 
-    /// Whether a login that names the host is at hand, without asking a credential helper.
+    /// Whether there is a login that names the host, without running a credential helper.
     #[must_use]
     pub fn knows(&self, host: &str) -> bool {
         let host = canonical_host(host);

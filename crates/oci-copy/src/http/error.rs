@@ -64,7 +64,7 @@ pub enum Class {
     Transient(Option<Duration>),
     /// The host asks for fewer requests; it may say when to come back.
     Throttled(Option<Duration>),
-    /// It may have been damaged on the way, or be wrong at its home: worth one more try.
+    /// The content is corrupt, maybe only on the way: worth one retry.
     Corrupt,
 }
 
@@ -125,7 +125,7 @@ impl Error {
                 body.extend_from_slice(&piece);
             }
         };
-        // Out of time: a body that drips is not worth waiting for.
+        // A slow body is not worth waiting for.
         tokio::time::timeout(LONGEST_ERROR_BODY, read).await.ok();
         let body = encoding::decoded(&headers, body.into(), MAX_ERROR_BODY as u64);
         let codes = codes(&body.unwrap_or_default());
@@ -210,7 +210,7 @@ impl Error {
         self.status_code() == Some(401) && !self.is_elsewhere
     }
 
-    /// The same of a host that a redirect led to: what that one asks for is not for it to have.
+    /// The same for a host that a redirect led to: it must not get the login that it asks for.
     pub(super) fn elsewhere(mut self) -> Self {
         self.is_elsewhere = true;
         if let Reason::Status { headers, .. } = &mut *self.reason {
@@ -219,7 +219,7 @@ impl Error {
         self
     }
 
-    /// What is wrong with the whole host, not with one of its things, in words: "quay.io: 401
+    /// What is wrong with the host, not only with this content, in words: "quay.io: 401
     /// Unauthorized".
     #[must_use]
     pub fn common(&self) -> Option<String> {
@@ -247,7 +247,7 @@ impl Error {
         place.split('/').next()
     }
 
-    /// Whether no connection came about: nobody has to be asked again who cannot be reached.
+    /// Whether there was no connection.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(&*self.reason, Reason::Transport(error) if error.is_connect())
@@ -451,7 +451,7 @@ fn codes(body: &[u8]) -> Vec<Code> {
             .get(key)
             .and_then(serde_json::Value::as_str)
             .unwrap_or_default();
-        // Nobody's terminal is for a registry to write on.
+        // A registry must not control the terminal.
         text.chars()
             .filter(|c| !c.is_control())
             .take(500)

@@ -38,7 +38,7 @@ pub struct Network {
     pub endpoints: BTreeMap<String, Url>,
     /// What the program calls itself, with its version.
     pub user_agent: String,
-    /// TagOrDigest requests go through a proxy.
+    /// Which requests go through a proxy.
     pub proxies: Proxies,
 }
 

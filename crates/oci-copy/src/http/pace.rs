@@ -1,5 +1,5 @@
-//! How fast a host is asked: a window of requests at once that grows while all goes well and halves
-//! when the host complains, and a bucket of tokens where a quota is known. Decisions are pure;
+//! Limits of requests to a host: a limit of requests in parallel that grows with successes and halves when
+//! the host throttles, and a rate limit where a quota is known. Decisions are pure;
 //! only [`AimdLimit::enter`] and [`RateLimit::take`] wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,22 +11,22 @@ use tokio::time::Instant;
 
 use super::network::DEFAULT_PATIENCE;
 
-/// The first pause after a complaint that names no time; it doubles with each further one in a row.
+/// The first pause after throttling without `Retry-After`; it doubles with each further one in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest pause: whatever a host wishes, a request is worth a try after that.
+/// The longest pause, whatever `Retry-After` says.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Complaints within this time are about one and the same crowd: the window halves once for them.
+/// Throttled answers within this time count as one event: the limit halves once for them.
 const ONE_EVENT: Duration = Duration::from_secs(1);
 
-/// How many requests a host record at once: additive increase, multiplicative decrease (RFC 5681's
-/// idea), with a pause of all new requests after a complaint.
+/// The limit of requests in parallel to one host: additive increase, multiplicative decrease (as RFC 5681),
+/// with a pause of all new requests after a throttled answer.
 #[derive(Debug)]
 pub struct AimdLimit {
     most: usize,
-    /// A host that does nothing but complain for so long gets no pauses and no second tries any more: all
-    /// those who still wait for it, one after the other, would be hours.
+    /// A host that only throttles for this long gets no more pauses and retries: the requests that still
+    /// wait, one after the other, would take hours.
     patience: Duration,
     state: Mutex<State>,
     room: Notify,
@@ -36,31 +36,31 @@ pub struct AimdLimit {
 struct State {
     limit: f64,
     used: usize,
-    /// Before the first complaint the window doubles each round.
+    /// Before the first throttled answer the limit doubles each round.
     is_new: bool,
-    complaints: u32,
-    /// The first complaint since something went well.
-    first_complaint: Option<Instant>,
-    last_complaint: Option<Instant>,
+    throttles: u32,
+    /// The first throttled answer since the last success.
+    first_throttle: Option<Instant>,
+    last_throttle: Option<Instant>,
     closed_until: Option<Instant>,
 }
 
-/// A place in a window; given back when dropped.
+/// Permission for some requests; given back when dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
-    window: Arc<AimdLimit>,
+    limit: Arc<AimdLimit>,
     count: usize,
 }
 
 impl AimdLimit {
-    /// A window that starts with `first` requests at once and grows to `most`, both at least 1.
+    /// A limit that starts with `first` requests in parallel and grows to `most`, both at least 1.
     #[must_use]
     pub fn new(first: usize, most: usize) -> Arc<Self> {
         Self::patient(first, most, DEFAULT_PATIENCE)
     }
 
-    /// The same where a host that complains is borne for another time.
+    /// Like `new`, with its own limit on how long a throttling host is tolerated.
     #[must_use]
     pub fn patient(first: usize, most: usize, patience: Duration) -> Arc<Self> {
         let most = most.max(1);
@@ -71,16 +71,17 @@ impl AimdLimit {
                 limit: as_limit(first.clamp(1, most)),
                 used: 0,
                 is_new: true,
-                complaints: 0,
-                first_complaint: None,
-                last_complaint: None,
+                throttles: 0,
+                first_throttle: None,
+                last_throttle: None,
                 closed_until: None,
             }),
             room: Notify::new(),
         })
     }
 
-    /// Waits for `count` places. More than the window has are given when it is empty.
+    /// Waits for permission for `count` requests. More than the limit are permitted when no other request
+    /// is running.
     pub async fn acquire(self: &Arc<Self>, count: usize) -> Permit {
         let count = count.clamp(1, self.most);
         loop {
@@ -90,10 +91,10 @@ impl AimdLimit {
             let admitted = self.lock().admit(count, Instant::now());
             match admitted {
                 Ok(()) => {
-                    // Whoever waits behind may find room too.
+                    // The next waiter may find room too.
                     self.room.notify_one();
                     return Permit {
-                        window: Arc::clone(self),
+                        limit: Arc::clone(self),
                         count,
                     };
                 }
@@ -109,22 +110,22 @@ impl AimdLimit {
         self.lock().has_room(1, Instant::now()).is_ok()
     }
 
-    /// A request went well: there may be more at once.
+    /// A request succeeded: there may be more in parallel.
     pub fn on_success(&self) {
         let mut state = self.lock();
-        state.complaints = 0;
-        state.first_complaint = None;
-        // One more for each success doubles the window in a round; later, one more in a round.
+        state.throttles = 0;
+        state.first_throttle = None;
+        // One more for each success doubles the limit in a round; later, one more in a round.
         let more = if state.is_new { 1.0 } else { 1.0 / state.limit };
         state.limit = (state.limit + more).min(as_limit(self.most));
         drop(state);
         self.room.notify_one();
     }
 
-    /// The host on_throttle about too many requests; it may have said when to come back. Whether it has done
-    /// nothing else for longer than its patience, so that no request is worth another try.
+    /// The host throttled; it may have said when to retry. Whether it has only throttled for longer than is
+    /// tolerated, so that retries are pointless.
     pub fn on_throttle(&self, wait: Option<Duration>) -> bool {
-        let is_over = self.lock().complain(wait, Instant::now(), self.patience);
+        let is_over = self.lock().throttle(wait, Instant::now(), self.patience);
         self.room.notify_one();
         is_over
     }
@@ -140,7 +141,7 @@ impl AimdLimit {
 }
 
 impl State {
-    /// Takes places, or says when to ask again: at a time, or when somebody leaves.
+    /// Takes permission, or says when to ask again: at a time, or when another request ends.
     fn admit(&mut self, count: usize, now: Instant) -> Result<(), Option<Instant>> {
         self.has_room(count, now)?;
         self.used += count;
@@ -158,22 +159,22 @@ impl State {
         }
     }
 
-    fn complain(&mut self, wait: Option<Duration>, now: Instant, patience: Duration) -> bool {
-        let ago = self.last_complaint.map(|last| now.duration_since(last));
-        // Whoever still asks does so more often than that.
+    fn throttle(&mut self, wait: Option<Duration>, now: Instant, patience: Duration) -> bool {
+        let ago = self.last_throttle.map(|last| now.duration_since(last));
+        // A busy run sends requests more often than that.
         if ago.is_none_or(|ago| ago > LONGEST_PAUSE * 3) {
-            self.first_complaint = None;
+            self.first_throttle = None;
         }
-        let first = *self.first_complaint.get_or_insert(now);
+        let first = *self.first_throttle.get_or_insert(now);
         let is_over = now.duration_since(first) >= patience;
         let is_same_event = ago.is_some_and(|ago| ago < ONE_EVENT);
         if !is_same_event {
             self.limit = (self.limit / 2.0).max(1.0);
-            self.complaints += 1;
-            self.last_complaint = Some(now);
+            self.throttles += 1;
+            self.last_throttle = Some(now);
         }
         self.is_new = false;
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.complaints.saturating_sub(1).min(10));
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.throttles.saturating_sub(1).min(10));
         let pause = wait
             .map_or(pause, |wait| wait.max(FIRST_PAUSE))
             .min(LONGEST_PAUSE);
@@ -188,13 +189,13 @@ impl State {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.window.leave(self.count);
+        self.limit.leave(self.count);
     }
 }
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "windows have a few hundred places at most"
+    reason = "limits are a few hundred at most"
 )]
 fn as_limit(count: usize) -> f64 {
     count as f64
@@ -238,7 +239,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// A bucket for `rate` requests a second, more than 0, of which a share is ours. The burst is a quarter
+    /// A limit of `rate` requests a second, more than 0, of which a share is ours. The burst is a quarter
     /// of a second's worth: others use the same quota.
     #[must_use]
     pub fn new(rate: f64, share: Share) -> Self {
@@ -272,14 +273,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_doubles_until_the_first_complaint_and_then_halves_and_grows_slowly() {
+    fn a_limit_doubles_until_the_first_throttle_and_then_halves_and_grows_slowly() {
         let window = AimdLimit::new(2, 64);
         let limit = || window.lock().limit;
         window.on_success();
         window.on_success();
         assert!((limit() - 4.0).abs() < 0.01);
         window.on_throttle(None);
-        // The crowd that was under way complains too: that is no new event.
+        // Requests that were already running are throttled too: that is no new event.
         window.on_throttle(None);
         assert!((limit() - 2.0).abs() < 0.01);
         window.on_success();
@@ -291,13 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_closes_the_window_for_as_long_as_the_host_says() {
+    fn throttling_pauses_requests_for_as_long_as_the_host_says() {
         let window = AimdLimit::new(4, 4);
         let opens_after = |wait: Option<u64>| {
             let now = Instant::now();
             let mut state = window.lock();
             state.closed_until = None;
-            state.complain(wait.map(Duration::from_secs), now, Duration::from_mins(10));
+            state.throttle(wait.map(Duration::from_secs), now, Duration::from_mins(10));
             let opens = state.has_room(1, now).unwrap_err().unwrap();
             opens.duration_since(now)
         };
@@ -308,27 +309,27 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_has_only_complained_for_longer_than_its_patience_is_given_up() {
+    fn a_host_that_only_throttles_for_longer_than_is_tolerated_is_not_retried() {
         let (window, start) = (AimdLimit::new(4, 4), Instant::now());
         let mut state = window.lock();
         let patience = Duration::from_secs(8);
         let at = |seconds| start + Duration::from_secs(seconds);
         let wait = Some(Duration::from_secs(20));
-        assert!(!state.complain(wait, at(0), patience));
+        assert!(!state.throttle(wait, at(0), patience));
         assert!(state.has_room(1, at(7)).is_err());
-        assert!(state.complain(wait, at(9), patience));
+        assert!(state.throttle(wait, at(9), patience));
         assert!(state.has_room(1, at(9)).is_ok());
         drop(state);
-        // Something that goes well begins it anew.
+        // A success resets the time.
         window.on_success();
-        assert!(!window.lock().complain(wait, at(10), patience));
+        assert!(!window.lock().throttle(wait, at(10), patience));
         assert!(window.lock().has_room(1, at(11)).is_err());
         // And so does a long silence.
-        assert!(!window.lock().complain(wait, at(200), patience));
+        assert!(!window.lock().throttle(wait, at(200), patience));
     }
 
     #[tokio::test]
-    async fn places_are_waited_for_and_given_back() {
+    async fn permits_are_waited_for_and_given_back() {
         let window = AimdLimit::new(2, 2);
         let (first, second) = (window.acquire(1).await, window.acquire(1).await);
         let waiting = tokio::spawn({
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_keeps_its_rate_whatever_the_crowd() {
+    fn a_rate_limit_keeps_its_rate_with_many_waiters() {
         let share = Share::default();
         let (bucket, start) = (RateLimit::new(10.0, share.clone()), Instant::now());
         let turns: Vec<f64> = (0..50)

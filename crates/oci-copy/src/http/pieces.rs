@@ -1,4 +1,4 @@
-//! An answer's body, piece by piece, none of them waited for too long.
+//! The body of a response, piece by piece, with a timeout and a minimum throughput.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{Error, Http};
 
-/// The pieces of an answer's body, none of them waited for too long.
+/// The pieces of a response's body, with a timeout and a minimum throughput.
 pub struct Pieces {
     response: Response,
     request: (reqwest::Method, Url),
@@ -31,7 +31,7 @@ impl Pieces {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// When the body breaks off, stands still, or trickles.
+    /// When the body is interrupted, stalls, or is too slow.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let (method, url) = &self.request;
         let before = Instant::now();
@@ -47,16 +47,16 @@ impl Pieces {
     }
 
     fn min_throughput(&self) -> u64 {
-        self.throughput.min_throughput
+        self.throughput.rate
     }
 }
 
-/// A throughput of progress: within each period of waiting so many bytes must have come. A body that gives a
-/// byte a minute is never silent, and never ends either.
+/// The minimum throughput of a body, measured over periods of waiting. A body of one byte a minute never
+/// times out, and never ends either.
 #[derive(Debug)]
 pub struct MinThroughput {
-    /// Bytes a second.
-    min_throughput: u64,
+    /// Bytes per second.
+    rate: u64,
     period: Duration,
     waited: Duration,
     moved: u64,
@@ -67,22 +67,22 @@ impl MinThroughput {
     #[must_use]
     pub fn new(min_throughput: u64, period: Duration) -> Self {
         Self {
-            min_throughput,
+            rate: min_throughput,
             period,
             waited: Duration::ZERO,
             moved: 0,
         }
     }
 
-    /// Takes in that somebody waited for some bytes; whether that goes on being borne.
+    /// Records a wait for some bytes; whether the throughput is still sufficient.
     pub fn record(&mut self, waited: Duration, moved: u64) -> bool {
         self.waited += waited;
         self.moved += moved;
         if self.waited < self.period {
             return true;
         }
-        let is_enough = u128::from(self.moved) * 1000
-            >= u128::from(self.min_throughput) * self.waited.as_millis();
+        let is_enough =
+            u128::from(self.moved) * 1000 >= u128::from(self.rate) * self.waited.as_millis();
         (self.waited, self.moved) = (Duration::ZERO, 0);
         is_enough
     }

@@ -1,4 +1,4 @@
-//! TagOrDigest requests go through a proxy: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` as Go's
+//! Which requests go through a proxy: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` as Go's
 //! clients read them (<https://pkg.go.dev/golang.org/x/net/http/httpproxy>). Pure.
 
 use std::fmt;
@@ -35,7 +35,7 @@ impl Proxies {
     /// Reads the variables' values.
     ///
     /// # Errors
-    /// TagOrDigest proxy is no URL, without its text: it can hold a password.
+    /// Which proxy is no URL, without its text: it can hold a password.
     pub fn new(
         http: Option<&str>,
         https: Option<&str>,

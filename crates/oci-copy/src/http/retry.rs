@@ -15,8 +15,7 @@ pub struct Policy {
     pub first_wait: Duration,
     /// The longest wait, `Retry-After` included.
     pub longest_wait: Duration,
-    /// How long a host that asks for patience (429 and its kin) gets it, from the first try on. Such
-    /// answers use up no tries.
+    /// How long a throttled host is retried, from the first try on. Throttled answers use up no tries.
     pub patience: Duration,
 }
 
@@ -52,13 +51,13 @@ impl RetryState {
         }
     }
 
-    /// Whether something doubtful came already.
+    /// Whether corrupt content came already.
     #[must_use]
     pub fn has_doubted(&self) -> bool {
         self.doubts > 0
     }
 
-    /// A failure happened: the wait before the next try, `None` where there shall be none. `jitter` is
+    /// A failure happened: the wait before the next try, `None` where none is worth it. `jitter` is
     /// 0 to 1.
     pub fn failed(&mut self, policy: &Policy, class: Class, jitter: f64) -> Option<Duration> {
         let (at_least, count) = match class {

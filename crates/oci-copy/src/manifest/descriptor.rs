@@ -33,7 +33,7 @@ pub struct Descriptor {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
-    /// Where else it can be had: foreign layers.
+    /// Where else it can be fetched: foreign layers.
     #[serde(
         default,
         deserialize_with = "null_is_empty",

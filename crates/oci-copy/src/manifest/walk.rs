@@ -78,7 +78,7 @@ pub trait Visitor: Send + Sync {
     /// Why a walk ends early.
     type Error: Send;
 
-    /// TagOrDigest of an index's distinct children to walk into.
+    /// Which of an index's distinct children to walk into.
     fn select<'a>(
         &'a self,
         index: &'a Manifest,

@@ -8,7 +8,7 @@ use super::{DEFAULT_TAG, DOCKER_HUB, ImageName, Reference, is_docker_hub};
 /// The longest repository name, host excluded, in characters.
 const MAX_NAME: usize = 255;
 
-/// DigestCheck host and repository; the rule that is broken.
+/// Checks host and repository; the rule that is broken.
 pub(super) fn check(registry: Option<&str>, repository: &str) -> Result<(), String> {
     if let Some(host) = registry
         && !is_host(host)
@@ -101,7 +101,7 @@ fn is_path_part(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What `oci-client` says, but for what nobody can reach or takes: a host such as `a_b.c`, which it
+    /// What `oci-client` says, except for names that no registry accepts: a host such as `a_b.c`, which it
     /// lets pass as a part of a path, and a capital in a repository.
     fn theirs(text: &str) -> Option<Reference> {
         oci_client::Reference::try_from(text)

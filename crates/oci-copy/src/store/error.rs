@@ -1,4 +1,4 @@
-//! What goes wrong at one home of content.
+//! What goes wrong at a store.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::manifest::InvalidManifest;
 use crate::reference::Digest;
 use crate::remedy::Remedy;
 
-/// What goes wrong at one home of content.
+/// What goes wrong at a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -42,7 +42,7 @@ pub enum Error {
     },
     /// Bytes of another digest than was promised.
     #[error(
-        "the content that came for {wanted} has the digest {found}: it was damaged on the way or is damaged at its home"
+        "the content that came for {wanted} has the digest {found}: it was damaged on the way or is damaged at its source"
     )]
     Digest {
         /// What was asked for.
@@ -83,18 +83,18 @@ pub enum Error {
     /// A registry that does not know yet what it was given a moment ago.
     #[error("the registry does not know yet what it was given")]
     NotYetVisible(#[source] http::Error),
-    /// A blob that the other side stopped giving; what is wrong is told there.
+    /// The other side of a transfer failed; its own error says why.
     #[error("the blob broke off at its source")]
     Interrupted,
-    /// A name that was written and stands for something else a moment later.
+    /// A name that was written and names other content a moment later.
     #[error("{wanted} was written, and now {}", match found {
-        Some(found) => format!("the name stands for {found}: somebody else writes it too"),
-        None => "there is no such name: somebody else deletes it".to_owned(),
+        Some(found) => format!("the name has {found}: another program writes it too"),
+        None => "the name is gone: another program deletes it".to_owned(),
     })]
     Overwritten {
         /// What was written.
         wanted: Digest,
-        /// What the name stands for.
+        /// What the name names now.
         found: Option<Digest>,
     },
     /// A host that could not be reached a moment ago.
@@ -127,7 +127,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Http(error) => error.class(),
-            // What was damaged on the way may come whole the next time.
+            // A retry may get what was damaged on the way.
             Self::Digest { .. } | Self::Length { .. } | Self::Listing(_) => Class::Corrupt,
             Self::Interrupted | Self::Expired(_) | Self::NotYetVisible(_) => Class::Transient(None),
             Self::File { .. }
@@ -152,7 +152,7 @@ impl Error {
         }
     }
 
-    /// What is wrong with the whole home, not with this content of it, in words: "quay.io: 401
+    /// What is wrong with the host, not only with this content, in words: "quay.io: 401
     /// Unauthorized".
     #[must_use]
     pub fn common(&self) -> Option<String> {
@@ -164,8 +164,7 @@ impl Error {
         }
     }
 
-    /// Whether the home answered that it does not take, or does not give, this one thing: no other try
-    /// helps, and the rest may be fine.
+    /// Whether the store refuses this one thing for good, while the rest may be fine.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -175,7 +174,7 @@ impl Error {
         }
     }
 
-    /// Whether the home could not be reached at all.
+    /// Whether the host could not be reached at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {

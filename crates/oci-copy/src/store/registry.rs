@@ -39,7 +39,7 @@ pub struct Registry {
     provider: Arc<dyn Provider>,
     auth: Auth,
     limits: HostLimits,
-    /// It does not understand mounting: nobody tries twice.
+    /// It does not support mounting, so no more mounts are tried.
     lacks_mounting: AtomicBool,
     manifest_heads: Heads,
     blob_heads: Heads,

@@ -12,14 +12,14 @@ use crate::reference::{Digest, Hasher};
 
 use super::{Blob, Error};
 
-/// From this size on, in bytes, a thread of its own hashes a blob: below, handing over costs more.
+/// From this size on, in bytes, a separate thread hashes a blob: below, handing over costs more.
 const HASHED_APART: u64 = 16 * 1024 * 1024;
 
 /// Pieces that wait to be hashed.
 const AHEAD: usize = 2;
 
 /// A blob whose length and digest are checked while it flows. The last bytes come out only when the
-/// whole is right, so that whoever counts the promised length never takes damaged content for whole.
+/// digest is right, so that a reader that counts bytes never takes damaged content as complete.
 pub struct Verified {
     blob: Blob,
     digest: Digest,
@@ -29,7 +29,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// DigestCheck a blob against its descriptor.
+    /// Checks a blob against its descriptor.
     #[must_use]
     pub fn new(blob: Blob, descriptor: &Descriptor) -> Self {
         let hasher = Some(descriptor.digest.hasher());
@@ -83,7 +83,7 @@ impl Verified {
     }
 }
 
-/// DigestCheck a blob against its descriptor while it flows: its length always, its digest if `hash` says
+/// Checks a blob against its descriptor while it flows: its length always, its digest if `hash` says
 /// so. Big blobs are hashed by a thread of their own, so that hashing one piece and moving the next go
 /// on at the same time; the last piece still waits for the whole to be right.
 #[must_use]

@@ -15,7 +15,7 @@ use super::name;
 /// from a copy that is a moment old.
 const LATER: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Looks once at each name, with at most `jobs` requests at once, and where a home answers for many
+/// Looks once at each name, with at most `jobs` requests at once, and where a target answers for many
 /// names at once, with one; the answers are in the order of the names. The parts were checked by the
 /// target when it took the manifests: this asks for nothing else.
 pub async fn confirm(
@@ -39,8 +39,8 @@ pub async fn confirm(
         .await
 }
 
-/// What homes say that answer for many names at once. What they do not say is asked one by one, and so
-/// is everything where the question itself fails: the answers then tell why.
+/// The digests from targets that answer for many names at once. Everything else is looked up one by one,
+/// and so is everything where the batch fails, so that each error names its artifact.
 async fn in_batches(
     stores: &Stores,
     copied: &[(&Location, &Digest)],

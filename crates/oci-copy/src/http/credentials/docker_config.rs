@@ -159,7 +159,7 @@ fn text_of(map: &Map<String, Value>, name: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The login of an entry; `None` where a credential helper keeps it, or nobody does.
+/// The login of an entry; `None` where there is none, or a credential helper keeps it.
 fn login(entry: &Value) -> anyhow::Result<Option<Login>> {
     let entry = match entry {
         Value::Null => return Ok(None),

@@ -1,5 +1,5 @@
-//! Who we are to a registry: nothing at first; then what its challenge asks for. One token for all
-//! that wait, renewed once when it runs out.
+//! Authorization at a registry: none at first, then what its challenge requires. Concurrent requests
+//! share one token, which is renewed once when it expires.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -170,7 +170,7 @@ impl Auth {
         }
         let challenge = match challenge {
             Some(challenge) => challenge,
-            // It does not say how. What it takes without being asked is a token of its own.
+            // Without a usable challenge, a registry token can still be accepted.
             None if matches!(self.login(http, scope).await, Some(Login::RegistryToken(_))) => {
                 Challenge::Basic
             }

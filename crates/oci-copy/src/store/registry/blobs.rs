@@ -1,6 +1,6 @@
-//! Blobs of a registry. A blob's way in is one POST, and one PUT with all bytes: ECR answers a second
-//! PATCH as if the first had been the last, and large registries' limits for parts differ; a monolithic
-//! PUT works with all of them. The POST asks for a mount wherever that can save the PUT.
+//! Blobs of a registry. An upload is one POST and one PUT with all bytes: registries differ in how they
+//! handle PATCH and in the sizes of parts, and a monolithic PUT works with all of them. The POST asks for
+//! a mount wherever that can save the PUT.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -140,7 +140,7 @@ impl Repository {
 
     /// Opens a session, unless the blob is there or another repository gives it. Without a repository
     /// to mount from, the blob is mounted from the repository itself: a registry that has it says so in
-    /// the same answer that would open the session, and nobody needs to ask before.
+    /// the same answer that would open the session, so no request is needed before.
     pub(super) async fn begin_upload(
         &self,
         descriptor: &Descriptor,

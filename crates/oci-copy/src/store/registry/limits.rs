@@ -1,4 +1,4 @@
-//! How fast one registry is asked.
+//! The limits of requests to one registry.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::provider::Limits;
 /// How many small requests of one kind are sent at once at first. Growth is quick.
 const FIRST_SMALL: usize = 8;
 
-/// How many places for blobs there are at first; a big one takes several.
+/// The limit of blobs in transfer at first, by their weight.
 const FIRST_BLOBS: usize = 32;
 
-/// The windows of one registry by action, and the limits that it is known to have.
+/// The limits of one registry by action: requests in parallel, and requests per second where known.
 #[derive(Debug)]
 pub(super) struct HostLimits {
     windows: [Arc<AimdLimit>; Action::ALL.len()],
@@ -40,8 +40,7 @@ impl HostLimits {
         &self.windows[action as usize]
     }
 
-    /// Waits for a request's turn. The places for blobs are taken by who moves them, for the whole
-    /// transfer.
+    /// Waits for a request's turn. Permits for blobs are held by their transfers.
     pub(super) async fn admit(&self, action: Action) -> Option<Permit> {
         let place = match action {
             Action::GetBlob | Action::FinishUpload => None,

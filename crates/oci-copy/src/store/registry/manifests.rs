@@ -39,8 +39,8 @@ pub(super) enum Absent {
     Likely,
 }
 
-/// A HEAD that failed. What the host answers to it is no reason to ask by HEAD again, unless it asks
-/// for patience: GET has the tries.
+/// A HEAD that failed. It is retried only where the host throttles; otherwise GET is sent, which has
+/// retries.
 struct HeadError(Error);
 
 impl std::fmt::Display for HeadError {
@@ -100,7 +100,7 @@ impl Repository {
         policy.run(send).await.map_err(|HeadError(error)| error)
     }
 
-    /// The digest of what a name stands for: of a tag always its SHA-256, of a digest that one.
+    /// The digest of what a name names: of a tag always its SHA-256, of a digest that one.
     pub(super) async fn find_manifest(
         &self,
         which: &TagOrDigest,

@@ -33,7 +33,7 @@ pub trait Provider: Send + Sync {
         ready(None)
     }
 
-    /// Another value than the refused one; `None` when there is none.
+    /// Another value than the refused one, if there is one.
     fn renew<'a>(&'a self, _refused: &'a [u8]) -> Answer<'a, Option<Secret>> {
         ready(None)
     }
@@ -67,7 +67,8 @@ pub trait Provider: Send + Sync {
         ready(HashMap::new())
     }
 
-    /// TagOrDigest of some manifests a repository had before the run; `None` where there is no such question.
+    /// Which of some manifests a repository had before the run; `None` where the registry has no such
+    /// look-up.
     fn known_manifests<'a>(
         &'a self,
         _repository: &'a str,
@@ -76,7 +77,7 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// TagOrDigest of some blobs a repository has; `None` where each is asked about when its upload begins.
+    /// Which of some blobs a repository has; `None` where each is looked for when its upload begins.
     fn known_blobs<'a>(
         &'a self,
         _repository: &'a str,
@@ -85,7 +86,7 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// How many requests per second the registry grants; `None` where its answers tell.
+    /// How many requests per second the registry allows, where that is known beforehand.
     fn limits(&self) -> Option<Limits> {
         None
     }
@@ -140,7 +141,7 @@ pub struct Limits {
     pub share: Share,
 }
 
-/// A registry without anything of its own.
+/// A registry that has nothing beyond the distribution specification.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain;
 

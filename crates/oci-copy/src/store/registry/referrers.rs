@@ -26,7 +26,7 @@ const MAX_PAGES: usize = 1_000;
 /// Tags that are asked for at once. ECR refuses to list more.
 const TAGS: usize = 1000;
 
-/// How often a list of referrers is written anew because something else overwrote it.
+/// How often a list of referrers is written again because something else overwrote it.
 const WRITES: usize = 6;
 
 impl Repository {
@@ -38,7 +38,7 @@ impl Repository {
         subject: &Digest,
     ) -> Result<Partial<Descriptor>, Error> {
         let policy = self.registry.http.policy();
-        // Each request has its tries already; only what came damaged is asked for anew.
+        // Each request has retries already; only a corrupt list is read again.
         let listed = match self.read_referrers(subject).await {
             Err(Error::Listing(_)) if policy.tries > 1 => self.read_referrers(subject).await,
             answer => answer,
@@ -61,7 +61,7 @@ impl Repository {
     }
 
     /// The registry's own list, page by page; `None` where it has none. What it says of one repository
-    /// says nothing of others: it may be the door to several registries.
+    /// says nothing of others: it may be a proxy of several registries.
     async fn read_referrers(&self, subject: &Digest) -> Result<Option<Partial<Descriptor>>, Error> {
         let mut page = self.url(&format!("referrers/{subject}")).await?;
         let (mut all, mut read) = (Listing::default(), HashSet::new());
@@ -161,7 +161,7 @@ impl Repository {
         Err(Error::Contended { tag })
     }
 
-    /// TagOrDigest of some tags there are. Where the registry lists all tags at once, nobody asks for those
+    /// Which of some tags exist. Where the registry lists all tags at once, no request is sent for those
     /// that are not among them.
     pub(super) async fn find_some_tags(
         &self,
