@@ -93,7 +93,9 @@ pub async fn fetch_each(
             let fetched = fetch_one(group[0], &repositories, stores).await;
             let fetched = fetched.map(Arc::new);
             if let Ok(fetched) = &fetched {
-                group.iter().for_each(|spec| arrived(spec, fetched));
+                for spec in &group {
+                    arrived(spec, fetched);
+                }
             }
             (group, fetched)
         })

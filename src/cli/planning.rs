@@ -157,6 +157,10 @@ impl Prover {
 
     /// Begins to render a chart that has arrived.
     fn begin(&self, spec: &ChartSpec, fetched: &Arc<Fetched>) {
+        // What will be published is known only when its images are discovered.
+        if spec.discovery.is_some() {
+            return;
+        }
         let (inventory, prefix) = (Arc::clone(&self.inventory), self.prefix.clone());
         let (of, fetched_too) = (spec.clone(), Arc::clone(fetched));
         // What is wrong with it, the plan will say.

@@ -74,19 +74,18 @@ fn gap(reference: &Reference) -> String {
         };
         let scenarios = one.scenarios.join(", ");
         if one.place == "operator" {
-            text.push_str(&format!(": its operator starts it (scenario {scenarios})"));
+            text += &[": its operator starts it (scenario ", &scenarios, ")"].concat();
         } else {
-            text.push_str(&format!(
-                ": {} {} ({place}{}; {}; scenario {scenarios})",
-                one.kind, one.name, one.field, one.template
-            ));
+            let (field, template) = (&one.field, &one.template);
+            let what = format!(": {} {} ({place}{field}; {template}", one.kind, one.name);
+            text += &[&what, "; scenario ", &scenarios, ")"].concat();
         }
         let more = reference.uses.len() - 1 + reference.more_uses;
         if more > 0 {
-            text.push_str(&format!(" and {more} more"));
+            text += &[" and ", &more.to_string(), " more"].concat();
         }
     }
-    text.push_str(&match (&reference.set_by[..], is_not_there) {
+    let set_by = match (&reference.set_by[..], is_not_there) {
         ([], true) => "; no value that sets it was found".to_owned(),
         (paths, true) if let Some(digest) = digest_path(paths) => {
             format!(
@@ -98,8 +97,8 @@ fn gap(reference: &Reference) -> String {
             None => "; no value that sets it was found".to_owned(),
         },
         (paths, _) => format!("; set by {}", paths.join(", ")),
-    });
-    text
+    };
+    text + &set_by
 }
 
 /// The path of the digest among those that set an image.

@@ -537,3 +537,23 @@ async fn an_image_that_an_override_makes_the_chart_name_is_a_gap_that_complete_c
     assert_eq!(states(&done), pairs(&[(name.as_str(), "copied")]));
     Ok(())
 }
+
+#[tokio::test]
+async fn what_an_operator_starts_is_at_the_target_where_the_operator_is_told_so() -> Result {
+    let template =
+        "kind: Engine\nmetadata: {name: e}\nspec: {registry: '{{ .Values.operator.registry }}'}\n";
+    let values = "operator: {registry: quay.io}\n";
+    let images = "    operatorImages:\n    - {image: 'quay.io/team/agent:1', registryPath: operator.registry}\n";
+    let planned = Planned::new(chart(values, template), images).await?;
+    let done = planned.is_proved().await;
+    assert_eq!(
+        states(&done),
+        pairs(&[("target.corp/idf-quay.io/team/agent:1", "copied")])
+    );
+    // Without the path the operator pulls from where it always does.
+    let images = "    operatorImages: [{image: 'quay.io/team/agent:1'}]\n";
+    let planned = Planned::new(chart(values, template), images).await?;
+    let words = "quay.io/team/agent:1 is copied, but the chart still names the source: its operator starts it";
+    planned.is_a_gap(&[words]).await;
+    Ok(())
+}
