@@ -227,7 +227,7 @@ def big(cache: Path, size: int) -> Corpus:
 
 
 def small(cache: Path, count: int) -> Corpus:
-    """`count` artifacts in repositories of their own: one to three layers of 1 to 20 kB."""
+    """`count` artifacts each in its own repository: one to three layers of 1 to 20 kB."""
     def make(folder):
         writer, chosen = Writer(folder), random.Random("small")
         for number in range(count):

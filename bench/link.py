@@ -163,7 +163,7 @@ def _carry(client, server, rate, round_trip):
         due = min((way[2][0][0] for way in ways if way[2]), default=None)
         events = poll.poll(-1 if due is None else max(0.0, due - now()))
         if any(end == 0 for end, _ in events):
-            return  # whoever started us is gone
+            return  # the process that started this one is gone
         for number, (source, target, waiting) in enumerate(ways):
             try:
                 for _ in range(64):

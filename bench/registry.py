@@ -10,7 +10,7 @@ import time
 import urllib.parse
 from pathlib import Path
 
-# The most seconds that a server lives, should nobody end it.
+# The most seconds that a server lives if it is not ended.
 LIFE = 3000
 MANIFESTS = ", ".join((
     "application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",

@@ -39,7 +39,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repl
 DOCUMENT = BENCH.parent / "docs/benchmarks.md"
 MARKERS = ("<!-- measured -->", "<!-- /measured -->")
 SCENARIOS = ("cold", "warm", "changed", "big", "small")
-RATE = 25_000_000  # bytes a second: 200 Mbit/s, which two cores and a process that carries packets bear easily
+RATE = 25_000_000  # bytes a second: 200 Mbit/s, which two cores and a process that carries packets handle easily
 ROUND_TRIP = 0.040
 # The corpora's sizes: bytes and number of the images, bytes of the big layer, number of small artifacts.
 FULL = {"plain": (1024 * MIB, 68), "shaped cold": (1024 * MIB, 68), "shaped": (256 * MIB, 68),
@@ -190,7 +190,7 @@ class Bench:
             for name in where:
                 for scenario in scenarios:
                     if number > 1 and time.monotonic() > self.deadline:
-                        self.notes.append(f"the time was over in round {number} of {self.options.runs}")
+                        self.notes.append(f"the time limit was reached in round {number} of {self.options.runs}")
                         return
                     self.scenario(name, scenario, tools, number)
 

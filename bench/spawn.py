@@ -1,6 +1,6 @@
 """Runs one command and writes down what it cost: spawn.py RESULT SECONDS COMMAND...
 
-A process of its own because a new process starts with the peak memory of the one it was forked from: this one is small
+A separate process because a new process starts with the peak memory of the one it was forked from: this one is small
 (about 10 MB, the least that can be reported). The figures are of the command and of all it started and waited for: CPU
 seconds are their sum, the peak memory is that of the largest single process, and the bytes written are those that went
 to a file system on a disk.

@@ -137,5 +137,5 @@ def goals(table, hash_rate, sizes):
 
 def goals_markdown(found):
     words = {True: "met", False: "**missed**", None: "–"}
-    lines = ["### Must show", "", "| this project ÷ best peer | limit | here | |", "|---|---|---|---|"]
+    lines = ["### Goals", "", "| this project ÷ best peer | limit | here | |", "|---|---|---|---|"]
     return "\n".join(lines + [f"| {g} | {limit} | {figure} | {words[met]} |" for g, limit, figure, met in found]) + "\n"

@@ -116,7 +116,7 @@ def _regctl(program):
 
 
 def _hook(program):
-    """A tool of somebody else: gets a file of "source target" lines, and the two addresses in its environment."""
+    """Any other tool: gets a file of "source target" lines, and the two addresses in its environment."""
     def command(job):
         words = job.write("pairs", "".join(f"{source} {target}\n" for source, target in job.pairs))
         return ["env", f"BENCH_SOURCE={job.source}", f"BENCH_TARGET={job.target}", program, words]

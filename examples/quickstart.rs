@@ -120,7 +120,7 @@ fn show(plan: &Plan, outcomes: &[Outcome]) {
     }
 }
 
-/// What a chart must be told to use the copies.
+/// The values that make a chart use the copies.
 fn show_values(result: &str, chart: &str) -> anyhow::Result<()> {
     let result: serde_json::Value = serde_json::from_str(result)?;
     println!("\nHelm values of `{chart}`, out of replication_result.json:");

@@ -10,13 +10,13 @@
 #    (https://…, laid out alike). CargoRegistry names a mirror for the dependencies (sparse+https://…/)
 #
 # What was not built here runs only with the SHA-256 that bin/SHA256SUMS pins; for ReplicatorDistroUrl the
-# parameter ReplicatorDistroSha256 may give it. Another sum, or none, ends the run: what somebody put there on
+# parameter ReplicatorDistroSha256 may give it. Another sum, or none, ends the run: what was put there on
 # purpose is never passed over in silence. The same goes for a ReplicatorDistroUrl that cannot be fetched.
 #
 #   bash scripts/get-replicator.sh [--for-destroy]
 #
 # With --for-destroy nothing is built unless RetentionType is DESTROY, because then there is nothing to do.
-# shellcheck disable=SC2016 # backticks in what is said are no commands
+# shellcheck disable=SC2016 # backticks in messages are not commands
 set -euo pipefail
 # A trace would show the credentials.
 set +x
@@ -24,7 +24,7 @@ umask 077
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # <owner>/<repository> on GitHub whose releases hold the binaries; the release workflow fills it in. Empty: this
-# is no release.
+# is not a release.
 release_repository=''
 
 program=$HOME/.replicator/bin/replicator
@@ -62,7 +62,7 @@ cannot_build() {
         '     aws/codebuild/amazonlinux-x86_64-standard:6.0)'
 }
 
-# limited COMMAND...: ends what has no limit of its own.
+# limited COMMAND...: ends a command that has no time limit.
 limited() {
     timeout --kill-after 10 "$download_seconds" "$@"
 }
@@ -142,7 +142,7 @@ print("user = \"" + text + "\"")
 
 from_bundle() {
     [ -f "bin/$binary" ] || return 0
-    # A copy is checked and run, so that nobody can put another file in its place in between.
+    # A copy is checked and run, so that the file cannot be replaced in between.
     cp "bin/$binary" "$download"
     check_sum "$download" "$(pinned)" "bin/$binary" \
         'make it anew with `make bundle`, which pins its sum in bin/SHA256SUMS, or delete it'

@@ -1,4 +1,4 @@
-//! The door to AWS. Types of the SDK stop here.
+//! All access to AWS. No other room sees the SDK's types.
 
 mod call;
 mod codebuild;
@@ -25,10 +25,10 @@ pub use ecr::{Ecr, EcrProviders, Repository, Tags, Token};
 pub use error::Error;
 pub use s3::{Bucket, BucketSettings};
 
-/// Access to AWS. Nothing is asked before the first call.
+/// Access to AWS. No request is sent before the first call.
 pub struct Aws {
     settings: settings::Aws,
-    /// The tags by which what is created is known.
+    /// The tags that mark what this program creates.
     tags: Vec<(String, String)>,
     repositories: settings::Repositories,
     quotas: settings::Quotas,
@@ -39,7 +39,7 @@ pub struct Aws {
     registries: Mutex<HashMap<String, Arc<Ecr>>>,
 }
 
-/// Who we are.
+/// The module's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Caller {
     account: String,
@@ -47,7 +47,7 @@ struct Caller {
 }
 
 impl Aws {
-    /// The module gives the tags by which its own repositories and bucket are known.
+    /// The module's names become the tags of its repositories and bucket.
     #[must_use]
     pub fn new(settings: &settings::Settings) -> Arc<Self> {
         let module = &settings.module;
@@ -79,7 +79,7 @@ impl Aws {
         })
     }
 
-    /// The tags for what is created, the user's own ones included.
+    /// The tags for everything that is created, including the user's.
     pub fn all_tags(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self
             .tags
@@ -93,7 +93,7 @@ impl Aws {
         )
     }
 
-    /// The project, where there is one.
+    /// The project, if there is one.
     #[must_use]
     pub fn project(&self) -> Option<&str> {
         let [key, ..] = settings::OWNERSHIP_TAGS;
@@ -101,7 +101,7 @@ impl Aws {
         tag.map(|(_, value)| value.as_str())
     }
 
-    /// How repositories are to be.
+    /// The settings of repositories.
     #[must_use]
     pub fn repositories(&self) -> &settings::Repositories {
         &self.repositories
@@ -137,10 +137,10 @@ impl Aws {
         Arc::clone(registries.entry(host.to_string()).or_insert_with(open))
     }
 
-    /// The account: as the environment says, or else as STS does.
+    /// The account: from the environment, or else from STS.
     ///
     /// # Errors
-    /// When STS is needed and does not answer.
+    /// When STS is needed and the call fails.
     pub async fn account(&self, region: &str) -> Result<String, Error> {
         match &self.settings.account {
             Some(account) => Ok(account.clone()),
@@ -148,10 +148,10 @@ impl Aws {
         }
     }
 
-    /// The partition, such as `aws-cn`: as the environment says, or else as STS does.
+    /// The partition, such as `aws-cn`: from the environment, or else from STS.
     ///
     /// # Errors
-    /// When STS is needed and does not answer.
+    /// When STS is needed and the call fails.
     pub async fn partition(&self, region: &str) -> Result<String, Error> {
         match &self.settings.partition {
             Some(partition) => Ok(partition.clone()),
@@ -180,7 +180,7 @@ impl Aws {
         self.caller.get_or_try_init(ask).await
     }
 
-    /// The host of an account's private registry in a region, of whatever partition that is.
+    /// The host of an account's private registry in a region of any partition.
     ///
     /// # Errors
     /// When the SDK knows no partition for the region.
@@ -195,7 +195,7 @@ impl Aws {
         CodeBuild::new(&self.config(region).await, Arc::clone(&self.calls))
     }
 
-    /// What the module's bucket must be like.
+    /// The settings of the module's bucket.
     #[must_use]
     pub fn bucket_settings<'a>(&'a self, partition: &'a str) -> BucketSettings<'a> {
         BucketSettings {
@@ -216,7 +216,7 @@ impl Aws {
     }
 }
 
-/// The DNS suffix of a region's partition, out of the SDK's own partition data: what follows the
+/// The DNS suffix of a region's partition, from the SDK's partition data: what follows the
 /// region in the host of its ECR API.
 async fn dns_suffix(region: &str) -> Result<String, Error> {
     let unknown = |why: String| Error::region(region, why);

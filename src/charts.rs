@@ -160,7 +160,7 @@ async fn fetch_one(
             chart.version()
         );
         let remedy =
-            "the repository names its archives wrongly: ask its publisher, or pin what it holds";
+            "the repository's index is wrong: ask its publisher, or pin the version that it has";
         return Err(Problem::input(place(spec), what).remedy(remedy));
     }
     let missing = chart.missing_dependencies();
@@ -169,7 +169,7 @@ async fn fetch_one(
             "its Chart.yaml names dependencies that its charts/ folder lacks: {}; Helm does not install such a chart",
             missing.join(", ")
         );
-        // A folder can be completed; what somebody else has published is copied as it is.
+        // A local folder can be completed; a published chart is copied as it is.
         if matches!(&spec.repository, ChartRepository::Path(_)) {
             let remedy = "run `helm dependency build` in the chart's folder, and use that folder or its package";
             return Err(Problem::input(place(spec), what).remedy(remedy));

@@ -47,7 +47,7 @@ use oci_copy::store::Stores;
 
 /// Done.
 const DONE: u8 = 0;
-/// An artifact failed, or something outside did not do its part; nothing was published.
+/// An artifact or a service failed; nothing was published.
 const FAILED: u8 = 1;
 /// Bad input or settings; nothing was started.
 const BAD_INPUT: u8 = 2;
@@ -66,7 +66,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   replicator plan --eks-version 1.34 --registry-prefix oci:mirror
-      show what would be copied, and how big it is
+      show what would be copied, and how large it is
   replicator deploy --eks-version 1.34 --registry-prefix oci:mirror
       copy everything into the folder `mirror` (an OCI image layout); no AWS, no server
   replicator deploy
@@ -96,13 +96,13 @@ enum Command {
     Worker(worker::Worker),
 }
 
-/// How the program speaks.
+/// Options of the log.
 #[derive(Debug, Args)]
 struct Log {
-    /// How to log: lines for a person, or JSON objects for a machine
+    /// The format of messages: text lines or JSON objects
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Output")]
     log_format: LogFormat,
-    /// Say more; twice: everything
+    /// Log more; twice: everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     verbose: u8,
 }
@@ -113,7 +113,7 @@ enum LogFormat {
     Json,
 }
 
-/// Runs the program: parses the command line, runs the command, says what went wrong.
+/// Runs the program: parses the command line, runs the command, reports errors.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -132,7 +132,7 @@ pub fn main() -> ExitCode {
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(run(&cli.command, &environment, &screen));
-            // A thread may still hang in a name look-up; nobody waits for it.
+            // A thread may still hang in a name look-up; it is not waited for.
             runtime.shutdown_background();
             result
         }
@@ -150,10 +150,10 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Shows help, version, or what is wrong with the command line.
+/// Prints help, version, or the error of the command line.
 fn usage(error: clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT);
-    // Whoever does not read it does not keep the process from ending.
+    // A reader that does not read must not keep the process from ending.
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         error.print().ok();
@@ -163,9 +163,9 @@ fn usage(error: clap::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Writes the command's output to standard output. A reader that reads only the beginning has what it wants.
+/// Writes the command's output to standard output. It is not an error if the reader closes it early.
 async fn print(text: String) -> anyhow::Result<()> {
-    // On a thread of its own, so that a reader that does not read holds up no signal.
+    // On a separate thread, so that signals work even if the output is not read.
     let written = tokio::task::spawn_blocking(move || {
         let mut out = std::io::stdout();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
@@ -176,15 +176,15 @@ async fn print(text: String) -> anyhow::Result<()> {
     }
 }
 
-/// How long a command may take to end in good order once it was asked to stop.
+/// How long a command may take to finish its report once it was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Runs a command until it ends or the process is asked to stop.
 async fn run(command: &Command, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     signals::listen(&stop);
-    // These write a report, or tell other builds.
-    let ends_in_good_order = matches!(
+    // These write a report, or notify other builds.
+    let finishes_its_report = matches!(
         command,
         Command::Deploy(_) | Command::Copy(_) | Command::Worker(_)
     );
@@ -204,7 +204,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
     };
     let stopped = async {
         stop.cancelled().await;
-        if ends_in_good_order {
+        if finishes_its_report {
             tokio::time::sleep(GRACE).await;
         }
     };
@@ -219,7 +219,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if is_input(error) { BAD_INPUT } else { FAILED }
 }
 
-/// Whether the input alone is to blame.
+/// Whether only the input is wrong.
 fn is_input(error: &anyhow::Error) -> bool {
     let problems = error
         .chain()
@@ -230,14 +230,14 @@ fn is_input(error: &anyhow::Error) -> bool {
             .any(<dyn std::error::Error>::is::<rendering::CannotRender>)
 }
 
-/// What every run begins with.
+/// What every command needs.
 struct Session {
     settings: Settings,
     aws: Arc<Aws>,
     stores: Arc<Stores>,
     /// The logins of the secret that the settings name.
     secret: GivenLogins,
-    /// Comes when the run shall end.
+    /// Cancelled when the run is asked to stop.
     stop: CancellationToken,
 }
 
@@ -298,12 +298,12 @@ impl Session {
         let hosts: Vec<&str> = secret.hosts().into_iter().collect();
         if hosts.is_empty() {
             tracing::warn!(
-                "the secret {} is for none of the hosts in the data files and is not used",
+                "the secret {} has no login for a host of the data files and is not used",
                 name.name
             );
         } else {
             tracing::info!(
-                "logins of the secret {} are for {}",
+                "the secret {} has logins for {}",
                 name.name,
                 hosts.join(", ")
             );
@@ -327,7 +327,7 @@ impl Session {
             }
             Target::Module { project, region } => {
                 let host = self.aws.ecr_host(region).await.map_err(|error| {
-                    anyhow::Error::new(error).context("cannot find out the default target")
+                    anyhow::Error::new(error).context("cannot determine the default target")
                 })?;
                 Ok(Prefix::Ecr {
                     host,
@@ -374,8 +374,8 @@ fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory
     Ok((settings, inventory))
 }
 
-/// Tells what is odd about a plan, and returns it.
-fn planned_oddities(plan: &Plan, inventory: &Inventory, session: &Session) -> Vec<String> {
+/// Logs the warnings about a plan, and returns them.
+fn plan_warnings(plan: &Plan, inventory: &Inventory, session: &Session) -> Vec<String> {
     let mut hosts: BTreeSet<String> = plan.hosts().map(str::to_owned).collect();
     hosts.extend(inventory.source_hosts().all());
     // Archives of charts can be at other hosts than their index.

@@ -1,4 +1,4 @@
-//! What is deleted with a deployment: observe, plan exact names, execute.
+//! Deleting a deployment's repositories: observe, plan exact names, execute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,8 @@ use crate::aws::{Ecr, Error, Tags};
 use crate::ownership::{has_owner, is_owned};
 use crate::publish::Results;
 
-/// How many repositories are asked about or deleted at once. ECR publishes no rate for these calls,
-/// but it does throttle them.
+/// How many repositories are queried or deleted in parallel. ECR publishes no rate limit for these calls, but it
+/// does throttle them.
 const AT_ONCE: usize = 8;
 
 /// Tags of repositories, by name.
@@ -18,13 +18,13 @@ pub type Tagged = BTreeMap<String, Tags>;
 /// What will be deleted, and what will not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// To delete, each with why it is ours.
+    /// To delete, each with the reason.
     pub delete: Vec<(String, Reason)>,
-    /// To keep, each with why.
+    /// To keep, each with the reason.
     pub keep: Vec<(String, Reason)>,
 }
 
-/// What decides about repositories, besides their tags.
+/// What results say about repositories.
 #[derive(Debug)]
 pub struct Claims<'a> {
     /// The repositories that the deployment's own result names as its own.
@@ -40,7 +40,7 @@ pub enum Reason {
     Tagged,
     /// It has no owner's tags, and the deployment's own result names it.
     Named,
-    /// Everything with the project's prefix was asked for.
+    /// `--all` was given.
     All,
     /// Its tags say that this program did not create it for this project.
     Foreign,
@@ -53,14 +53,14 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason in words.
+    /// The reason as text.
     #[must_use]
     pub fn words(&self) -> String {
         let words = match self {
-            Self::Tagged => "its tags say that it was made for this project",
+            Self::Tagged => "its tags say that this program created it for this project",
             Self::Named => "it has no owner's tags, but the module's result document names it",
-            Self::All => "no tag claims it for us, but --all was given",
-            Self::Foreign => "its tags say that it is not ours",
+            Self::All => "no tag claims it for this program, but --all was given",
+            Self::Foreign => "its tags name another owner",
             Self::Unclaimed => "no tag claims it, and no result document names it",
             Self::Used(keys) => return format!("used by another deployment: {}", keys.join(", ")),
             Self::Unknown => "another deployment's result cannot be read and may name it",
@@ -72,7 +72,7 @@ impl Reason {
 /// The repositories whose names begin with `<project>-`, with their tags.
 ///
 /// # Errors
-/// When ECR does not list them.
+/// When a call fails.
 pub async fn observe(ecr: &Ecr, project: &str) -> Result<Tagged, Error> {
     let prefix = format!("{project}-");
     let names = ecr
@@ -82,14 +82,14 @@ pub async fn observe(ecr: &Ecr, project: &str) -> Result<Tagged, Error> {
         .filter(|name| name.starts_with(&prefix));
     let tagged = stream::iter(names).map(|name| async move {
         let tags = ecr.tags(name).await?;
-        // It was deleted meanwhile: two modules of a project are destroyed at once.
+        // It was deleted meanwhile: another module of the project is destroyed at the same time.
         Ok(tags.map(|tags| (name.clone(), tags)))
     });
     let tagged: Vec<_> = tagged.buffer_unordered(AT_ONCE).try_collect().await?;
     Ok(tagged.into_iter().flatten().collect())
 }
 
-/// Decides for a deployment that is destroyed.
+/// Plans the end of a deployment.
 #[must_use]
 pub fn plan(project: &str, tagged: &Tagged, claims: &Claims<'_>) -> Plan {
     let mut plan = Plan::default();
@@ -111,7 +111,7 @@ pub fn plan(project: &str, tagged: &Tagged, claims: &Claims<'_>) -> Plan {
     plan
 }
 
-/// Decides for a deletion by hand, which no result stops.
+/// Plans a deletion by hand, regardless of results.
 #[must_use]
 pub fn plan_by_hand(project: &str, tagged: &Tagged, all: bool) -> Plan {
     let mut plan = Plan::default();
@@ -125,7 +125,7 @@ pub fn plan_by_hand(project: &str, tagged: &Tagged, all: bool) -> Plan {
     plan
 }
 
-/// Whose a repository is.
+/// Who owns a repository.
 fn reason(project: &str, name: &str, tags: &Tags, named: &BTreeSet<String>) -> Reason {
     match (is_owned(tags, project), has_owner(tags)) {
         (true, _) => Reason::Tagged,
@@ -135,7 +135,7 @@ fn reason(project: &str, name: &str, tags: &Tags, named: &BTreeSet<String>) -> R
     }
 }
 
-/// Deletes what the plan says; one failure stops nothing else.
+/// Deletes what the plan lists; a failure does not stop the rest.
 pub async fn execute(plan: &Plan, ecr: &Ecr) -> Vec<(String, Result<(), Error>)> {
     let names = stream::iter(&plan.delete);
     let deleted = names.map(|(name, _)| async move { (name.clone(), ecr.delete(name).await) });

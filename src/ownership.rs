@@ -1,10 +1,10 @@
-//! Whose a repository is, by its tags.
+//! The owner of a repository, by its tags.
 
 use std::collections::BTreeMap;
 
 use crate::settings::{MANAGED_BY, OWNERSHIP_TAGS};
 
-/// Whose a repository is.
+/// The owner of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// This program created it for the project.
@@ -15,7 +15,7 @@ pub enum Owner {
     Unknown,
 }
 
-/// Whose a repository with these tags is, seen from a project.
+/// The owner of a repository with these tags, from the perspective of a project.
 #[must_use]
 pub fn owner(tags: &BTreeMap<String, String>, project: &str) -> Owner {
     let [project_key, .., managed_key] = OWNERSHIP_TAGS;
@@ -37,7 +37,7 @@ pub fn is_owned(tags: &BTreeMap<String, String>, project: &str) -> bool {
     owner(tags, project) == Owner::Project
 }
 
-/// Whether any tag says who created the resource.
+/// Whether any tag names an owner.
 #[must_use]
 pub fn has_owner(tags: &BTreeMap<String, String>) -> bool {
     tags.keys()

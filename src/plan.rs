@@ -2,24 +2,24 @@
 //! Pure: no I/O, no clock, no log.
 
 mod context;
+mod copy;
 mod image;
 mod operator;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use self::context::Context;
-use crate::charts::{Artifact, Chart, ChartSource, Charts, Content};
+pub use self::copy::{Copy, Source};
+use crate::charts::{Artifact, Chart, Charts, Content};
 use crate::document::{self, Ami, Helm, Kind, Pair, ResultDocument};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
 use crate::reference::Prefix;
 use helm_chart::archive::is_archive;
 use helm_chart::values::Overrides;
-use oci_copy::copy::{Origin, Request};
 use oci_copy::reference::{DOCKER_HUB, ImageName, Location, check_tag, repository_path};
 
 /// What a deployment does.
@@ -33,50 +33,6 @@ pub struct Plan {
     pub result: ResultDocument,
     /// What is odd but possible.
     pub warnings: Vec<String>,
-}
-
-/// One artifact to copy.
-#[derive(Debug, Clone)]
-pub struct Copy {
-    /// What it is.
-    pub kind: Kind,
-    /// Where it is read from.
-    pub source: Source,
-    /// The source as it is shown and reported.
-    pub source_text: String,
-    /// Where it is written to.
-    pub target: Location,
-    /// The target as values and reports name it.
-    pub target_text: String,
-    /// The keys of the charts and additional images that need it.
-    pub used_by: Vec<String>,
-}
-
-impl From<&Copy> for Request {
-    fn from(copy: &Copy) -> Self {
-        let origin = match &copy.source {
-            Source::At(location) => Origin::Location(location.clone()),
-            Source::Chart(artifact) => Origin::Source {
-                digest: artifact.manifest.digest.clone(),
-                source: Arc::new(ChartSource::new(artifact.as_ref().clone())),
-            },
-        };
-        Self {
-            origin,
-            source_text: copy.source_text.clone(),
-            target: copy.target.clone(),
-            target_text: copy.target_text.clone(),
-        }
-    }
-}
-
-/// Where an artifact is read from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A registry or folder.
-    At(Location),
-    /// Memory: a chart's archive that was fetched from elsewhere.
-    Chart(Box<Artifact>),
 }
 
 impl Plan {
@@ -194,7 +150,7 @@ impl<'a> Planner<'a> {
     fn refuse_a_plan_of_nothing(&mut self) {
         if self.copies.is_empty() && self.problems.is_empty() {
             let what = "they name no chart and no image, so there is nothing to copy";
-            let remedy = "list charts under `charts` and images under `additional_images`, and skip not all of them";
+            let remedy = "list charts under `charts` and images under `additional_images`, and do not skip all of them";
             self.problems
                 .push(Problem::input("data files", what).remedy(remedy));
         }
@@ -395,26 +351,6 @@ impl<'a> Planner<'a> {
                 let problem = Problem::input(copy.target_text, what);
                 self.problems.push(problem.remedy("rename one of them, or make both the same with `replication` or `docker_mappings`"));
             }
-        }
-    }
-}
-
-impl Copy {
-    /// The hosts that it is read from and written to.
-    pub fn hosts(&self) -> impl Iterator<Item = &str> {
-        let source = match &self.source {
-            Source::At(location) => location.host(),
-            Source::Chart(_) => None,
-        };
-        source.into_iter().chain(self.target.host())
-    }
-
-    /// Whether another copy would bring the same content.
-    fn is_same_source(&self, other: &Self) -> bool {
-        match (&self.source, &other.source) {
-            (Source::At(a), Source::At(b)) => a == b,
-            (Source::Chart(a), Source::Chart(b)) => a.manifest.digest == b.manifest.digest,
-            _ => false,
         }
     }
 }

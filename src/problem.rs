@@ -1,5 +1,5 @@
-//! What is wrong with an input, as values: a stage collects all its problems and reports them
-//! together, so that a user mends a file once and not once per line.
+//! Problems of the input as values: a stage collects all its problems and reports them together, so that a file
+//! needs to be fixed only once.
 
 mod spelling;
 
@@ -7,7 +7,7 @@ use std::fmt;
 
 pub use spelling::{did_you_mean, nearest, slip, squash};
 
-/// Something that keeps a run from starting.
+/// A problem that keeps a run from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where it is: a file and line, a flag, a chart.
@@ -16,17 +16,16 @@ pub struct Problem {
     pub what: String,
     /// What to do about it, as further lines.
     pub remedy: Option<String>,
-    /// Who can mend it.
+    /// Whether the input or a service caused it.
     pub cause: Cause,
 }
 
-/// Who can mend a problem; decides the exit code.
+/// The cause of a problem; it decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The input: exit code 2.
     Input,
-    /// Something outside did not do its part, such as a chart repository that does not answer: exit
-    /// code 1.
+    /// A service, such as a chart repository that does not respond: exit code 1.
     Outside,
 }
 
@@ -41,7 +40,7 @@ impl Problem {
         }
     }
 
-    /// A problem of something outside; `error`'s whole chain becomes the text.
+    /// A problem of a service; the text is the whole chain of `error`.
     pub fn outside(place: impl Into<String>, error: &anyhow::Error) -> Self {
         Self {
             place: place.into(),
@@ -51,7 +50,7 @@ impl Problem {
         }
     }
 
-    /// The same with what to do about it.
+    /// The same with a remedy.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
@@ -69,7 +68,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A text, cut where it gets too long to be read: what a file or a server says can have megabytes.
+/// A text, cut if it is too long: texts from files and servers can have megabytes.
 struct Short<'a>(&'a str);
 
 impl fmt::Display for Short<'_> {
@@ -77,7 +76,7 @@ impl fmt::Display for Short<'_> {
         const MOST: usize = 2_000;
         let end = self.0.char_indices().nth(MOST).map(|(end, _)| end);
         for letter in self.0[..end.unwrap_or(self.0.len())].chars() {
-            // No line of it can look like another message.
+            // Without line ends, so that no part of it looks like another message.
             if letter.is_control() {
                 write!(f, "{}", letter.escape_debug())?;
             } else {
@@ -96,10 +95,10 @@ impl fmt::Display for Short<'_> {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// `Ok` where there are none.
+    /// `Ok` if there are none.
     ///
     /// # Errors
-    /// All of them, where there are any.
+    /// All of them, if there are any.
     pub fn check(list: Vec<Problem>) -> Result<(), Self> {
         if list.is_empty() {
             Ok(())
@@ -111,13 +110,13 @@ impl Problems {
     /// The value that was put together while the problems were collected.
     ///
     /// # Errors
-    /// All problems, where there are any.
+    /// All problems, if there are any.
     pub fn or<T>(list: Vec<Problem>, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if list.is_empty() => Ok(value),
             None if list.is_empty() => Err(Problem::input(
                 "replicator",
-                "a problem was found but not noted (please report this)",
+                "a problem was found but not recorded (please report this)",
             )
             .into()),
             Some(_) | None => Err(Self(list)),
@@ -144,7 +143,7 @@ impl Problems {
         self.0.iter()
     }
 
-    /// Whether the input alone is to blame.
+    /// Whether only the input is wrong.
     #[must_use]
     pub fn is_input(&self) -> bool {
         self.0.iter().all(|problem| problem.cause == Cause::Input)
@@ -177,14 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_of_megabytes_is_cut_when_it_is_told() {
+    fn a_text_of_megabytes_is_cut() {
         let problem = Problem::input("place", "ü".repeat(1_000_000)).remedy("short");
         let told = problem.to_string();
         assert!(told.len() < 5_000 && told.contains("… (2000000 bytes)\n      short"));
     }
 
     #[test]
-    fn a_text_of_somebody_else_is_told_in_one_line() {
+    fn a_foreign_text_is_shown_in_one_line() {
         let problem = Problem::input("a\nb", "c\u{1b}[2J\r\n  - d").remedy("e\nf");
         assert_eq!(
             problem.to_string(),

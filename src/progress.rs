@@ -1,23 +1,21 @@
-//! What a person sees while it runs: a bar on a terminal; in a build log a line for each finished
-//! artifact, and a sign of life in between.
+//! Progress: a bar on a terminal; in a build log a line for each finished artifact, and a status line in
+//! between.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{
-    HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle,
-};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::stderr;
 use oci_copy::copy::{Done, Events, Outcome, Request};
 
-/// How often a build log gets a sign of life.
+/// How often a build log gets a status line.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The terminal, or what stands in for it.
+/// The terminal, or the log in its place.
 #[derive(Debug, Clone)]
 pub struct Screen {
     bars: MultiProgress,
@@ -25,7 +23,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Looks at standard error. `bars` says whether bars are wanted at all.
+    /// Finds out whether standard error is a terminal. Without `bars` there are no bars.
     #[must_use]
     pub fn new(bars: bool) -> Self {
         let is_terminal = bars && io::stderr().is_terminal();
@@ -47,7 +45,7 @@ impl Screen {
     }
 }
 
-/// Standard error, with the bars out of the way while a line is written. It never fails.
+/// Standard error; the bars are hidden while a line is written. It never fails.
 pub struct Line(MultiProgress);
 
 impl Write for Line {
@@ -89,7 +87,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins to show the progress of a number of artifacts.
+    /// Starts to show the progress of a number of artifacts.
     ///
     /// # Panics
     /// Never: the template is valid.
@@ -122,7 +120,7 @@ impl Progress {
         ));
     }
 
-    /// Gives a build log its signs of life, for ever.
+    /// Writes the status lines of a build log, until it is dropped.
     pub async fn heartbeat(self: Arc<Self>) {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
@@ -149,7 +147,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }
@@ -158,7 +156,7 @@ impl Progress {
 impl Events for Progress {
     fn expect(&self, bytes: u64) {
         if self.expected.fetch_add(bytes, Ordering::Relaxed) == 0 {
-            // A bar of nothing would look finished.
+            // A bar of zero bytes would look finished.
             self.bar.set_style(style(BAR));
         }
         self.bar.inc_length(bytes);
@@ -192,8 +190,9 @@ impl Events for Progress {
                 digest,
                 bytes,
                 seconds,
-                "[{finished}/{artifacts}] copied {source} -> {target} ({}, {seconds:.1} s)",
-                HumanBytes(bytes)
+                "[{finished}/{artifacts}] copied {source} -> {target} ({}, {})",
+                HumanBytes(bytes),
+                duration(outcome.took)
             ),
             Done::AlreadyThere => {
                 tracing::info!(
@@ -203,7 +202,7 @@ impl Events for Progress {
                     "[{finished}/{artifacts}] already there: {target}"
                 );
             }
-            // The whole story comes at the end, with the remedy.
+            // The details come at the end, with the remedy.
             Done::Failed(error) => {
                 tracing::error!(
                     source,
@@ -218,24 +217,62 @@ impl Events for Progress {
     }
 }
 
-/// A number of bytes for a person.
+/// A number of bytes as text, such as `1.20 MiB`.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
 }
 
-/// A rate for a person.
+/// A number of things as text: `1 artifact`, `2 artifacts`, `2 repositories`.
 #[must_use]
-pub fn bytes_per_second(rate: f64) -> String {
-    format!("{:.0} MB/s", rate / 1e6)
+pub fn count(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {noun}s"),
+    }
 }
 
-/// A time for a person.
+/// A rate as text, such as `95 MiB/s`.
+#[must_use]
+pub fn bytes_per_second(rate: f64) -> String {
+    format!("{:.0} MiB/s", rate / f64::from(1 << 20))
+}
+
+/// A time as text: `1.2 s`, `3 min 10 s`, `2 h 5 min`.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
-    if duration < Duration::from_mins(1) {
-        format!("{:.1} s", duration.as_secs_f64())
-    } else {
-        HumanDuration(duration).to_string()
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60) {
+        (0, 0) => format!("{:.1} s", duration.as_secs_f64()),
+        (0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (hours, minutes) => format!("{hours} h {} min", minutes % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_agree_with_their_nouns() {
+        assert_eq!(count(1, "artifact"), "1 artifact");
+        assert_eq!(count(0, "artifact"), "0 artifacts");
+        assert_eq!(count(2, "repository"), "2 repositories");
+    }
+
+    #[test]
+    fn times_have_the_units_that_fit() {
+        for (seconds, shown) in [
+            (0, "0.0 s"),
+            (59, "59.0 s"),
+            (60, "1 min 0 s"),
+            (190, "3 min 10 s"),
+            (7500, "2 h 5 min"),
+            (50_000, "13 h 53 min"),
+        ] {
+            assert_eq!(duration(Duration::from_secs(seconds)), shown);
+        }
+        assert_eq!(bytes_per_second(100e6), "95 MiB/s");
     }
 }

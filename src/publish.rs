@@ -1,4 +1,4 @@
-//! Outcomes -> what others read: files, the result document in its bucket, the module's metadata.
+//! Outcomes -> published documents: files, the result document in its bucket, the module's metadata.
 
 mod metadata;
 mod report;
@@ -18,6 +18,7 @@ use crate::document::{
 use crate::fan_out::RunPlace;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
+use crate::progress;
 use crate::reference::EcrHost;
 use crate::settings::Module;
 use oci_copy::copy::{Done, Outcome};
@@ -31,13 +32,13 @@ pub use results::{Named, Results};
 /// The longest name of a bucket (S3's rules for general purpose buckets).
 const MAX_BUCKET: usize = 63;
 
-/// How the key of a result document ends.
+/// The end of a result document's key.
 const OBJECT_END: &str = "-metadata.json";
 
 /// How the key of its proof ends, which lies beside it.
 const PROOF_END: &str = "-closure.json";
 
-/// Where the result document goes, besides the local folder.
+/// Where the result document is published, besides the local folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
     project: String,
@@ -54,19 +55,19 @@ pub struct Published {
 }
 
 impl Publication {
-    /// What a module needs to be told to publish: all of it, or every missing name at once.
+    /// The publication of a module.
     ///
     /// # Errors
-    /// The names that are missing.
+    /// All names that are missing.
     pub fn new(module: &Module) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let mut need = |value: &Option<String>, variable: &str, flag: &str| {
             if value.is_none() {
                 let problem = Problem::input(
                     variable,
-                    "it is not set, and the result document's name is made of it",
+                    "it is not set, and the result document is named after it",
                 );
-                problems.push(problem.remedy(format!("outside Seed-Farmer give {flag}")));
+                problems.push(problem.remedy(format!("outside Seed-Farmer use {flag}")));
             }
             value.clone().unwrap_or_default()
         };
@@ -105,7 +106,7 @@ impl Publication {
         proof_key(&self.object)
     }
 
-    /// Where the builds of a run meet: below keys that are this module's alone.
+    /// The run store: keys that only this module uses.
     #[must_use]
     pub fn runs(&self, host: &EcrHost) -> RunPlace {
         let module = self.object.trim_end_matches(OBJECT_END);
@@ -116,7 +117,7 @@ impl Publication {
         }
     }
 
-    /// Makes sure that the bucket is there and can be used.
+    /// Makes sure that the bucket exists and can be used.
     ///
     /// # Errors
     /// When it belongs to another account, this role may not use it, or S3 refuses a setting.
@@ -158,7 +159,7 @@ impl Publication {
             bucket.put_json(object, result).await
         };
         let put = match put_all().await {
-            // Another deployment was destroyed meanwhile, and took the empty bucket along.
+            // Another deployment was destroyed meanwhile, and deleted the empty bucket.
             Err(error) if error.code() == Some("NoSuchBucket") => {
                 self.prepare(host, aws).await.with_context(place)?;
                 put_all().await
@@ -188,8 +189,8 @@ pub async fn project_bucket(project: &str, host: &EcrHost, aws: &Aws) -> Bucket 
     aws.bucket(&name, &host.region, &host.account).await
 }
 
-/// The bucket for an account's result documents. A name that would be too long gives up the end of
-/// the project for a checksum of it. The EKS module's role may read `*-d*-rep*-*`, so the rest stays.
+/// The name of the bucket for an account's result documents. If it would be too long, a checksum replaces the
+/// end of the project's name. The rest stays, because the EKS module's role may read `*-d*-rep*-*`.
 fn bucket_name(project: &str, region: &str, account: &str) -> String {
     let rest = format!("-dkr-img-rep-md-{region}-{account}");
     if project.len() + rest.len() <= MAX_BUCKET {
@@ -207,14 +208,14 @@ fn bucket_name(project: &str, region: &str, account: &str) -> String {
     }
 }
 
-/// Writes what a plan says into a folder. The result of a deployment that is there stays.
+/// Writes a plan's documents into a folder. It never replaces the result of a deployment.
 ///
 /// # Errors
-/// When such a result is there, or a file cannot be written.
+/// When there is such a result, or a file cannot be written.
 pub fn write_plan(plan: &Plan, proof: Option<&Proof>, out: &Path) -> anyhow::Result<()> {
     let path = out.join(RESULT_FILE);
     if path.exists() && !is_plan(&path) {
-        let what = "it is not from a plan, so it is kept";
+        let what = "it is the result of a deployment, which a plan does not replace";
         let remedy = "name another folder for the plan with --out, or remove the file";
         let problem = Problem::input(path.display().to_string(), what).remedy(remedy);
         return Err(Problems::from(problem).into());
@@ -224,7 +225,7 @@ pub fn write_plan(plan: &Plan, proof: Option<&Proof>, out: &Path) -> anyhow::Res
     write(out, RESULT_FILE, &plan.result.as_plan().to_json())
 }
 
-/// Whether a file holds the result document of a plan, which is never larger than a result may be.
+/// Whether a file is the result document of a plan.
 fn is_plan(path: &Path) -> bool {
     let mut text = Vec::new();
     let limit = 2 * MAX_RESULT as u64;
@@ -233,12 +234,12 @@ fn is_plan(path: &Path) -> bool {
     read.is_ok() && document.is_ok_and(|document| document.plan)
 }
 
-/// Checks, without writing anything, that the output folder is one or can be created.
+/// Checks, without writing anything, that the output folder exists or can be created.
 ///
 /// # Errors
-/// When something else has its name or that of a folder above it.
+/// When it or a folder above it is not a folder.
 pub fn check_out(out: &Path) -> Result<(), Problems> {
-    // What does not exist has no kind; the nearest that exists must be a folder.
+    // The nearest path that exists must be a folder.
     let kind = out
         .ancestors()
         .find_map(|path| Some((path, path.metadata().ok()?)));
@@ -260,7 +261,7 @@ pub fn unusable_out(out: &Path, why: impl Into<String>) -> Problems {
         .into()
 }
 
-/// Writes only the pairs of images.
+/// Writes the pairs of images.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -284,7 +285,7 @@ pub fn write_proof(proof: Option<&Proof>, out: &Path) -> anyhow::Result<()> {
 /// failed, none may stand there.
 ///
 /// # Errors
-/// When it is there and stays.
+/// When it cannot be removed.
 pub fn remove_result(out: &Path) -> anyhow::Result<()> {
     remove(out, RESULT_FILE)?;
     remove(out, PROOF_FILE)
@@ -300,11 +301,11 @@ fn remove(out: &Path, name: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes the result document of a deployment in which every artifact arrived. `shared` are the repositories
-/// that it wrote to but this program did not create.
+/// Writes the result document of a deployment that copied every artifact. `shared` are the repositories that it
+/// wrote to although this program did not create them.
 ///
 /// # Errors
-/// When an artifact did not, or the file cannot be written.
+/// When an artifact was not copied, or the file cannot be written.
 pub fn write_result(
     plan: &Plan,
     outcomes: &[Outcome],
@@ -331,8 +332,8 @@ pub fn write_result(
     let result = without.with(|result| result.written.digests = Some(digests.clone()));
     if result == without && !digests.is_empty() {
         tracing::warn!(
-            "the digests of {} artifacts do not fit into {RESULT_FILE}: only {REPORT_FILE} has them for `replicator verify`",
-            digests.len()
+            "{RESULT_FILE} is too small for the digests of {}: only {REPORT_FILE} has them for `replicator verify`",
+            progress::count(digests.len(), "artifact")
         );
     }
     let text = result.to_json();

@@ -33,10 +33,10 @@ pub use parameters::Parameters;
 pub use platform::parse_list as parse_platforms;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
-/// Where the data files are, below the module's folder: where Seed-Farmer lays `dataFiles`.
+/// The folder of the data files in the module, where Seed-Farmer puts `dataFiles`.
 pub const DEFAULT_DATA_DIR: &str = "data/eks_dockerimage-replication/versions";
 
-/// The tags by which what this module makes is known: the framework's names, and who made it.
+/// The tags that mark what this module creates: the framework's names, and the program.
 pub const OWNERSHIP_TAGS: [&str; 4] = [
     "SeedFarmerProjectName",
     "SeedFarmerDeploymentName",
@@ -47,38 +47,38 @@ pub const OWNERSHIP_TAGS: [&str; 4] = [
 /// The value of `ManagedBy`. Other modules of a project use the framework's tags too.
 pub const MANAGED_BY: &str = "replicator";
 
-/// Everything that a run needs to know, checked.
+/// All settings of a run, validated.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where artifacts go.
+    /// The target.
     pub target: Target,
     /// The Seed-Farmer module that this run is.
     pub module: Module,
-    /// How the network is used.
+    /// Concurrency, timeouts and hosts.
     pub network: Network,
-    /// Where result files are written.
+    /// The folder for result files.
     pub out: PathBuf,
-    /// Which platforms and referrers are copied, and who checks digests.
+    /// Which platforms and referrers are copied, and where digests are checked.
     pub copy: copy::Options,
     /// How a plan's charts are proved.
     pub closure: closure::Options,
-    /// Requests a second that ECR grants.
+    /// ECR's quotas, in requests per second.
     pub quotas: Quotas,
-    /// How much of the quotas this build may use.
+    /// The share of the quotas that this build may use.
     pub share: Share,
-    /// What AWS is to be asked about.
+    /// Account, region and endpoints of AWS.
     pub aws: Aws,
-    /// Over how many builds the work may be spread.
+    /// How many builds may be used.
     pub fan_out: FanOut,
     /// The build of CodeBuild that this run is, `<project>:<uuid>`.
     pub build: Option<String>,
-    /// How repositories are to be.
+    /// The settings of repositories.
     pub repositories: Repositories,
-    /// What becomes of repositories when the module is destroyed.
+    /// What happens to repositories when the module is destroyed.
     pub retention: Retention,
-    /// The secret with credentials for sources, where one is named.
+    /// The secret with credentials for sources, if one is named.
     pub secret: Option<SecretName>,
-    /// The user's Docker configuration file, where one can be.
+    /// The path of the user's Docker configuration file.
     pub docker_config: Option<PathBuf>,
     /// Whether `NO_COLOR` is unset.
     pub color: bool,
@@ -111,12 +111,12 @@ pub struct DataFiles {
     pub eks_version: String,
 }
 
-/// Where artifacts go.
+/// The target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// As `--registry-prefix` says.
+    /// Given by `--registry-prefix`.
     Given(Prefix),
-    /// Where the arguments of the command say.
+    /// Given by the command's arguments.
     Named,
     /// `<account>.dkr.ecr.<region>.<suffix>/<project>-`, once account and suffix are known.
     Module {
@@ -136,11 +136,11 @@ pub struct Module {
     pub deployment: Option<String>,
     /// `<group>-<module>`.
     pub name: Option<String>,
-    /// `SEEDFARMER_MODULE_METADATA`: what the deployment holds of an earlier run.
+    /// `SEEDFARMER_MODULE_METADATA`: the metadata of an earlier run.
     pub metadata: Option<String>,
 }
 
-/// What the environment says about AWS.
+/// The environment's AWS settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aws {
     /// `AWS_ACCOUNT_ID`
@@ -149,13 +149,13 @@ pub struct Aws {
     pub region: Option<String>,
     /// `AWS_PARTITION`
     pub partition: Option<String>,
-    /// Whether the environment sends S3 somewhere else (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`);
-    /// such places know no bucket by its host name.
+    /// Whether the environment sets another S3 endpoint (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`), which does not
+    /// serve buckets under their host names.
     pub custom_s3_endpoint: bool,
 }
 
 impl Settings {
-    /// Puts flags and environment together.
+    /// The settings that flags and environment give.
     ///
     /// # Errors
     /// Every problem at once, each naming its flag or variable.
@@ -175,7 +175,7 @@ impl Settings {
         Problems::or(problems, settings)
     }
 
-    /// The same for a command whose arguments say where things go.
+    /// The same for a command whose arguments name the target.
     ///
     /// # Errors
     /// Every problem at once, each naming its flag or variable.
@@ -192,8 +192,7 @@ impl Settings {
         Problems::or(problems, settings)
     }
 
-    /// What becomes of the repositories when the module is destroyed: all that a module's end needs to
-    /// know where they stay.
+    /// What happens to repositories when the module is destroyed; if they are kept, no other setting is needed.
     ///
     /// # Errors
     /// When the word is neither RETAIN nor DESTROY.
@@ -203,8 +202,8 @@ impl Settings {
         Problems::or(problems, retention)
     }
 
-    /// The same for the end of a module: only what that needs is looked at, so that a bad value of a
-    /// failed deployment does not keep it from being destroyed.
+    /// The same for `destroy`: other settings are not validated, so that a module with an invalid parameter can be
+    /// destroyed.
     ///
     /// # Errors
     /// Every problem at once, each naming its flag or variable.
@@ -216,7 +215,7 @@ impl Settings {
             environment.parameters.keep(names);
             Self::new(flags, &environment)
         };
-        // Limits that cannot be read are the defaults.
+        // Invalid limits become the defaults.
         let wanted = [&NEEDED[..], &LIMITS[..]].concat();
         with(&wanted).or_else(|_| with(&NEEDED))
     }
@@ -308,7 +307,7 @@ impl Module {
 }
 
 impl DataFiles {
-    /// Which data files flags and environment name.
+    /// The data files that flags and environment name.
     ///
     /// # Errors
     /// When no EKS version is given.

@@ -1,5 +1,5 @@
-//! Standard error, written by a thread of its own: whoever reads it too slowly, not at all or not any more,
-//! and a full disk behind it, hold up nothing.
+//! Standard error, written by a separate thread, so that a reader that is slow or gone, or a full disk, does not
+//! block the run.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::TermLike;
 
-/// How many lines may wait.
+/// The longest queue, in lines.
 const WAITING: usize = 4096;
 
-/// How long a writer waits once for room, when nobody reads.
+/// How long a writer waits once for room in the queue if nothing is read.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often it looks whether there is room.
+/// How often it checks for room.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What the thread is to do.
+/// A command for the thread.
 enum Order {
     Write(Vec<u8>),
-    /// Tell when all before is written.
+    /// Reply when everything before is written.
     Flush(SyncSender<()>),
 }
 
@@ -32,14 +32,14 @@ struct Queue {
     state: Arc<State>,
 }
 
-/// What the writers and the thread know of each other.
+/// The state that the writers and the thread share.
 #[derive(Default)]
 struct State {
     /// Texts written so far.
     written: AtomicU64,
-    /// Texts that found no room.
+    /// Texts that were dropped because the queue was full.
     lost: AtomicU64,
-    /// A writer has waited in vain: others need not wait until something is written again.
+    /// A writer's wait timed out; others do not wait until something is written again.
     is_stalled: AtomicBool,
     /// Something was taken out of the queue.
     has_room: Condvar,
@@ -54,7 +54,7 @@ fn queue() -> &'static Queue {
         let (orders, received) = sync_channel(WAITING);
         let state = Arc::new(State::default());
         let own = Arc::clone(&state);
-        // Without a thread nothing is written, which is no reason to do nothing else.
+        // If the thread cannot be started, the run continues without output.
         let name = std::thread::Builder::new().name("stderr".to_owned());
         drop(name.spawn(move || write_all(&received, &own)));
         Queue { orders, state }
@@ -67,7 +67,7 @@ fn write_all(orders: &Receiver<Order>, state: &State) {
         state.has_room.notify_all();
         match order {
             Order::Write(text) => {
-                // Nobody can be told that telling failed.
+                // There is no other place to report this error.
                 out.write_all(&text).ok();
                 state.written.fetch_add(1, Ordering::Relaxed);
                 state.is_stalled.store(false, Ordering::Relaxed);
@@ -85,7 +85,7 @@ fn write_all(orders: &Receiver<Order>, state: &State) {
     }
 }
 
-/// Writes a text; where there is no room for it, it is lost after a short wait.
+/// Writes a text; if the queue stays full, the text is dropped after a short wait.
 pub fn write(text: &[u8]) {
     let Queue { orders, state } = queue();
     let mut order = Order::Write(text.to_vec());
@@ -149,7 +149,7 @@ impl Frames {
         frame.push_str(text);
     }
 
-    /// Moves the cursor, in the way that the letter says.
+    /// Moves the cursor in the direction that the letter means.
     fn move_cursor(&self, n: usize, letter: char) {
         if n > 0 {
             self.add(&format!("\x1b[{n}{letter}"));

@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     println!("ready");
 
     let (end, ended) = tokio::sync::oneshot::channel();
-    // A thread of its own, which nobody waits for when the time is over first.
+    // A separate thread; it is not waited for when the time is over first.
     std::thread::spawn(move || {
         let read = std::io::stdin().read_to_end(&mut Vec::new());
         end.send(read).ok();
@@ -248,7 +248,7 @@ async fn serve(charts: &[Chart]) -> std::io::Result<ChartRepository> {
     Ok(repository)
 }
 
-/// Writes what a run against the sources needs to be told.
+/// Writes the settings for a run against the sources.
 fn write_files(
     folder: &Path,
     registry: &Registry,

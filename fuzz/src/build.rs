@@ -41,7 +41,7 @@ pub fn chart(name: &str, values: &str) -> Vec<u8> {
 /// # Panics
 /// Never: a block has the length of one.
 #[must_use]
-pub fn mend(tar: &[u8]) -> Vec<u8> {
+pub fn fix_checksums(tar: &[u8]) -> Vec<u8> {
     let mut tar = tar.to_vec();
     let mut at = 0;
     while let Some(block) = tar.get_mut(at..at + BLOCK) {
@@ -50,11 +50,11 @@ pub fn mend(tar: &[u8]) -> Vec<u8> {
         }
         let header: &mut [u8; BLOCK] = block.try_into().expect("a block");
         let size = {
-            let mut mended = tar::Header::new_old();
-            mended.as_mut_bytes().copy_from_slice(header);
-            mended.set_cksum();
-            header.copy_from_slice(mended.as_bytes());
-            mended.entry_size().unwrap_or(0)
+            let mut fixed = tar::Header::new_old();
+            fixed.as_mut_bytes().copy_from_slice(header);
+            fixed.set_cksum();
+            header.copy_from_slice(fixed.as_bytes());
+            fixed.entry_size().unwrap_or(0)
         };
         let blocks = usize::try_from(size).unwrap_or(usize::MAX).div_ceil(BLOCK);
         at = at

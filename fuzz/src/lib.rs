@@ -196,7 +196,7 @@ pub fn index(data: &[u8]) {
     if text.trim_start().starts_with('{') {
         return;
     }
-    // Errors inside of charts that nobody wants can go unnoticed on the fast way.
+    // Errors inside of charts that no plan needs can go unnoticed on the fast path.
     let slow = index::read_events(text, &wanted);
     if let Ok(slow) = slow {
         let fast: Option<Index> = read.ok();
@@ -204,7 +204,7 @@ pub fn index(data: &[u8]) {
     }
 }
 
-/// A chart's archive: gzipped, or the tar file in it with checksums to be mended, so that mutations
+/// A chart's archive: gzipped, or the tar file in it with checksums to be corrected, so that mutations
 /// get past both.
 ///
 /// # Panics
@@ -213,7 +213,7 @@ pub fn archives(data: &[u8]) {
     let packed = if data.starts_with(&[0x1f, 0x8b]) {
         data.to_vec()
     } else {
-        build::gzip(&build::mend(data))
+        build::gzip(&build::fix_checksums(data))
     };
     if let Ok(chart) = Chart::read(&packed, Keep::Everything) {
         assert!(!chart.name().contains('/') && !chart.version().is_empty());

@@ -200,7 +200,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// A text of up to 255 bytes, without what stands for bytes that are not UTF-8, and without U+0085, which
+    /// A text of up to 255 bytes, without replacement characters for bytes that are not UTF-8, and without U+0085, which
     /// toYaml does not keep.
     fn text(&mut self) -> String {
         let length = usize::from(self.byte()).min(self.data.len());

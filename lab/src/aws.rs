@@ -1,6 +1,6 @@
 //! ECR's API, S3, STS, Secrets Manager and CodeBuild behind one address, and the registry that belongs to them.
 //!
-//! Give a child process [`Aws::env`] and its AWS SDK talks to this server. The services are told
+//! Give a child process [`Aws::env`] and its AWS SDK talks to this server. The services are distinguished
 //! apart by the `X-Amz-Target` header, by a form body, and S3 by neither.
 
 mod account;
@@ -48,7 +48,7 @@ pub struct Call {
     pub status: u16,
 }
 
-/// How the stand-in shall be; see [`Aws::builder`].
+/// The stand-in's configuration; see [`Aws::builder`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     account: String,
@@ -197,7 +197,7 @@ impl Aws {
         self.account.ecr_host()
     }
 
-    /// The environment for a child process whose AWS SDK shall come here.
+    /// The environment for a child process whose AWS SDK is to send its requests here.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         let mut variables = access(&self.url(), &self.account.region);
@@ -236,7 +236,7 @@ impl Aws {
     pub fn fail(&self, action: &str, code: &str, status: u16, times: u64) {
         self.account.fail(
             action,
-            Failure::new(status, code, "the lab was told to fail this call"),
+            Failure::new(status, code, "the lab fails this call on purpose"),
             times,
         );
     }

@@ -69,9 +69,9 @@ pub enum Fault {
         /// Speed.
         bytes_per_second: u64,
     },
-    /// Compresses the answer's body although nobody asked for it, and says so in `Content-Encoding`.
+    /// Compresses the answer's body although it was not requested, and says so in `Content-Encoding`.
     Gzip,
-    /// Redirects (307); `{path}` in the URL stands for the path and query that were asked for.
+    /// Redirects (307); `{path}` in the URL is replaced by the requested path and query.
     Redirect(String),
     /// Reads so many bytes of the request's body, keeps them, and resets the connection. A shorter
     /// body arrives whole, and only the answer is lost.
@@ -284,13 +284,13 @@ impl Faults {
         self.board().injected.clone()
     }
 
-    /// How often each kind of fault was injected; answers are told apart by their status.
+    /// How often each kind of fault was injected; responses are counted by their status.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.board().counts.clone()
     }
 
-    /// What shall happen to the request that has just arrived.
+    /// The fault for the request that has just arrived.
     pub(crate) fn decide(
         &self,
         method: &str,

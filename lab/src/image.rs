@@ -1,6 +1,6 @@
 //! Images, indexes and what is attached to them, made on the spot and seeded into a [`Registry`].
 //!
-//! All content depends only on what the builder was told. Layers are generated when they are read:
+//! All content depends only on the builder's settings. Layers are generated when they are read:
 //! opaque bytes, whatever their media type says. Manifests are indented, so a client that writes
 //! them anew instead of copying their bytes changes their digest and is found out.
 
@@ -80,7 +80,7 @@ impl Image {
         self
     }
 
-    /// A layer with bytes of its own for each platform.
+    /// A layer with different bytes for each platform.
     #[must_use]
     pub fn layer(mut self, size: u64, seed: u64) -> Self {
         self.layers.push(Layer {
@@ -130,7 +130,7 @@ impl Image {
         self
     }
 
-    /// An index of indexes: each platform in an index of its own.
+    /// An index of indexes: each platform in a separate index.
     #[must_use]
     pub fn nested(mut self) -> Self {
         self.nested = true;

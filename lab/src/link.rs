@@ -108,7 +108,7 @@ async fn connection(stream: TcpStream, directions: Directions) {
         let forwarder = forwarder.clone();
         async move { forwarder.answer(request).await }
     });
-    // An error here is a connection that one of the two ends has cut: nobody is left to tell.
+    // An error here is a connection that one of the two ends has cut: there is no one to report it to.
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)

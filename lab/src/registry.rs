@@ -39,7 +39,7 @@ pub struct Registry {
     core: Arc<Core>,
 }
 
-/// How a registry shall be; see [`Registry::builder`].
+/// A registry's configuration; see [`Registry::builder`].
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -278,7 +278,7 @@ impl Registry {
             .is_some_and(|repo| repo.blobs.contains_key(digest))
     }
 
-    /// Takes a blob away, whoever may refer to it.
+    /// Removes a blob, even one that manifests refer to.
     pub fn remove_blob(&self, repository: &str, digest: &str) {
         self.core
             .store

@@ -141,7 +141,7 @@ where
         let (exchange, reset) = (exchange.clone(), reset.clone());
         async move { exchange.answer(request, &reset).await }
     });
-    // An error here is a connection that a client or a fault has cut: nobody is left to tell.
+    // An error here is a connection that a client or a fault has cut: there is no one to report it to.
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)

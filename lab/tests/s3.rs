@@ -1,4 +1,4 @@
-//! Objects of the S3 stand-in: conditions, pages, and what is told about an object.
+//! Objects of the S3 stand-in: conditions, pages, and the attributes of an object.
 
 use lab::aws::Aws;
 use reqwest::{Client, StatusCode};
@@ -92,7 +92,7 @@ async fn lists_are_cut_to_a_prefix_and_come_in_pages() -> Result {
 }
 
 #[tokio::test]
-async fn an_object_has_one_etag_wherever_it_is_told() -> Result {
+async fn an_object_has_the_same_etag_everywhere() -> Result {
     let aws = Aws::start().await?;
     aws.put_bucket("b");
     let client = Client::new();

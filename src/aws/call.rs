@@ -1,5 +1,5 @@
-//! How AWS is called: every attempt has a time limit, transient failures are retried `Tries` times, and a
-//! service that throttles is given `Patience`.
+//! Calls to AWS: every attempt has a time limit, transient failures get `Tries` attempts, and throttled calls are
+//! retried for `Patience`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use oci_copy::http::{Class, Policy, RetryState};
 
 use super::Error;
 
-/// The slowest upload that is not cut off, in bytes a second.
+/// The minimum throughput of an upload, in bytes per second.
 const SLOWEST_UPLOAD: u64 = 64 * 1024;
 
 /// The limits of all calls to AWS.
@@ -48,7 +48,7 @@ impl Calls {
         self.answer
     }
 
-    /// The time limits of an attempt that sends so many bytes.
+    /// The time limits of an attempt that sends a number of bytes.
     pub(super) fn timeouts(&self, bytes: u64) -> TimeoutConfig {
         let attempt = self.answer + Duration::from_secs(bytes / SLOWEST_UPLOAD);
         TimeoutConfig::builder()
@@ -83,7 +83,7 @@ impl Calls {
         .await
     }
 
-    /// Does something until it succeeds, fails for good or was tried often enough.
+    /// Repeats an action until it succeeds, fails permanently, or has used all attempts.
     ///
     /// # Errors
     /// The last attempt's.
@@ -112,8 +112,8 @@ impl Calls {
         }
     }
 
-    /// Whether a service has done nothing but throttle for longer than its patience: it is given up once,
-    /// and not for each call anew.
+    /// Whether a service has only throttled for longer than `Patience`: it is given up once, not for each call
+    /// again.
     fn is_given_up(&self, action: &'static str, class: Class) -> bool {
         if !matches!(class, Class::Throttled(_)) {
             return false;
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// How often something is tried that fails so often in one way.
+    /// The attempts of an action that fails a number of times in one way.
     async fn attempts(calls: &Calls, failures: u32, code: &str, status: u16) -> (u32, bool) {
         let made = Cell::new(0);
         let done = calls.run("ecr:CreateRepository", || {

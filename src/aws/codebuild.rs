@@ -1,4 +1,4 @@
-//! Builds of CodeBuild: what this one runs on, and more of the same kind.
+//! CodeBuild: the machine of this build, and more builds like it.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use aws_sdk_codebuild::types::{
 use super::Error;
 use super::call::Calls;
 
-/// The shortest and the longest that a build may be given, in minutes (`StartBuild`'s
+/// The shortest and the longest timeout of a build, in minutes (`StartBuild`'s
 /// `timeoutInMinutesOverride`).
 const TIMEOUTS: (i32, i32) = (5, 2160);
 
-/// How long a build may wait for its turn, in minutes. The run that started it stops it before, when
-/// there is nothing left for it to do.
+/// How long a build may be queued, in minutes. The run that started it stops it earlier if there is nothing left
+/// to do.
 const QUEUED_TIMEOUT: i32 = 60;
 
-/// `BatchGetBuilds` takes so many ids.
+/// The most ids of one `BatchGetBuilds`.
 const BATCH: usize = 100;
 
 /// The builds of one region.
@@ -29,7 +29,7 @@ pub struct CodeBuild {
     calls: Arc<Calls>,
 }
 
-/// What a build runs on.
+/// The machine of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     project: String,
@@ -48,18 +48,18 @@ pub struct Machine {
 pub struct Build {
     /// `<project>:<uuid>`
     pub id: String,
-    /// How far it is.
+    /// Its phase.
     pub phase: Phase,
 }
 
-/// How far a build is.
+/// The phase of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// It waits for its turn, or its machine is being made.
+    /// It is queued, or its machine is being provisioned.
     Waiting,
     /// Its commands run.
     Running,
-    /// It has ended; the word is CodeBuild's.
+    /// It has ended, with CodeBuild's status.
     Over(String),
 }
 
@@ -71,10 +71,10 @@ impl CodeBuild {
         }
     }
 
-    /// What a build runs on.
+    /// The machine of a build.
     ///
     /// # Errors
-    /// When CodeBuild does not say, or knows no such build.
+    /// When the call fails, or there is no such build.
     pub async fn machine(&self, id: &str) -> Result<Machine, Error> {
         const ACTION: &str = "codebuild:BatchGetBuilds";
         let request = self.client.batch_get_builds().ids(id);
@@ -101,10 +101,11 @@ impl CodeBuild {
         })
     }
 
-    /// Starts a build without a source on such a machine; the same token twice starts one. Returns its id.
+    /// Starts a build without a source on such a machine, and returns its id; calls with the same token start one
+    /// build.
     ///
     /// # Errors
-    /// When CodeBuild starts none: `AccountLimitExceededException` when the account may have no more.
+    /// When no build is started: `AccountLimitExceededException` at the account's limit.
     pub async fn start(
         &self,
         machine: &Machine,
@@ -138,10 +139,10 @@ impl CodeBuild {
             .ok_or_else(|| Error::answer(ACTION, &machine.project, "the answer names no build"))
     }
 
-    /// How far builds are; those that CodeBuild does not know are missing in the answer.
+    /// The builds; those that CodeBuild does not know are missing.
     ///
     /// # Errors
-    /// When CodeBuild does not say.
+    /// When the call fails.
     pub async fn look(&self, ids: &[String]) -> Result<Vec<Build>, Error> {
         const ACTION: &str = "codebuild:BatchGetBuilds";
         let mut found = Vec::new();
@@ -155,7 +156,7 @@ impl CodeBuild {
         Ok(found)
     }
 
-    /// Stops a build; one that has ended already is fine.
+    /// Stops a build; it is not an error if it has ended already.
     ///
     /// # Errors
     /// When CodeBuild refuses.

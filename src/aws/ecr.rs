@@ -1,4 +1,4 @@
-//! Private ECR registries: tokens; their repositories are next door.
+//! Private ECR registries: tokens.
 
 mod images;
 mod mutability;
@@ -24,14 +24,14 @@ use super::{Aws, Error};
 
 pub use repositories::{Repository, Tags};
 
-/// What ECR says when a repository was deleted meanwhile, or another build has not created it yet.
+/// ECR's error if a repository was deleted meanwhile, or another build has not created it yet.
 const NO_REPOSITORY: &str = "RepositoryNotFoundException";
 
 /// How long before its end a token is renewed; it lives twelve hours, and the longest layer takes
 /// less than one.
 const RENEW_BEFORE: Duration = Duration::from_hours(1);
 
-/// The life of a token that ECR (an emulator of it) calls expired when it is new.
+/// The lifetime of a token that is expired when it is new, as an emulator of ECR has it.
 const SHORTEST_LIFE: Duration = Duration::from_mins(5);
 
 /// The private registry of one account and region.
@@ -46,18 +46,18 @@ pub struct Ecr {
     created: std::sync::Mutex<HashSet<String>>,
     /// What other builds of this run may have created.
     created_elsewhere: std::sync::Mutex<HashSet<String>>,
-    /// Those of them that everybody knows.
+    /// Those of them that are known to exist.
     seen: std::sync::Mutex<HashMap<String, Arc<OnceCell<()>>>>,
-    /// Whether repositories give each other blobs.
+    /// Whether repositories can mount each other's blobs.
     mounts: OnceCell<bool>,
 }
 
-/// What opens a private registry.
+/// The login of a private registry.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// To send as `Authorization: Basic …`, as it is.
+    /// The value for `Authorization: Basic …`.
     pub basic: Secret,
-    /// Where the registry is reached, without a slash at the end.
+    /// The registry's URL, without a trailing slash.
     pub endpoint: String,
     renew_at: SystemTime,
 }
@@ -83,10 +83,10 @@ impl Ecr {
         self.client.get_or_init(open).await
     }
 
-    /// A token that is valid for a while yet; all that need one wait for one request.
+    /// A token that stays valid for a while; concurrent calls share one request.
     ///
     /// # Errors
-    /// When ECR does not give one.
+    /// When the call fails.
     pub async fn token(&self) -> Result<Token, Error> {
         let mut slot = self.token.lock().await;
         if let Some(token) = slot
@@ -100,10 +100,10 @@ impl Ecr {
         Ok(token)
     }
 
-    /// Another token than the one that was refused; `None` when that was a new one.
+    /// A different token than the refused one; `None` if that one was new.
     ///
     /// # Errors
-    /// When ECR does not give one.
+    /// When the call fails.
     pub async fn renew(&self, refused: &[u8]) -> Result<Option<Token>, Error> {
         let is_refused = |token: &Token| {
             refused.strip_prefix(b"Basic ") == Some(token.basic.expose().as_bytes())
@@ -135,7 +135,7 @@ impl Ecr {
             .and_then(|data| data.proxy_endpoint())
             .map(|url| url.trim_end_matches('/').to_owned());
         let own = format!("https://{}", self.host);
-        // The token opens other accounts' registries too, but the endpoint is always our own one's.
+        // The token is valid for other accounts' registries too, but the endpoint is that of this account.
         let endpoint = match endpoint {
             Some(endpoint) if !endpoint.contains(".dkr.ecr") || endpoint == own => endpoint,
             _ => own,

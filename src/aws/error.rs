@@ -1,4 +1,4 @@
-//! What goes wrong with an AWS call.
+//! Errors of AWS calls.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use oci_copy::http::{self, Class};
 
 use super::call::service;
 
-/// AWS's words for "too many requests". ECR's `LimitExceededException` and CodeBuild's
-/// `AccountLimitExceededException` are quotas, which no waiting changes. The list is that of the AWS SDKs'
+/// AWS's error codes for "too many requests". ECR's `LimitExceededException` and CodeBuild's
+/// `AccountLimitExceededException` are quotas, for which waiting does not help. The list is that of the AWS SDKs'
 /// standard retry mode
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>).
 const THROTTLING: [&str; 14] = [
@@ -32,8 +32,8 @@ const THROTTLING: [&str; 14] = [
     "TransactionInProgressException",
 ];
 
-/// What may be different the next time, whatever status it comes with: besides those of the standard retry
-/// mode, S3's word for "another operation on this bucket is under way: try again".
+/// Transient errors, with any status: besides those of the standard retry mode, S3's code for "another operation
+/// on this bucket is in progress".
 const TRANSIENT: [&str; 9] = [
     "IDPCommunicationError",
     "InternalError",
@@ -77,7 +77,7 @@ impl Error {
                 let wait = response.and_then(retry_after);
                 classify(action, code.as_deref(), status.unwrap_or_default(), wait)
             }
-            // The answer broke off, or is none.
+            // The response broke off, or is invalid.
             SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Class::Transient(None),
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
                 Class::Transient(None)
@@ -94,7 +94,7 @@ impl Error {
         }
     }
 
-    /// What a service says.
+    /// An error that a service returned.
     #[cfg(test)]
     pub(super) fn service(action: &'static str, resource: &str, code: &str, status: u16) -> Self {
         let code = Some(code.to_owned()).filter(|code| !code.is_empty());
@@ -106,7 +106,7 @@ impl Error {
         }
     }
 
-    /// An answer that did not come to its end.
+    /// An incomplete response.
     pub(super) fn broken(action: &'static str, resource: &str, message: impl Into<String>) -> Self {
         Self {
             class: Class::Transient(None),
@@ -114,7 +114,7 @@ impl Error {
         }
     }
 
-    /// An answer that lacks what it must have.
+    /// A response that lacks a required field.
     pub(super) fn answer(action: &'static str, resource: &str, message: impl Into<String>) -> Self {
         Self {
             action,
@@ -126,7 +126,7 @@ impl Error {
         }
     }
 
-    /// A refusal in our words, with the status that says so.
+    /// A refusal that only the status shows, with our message.
     pub(super) fn refused(
         action: &'static str,
         resource: &str,
@@ -150,24 +150,24 @@ impl Error {
         }
     }
 
-    /// AWS's word for what is wrong, such as `AccessDeniedException`.
+    /// AWS's error code, such as `AccessDeniedException`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// The status of the answer, where there was one.
+    /// The status of the response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// Whether another try is worth it.
+    /// Whether a retry can help.
     pub(super) fn class(&self) -> Class {
         self.class
     }
 
-    /// Whether AWS understood the request and refuses it: trying again changes nothing.
+    /// Whether AWS understood the request and refuses it, so that a retry does not help.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         let is_refused = |status| matches!(status, 400..=499 | 501);
@@ -204,7 +204,7 @@ fn classify(
     wait: Option<Duration>,
 ) -> Class {
     let code = code.unwrap_or_default();
-    // S3 says "slow down" by the status alone where the answer has no body.
+    // For a response without a body, only the status shows S3's "slow down".
     let is_slow_down = status == 503 && service(action) == "s3";
     if status == 429 || is_slow_down || THROTTLING.contains(&code) {
         Class::Throttled(wait)
@@ -215,9 +215,9 @@ fn classify(
     }
 }
 
-/// How long an answer asks to wait.
+/// The wait that a response asks for.
 fn retry_after(response: &HttpResponse) -> Option<Duration> {
-    // With the answer's own date, for a `Retry-After` that is a date.
+    // With the response's date, for a `Retry-After` that is a date.
     let headers = [RETRY_AFTER, DATE].into_iter().filter_map(|name| {
         let text = response.headers().get(name.as_str())?;
         Some((name, HeaderValue::from_str(text).ok()?))
@@ -225,7 +225,7 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
     http::retry_after(&headers.collect())
 }
 
-/// The whole chain in one line, each thing once.
+/// The whole chain in one line, without repetitions.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

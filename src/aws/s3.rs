@@ -1,4 +1,4 @@
-//! The module's bucket: its objects. Its settings are next door.
+//! The objects of the module's bucket.
 
 mod policy;
 mod setup;
@@ -45,7 +45,7 @@ impl Bucket {
         }
     }
 
-    /// An object's name as a person writes it.
+    /// An object's URL, `s3://BUCKET/KEY`.
     #[must_use]
     pub fn show(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.name)
@@ -56,10 +56,10 @@ impl Bucket {
         format!("{}/{key}", self.name)
     }
 
-    /// Writes a JSON object; S3 shows the old one or the new one, whole.
+    /// Writes a JSON object; readers see the old one or the new one, never a part.
     ///
     /// # Errors
-    /// When S3 does not take it.
+    /// When S3 refuses it, or the call fails.
     pub async fn put_json(&self, key: &str, text: &str) -> Result<(), Error> {
         let put = || {
             let request = self.put(key).content_type("application/json");
@@ -71,11 +71,11 @@ impl Bucket {
         put.await.map(drop)
     }
 
-    /// Writes an object unless there is one of that name; says whether it did. Of several writers at once,
-    /// one succeeds (S3's conditional writes).
+    /// Writes an object unless it exists already; returns whether it did. Of several concurrent writers one succeeds
+    /// (S3's conditional writes).
     ///
     /// # Errors
-    /// When S3 does not take it.
+    /// When S3 refuses it, or the call fails.
     pub async fn put_new(&self, key: &str, text: &str) -> Result<bool, Error> {
         let put = || {
             let request = self.put(key).content_type("application/json");
@@ -88,7 +88,7 @@ impl Bucket {
             .await
         {
             Ok(_) => Ok(true),
-            // There is one, or another writer is writing it at this moment.
+            // It exists, or another writer is writing it at this moment.
             Err(error)
                 if matches!(
                     error.code(),
@@ -101,10 +101,10 @@ impl Bucket {
         }
     }
 
-    /// Writes an object of some megabytes.
+    /// Writes an object of several megabytes.
     ///
     /// # Errors
-    /// When S3 does not take it.
+    /// When S3 refuses it, or the call fails.
     pub async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
         let bytes = bytes::Bytes::from(bytes);
         let timeouts = self.calls.timeouts(bytes.len() as u64);
@@ -126,7 +126,7 @@ impl Bucket {
     /// Reads a text object; `None` when there is no such object or no such bucket.
     ///
     /// # Errors
-    /// When S3 does not give it, or it is no text of at most 16 MiB.
+    /// When the call fails, or the object is not a text of at most 16 MiB.
     pub async fn get_text(&self, key: &str) -> Result<Option<String>, Error> {
         const ACTION: &str = "s3:GetObject";
         let resource = self.resource(key);
@@ -168,19 +168,18 @@ impl Bucket {
             .map_err(|_| Error::answer(ACTION, &resource, "the object is not text"))
     }
 
-    /// The keys that begin with a prefix, each with the time of its last change; none where there is no
-    /// bucket.
+    /// The keys that begin with a prefix, each with the time of its last change; empty if there is no bucket.
     ///
     /// # Errors
-    /// When S3 does not list them.
+    /// When the call fails.
     pub async fn list(&self, prefix: &str) -> Result<Vec<(String, SystemTime)>, Error> {
         self.list_below(prefix, None).await
     }
 
-    /// The keys without a slash, which are the results of deployments and whatever else lies there.
+    /// The keys without a slash: the results of deployments, and objects of others.
     ///
     /// # Errors
-    /// When S3 does not list them.
+    /// When the call fails.
     pub async fn list_top(&self) -> Result<Vec<String>, Error> {
         let keys = self.list_below("", Some("/")).await?;
         Ok(keys.into_iter().map(|(key, _)| key).collect())
@@ -211,14 +210,14 @@ impl Bucket {
                 is_below.then_some((key, changed.unwrap_or(SystemTime::UNIX_EPOCH)))
             }));
             match page.next_continuation_token() {
-                // The same page again would come for ever.
+                // The same page would be returned for ever.
                 Some(token) if next.as_deref() != Some(token) => next = Some(token.to_owned()),
                 _ => return Ok(keys),
             }
         }
     }
 
-    /// Deletes an object; one that is gone already is fine.
+    /// Deletes an object; it is not an error if it does not exist.
     ///
     /// # Errors
     /// When S3 refuses.

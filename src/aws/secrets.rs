@@ -1,4 +1,4 @@
-//! Secrets of Secrets Manager.
+//! Secrets Manager.
 
 use oci_copy::http::Secret;
 
@@ -8,10 +8,10 @@ impl Aws {
     /// A secret's text, by its name or ARN.
     ///
     /// # Errors
-    /// When Secrets Manager does not give it, or it is not text.
+    /// When the call fails, or the secret is not text.
     pub async fn secret(&self, name: &str, region: &str) -> Result<Secret, Error> {
         const ACTION: &str = "secretsmanager:GetSecretValue";
-        // An ARN says its region itself.
+        // An ARN contains its region.
         let region = name
             .strip_prefix("arn:")
             .and_then(|arn| arn.split(':').nth(2))

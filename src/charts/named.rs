@@ -25,11 +25,10 @@ pub enum Named {
 }
 
 impl Named {
-    /// Reads what stands on a command line. As Helm does, a local chart is taken before one of a
-    /// repository.
+    /// Parses an argument of the command line. As in Helm, a local chart wins over one of a repository.
     ///
     /// # Errors
-    /// When no chart can be meant, or `repository` is no URL of one.
+    /// When it cannot be a chart, or `repository` is not a URL.
     pub fn parse(
         chart: &str,
         repository: Option<&str>,
@@ -103,7 +102,7 @@ fn remote(name: &str, repository: &str, version: &str, place: &str) -> Result<Na
 /// Reads a chart from the local disk, whole.
 ///
 /// # Errors
-/// When it is no chart that Helm would read.
+/// When Helm would not accept it as a chart.
 pub fn read_local(path: &Path) -> anyhow::Result<Chart> {
     if path.is_dir() {
         return Chart::read_folder(path);
@@ -117,7 +116,7 @@ pub fn read_local(path: &Path) -> anyhow::Result<Chart> {
 /// Fetches a chart whole, after its version was found.
 ///
 /// # Errors
-/// A chart that cannot be had, with what was tried.
+/// When the chart cannot be fetched, with what was tried.
 pub async fn fetch_remote(mut spec: ChartSpec, stores: &Stores) -> Result<Chart, Problem> {
     let repositories = Repositories::new([&spec]);
     let found = match &spec.repository {

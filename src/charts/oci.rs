@@ -117,7 +117,7 @@ pub(super) async fn fetch(
     })
 }
 
-/// The most manifests of an index among which a chart is looked for.
+/// The most manifests of an index that are searched for a chart.
 const MAX_CHILDREN: usize = 64;
 
 /// The repositories in which a chart can be: below `repository`, or that itself where it ends with the
@@ -135,7 +135,7 @@ fn candidates(repository: &str, name: &str) -> Vec<String> {
 /// A chart that was found in a registry.
 pub(super) struct Found {
     pub(super) archive: Bytes,
-    /// The digest of what the name stands for.
+    /// The digest that the name has.
     pub(super) manifest: Digest,
     /// The artifact that holds it: in an index, the manifest that is the chart.
     location: Location,
@@ -212,7 +212,7 @@ async fn within(
         let which = TagOrDigest::Digest(child.digest.clone());
         let manifest = match source.manifest(&which).await {
             Ok(manifest) => manifest,
-            // Another kind of thing is no chart.
+            // Another kind of artifact is not a chart.
             Err(store::Error::Manifest { .. }) => None,
             Err(error) => return Err(error.into()),
         };

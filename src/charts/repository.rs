@@ -25,7 +25,7 @@ const MAX_PROVENANCE: u64 = 1024 * 1024;
 pub(super) struct Repositories(BTreeMap<Url, Repository>);
 
 struct Repository {
-    /// The charts that somebody wants from it.
+    /// The charts that are fetched from it.
     charts: BTreeSet<String>,
     index: OnceCell<Result<Index, Arc<anyhow::Error>>>,
 }
@@ -125,7 +125,7 @@ fn outside(spec: &ChartSpec, error: &anyhow::Error) -> Problem {
 }
 
 async fn read_index(url: &Url, charts: &BTreeSet<String>, http: &Http) -> anyhow::Result<Index> {
-    /// An index in the works can take several times its size; one for each processor is no slower.
+    /// Parsing an index can take several times its size in memory; one per processor is not slower.
     static AT_ONCE: Semaphore = Semaphore::const_new(2);
     let bytes = http
         .get(
@@ -152,7 +152,7 @@ async fn fetch_entry(repository: &Url, entry: &Entry, stores: &Stores) -> anyhow
         return fetch_artifact(reference, entry, stores).await;
     }
     let url = resolve(repository, url)
-        .with_context(|| format!("its entry in the index names `{url}`, which is no URL"))?;
+        .with_context(|| format!("its entry in the index names `{url}`, which is not a URL"))?;
     anyhow::ensure!(
         matches!(url.scheme(), "http" | "https"),
         "its entry in the index names {url}, which can be neither https://, http:// nor oci://"
@@ -234,7 +234,7 @@ async fn fetch_archive(
         }
         Err(error) => {
             return Err(anyhow::Error::new(error)
-                .context("whether it has a provenance file cannot be found out"));
+                .context("cannot find out whether it has a provenance file"));
         }
     };
     let provenance =

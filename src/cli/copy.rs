@@ -21,27 +21,27 @@ use super::flags::NetworkFlags;
 /// Copy one reference, or the pairs of an `updated_images.json`
 ///
 /// A reference is host[:port]/repository[:tag][@digest], or oci:DIR:NAME in an image layout folder. All
-/// platforms are copied, digests stay as they are. A repository of ECR is created when it is missing.
+/// platforms are copied, with unchanged digests. A missing ECR repository is created.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   replicator copy busybox:1.36 localhost:5000/busybox:1.36
   replicator copy quay.io/prometheus/prometheus:v3.5.0 oci:mirror:prometheus:v3.5.0
   replicator copy --list updated_images.json")]
 pub(super) struct Copy {
-    /// What to copy
+    /// The source reference
     #[arg(
         value_name = "SRC",
         required_unless_present = "list",
         requires = "target"
     )]
     source: Option<String>,
-    /// Where to
+    /// The target reference
     #[arg(value_name = "DST")]
     target: Option<String>,
     /// A JSON file with the pairs to copy: [{"src": …, "target": …}, …]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
     list: Option<PathBuf>,
-    /// Where to write `replication_report.json` [default: nowhere]
+    /// The folder for `replication_report.json` [default: no report]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ impl Copy {
     }
 }
 
-/// The largest list that is read: 100,000 pairs have some 20 MB.
+/// The largest list that is read, in bytes: 100,000 pairs have about 20 MB.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
 fn read_list(path: &Path) -> anyhow::Result<Vec<Pair>> {

@@ -29,9 +29,9 @@ use super::{Session, preflight};
 ///
 /// Fetches the charts that the data files name, finds the images they use, copies charts and images
 /// to the target, and writes `replication_result.json` (the Helm values that make the charts use the
-/// copies), `updated_images.json` and `replication_report.json`. With ECR as target, the result goes to
-/// the module's bucket too, and its place into `SEEDFARMER_MODULE_METADATA`. If anything fails, everything
-/// else is still copied, but nothing is published.
+/// copies), `updated_images.json` and `replication_report.json`. With ECR as target, the result is also
+/// uploaded to the module's bucket, and its location written to `SEEDFARMER_MODULE_METADATA`. If anything
+/// fails, everything else is still copied, but nothing is published.
 #[derive(Debug, clap::Args)]
 pub(super) struct Deploy {
     #[command(flatten)]
@@ -90,7 +90,7 @@ impl Deploy {
         if let Some(coordinator) = coordinator
             && let Err(error) = coordinator.clear().await
         {
-            tracing::warn!("what the builds told each other stays in the bucket: {error:#}");
+            tracing::warn!("cannot delete the run's objects from the bucket: {error:#}");
         }
         tracing::info!(
             "done in {}: {}",
@@ -104,7 +104,7 @@ impl Deploy {
 /// How long a publication may still take once the run was asked to stop: less than the whole command may.
 const LATE: Duration = Duration::from_secs(2);
 
-/// The coordinator, in a build of CodeBuild and where a fan-out is wanted.
+/// The coordinator, in a CodeBuild build and unless `FanOut` is off.
 fn coordinator(
     session: &Session,
     plan: &Plan,
@@ -121,11 +121,11 @@ fn coordinator(
     }
     if settings.build.is_none() {
         if let FanOut::Builds(_) = settings.fan_out {
-            tracing::warn!("this is no build of CodeBuild: there can be no further ones");
+            tracing::warn!("this is not a CodeBuild build, so no workers can be started");
         }
         return None;
     }
-    // What the secret holds, other builds can read too.
+    // Workers read the secret themselves.
     let stores = Arc::clone(&session.stores);
     let own_hosts = move |host: &str| stores.http().credentials().is_only_here(host);
     Some(Coordinator {
@@ -141,7 +141,7 @@ fn coordinator(
     })
 }
 
-/// All that comes before the first copy: credentials, charts, plan, repositories' settings.
+/// Everything before the first copy: credentials, charts, plan, repositories' settings.
 async fn prepare(
     settings: Settings,
     inventory: &Inventory,
@@ -153,7 +153,7 @@ async fn prepare(
     let out = &session.settings.out;
     let planned = planning::planned(&session, inventory, &prefix).await?;
     let plan = &planned.plan;
-    super::planned_oddities(plan, inventory, &session);
+    super::plan_warnings(plan, inventory, &session);
     planned.tell().1?;
     let shared = match publication {
         Some(publication) => preflight::check(&session, plan, publication).await?,
@@ -162,14 +162,14 @@ async fn prepare(
     let written = publish::write_pairs(plan, out).and_then(|()| publish::remove_result(out));
     written.map_err(|error| publish::unusable_out(out, format!("{error:#}")))?;
     tracing::info!(
-        "EKS {}: {} artifacts to {prefix}",
+        "EKS {}: {} to {prefix}",
         inventory.eks_version,
-        plan.copies.len()
+        progress::count(plan.copies.len(), "artifact")
     );
     Ok((session, planned, shared))
 }
 
-/// Writes the result, and uploads it where that is wanted.
+/// Writes the result, and uploads it if the target is ECR.
 async fn publish(
     session: &Session,
     publication: Option<Publication>,
@@ -190,8 +190,8 @@ async fn publish(
     Ok(())
 }
 
-/// A run that failed as a whole leaves no result, and a report that says why. Bad input leaves all as it
-/// was: nothing was started.
+/// A run that failed as a whole leaves no result, and a report with the reason. Bad input changes nothing,
+/// because nothing was started.
 fn report_abort(
     out: &Path,
     (copies, outcomes): (&[Copy], &[Outcome]),
@@ -219,8 +219,8 @@ fn publication(settings: &Settings) -> anyhow::Result<Option<Publication>> {
     }
 }
 
-/// Confirms that each name that was written is at the target with the digest that was copied. One that is
-/// not has failed, and so have all when the run is stopped meanwhile.
+/// Confirms that every name that was written is at the target with the digest that was copied. Names that are
+/// not have failed; if the run is stopped meanwhile, all have.
 async fn confirm(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]) {
     let is_lost = outcomes.iter().any(|outcome| outcome.error().is_some());
     if is_lost && session.stop.is_cancelled() {
@@ -316,10 +316,14 @@ pub(super) async fn copy_all(
     if totals.failed == 0 {
         return Ok(outcomes);
     }
-    super::failure_summary::log(copies, outcomes);
-    bail!(
-        "{} of {} artifacts failed, nothing was published",
+    super::failure_summary::report(copies, outcomes);
+    let failed = format!(
+        "{} of {} failed",
         totals.failed,
-        totals.artifacts
+        progress::count(totals.artifacts, "artifact")
     );
+    if options.will_publish {
+        bail!("{failed}, nothing was published");
+    }
+    bail!(failed)
 }

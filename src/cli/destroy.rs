@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use crate::aws::{Aws, Bucket, Ecr, Error};
 use crate::destroy::{self, Claims, Plan};
 use crate::problem::{Problem, Problems};
+use crate::progress;
 use crate::publish::{self, Publication, Results};
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Retention, Settings, Target};
@@ -17,41 +18,41 @@ use super::flags::RetentionFlags;
 
 /// Delete this project's ECR repositories, if `RetentionType` is DESTROY
 ///
-/// Without DESTROY it says that it keeps them, and asks AWS nothing. Only repositories whose names begin with
-/// `<project>-` and whose tags say that this program made them for this project are deleted, and untagged
-/// ones that the module's own result document names as its targets; then that document, and its bucket when
-/// it is ours and empty. What the result of another deployment in the bucket names is kept.
+/// Without DESTROY it only says that it keeps them. Deletes repositories whose names begin with `<project>-`
+/// and whose tags say that this program created them for this project, and untagged ones that the module's
+/// own result document names as its targets; then that document, and its bucket if this program created it
+/// and it is empty. Keeps what the result of another deployment in the bucket names.
 #[derive(Debug, clap::Args)]
 pub(super) struct Destroy {
     #[command(flatten)]
     retention: RetentionFlags,
-    /// The target, where it is not the project's private ECR
+    /// The target, if it is not the project's private ECR
     #[arg(long, value_name = "PREFIX")]
     registry_prefix: Option<String>,
-    /// Show what would be deleted, and delete nothing
+    /// Show what would be deleted, without deleting it
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    who: Who,
+    module: ModuleFlags,
 }
 
 /// Delete a project's ECR repositories by hand
 ///
-/// The same as `destroy`, but results of deployments stop nothing; it shows which of them name each
-/// repository. With --all every repository named `<project>-…` goes, other
-/// modules' ones too: look at the list first.
+/// The same as `destroy`, but repositories that deployments use are deleted too; the list shows which
+/// deployments those are. With --all every repository named `<project>-…` is deleted, also those of other
+/// modules: look at the list first.
 #[derive(Debug, clap::Args)]
 pub(super) struct DeleteRepos {
     /// The project
     #[arg(value_name = "PROJECT")]
     project: String,
-    /// Delete also what no tag claims for this program
+    /// Also delete repositories that no tag claims for this program
     #[arg(long)]
     all: bool,
-    /// Show what would be deleted, and delete nothing
+    /// Show what would be deleted, without deleting it
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     /// The region [env: `AWS_REGION`]
@@ -59,9 +60,9 @@ pub(super) struct DeleteRepos {
     region: Option<String>,
 }
 
-/// Who this run is.
+/// Which module this is.
 #[derive(Debug, clap::Args)]
-struct Who {
+struct ModuleFlags {
     /// The region [env: `AWS_REGION`]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
@@ -79,10 +80,10 @@ struct Who {
 impl Destroy {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         let flags = Flags {
-            region: self.who.region.clone(),
-            project: self.who.project.clone(),
-            deployment: self.who.deployment.clone(),
-            module: self.who.module.clone(),
+            region: self.module.region.clone(),
+            project: self.module.project.clone(),
+            deployment: self.module.deployment.clone(),
+            module: self.module.module.clone(),
             ..self.retention.flags()
         };
         let flags = match &self.registry_prefix {
@@ -90,18 +91,16 @@ impl Destroy {
             None => flags,
         };
         if Settings::retention(&flags, environment)? == Retention::Retain {
-            tracing::info!("RetentionType is RETAIN: repositories and result document stay");
+            tracing::info!("RetentionType is RETAIN: repositories and result document are kept");
             return Ok(());
         }
-        // A parameter that only deploying needs must not stand in the way of the end.
+        // An invalid parameter that only `deploy` needs must not prevent this.
         let settings = Settings::for_destroy(&flags, environment)?;
         let publication = Publication::new(&settings.module)?;
         let project = settings.module.project.clone().unwrap_or_default();
         let aws = Aws::new(&settings);
         let Some(host) = ecr_host(&settings, &aws).await? else {
-            tracing::info!(
-                "the target is not ECR: what is there stays, delete it by its own means"
-            );
+            tracing::info!("the target is not ECR: its content is kept, delete it there");
             return Ok(());
         };
         let (bucket, object) = publication.bucket(&host, &aws).await;
@@ -123,7 +122,9 @@ impl Destroy {
         for (key, why) in unreadable {
             count += 1;
             let place = bucket.show(key);
-            tracing::error!("the result {place} cannot be read, what it may name is kept: {why}");
+            tracing::error!(
+                "cannot read the result {place}, so everything that it may name is kept: {why}"
+            );
         }
         if self.dry_run {
             return Ok(());
@@ -131,7 +132,7 @@ impl Destroy {
         execute(&plan, &ecr).await?;
         if count > 0 {
             bail!(
-                "not everything could be decided, because results cannot be read ({count}): \
+                "some repositories were kept because results could not be read ({count}): \
                  repair or delete these objects, then run it again"
             );
         }
@@ -139,7 +140,9 @@ impl Destroy {
         bucket.delete(&publication.proof_object()).await?;
         let runs = publication.runs(&host).prefix;
         if let Err(error) = clear(&bucket, &runs).await {
-            tracing::warn!("the builds of failed runs left {runs}* in the bucket: {error}");
+            tracing::warn!(
+                "cannot delete the objects {runs}* of failed runs from the bucket: {error}"
+            );
         }
         if bucket.delete_if_ours_and_empty(&project).await? {
             tracing::info!("deleted the result document and its bucket");
@@ -160,10 +163,14 @@ impl DeleteRepos {
         let settings = Settings::for_destroy(&flags, environment)?;
         let project = settings.module.project.clone().unwrap_or_default();
         if !self.dry_run && !self.yes && !std::io::stdin().is_terminal() {
-            let problem = Problem::input("delete-repos", "there is no terminal to ask on");
-            return Err(
-                Problems::from(problem.remedy("give --yes, or --dry-run to look first")).into(),
+            let problem = Problem::input(
+                "delete-repos",
+                "there is no terminal to ask for confirmation",
             );
+            return Err(Problems::from(
+                problem.remedy("use --yes, or --dry-run to see the list first"),
+            )
+            .into());
         }
         let aws = Aws::new(&settings);
         let Some(host) = ecr_host(&settings, &aws).await? else {
@@ -175,12 +182,12 @@ impl DeleteRepos {
         let bucket = publish::project_bucket(&project, &host, &aws).await;
         let results = Results::read(&bucket, &host.to_string()).await;
         let results = results.unwrap_or_else(|error| {
-            tracing::warn!("which deployments use the repositories is not known: {error}");
+            tracing::warn!("cannot find out which deployments use the repositories: {error}");
             Results::default()
         });
         for (key, why) in &results.unreadable {
             let place = bucket.show(key);
-            tracing::warn!("the result {place} cannot be read, what it names is not known: {why}");
+            tracing::warn!("cannot read the result {place}, so what it names is not known: {why}");
         }
         show(&project, &plan, &results);
         if self.dry_run || plan.delete.is_empty() {
@@ -201,7 +208,7 @@ async fn ecr_host(settings: &Settings, aws: &Arc<Aws>) -> anyhow::Result<Option<
     })
 }
 
-/// Runs that did not come to a good end leave what their builds told each other.
+/// Deletes what failed runs left in the run store.
 async fn clear(bucket: &Bucket, prefix: &str) -> Result<(), Error> {
     for (key, _) in bucket.list(prefix).await? {
         bucket.delete(&key).await?;
@@ -246,19 +253,20 @@ async fn execute(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
     }
     if failed > 0 {
         bail!(
-            "{failed} of {} repositories could not be deleted; run it again when the reason is mended",
-            plan.delete.len()
+            "{failed} of {} could not be deleted; fix the cause and run it again",
+            progress::count(plan.delete.len(), "repository")
         );
     }
     Ok(())
 }
 
-/// Has the project's name typed. The answer is read on a thread of its own, so that a signal ends the wait.
+/// Asks for the project's name. The answer is read on a separate thread, so that a signal ends the wait.
 async fn is_confirmed(project: &str, count: usize, host: &EcrHost) -> anyhow::Result<bool> {
     let (account, region) = (&host.account, &host.region);
     let question = format!(
-        "Type the project's name to delete {count} repositories with all their images \
-         from account {account} in {region}: "
+        "Type the project's name to delete {} with all images \
+         from account {account} in {region}: ",
+        progress::count(count, "repository")
     );
     let typed = tokio::task::spawn_blocking(move || {
         // The list comes first.

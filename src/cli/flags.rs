@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use crate::settings::Flags;
 use crate::settings::parameters::{self, Group, Value};
 
-/// A value that was given: a blank one is a slip, such as a shell's variable that is not set.
+/// A value that is not blank; a blank one is a mistake, such as a shell variable that is not set.
 fn given(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() {
         return Err("it is blank: give a value, or leave the flag out");
@@ -16,7 +16,7 @@ fn given(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// A whole number; which ones are taken is checked with the parameter.
+/// A whole number; its range is checked with the parameter.
 fn number(text: &str) -> Result<String, std::num::ParseIntError> {
     text.parse::<usize>().map(|number| number.to_string())
 }
@@ -103,7 +103,7 @@ pub(super) struct NetworkFlags {
 pub(super) struct DataFlags {
     #[command(flatten)]
     parameters: OfParameters<DATA>,
-    /// Where result files are written [default: .]
+    /// The folder for result files [default: .]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// The Seed-Farmer project [env: `SEEDFARMER_PROJECT_NAME`]
@@ -124,7 +124,7 @@ pub(super) struct RepositoryFlags {
     parameters: OfParameters<REPOSITORIES>,
 }
 
-/// The flags of `destroy` for what is kept.
+/// The flags of `destroy` for the retention.
 #[derive(Debug, Args)]
 pub(super) struct RetentionFlags {
     #[command(flatten)]
@@ -162,7 +162,7 @@ impl DataFlags {
 }
 
 impl NetworkFlags {
-    /// The first flag that is given and decides what is copied; without effect where nothing is.
+    /// The first given flag that selects what is copied; commands that copy nothing refuse it.
     pub(super) fn about_copying(&self) -> Option<&'static str> {
         let is_given = |name: &str| self.parameters.0.contains_key(name);
         let given = [

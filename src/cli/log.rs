@@ -1,4 +1,4 @@
-//! How the program speaks: to standard error, a line at a time.
+//! The log: lines on standard error.
 
 use std::fmt;
 
@@ -41,9 +41,9 @@ pub(super) fn start(log: &Log, screen: &Screen, color: bool) {
     }
 }
 
-/// Says what went wrong: the chain, and what to do.
+/// Logs an error: the chain, and what to do.
 pub(super) fn failure(error: &anyhow::Error) {
-    let hint = error.chain().find_map(|cause| {
+    let remedy = error.chain().find_map(|cause| {
         cause
             .downcast_ref::<CopyError>()
             .and_then(CopyError::remedy)
@@ -51,11 +51,25 @@ pub(super) fn failure(error: &anyhow::Error) {
             .or_else(|| cause.downcast_ref::<oci_copy::store::Error>()?.remedy())
             .map(crate::hint::text)
             .or_else(|| cause.downcast_ref::<crate::aws::Error>()?.remedy())
+            .or_else(|| Some(cause.downcast_ref::<Advised>()?.remedy))
     });
     tracing::error!("{}", chain(error));
-    if let Some(hint) = hint {
-        tracing::error!(hint = true, "hint: {hint}");
+    if let Some(remedy) = remedy {
+        hint(remedy);
     }
+}
+
+/// Logs what to do about the message before it.
+pub(super) fn hint(remedy: impl fmt::Display) {
+    tracing::error!(hint = true, "    hint: {remedy}");
+}
+
+/// An error of a command, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(super) struct Advised {
+    pub(super) what: String,
+    pub(super) remedy: &'static str,
 }
 
 /// An error's levels in one text, none of them twice in a row.
@@ -63,7 +77,7 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
     let mut levels: Vec<String> = Vec::new();
     for cause in error.chain() {
         let level = cause.to_string();
-        // A transparent level shows what the one below it shows.
+        // A transparent level has the text of the one below it.
         if !levels.last().is_some_and(|last| last.ends_with(&level)) {
             levels.push(level);
         }
@@ -71,23 +85,23 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
     levels.join(": ")
 }
 
-/// Lines for a person: the message, with its level in front where it is no news.
+/// Text lines: the message, with its level in front unless that is INFO.
 struct Lines {
     color: bool,
 }
 
-/// Text without what a terminal would obey: much of what is told here was written by others.
+/// Text without control characters, because messages contain text from other programs.
 fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    let is_order = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if text.contains(is_order) {
-        let keep = |c: char| if is_order(c) { '\u{FFFD}' } else { c };
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.contains(is_control) {
+        let keep = |c: char| if is_control(c) { '\u{FFFD}' } else { c };
         text.chars().map(keep).collect::<String>().into()
     } else {
         text.into()
     }
 }
 
-/// A message without its fields: the message says it all.
+/// The message without its fields, which repeat it.
 struct MessageOnly;
 
 impl<'writer> FormatFields<'writer> for MessageOnly {

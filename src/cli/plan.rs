@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::plan;
+use crate::progress;
 use crate::publish;
 use crate::settings::{Environment, Network};
 use oci_copy::copy::{Detail, Engine, Events, Outcome, Preflight, Request};
 
 use super::estimate::Estimate;
 use super::flags::{DataFlags, NetworkFlags};
+use super::log::Advised;
 use super::planning::{self, Planned};
 use super::state::{self, State};
 use super::{Session, table};
 
 /// Show what `deploy` would do
 ///
-/// Fetches the charts, asks source and target what is there, and prints a table of all artifacts. Writes
-/// nothing, unless --out names a folder for `replication_result.json` and `updated_images.json`. Where a host
-/// cannot be queried, sizes and states are shown as unknown, and the exit code is 1; so it is when an image
-/// does not exist.
+/// Fetches the charts, queries source and target, and prints a table of all artifacts. Writes nothing, unless
+/// --out names a folder for `replication_result.json` and `updated_images.json`. If a host cannot be queried,
+/// sizes and states are shown as unknown. The exit code is 1 then, and if an image does not exist.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 planned; 1 a host cannot be queried or an artifact does not exist; 2 bad input.",
@@ -38,7 +38,7 @@ pub(super) struct Plan {
     /// Print JSON instead of a table
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Ask no registry: sizes and states stay unknown
+    /// Query no registry: sizes and states are shown as unknown
     #[arg(long, help_heading = "Copying")]
     no_observe: bool,
 }
@@ -55,7 +55,7 @@ impl Plan {
         if let Some(out) = &flags.out {
             publish::write_plan(plan, proof.as_ref(), out)?;
         }
-        let mut warnings = super::planned_oddities(plan, &inventory, &session);
+        let mut warnings = super::plan_warnings(plan, &inventory, &session);
         let (of_proof, closed) = planned.tell();
         warnings.extend(of_proof);
         let preflights = if self.no_observe {
@@ -83,7 +83,7 @@ impl Plan {
     }
 }
 
-/// Fails where a deployment would, and where it is not known whether one would.
+/// Fails if a deployment would fail, or if it is not known whether it would.
 fn check(plan: &plan::Plan, preflights: &[Preflight], is_known: bool) -> anyhow::Result<()> {
     let each = plan.copies.iter().zip(preflights);
     let refused = |is_missing: bool| {
@@ -98,39 +98,31 @@ fn check(plan: &plan::Plan, preflights: &[Preflight], is_known: bool) -> anyhow:
     };
     let (missing, refused) = (refused(true), refused(false));
     if !missing.is_empty() {
-        let artifacts = if missing.len() == 1 {
-            "artifact does"
-        } else {
-            "artifacts do"
-        };
-        bail!(
-            "{} {artifacts} not exist at the source, or not whole or not for the wanted platforms:\n    {}\n    \
-             hint: correct the names in the data files or --platforms, or log in where the source hides what is private",
-            missing.len(),
+        let do_not = if missing.len() == 1 { "does" } else { "do" };
+        let what = format!(
+            "{} {do_not} not exist at the source, incomplete there, or not available for the selected platforms:\n    {}",
+            progress::count(missing.len(), "artifact"),
             missing.join("\n    ")
         );
+        let remedy = "correct the names in the data files or --platforms, or log in if the source is private";
+        return Err(Advised { what, remedy }.into());
     }
     if !refused.is_empty() {
-        let artifacts = if refused.len() == 1 {
-            "artifact"
-        } else {
-            "artifacts"
-        };
-        bail!(
-            "{} {artifacts} cannot be copied:\n    {}",
-            refused.len(),
+        anyhow::bail!(
+            "{} cannot be copied:\n    {}",
+            progress::count(refused.len(), "artifact"),
             refused.join("\n    ")
         );
     }
-    anyhow::ensure!(
-        is_known,
-        "not every host could be queried, so the plan is incomplete\n    hint: the warnings above name them; \
-         --no-observe plans without queries"
-    );
+    if !is_known {
+        let what = "not every host could be queried, so the plan is incomplete".to_owned();
+        let remedy = "the warnings above name them; --no-observe plans without queries";
+        return Err(Advised { what, remedy }.into());
+    }
     Ok(())
 }
 
-/// The preflight of a deployment. Asks once, because an answer that does not come is shown as unknown.
+/// The preflight of a deployment, without retries: without a response the state is shown as unknown.
 async fn preflight(session: &Session, plan: &plan::Plan) -> anyhow::Result<Vec<Preflight>> {
     let settings = &session.settings;
     let once = Network {

@@ -1,4 +1,4 @@
-//! What `template` and `images` share: which chart is rendered, and with what.
+//! What `template` and `images` share: the chart to render, and its values.
 
 use std::fmt;
 use std::io::Read;
@@ -22,10 +22,10 @@ use oci_copy::reference::without_secrets;
 use super::Session;
 use super::flags::NetworkFlags;
 
-/// The largest file of values that is read: public ones have some hundred kB.
+/// The largest values file that is read, in bytes: public ones have a few hundred kB.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// A chart, and how it is rendered: as with `helm template`.
+/// A chart, and how it is rendered, with the flags of `helm template`.
 #[derive(Debug, Args)]
 #[command(
     mut_arg("platforms", |arg| arg.hide(true)),
@@ -55,7 +55,7 @@ pub(super) struct RenderFlags {
         help_heading = "Values"
     )]
     values: Vec<String>,
-    /// Set values: a.b=1,c[0]=x,d={1,2}. Integers, true, false and null are what they look like
+    /// Set values: a.b=1,c[0]=x,d={1,2}. Integers, true, false and null keep their type
     #[arg(long, value_name = "K=V", help_heading = "Values")]
     set: Vec<String>,
     /// Set values that are always text
@@ -67,7 +67,7 @@ pub(super) struct RenderFlags {
     /// Set values to the content of files
     #[arg(long, value_name = "K=FILE", help_heading = "Values")]
     set_file: Vec<String>,
-    /// Set one value to the text behind `=`, commas and backslashes included
+    /// Set one value to the text after `=`, including commas and backslashes
     #[arg(long, value_name = "K=TEXT", help_heading = "Values")]
     set_literal: Vec<String>,
     /// The release's namespace
@@ -79,11 +79,10 @@ pub(super) struct RenderFlags {
         help_heading = "Rendering"
     )]
     namespace: String,
-    /// The cluster's Kubernetes version [default: the one that Helm assumes]
+    /// The cluster's Kubernetes version [default: Helm's default]
     #[arg(long, value_name = "V", help_heading = "Rendering")]
     kube_version: Option<String>,
-    /// An API version that the cluster has besides those that Helm assumes, such as
-    /// monitoring.coreos.com/v1 (repeatable)
+    /// An additional API version of the cluster, such as monitoring.coreos.com/v1 (repeatable)
     #[arg(
         short,
         long,
@@ -109,7 +108,7 @@ pub(super) struct Prepared {
     pub(super) options: Options,
 }
 
-/// Why a chart cannot be rendered, in Helm's words: bad input.
+/// Why a chart cannot be rendered, with Helm's message: bad input.
 #[derive(Debug, thiserror::Error)]
 #[error("chart {chart}: {reason}")]
 pub(super) struct CannotRender {

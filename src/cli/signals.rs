@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first one ends the command in good order, the second one ends the process.
+//! SIGINT and SIGTERM: the first one ends the command with a report, the second one ends the process.
 
 use std::sync::OnceLock;
 
@@ -9,10 +9,10 @@ const INTERRUPTED: u8 = 130;
 /// The same.
 const TERMINATED: u8 = 143;
 
-/// The exit code for the signal that came, where one came.
+/// The exit code of the signal that was received.
 pub(super) static EXIT_CODE: OnceLock<u8> = OnceLock::new();
 
-/// Listens from now on. `stop` is cancelled by the first signal.
+/// Starts listening. The first signal cancels `stop`.
 #[cfg(unix)]
 pub(super) fn listen(stop: &CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +38,7 @@ pub(super) fn listen(stop: &CancellationToken) {
     });
 }
 
-/// Listens from now on. `stop` is cancelled by the first signal.
+/// Starts listening. The first signal cancels `stop`.
 #[cfg(not(unix))]
 pub(super) fn listen(stop: &CancellationToken) {
     let stop = stop.clone();

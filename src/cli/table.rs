@@ -1,4 +1,4 @@
-//! A plan as a table for a person.
+//! A plan as a table.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use super::state::State;
 
 const HEAD: [&str; 6] = ["ARTIFACT", "SOURCE", "TARGET", "PLATFORMS", "SIZE", "STATE"];
 
-/// The plan's artifacts with what is known of each, and sums. The target's common prefix stands once
+/// The plan's artifacts with what is known about each, and totals. The target's common prefix is shown once,
 /// above them.
 pub(super) fn table(plan: &Plan, preflights: &[Preflight]) -> String {
     let prefix = plan.prefix.to_string();
@@ -67,18 +67,9 @@ pub(super) fn table(plan: &Plan, preflights: &[Preflight]) -> String {
         .sum();
     let is_in = |state: State| move |preflight: &&Preflight| State::of(preflight) == state;
     let count = |state: State| preflights.iter().filter(is_in(state)).count();
-    let artifacts = if rows.len() == 1 {
-        "artifact"
-    } else {
-        "artifacts"
-    };
-    writeln!(
-        text,
-        "\n{} {artifacts}, {}",
-        rows.len(),
-        sum(known, preflights)
-    )
-    .expect("writing to a String cannot fail");
+    let artifacts = progress::count(rows.len(), "artifact");
+    writeln!(text, "\n{artifacts}, {}", sum(known, preflights))
+        .expect("writing to a String cannot fail");
     let states = State::ALL;
     let states = states.map(|state| (state, count(state)));
     let states: Vec<String> = states

@@ -11,26 +11,27 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::Bucket;
 use crate::document::{ExpectedArtifacts, RESULT_FILE};
 use crate::problem::{Problem, Problems};
+use crate::progress;
 use crate::publish::Publication;
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Settings, Target};
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::flags::NetworkFlags;
-use super::{Session, prove};
+use super::{Session, log, prove};
 
-/// The largest file that is read. A report of 10,000 artifacts has some 5 MB.
+/// The largest file that is read, in bytes. A report of 10,000 artifacts has about 5 MB.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Check that everything a result document names is at the target
 ///
-/// For every chart and image: its name is there and stands for the recorded digest, and so is all below it,
-/// every platform of an index and every blob (only asked for, not read). Says what is missing, what differs and
-/// what could not be checked. Reads from the target only, and writes nothing.
+/// Checks for every chart and image that its name exists and has the recorded digest, and that everything below
+/// it exists: every platform of an index and every layer (queried, not read). Reports what is missing, what
+/// differs and what could not be checked. Reads only from the target, and writes nothing.
 ///
-/// Without RESULT in a Seed-Farmer build it takes the module's own document from its bucket, elsewhere
-/// `replication_result.json` of the output folder. A document without digests (of the Python module, or too
-/// large for them) names charts and additional images only; a `replication_report.json` names everything.
+/// Without RESULT it reads the module's own document from its bucket in a Seed-Farmer build, and otherwise
+/// `replication_result.json` in the output folder. A document without digests (of the Python module, or too
+/// large for them) names only charts and additional images; a `replication_report.json` names everything.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:
@@ -40,12 +41,12 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
   replicator verify --prove
 
-Exit codes: 0 all is there; 1 something is missing, differs, could not be checked or is not as it was
-proved; 2 bad input.",
+Exit codes: 0 everything is there; 1 something is missing, differs, could not be checked or is not as it
+was proved; 2 bad input.",
     mut_arg("platforms", |arg| arg.hide(true)),
     mut_arg("no_referrers", |arg| arg.hide(true)),
     mut_arg("referrers", |arg| arg.hide(true)),
-    mut_arg("jobs", |arg| arg.help("Requests at once, 1 to 256 [default: 16]"))
+    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [default: 16]"))
 )]
 pub(super) struct Verify {
     /// A result document or a report: a file, or `s3://BUCKET/KEY`
@@ -60,7 +61,7 @@ pub(super) struct Verify {
     /// images that are there
     #[arg(long)]
     prove: bool,
-    /// Print what was found as JSON to standard output
+    /// Print the findings as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
@@ -84,7 +85,7 @@ impl Place {
             Self::File(_) => Ok(None),
             Self::Object { bucket, .. } => {
                 let Some(region) = &settings.aws.region else {
-                    let what = "no region is given, so S3 cannot be asked";
+                    let what = "no region is given, so the bucket cannot be read";
                     let problem = Problem::input("AWS_REGION", what);
                     let problem = problem.remedy("set AWS_REGION or AWS_DEFAULT_REGION");
                     return Err(Problems::from(problem).into());
@@ -116,8 +117,7 @@ impl Verify {
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         if let Some(flag) = self.network.about_copying() {
-            let what =
-                "verify checks all that was recorded, whatever was selected when it was copied";
+            let what = "verify checks everything that was recorded, whatever was selected when it was copied";
             let problem = Problem::input(flag, what).remedy("leave the flag out");
             return Err(Problems::from(problem).into());
         }
@@ -147,18 +147,17 @@ impl Verify {
             let text = serde_json::to_string_pretty(&json)? + "\n";
             super::print(text).await?;
         }
-        let verdict = verdict(&shown, &findings);
+        let verified = conclude(&shown, &findings);
         match proved {
-            Some((_, faults)) if !faults.is_empty() => match verdict {
+            Some((_, faults)) if !faults.is_empty() => match verified {
                 Ok(()) => bail!("what is deployed is not what was proved"),
                 Err(error) => Err(error.context("what is deployed is not what was proved")),
             },
             Some((charts, _)) => {
-                let noun = if charts == 1 { "chart" } else { "charts" };
-                tracing::info!("proved again: {charts} {noun}");
-                verdict
+                tracing::info!("proved again: {}", progress::count(charts, "chart"));
+                verified
             }
-            None => verdict,
+            None => verified,
         }
     }
 
@@ -179,7 +178,7 @@ impl Verify {
     }
 }
 
-/// The module whose build this is, if it is one's and publishes to a bucket.
+/// The module, if this is a module's build and it publishes to a bucket.
 fn module(
     flags: &Flags,
     environment: &Environment,
@@ -211,11 +210,11 @@ fn place_of(text: &str) -> Result<Place, Problems> {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
         }),
-        _ => Err(Problem::input(text, "an object is written s3://BUCKET/KEY").into()),
+        _ => Err(Problem::input(text, "an object has the form s3://BUCKET/KEY").into()),
     }
 }
 
-/// The document with the name under which it is blamed.
+/// The document, with its name in messages.
 async fn read(place: &Place, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
     if let Place::File(path) = place {
         let shown = path.display().to_string();
@@ -262,48 +261,48 @@ fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String> {
     if !document.is_complete {
         warnings.push(format!(
             "{shown} records no digests: only its charts and additional images are checked, not the charts' \
-             images, and not whether their content is what was copied; the replication_report.json of the \
-             deployment has it all"
+             images, and not whether their content is what was copied; the deployment's \
+             replication_report.json has everything"
         ));
     } else if without > 0 {
         warnings.push(format!(
-            "{shown} records no digest for {without} of {all} artifacts: whatever their names stand for is checked"
+            "{shown} records no digest for {without} of {all} artifacts: their current content is checked"
         ));
     }
     warnings
 }
 
-/// A line for each thing that is wrong; the same silence of a host is told once.
+/// Logs a line for each fault; a host that does not respond is reported once.
 fn say(expected: &[Expected], findings: &[Finding]) {
-    let mut silent: BTreeMap<&Fault, usize> = BTreeMap::new();
+    let mut unchecked: BTreeMap<&Fault, usize> = BTreeMap::new();
     for (expected, finding) in expected.iter().zip(findings) {
         for fault in &finding.faults {
             if let Fault::Unchecked { .. } = fault {
-                let told = silent.entry(fault).or_default();
-                *told += 1;
-                if *told > 1 {
+                let repeated = unchecked.entry(fault).or_default();
+                *repeated += 1;
+                if *repeated > 1 {
                     continue;
                 }
             }
             tracing::error!(target = expected.text, "{}: {fault}", expected.text);
         }
     }
-    for (fault, told) in silent {
-        if told > 1 {
-            tracing::error!("{} more {fault}", told - 1);
+    for (fault, repeated) in unchecked {
+        if repeated > 1 {
+            tracing::error!("{} more {fault}", repeated - 1);
         }
         if let Fault::Unchecked {
             remedy: Some(remedy),
             ..
         } = fault
         {
-            tracing::error!(hint = true, "hint: {}", crate::hint::text(*remedy));
+            log::hint(crate::hint::text(*remedy));
         }
     }
     for state in State::ALL {
         let is_found = findings.iter().any(|finding| finding.state() == state);
         if let Some(remedy) = remedy(state).filter(|_| is_found) {
-            tracing::error!(hint = true, "hint, {}: {remedy}", state.word());
+            log::hint(format!("{}: {remedy}", state.word()));
         }
     }
 }
@@ -329,13 +328,16 @@ fn count(findings: &[Finding], state: State) -> usize {
     found.count()
 }
 
-fn verdict(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
+fn conclude(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
     let all = findings.len();
     if count(findings, State::There) == all {
         let manifests: usize = findings.iter().map(|finding| finding.manifests).sum();
         let blobs: usize = findings.iter().map(|finding| finding.blobs).sum();
         tracing::info!(
-            "all {all} artifacts of {shown} are at the target, with {manifests} manifests and {blobs} blobs"
+            "everything in {shown} is at the target: {}, {} and {}",
+            progress::count(all, "artifact"),
+            progress::count(manifests, "manifest"),
+            progress::count(blobs, "blob")
         );
         return Ok(());
     }
@@ -346,7 +348,11 @@ fn verdict(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    bail!("{} of {all} artifacts of {shown}", wrong.join(", "))
+    bail!(
+        "{} of {} in {shown}",
+        wrong.join(", "),
+        progress::count(all, "artifact")
+    )
 }
 
 fn as_json(shown: &str, document: &ExpectedArtifacts, findings: &[Finding]) -> Value {

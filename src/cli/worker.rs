@@ -9,17 +9,17 @@ use oci_copy::reference::Digest;
 
 use super::Session;
 
-/// Do a part of another build's run
+/// Copy a part of another build's run
 ///
-/// Nobody calls this by hand: `deploy` starts further builds with it when `FanOut` says so. It takes parts of
-/// the work from the run's place in the module's bucket until none is left.
+/// Not called by hand: `deploy` starts workers with it, as `FanOut` says. It claims shards from the run store in
+/// the module's bucket until none is left.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(super) struct Worker {
     /// The module's bucket
     #[arg(long, value_name = "NAME")]
     bucket: String,
-    /// What the keys of the run begin with
+    /// The prefix of the run's keys
     #[arg(long, value_name = "KEY")]
     prefix: String,
     /// The digest of the run's order
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     /// The account
     #[arg(long, value_name = "NUMBER")]
     account: String,
-    /// Which of the further builds this is, from 1 on
+    /// The worker's number, from 1
     #[arg(long, value_name = "N")]
     build: usize,
 }
@@ -42,7 +42,7 @@ impl Worker {
         environment: &Environment,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        // Which AWS this is has to be known before the bucket can be read that says everything else.
+        // Account and region must be known before everything else can be read from the bucket.
         let here = Environment {
             aws: AwsVariables {
                 account_id: Some(self.account.clone()),

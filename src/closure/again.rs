@@ -45,7 +45,7 @@ impl Deployed {
             Problems::from(Problem::input(place, what).remedy(remedy))
         };
         let document: ResultDocument = serde_json::from_slice(text)
-            .map_err(|_| bad("it is no result document, so there is nothing to prove"))?;
+            .map_err(|_| bad("it is not a result document, so there is nothing to prove"))?;
         if document.written.closure.is_none() {
             return Err(bad("it names no proof"));
         }

@@ -12,7 +12,7 @@ use oci_copy::reference::{DEFAULT_TAG, Digest, Location};
 
 use super::{Digests, Values};
 
-/// What stands for an image layout folder while charts are rendered: values with `oci:DIR:` make no
+/// What replaces an image layout folder while charts are rendered: values with `oci:DIR:` make no
 /// references.
 const FOLDER: &str = "image-layout.invalid/";
 
@@ -33,7 +33,7 @@ pub struct Coverage {
 struct Wanted(String, String);
 
 impl Coverage {
-    /// What a plan copies. `digests` are those that tags stand for, where they are known.
+    /// What a plan copies. `digests` are those of tags, where they are known.
     #[must_use]
     pub fn of_plan(plan: &Plan, digests: &Digests) -> Self {
         let mut coverage = Self::new(&plan.prefix);
@@ -62,7 +62,7 @@ impl Coverage {
         }
     }
 
-    /// Adds an image at the target, with what its tag stands for.
+    /// Adds an image at the target, with the digest of its tag.
     pub fn add(&mut self, target_text: &str, digest: Option<&Digest>) {
         let text = self.inward(target_text);
         self.copied.extend(Wanted::names(&text));

@@ -199,7 +199,7 @@ pub enum Cause {
     /// The published values: without them it renders.
     #[serde(rename = "published values")]
     Published,
-    /// The chart refuses images of other registries until it is told to allow them.
+    /// The chart refuses images of other registries unless a value allows them.
     #[serde(rename = "insecure images")]
     InsecureImages,
     /// The chart is not for this version of Kubernetes.

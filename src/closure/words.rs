@@ -1,4 +1,4 @@
-//! What a person is told of a proof: one problem a chart.
+//! The messages about a proof: one problem per chart.
 
 use crate::problem::Problem;
 
@@ -125,7 +125,7 @@ fn failure(failure: &Failure) -> Vec<String> {
             "without the published values it renders: correct `images` or `overrides` in the data file".to_owned()
         }
         Cause::InsecureImages => {
-            "the chart refuses images of other registries until it is told otherwise: write \
+            "the chart refuses images of other registries by default: write \
              `overrides: {global: {security: {allowInsecureImages: true}}}` below the chart in the data file"
                 .to_owned()
         }

@@ -50,7 +50,7 @@ impl ExpectedArtifacts {
             return Err(problem.remedy(remedy).into());
         }
         let either = serde_json::from_value(json)
-            .map_err(|_| bad("it is no result document and no report".to_owned()))?;
+            .map_err(|_| bad("it is neither a result document nor a report".to_owned()))?;
         let (recorded, is_complete) = match either {
             Either::Result(result) => {
                 let is_complete = result.written.digests.is_some();
@@ -182,10 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_told_and_all_bad_names_at_once() {
+    fn other_files_are_refused_and_bad_names_reported_together() {
         for text in ["", "[]", "{}", "1", "{\"charts\": []}", "\u{0}"] {
             let error = ExpectedArtifacts::read(text.as_bytes(), "x.json").unwrap_err();
-            assert!(error.to_string().starts_with("x.json: it is no"), "{error}");
+            assert!(error.to_string().starts_with("x.json: it is n"), "{error}");
         }
         let error = read(
             &json!({"charts": {}, "digests": {"r.corp/A:1": digest(), "r.corp/b:1": "md5:1"}}),

@@ -1,4 +1,4 @@
-//! How long a run takes with so many builds, and how many are worth having. Pure.
+//! How long a run takes with a number of builds, and how many are worthwhile. Pure.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,36 +8,36 @@ use oci_copy::store::Action;
 
 use super::shard::Load;
 
-/// What ECR takes in one stream, in bytes a second (measured by others, see `docs/fan-out.md`).
+/// What ECR accepts in one stream, in bytes per second (measured by others, see `docs/fan-out.md`).
 pub const STREAM: f64 = 25e6;
 
-/// What a build moves as long as nobody has measured it, in bytes a second.
+/// The assumed throughput of a build until it is measured, in bytes per second.
 pub const ASSUMED: f64 = 100e6;
 
-/// How long CodeBuild takes until a build's first command runs.
+/// The time until a build's first command runs.
 pub const START_UP: Duration = Duration::from_mins(1);
 
-/// What more builds must save in all to be started.
+/// What workers must save in total to be started.
 const LEAST_GAIN: Duration = Duration::from_mins(2);
 
-/// What each further build must save.
+/// What each worker must save.
 const LEAST_GAIN_EACH: Duration = Duration::from_secs(10);
 
-/// How fast things go.
+/// The throughput and the quotas of a run.
 #[derive(Debug, Clone)]
 pub struct Speeds {
-    /// What one build moves, in bytes a second.
+    /// The throughput of one build, in bytes per second.
     pub build: f64,
-    /// What one blob is moved with at most, in bytes a second.
+    /// The throughput of one blob, in bytes per second.
     pub stream: f64,
-    /// From the order for a build to its first byte.
+    /// From the start of a build to its first byte.
     pub start_up: Duration,
-    /// Requests a second that all builds have together.
+    /// Requests per second of all builds together.
     pub quotas: Quotas,
 }
 
 impl Speeds {
-    /// For builds that move so many bytes a second each.
+    /// For builds of a throughput, in bytes per second.
     #[must_use]
     pub fn of(build: f64, quotas: &Quotas) -> Self {
         Self {
@@ -49,31 +49,31 @@ impl Speeds {
     }
 }
 
-/// What a run waits for.
+/// What limits a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// All bytes through the links of all builds.
+    /// The links of the builds.
     Bytes,
-    /// The largest blob through one stream.
+    /// The largest blob, in one stream.
     LargestBlob,
-    /// Manifests against the quota of `PutImage`.
+    /// The quota of `PutImage`.
     Manifests,
-    /// Uploads against the quota of `InitiateLayerUpload`.
+    /// The quota of `InitiateLayerUpload`.
     Uploads,
 }
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Bytes => "the bytes through the builds' links",
-            Self::LargestBlob => "the largest blob through one stream",
-            Self::Manifests => "the manifests against the quota of PutImage",
-            Self::Uploads => "the uploads against the quota of InitiateLayerUpload",
+            Self::Bytes => "the builds' network links",
+            Self::LargestBlob => "the largest blob, which is a single stream",
+            Self::Manifests => "ECR's quota of PutImage",
+            Self::Uploads => "ECR's quota of InitiateLayerUpload",
         })
     }
 }
 
-/// The least time that a load takes with so many builds, the first of which runs already, and why.
+/// The minimum time of a load with a number of builds, of which the coordinator runs already, and its reason.
 #[must_use]
 pub fn lower_bound(load: &Load, speeds: &Speeds, builds: usize) -> (Duration, Limit) {
     let count = |count: usize| as_f64(count as u64);
@@ -92,7 +92,7 @@ pub fn lower_bound(load: &Load, speeds: &Speeds, builds: usize) -> (Duration, Li
     (Duration::from_secs_f64(seconds), limit)
 }
 
-/// The first build moves bytes from the beginning, the others when they have started.
+/// The coordinator moves bytes from the beginning, the workers after they have started.
 fn bytes_time(bytes: u64, speeds: &Speeds, builds: usize) -> f64 {
     let (alone, late) = (as_f64(bytes) / speeds.build, speeds.start_up.as_secs_f64());
     if alone <= late {
@@ -102,7 +102,7 @@ fn bytes_time(bytes: u64, speeds: &Speeds, builds: usize) -> f64 {
     (alone + (builds - 1.0) * late) / builds
 }
 
-/// How many builds are worth having, the first one included.
+/// How many builds are worthwhile, including the coordinator.
 #[must_use]
 pub fn worthwhile(load: &Load, speeds: &Speeds) -> usize {
     let time = |builds| lower_bound(load, speeds, builds).0;
@@ -113,7 +113,7 @@ pub fn worthwhile(load: &Load, speeds: &Speeds) -> usize {
     if gain >= LEAST_GAIN { builds } else { 1 }
 }
 
-/// When each shard is moved by whom.
+/// Which build copies each shard, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// By build: each of its shards with beginning and end, in seconds from the start of the run.
@@ -122,7 +122,7 @@ pub struct Schedule {
     pub end: Duration,
 }
 
-/// Plays a run through: every build takes the next shard when it is done with the one before.
+/// Simulates a run: every build claims the next shard when it has finished the one before.
 #[must_use]
 pub fn simulate(shards: &[Load], speeds: &Speeds, builds: usize) -> Schedule {
     let builds = builds.max(1);

@@ -316,7 +316,7 @@ impl<'a> Run<'a> {
             let id = settings
                 .build
                 .as_deref()
-                .context("this is no build of CodeBuild")?;
+                .context("this is not a CodeBuild build")?;
             let codebuild = aws.codebuild(&host.region).await;
             let machine = codebuild.machine(id).await?;
             let mut program = Program::own().await?;
@@ -343,13 +343,16 @@ impl<'a> Run<'a> {
         let launch = async {
             let launch = tokio::time::timeout(LAUNCH, launch).await;
             launch.unwrap_or_else(|_| {
-                bail!("the bucket took no program within {} s", LAUNCH.as_secs())
+                bail!(
+                    "the program could not be uploaded to the bucket within {} s",
+                    LAUNCH.as_secs()
+                )
             })
         };
         self.launching = Some(AbortOnDropHandle::new(tokio::spawn(launch)));
     }
 
-    /// Everything is laid out: starts the workers. Where that fails, the coordinator goes on alone.
+    /// The run store is ready: starts the workers. If that fails, the coordinator continues alone.
     async fn start_workers(&mut self, launch: anyhow::Result<Launch>) {
         let own = self.holders.iter().enumerate();
         let own = own.filter(|(_, holder)| **holder == Holder::Coordinator);
@@ -357,7 +360,7 @@ impl<'a> Run<'a> {
         let workers = match launch {
             Ok(launch) if own.len() < self.shards.len() => Workers::start(launch, &own).await,
             Ok(_) => {
-                tracing::info!("nothing is left for further builds");
+                tracing::info!("nothing is left for workers");
                 return;
             }
             Err(error) => Err(error),
@@ -367,12 +370,12 @@ impl<'a> Run<'a> {
                 let left = self.total.bytes.saturating_sub(self.executor.moved());
                 let left = progress::bytes(left);
                 tracing::info!(
-                    "{left} are spread over {} builds, this one included",
+                    "{left} are divided among {} builds, including this one",
                     workers.builds()
                 );
                 self.workers = Some(workers);
             }
-            Err(error) => tracing::warn!("this build goes on alone: {error:#}"),
+            Err(error) => tracing::warn!("continuing without workers: {error:#}"),
         }
     }
 }

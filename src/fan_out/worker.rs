@@ -50,7 +50,10 @@ impl WorkerTask {
         build: usize,
     ) -> anyhow::Result<Option<Self>> {
         let store = RunStore::new(bucket, prefix);
-        let spec = store.spec(order).await.context("cannot read the order")?;
+        let spec = store
+            .spec(order)
+            .await
+            .context("cannot read the run's settings")?;
         Ok(spec.map(|spec| Self { store, spec, build }))
     }
 
@@ -119,7 +122,7 @@ impl Work<'_> {
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         if !self.is_admitted(stop).await? {
-            tracing::info!("nothing is left to do");
+            tracing::info!("all shards are claimed, nothing is left to do");
             return Ok(());
         }
         let events = Arc::clone(&self.done) as Arc<dyn Events>;
@@ -187,7 +190,7 @@ impl Work<'_> {
         self.control = control;
         if self.heard_at.elapsed() > self.silence {
             tracing::warn!(
-                "the first build was not heard of for {} s: this one stops",
+                "no heartbeat of the coordinator for {} s: this worker stops",
                 self.silence.as_secs()
             );
             return Ok(false);
@@ -290,11 +293,11 @@ impl Events for Done {
         let mut report = self.report();
         if let Some(arrived) = Arrived::of(number, outcome) {
             report.arrived.push(arrived);
-            tracing::info!(target, bytes = outcome.bytes, "arrived: {target}");
+            tracing::info!(target, bytes = outcome.bytes, "copied {target}");
         } else {
             report.failed.push(number);
             let why = outcome.error().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(target, "left to the first build: {target}: {why}");
+            tracing::warn!(target, "left to the coordinator: {target}: {why}");
         }
     }
 }

@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_secs(5);
 /// How many requests to CodeBuild there are at once.
 const AT_ONCE: usize = 8;
 
-/// A build that CodeBuild does not know is lost when it says so this often.
+/// A build is lost when CodeBuild reports it as unknown this often.
 const UNKNOWN: usize = 3;
 
 /// How long the answer to a start that is under way is waited for before all workers are stopped.
@@ -35,7 +35,7 @@ pub(super) struct Workers {
     members: Vec<Member>,
     started: mpsc::UnboundedReceiver<Started>,
     starting: AbortOnDropHandle<()>,
-    /// No further build is started.
+    /// No more workers are started.
     is_closing: CancellationToken,
     control: Control,
     sent_at: Option<Instant>,
@@ -140,11 +140,14 @@ impl Workers {
                     let hint = error.remedy().map(|hint| format!(" ({hint})"));
                     let hint = hint.unwrap_or_default();
                     tracing::warn!(
-                        "this build goes on alone: no further one can be started{hint}: {error}"
+                        "continuing without workers: cannot start a build{hint}: {error}"
                     );
                 }
                 Err((number, error)) => {
-                    tracing::warn!("only {number} builds instead of {}: {error}", self.builds);
+                    tracing::warn!(
+                        "only {number} of {} builds: cannot start more: {error}",
+                        self.builds
+                    );
                 }
             }
         }
@@ -172,7 +175,7 @@ impl Workers {
         self.record_started();
         let present = self.present();
         if let Err(error) = self.read_reports(&present, &mut news).await {
-            tracing::debug!("the further builds cannot be heard now: {error:#}");
+            tracing::debug!("cannot read the workers' reports now: {error:#}");
         }
         if self
             .polled_at
@@ -180,7 +183,7 @@ impl Workers {
         {
             self.polled_at = Some(Instant::now());
             if let Err(error) = self.poll_builds(&mut news).await {
-                tracing::debug!("CodeBuild does not say how builds are: {error:#}");
+                tracing::debug!("cannot query the builds now: {error:#}");
             }
         }
         self.settle_share();
@@ -188,7 +191,7 @@ impl Workers {
         if self.sent_at.is_none_or(is_due)
             && let Err(error) = self.send_control().await
         {
-            tracing::debug!("the further builds cannot be told anything now: {error:#}");
+            tracing::debug!("cannot send a heartbeat to the workers now: {error:#}");
         }
         news
     }
@@ -211,8 +214,8 @@ impl Workers {
         present.map(|member| member.number).collect()
     }
 
-    async fn read_reports(&mut self, who: &[usize], news: &mut News) -> anyhow::Result<()> {
-        let reports = self.store.reports(who.iter().copied()).await?;
+    async fn read_reports(&mut self, workers: &[usize], news: &mut News) -> anyhow::Result<()> {
+        let reports = self.store.reports(workers.iter().copied()).await?;
         let mut has_new = false;
         for (number, report) in reports {
             let Some(member) = self
@@ -241,7 +244,7 @@ impl Workers {
                 news.gone.push(number);
             } else if !self.control.admitted.contains(&number) {
                 tracing::info!(
-                    "build {} of {} has begun: {}",
+                    "build {} of {} has started: {}",
                     number + 1,
                     self.builds,
                     member.id
@@ -251,7 +254,7 @@ impl Workers {
             }
         }
         if has_new {
-            // First our part of the quotas becomes smaller, then others may use theirs.
+            // This build reduces its share of the quotas before others use theirs.
             self.settle_share();
             self.send_control().await?;
         }
@@ -275,14 +278,14 @@ impl Workers {
                     (member.unknown >= UNKNOWN)
                         .then(|| "CodeBuild does not know it any more".to_owned())
                 }
-                Some(Phase::Over(status)) => Some(format!("CodeBuild says {status}")),
+                Some(Phase::Over(status)) => Some(format!("CodeBuild reports {status}")),
                 Some(Phase::Waiting | Phase::Running) => {
                     member.unknown = 0;
                     let silence = member.heard_at.map(|heard_at| heard_at.elapsed());
                     let silence = silence.filter(|silence| *silence > self.silence);
                     silence.map(|silence| {
                         silent.push(member.id.clone());
-                        format!("nothing was heard of it for {} s", silence.as_secs())
+                        format!("no heartbeat for {} s", silence.as_secs())
                     })
                 }
             };
@@ -295,13 +298,13 @@ impl Workers {
                 }
                 let (number, id) = (member.number + 1, &member.id);
                 tracing::warn!(
-                    "build {number} of {} is lost, what it has not done is done here: {how}: {id}",
+                    "build {number} of {} is lost ({how}), this build copies what it did not finish: {id}",
                     self.builds
                 );
             }
         }
         self.stop(&silent).await;
-        // What they did before they were lost.
+        // Their last reports.
         let lost: Vec<usize> = news.gone.clone();
         self.read_reports(&lost, news).await
     }
@@ -318,7 +321,7 @@ impl Workers {
         self.control.stop = true;
         self.is_closing.cancel();
         if let Err(error) = self.send_control().await {
-            tracing::debug!("the further builds cannot be told that it is over: {error:#}");
+            tracing::debug!("cannot tell the workers to stop: {error:#}");
         }
         // A build whose start is under way can be stopped only when its id is known. One whose id never
         // comes reads the control object, or finds none, and ends by itself.
@@ -336,9 +339,7 @@ impl Workers {
     async fn stop(&self, ids: &[String]) {
         let stopped = stream::iter(ids).map(|id| async move {
             if let Err(error) = self.codebuild.stop(id).await {
-                tracing::warn!(
-                    "the build {id} is not needed any more and cannot be stopped: {error}"
-                );
+                tracing::warn!("cannot stop the build {id}, which is not needed any more: {error}");
             }
         });
         stopped.buffer_unordered(AT_ONCE).collect::<()>().await;

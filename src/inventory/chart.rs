@@ -154,8 +154,9 @@ impl Reader {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if !fits {
-            let what =
-                format!("`{name}` is no chart name: letters, digits, `-`, `_` and `.` are allowed");
+            let what = format!(
+                "`{name}` is not a chart name: letters, digits, `-`, `_` and `.` are allowed"
+            );
             self.problems.push(Problem::input(entry.place(), what));
         } else if name.contains(|c: char| c.is_ascii_uppercase()) {
             self.warnings.push(format!(
@@ -182,7 +183,8 @@ impl Reader {
             return Some(version);
         }
         let what = format!("`{version}` does not name one version of the chart");
-        let remedy = "a data file pins its charts: write an exact version such as 1.2.3, no range";
+        let remedy =
+            "a data file pins its charts: write an exact version such as 1.2.3, not a range";
         self.problems
             .push(Problem::input(entry.place(), what).remedy(remedy));
         None
@@ -284,7 +286,7 @@ pub(crate) fn remote_repository(
             )),
             Ok(url) => Ok(ChartRepository::Http(url)),
             Err(error) => Err((
-                format!("`{}` is no URL: {error}", without_secrets(text)),
+                format!("`{}` is not a URL: {error}", without_secrets(text)),
                 "such as https://charts.example.com/stable",
             )),
         },
@@ -295,7 +297,7 @@ pub(crate) fn remote_repository(
                     Ok(ChartRepository::Oci(rest.to_owned()))
                 }
                 _ => Err((
-                    format!("`{}` is no registry of charts", without_secrets(text)),
+                    format!("`{}` is not a registry of charts", without_secrets(text)),
                     "such as oci://ghcr.io/team/charts",
                 )),
             }

@@ -169,7 +169,7 @@ impl Reader {
         let remedy = match close_name(dir, &file) {
             Some(found) => format!("there is a `{found}`: rename it to `{file}`"),
             None => format!(
-                "known versions: {known}\nfor another one write {} (see README, Data files)",
+                "known versions: {known}\nfor another one write {} (see docs/data-files.md)",
                 dir.join(file).display()
             ),
         };
@@ -223,8 +223,8 @@ impl Reader {
                 let place = format!("{}:{}", path.display(), error.line);
                 let problem = Problem::input(place, format!("the YAML is broken: {error}"));
                 self.problems.push(problem.remedy(
-                    "YAML is indented with blanks, never with tabs; a text with `: `, ` #` or a first letter such as\n\
-                     `{` `[` `*` `&` `%` `@` must be in quotes",
+                    "indent YAML with spaces, not tabs; put a text in quotes if it contains `: ` or ` #`, or begins with\n\
+                     a character such as `{` `[` `*` `&` `%` `@`",
                 ));
                 return None;
             }
@@ -251,7 +251,7 @@ impl Reader {
         for key in root.duplicates() {
             let place = format!("{}:{}", path.display(), key.line);
             let what = format!(
-                "the key `{}` stands here a second time",
+                "the key `{}` is here a second time",
                 key.as_text().unwrap_or_default()
             );
             let remedy = "remove one of the two";
@@ -325,7 +325,7 @@ impl Reader {
         let fits = text.chars().all(is_letter);
         if !fits {
             let what = format!(
-                "`{}` holds a letter that is not allowed here",
+                "`{}` contains a character that is not allowed here",
                 text.escape_debug()
             );
             let remedy = "letters, digits and `-` `_` `.` `:` `/` `@` `+` are allowed";
@@ -341,8 +341,8 @@ impl Reader {
             entry.node.kind_name()
         );
         let remedy = match expected {
-            "a mapping" => "write `key: value` lines below it, indented",
-            "a text" => "write one value, in quotes where it looks like something else",
+            "a mapping" => "write indented `key: value` lines below it",
+            "a text" => "write one value, in quotes if it looks like another type",
             "true or false" => "write `true` or `false`",
             _ => "write `- name` lines below it",
         };

@@ -97,7 +97,7 @@ impl Reader {
                 self.problems.push(Problem::input(stray.place(), what));
             } else if layers.below(stray.name()).last().is_none() {
                 let what = format!(
-                    "the image has no `{}` of its own, so it cannot be overridden",
+                    "the image has no `{}`, so it cannot be overridden",
                     stray.name()
                 );
                 self.problems.push(Problem::input(stray.place(), what));
@@ -259,8 +259,7 @@ impl Reader {
             .ok()?;
         // Paths become keys of the values that are published, and other programs merge those.
         if path.parts().any(|part| part == "__proto__") {
-            let what =
-                format!("`{text}` is not a path of values: nobody's values hold `__proto__`");
+            let what = format!("`{text}` is not a path of values: values cannot have `__proto__`");
             self.problems.push(refused(what));
             return None;
         }

@@ -1,4 +1,4 @@
-//! Keys of data files that nobody reads: a misspelt one is an error, a foreign one a warning.
+//! Unknown keys of data files: a misspelt one is an error, any other a warning.
 
 use std::collections::HashSet;
 
@@ -96,9 +96,9 @@ const ALL: [Keys; 8] = [
 ];
 
 impl Reader {
-    /// Looks at all keys of some mappings. One that looks like a known key, or that is known in another
-    /// place, is an error: what stands below it would be left out without a word. Any other one is a
-    /// warning, but for `x-…`, by which other formats mark what is theirs.
+    /// Checks all keys of some mappings. A key that looks like a known one, or that belongs elsewhere, is an error,
+    /// because its content would be ignored silently. Any other unknown key is a warning, except `x-…`, which other
+    /// formats use for extensions.
     pub(super) fn check_keys(&mut self, parents: &[Entry<'_>], keys: Keys) {
         for entry in parents.iter().flat_map(Entry::entries) {
             let name = entry.name();
@@ -131,7 +131,7 @@ impl Reader {
         }
     }
 
-    /// A null takes back what an earlier file says; one that takes back nothing is a value that was forgotten.
+    /// A null resets what an earlier file says; one that resets nothing is a forgotten value.
     pub(super) fn warn_of_nulls(&mut self, sections: &[Entry<'_>]) {
         let mut said: HashSet<String> = HashSet::new();
         for section in sections {
@@ -139,7 +139,7 @@ impl Reader {
             for entry in entries.iter().filter(|entry| entry.is_null()) {
                 if !said.contains(entry.name()) {
                     self.warnings.push(format!(
-                        "{}: there is no value here and nothing before that it takes back, so it is ignored",
+                        "{}: there is no value here, and nothing that it resets, so it is ignored",
                         entry.place()
                     ));
                 }

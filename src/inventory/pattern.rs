@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use oci_copy::reference::{ImageName, hub_name};
 
-/// A reference in which `*` stands for any characters; before the first `/`, where the host is, for any
+/// A reference in which `*` matches any characters; before the first `/`, where the host is, for any
 /// but `/`. Without a tag it covers every tag and digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);

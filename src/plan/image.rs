@@ -32,8 +32,8 @@ impl Found {
     }
 }
 
-/// Something is wrong, and the problem is noted already.
-struct Noted;
+/// An error whose problem is recorded already.
+struct AlreadyReported;
 
 /// One image on its way into the plan.
 struct Planner<'a> {
@@ -74,7 +74,7 @@ pub(super) fn plan(
 }
 
 impl<'a> Planner<'a> {
-    fn name(&mut self, prefix: &Prefix) -> Result<ImageName, Noted> {
+    fn name(&mut self, prefix: &Prefix) -> Result<ImageName, AlreadyReported> {
         let image = self.image;
         // All three are looked at, so that all that is wrong is said at once.
         let registry = image
@@ -119,7 +119,7 @@ impl<'a> Planner<'a> {
         registry: Option<&Found>,
         repository: &Found,
         tag: Option<&Found>,
-    ) -> Result<ImageName, Noted> {
+    ) -> Result<ImageName, AlreadyReported> {
         let mut text = repository.text.clone();
         if let Some(registry) = registry {
             text = format!("{}/{text}", registry.text);
@@ -143,7 +143,7 @@ impl<'a> Planner<'a> {
 
     /// Registry or repository, or a tag that is not read from the values; `None` when the chart's
     /// value is empty.
-    fn part(&mut self, part: &Part, field: &str) -> Result<Option<Found>, Noted> {
+    fn part(&mut self, part: &Part, field: &str) -> Result<Option<Found>, AlreadyReported> {
         let (value, path) = match &part.origin {
             Origin::Fixed(_) if part.replacement.is_some() => {
                 let what = format!(
@@ -198,7 +198,7 @@ impl<'a> Planner<'a> {
 
     /// A tag: an empty one in the chart's values means the chart's appVersion, as charts themselves
     /// have it.
-    fn tag(&mut self, part: &Part) -> Result<Option<Found>, Noted> {
+    fn tag(&mut self, part: &Part) -> Result<Option<Found>, AlreadyReported> {
         let (
             Origin::Values {
                 path,
@@ -225,7 +225,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The further places of a part's override.
-    fn also(&mut self, part: &Part) -> Result<Vec<Place>, Noted> {
+    fn also(&mut self, part: &Part) -> Result<Vec<Place>, AlreadyReported> {
         let subchart = match &part.origin {
             Origin::Fixed(_) => None,
             Origin::Values { subchart, .. } | Origin::Metadata { subchart, .. } => {
@@ -243,7 +243,7 @@ impl<'a> Planner<'a> {
         set: Option<&Path>,
         subchart: Option<&str>,
         field: &str,
-    ) -> Result<Place, Noted> {
+    ) -> Result<Place, AlreadyReported> {
         if let Some(set) = set {
             return Ok(self.side(subchart)?.place(set));
         }
@@ -257,7 +257,7 @@ impl<'a> Planner<'a> {
         );
         self.problems
             .push(Problem::input(part.place.as_str(), what).remedy(remedy));
-        Err(Noted)
+        Err(AlreadyReported)
     }
 
     /// A text of the values with the place of its override; no text for what Helm's `default` takes
@@ -268,7 +268,7 @@ impl<'a> Planner<'a> {
         path: &Path,
         subchart: Option<&str>,
         field: &str,
-    ) -> Result<(Option<String>, Place), Noted> {
+    ) -> Result<(Option<String>, Place), AlreadyReported> {
         let seen = self.side(subchart)?;
         let place = seen.place(path);
         let found = match path.get(&seen.values) {
@@ -334,7 +334,7 @@ impl<'a> Planner<'a> {
             Some(remedy) => problem.remedy(remedy),
             None => problem,
         });
-        Err(Noted)
+        Err(AlreadyReported)
     }
 
     /// A text of Chart.yaml.
@@ -344,7 +344,7 @@ impl<'a> Planner<'a> {
         path: &Path,
         subchart: Option<&str>,
         field: &str,
-    ) -> Result<String, Noted> {
+    ) -> Result<String, AlreadyReported> {
         let text = path
             .get(&self.side(subchart)?.metadata)
             .and_then(template_text)
@@ -353,7 +353,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The chart, or one of its subcharts.
-    fn side(&mut self, subchart: Option<&str>) -> Result<&'a Seen<'a>, Noted> {
+    fn side(&mut self, subchart: Option<&str>) -> Result<&'a Seen<'a>, AlreadyReported> {
         let context = self.context;
         let Some(alias) = subchart else {
             return Ok(&context.top);
@@ -372,7 +372,7 @@ impl<'a> Planner<'a> {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
-        Err(Noted)
+        Err(AlreadyReported)
     }
 
     fn write(&mut self, place: &Place, text: &str) {
@@ -385,11 +385,11 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn note(&mut self, part: &Part, what: &str) -> Noted {
+    fn note(&mut self, part: &Part, what: &str) -> AlreadyReported {
         let what = format!("{what} ({})", self.context.text());
         self.problems
             .push(Problem::input(part.place.as_str(), what));
-        Noted
+        AlreadyReported
     }
 }
 

@@ -1,7 +1,6 @@
-//! How alike two names are: "did you mean", and which unknown name is a slip for a known one.
+//! The similarity of names: "did you mean", and unknown names that are probably misspelt.
 
-/// The candidates that look most like `wanted`, best first, at most `most`, and only those that
-/// could be a slip of the pen.
+/// The candidates that are most similar to `wanted`, best first, at most `most`, and only probable typing errors.
 pub fn nearest<'a>(
     wanted: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -21,7 +20,7 @@ pub fn nearest<'a>(
         .collect()
 }
 
-/// How alike two dotted paths or names are, 0 to 1. A path that moved keeps its end
+/// The similarity of two dotted paths or names, 0 to 1. A path that moved keeps its end
 /// (`initImage.tag` became `admissionController.initContainer.image.tag`), so the last part and the
 /// parts in common count beside the letters.
 fn likeness(a: &str, b: &str) -> f64 {
@@ -41,7 +40,7 @@ fn likeness(a: &str, b: &str) -> f64 {
     0.3 * letters + 0.3 * last + 0.4 * shared
 }
 
-/// "did you mean" as a remedy, `None` where nothing is near.
+/// "did you mean" as a remedy, `None` if nothing is similar.
 pub fn did_you_mean<'a>(
     wanted: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -53,7 +52,7 @@ pub fn did_you_mean<'a>(
     })
 }
 
-/// The known name that `written` is probably a misspelling of, `None` where it looks like none of them.
+/// The known name that `written` is probably a misspelling of, if there is one.
 ///
 /// Two names are alike when only case and separators differ, when one is an abbreviation of the other, when
 /// `written` is a whole word of it, or when one letter in four (one at least, three at most) is missing, added, replaced or
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_is_told_from_a_name_of_its_own() {
+    fn a_typing_error_is_distinguished_from_another_name() {
         let top = ["ami", "charts", "additional_images", "docker_mappings"];
         for (written, meant) in [
             ("chart", "charts"),

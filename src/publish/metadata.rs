@@ -12,11 +12,11 @@ use oci_copy::store::write_whole;
 
 use super::Published;
 
-/// The file in the working directory from which Seed-Farmer takes a module's outputs.
+/// The file in the working directory from which Seed-Farmer reads a module's outputs.
 pub const MODULE_METADATA: &str = "SEEDFARMER_MODULE_METADATA";
 
-/// Merges our outputs over what the file holds, and that over what the deployment holds of an
-/// earlier run, as six calls of the Seed-Farmer CLI would.
+/// Merges our outputs over the file's content, and that over an earlier run's metadata, as six calls of the
+/// Seed-Farmer CLI would.
 pub(super) fn write(
     file: &Path,
     earlier: Option<&str>,
@@ -30,7 +30,7 @@ pub(super) fn write(
         ("S3Bucket", bucket),
         ("S3Object", object),
         ("S3FullPath", &path),
-        // Deprecated spellings that manifests still name.
+        // Deprecated spellings that manifests still use.
         ("s3_bucket", bucket),
         ("s3_object", object),
         ("s3_full_path", &path),
@@ -60,7 +60,7 @@ fn from_file(file: &Path) -> anyhow::Result<Map<String, Value>> {
     };
     match serde_json::from_str(&text) {
         Ok(Value::Object(map)) => Ok(map),
-        // As the CLI: what cannot be read is written anew.
+        // Like the CLI: an unreadable file is replaced.
         Err(_) => Ok(Map::new()),
         Ok(_) => bail!("{} holds something else than a JSON object", file.display()),
     }

@@ -9,30 +9,30 @@ use serde_json::Value;
 use crate::aws::{Bucket, Error};
 use crate::document::Written;
 
-/// How many results are read at once.
+/// How many results are read in parallel.
 const AT_ONCE: usize = 8;
 
 /// Published results, by the keys of their objects.
 #[derive(Debug, Default)]
 pub struct Results {
     read: BTreeMap<String, Named>,
-    /// Those that could not be read, with why.
+    /// Those that could not be read, with the reason.
     pub unreadable: BTreeMap<String, String>,
 }
 
 /// What a result document names at a registry's host.
 #[derive(Debug, Default)]
 pub struct Named {
-    /// The repositories that the deployment wrote to as to its own.
+    /// The repositories that the deployment wrote to and owns.
     pub targets: BTreeSet<String>,
     all: Names,
 }
 
 impl Results {
-    /// Reads all results of a bucket; none where there is no bucket.
+    /// Reads all results of a bucket; empty if there is no bucket.
     ///
     /// # Errors
-    /// When the bucket cannot be listed. A result that cannot be read is no error.
+    /// When the bucket cannot be listed. A result that cannot be read is not an error.
     pub async fn read(bucket: &Bucket, host: &str) -> Result<Self, Error> {
         let keys = bucket.list_top().await?.into_iter();
         let keys = keys.filter(|key| key.ends_with(super::OBJECT_END));
@@ -57,7 +57,7 @@ impl Results {
         Ok(results)
     }
 
-    /// Takes a deployment's own result out; `None` when there is none that can be read.
+    /// Removes and returns a deployment's own result; `None` if it cannot be read.
     pub fn take(&mut self, key: &str) -> Option<Named> {
         self.read.remove(key)
     }
@@ -70,7 +70,7 @@ impl Results {
         users.map(|(key, _)| key.as_str()).collect()
     }
 
-    /// Whether some result says that its deployment wrote to a repository as to its own.
+    /// Whether a result says that its deployment wrote to a repository and owns it.
     #[must_use]
     pub fn claim(&self, repository: &str) -> bool {
         let mut read = self.read.values();
@@ -82,7 +82,7 @@ impl Named {
     /// Reads a document.
     ///
     /// # Errors
-    /// Why it is none.
+    /// Why it is not a result document.
     pub fn parse(text: &str, host: &str) -> Result<Self, String> {
         let document: Value =
             serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
@@ -97,11 +97,11 @@ impl Named {
         Ok(Self { targets, all })
     }
 
-    /// Whether the document names a repository in any way, be it only as a source.
+    /// Whether the document names a repository in any way, even only as a source.
     #[must_use]
     pub fn mentions(&self, repository: &str) -> bool {
         let Names { whole, texts, .. } = &self.all;
-        // A registry value and a repository value can be far from each other, such as in `global`.
+        // A registry value can be far from the repository value, such as in `global`.
         let mut parts = repository.match_indices('/');
         whole.contains(repository)
             || parts.any(|(at, _)| {
@@ -111,9 +111,8 @@ impl Named {
     }
 }
 
-/// The repositories at a registry's host that a deployment wrote to as to its own. A document with digests
-/// lists what was written; in one of the Python module the names are put together from registry and
-/// repository values, where a source is none of them.
+/// The repositories at a registry's host that a deployment wrote to and owns. A document with digests lists them;
+/// in one of the Python module the names are combined from registry and repository values, without sources.
 fn targets(document: &Value, written: &Written, host: &str) -> BTreeSet<String> {
     let mut names = Names::new(host);
     match &written.digests {
@@ -123,7 +122,7 @@ fn targets(document: &Value, written: &Written, host: &str) -> BTreeSet<String> 
     &names.whole - &written.shared_repositories
 }
 
-/// The names that a document holds.
+/// The names in a document.
 #[derive(Debug, Default)]
 struct Names {
     host: String,
@@ -131,7 +130,7 @@ struct Names {
     whole: BTreeSet<String>,
     /// Other texts, without tag and digest.
     texts: BTreeSet<String>,
-    /// Whether the host stands somewhere alone.
+    /// Whether the host appears somewhere alone.
     has_host: bool,
 }
 
@@ -145,7 +144,7 @@ impl Names {
         }
     }
 
-    /// What a text names at the host.
+    /// The repository at the host that a text names.
     fn at_host(&self, text: &str) -> Option<String> {
         let text = text.trim_start_matches("oci://");
         let (host, path) = text.split_once('/')?;
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_json_object_is_no_result() {
+    fn only_a_json_object_is_a_result() {
         for text in ["", "[]", "null", "{", "\"x\""] {
             assert!(Named::parse(text, HOST).is_err(), "{text}");
         }

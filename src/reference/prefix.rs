@@ -48,7 +48,7 @@ impl Prefix {
         format!("{self}{name}")
     }
 
-    /// A chart repository below this prefix, as Helm is told it.
+    /// A chart repository below this prefix, as Helm takes it.
     #[must_use]
     pub fn chart_repository(&self, name: &str) -> String {
         match self {

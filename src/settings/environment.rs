@@ -1,4 +1,4 @@
-//! The environment as Seed-Farmer, CodeBuild and a shell make it.
+//! The environment variables of Seed-Farmer, CodeBuild and shells.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Parameters;
 
-/// The variables that matter, once read.
+/// All variables that this program uses.
 #[derive(Debug, Default, Clone)]
 pub struct Environment {
     /// `SEEDFARMER_PARAMETER_*`
     pub parameters: Parameters,
-    /// What Seed-Farmer says about the module.
+    /// Seed-Farmer's variables of the module.
     pub seed_farmer: SeedFarmer,
-    /// What the environment says about AWS.
+    /// AWS's variables.
     pub aws: AwsVariables,
-    /// What CodeBuild says about the build.
+    /// CodeBuild's variables of the build.
     pub codebuild: CodeBuildVariables,
     /// `REGISTRY_AUTH_FILE` (podman's and skopeo's variable), or else `$DOCKER_CONFIG/config.json`, or else
     /// `$HOME/.docker/config.json`
@@ -42,7 +42,7 @@ pub struct SeedFarmer {
     pub deployment_name: Option<String>,
     /// `<group>-<module>`
     pub module_name: Option<String>,
-    /// What the deployment holds of an earlier run, as JSON.
+    /// The metadata of an earlier run, as JSON.
     pub module_metadata: Option<String>,
 }
 
@@ -52,15 +52,15 @@ pub struct SeedFarmer {
 pub struct AwsVariables {
     /// The account, which Seed-Farmer sets.
     pub account_id: Option<String>,
-    /// The region, which counts more than `default_region`.
+    /// The region; it wins over `default_region`.
     pub region: Option<String>,
     /// The region of the AWS CLI.
     pub default_region: Option<String>,
     /// The partition, which Seed-Farmer sets.
     pub partition: Option<String>,
-    /// Where all services are.
+    /// The endpoint of all services.
     pub endpoint_url: Option<String>,
-    /// Where S3 is.
+    /// The endpoint of S3.
     pub endpoint_url_s3: Option<String>,
 }
 
@@ -72,7 +72,7 @@ pub struct CodeBuildVariables {
 }
 
 impl AwsVariables {
-    /// The region: the nearer variable wins.
+    /// The region: `AWS_REGION` wins.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref().or(self.default_region.as_deref())
@@ -85,7 +85,7 @@ impl AwsVariables {
     }
 }
 
-/// What a worker of the same run needs of the coordinator's environment.
+/// The part of the coordinator's environment that workers need.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Forwarded {
     parameters: Parameters,
@@ -105,8 +105,7 @@ impl Environment {
         Self::from_vars(std::env::vars_os())
     }
 
-    /// Takes the variables that matter; blank ones count as unset, and so does what is not UTF-8,
-    /// because none of ours can be.
+    /// Selects the variables; blank ones and those that are not UTF-8 count as unset.
     #[must_use]
     pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let vars: BTreeMap<String, String> = vars

@@ -1,15 +1,15 @@
-//! Over how many builds of CodeBuild a run may be spread.
+//! How many CodeBuild builds a run may use.
 
-/// The most builds of one run, the first one included: beyond that ECR's quotas are what is waited for.
+/// The most builds of one run, including the coordinator: beyond that ECR's quotas are the limit.
 pub const MOST_BUILDS: usize = 64;
 
-/// Over how many builds a run may be spread.
+/// How many builds a run may use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FanOut {
-    /// As many as save time worth having.
+    /// As many as save enough time.
     #[default]
     Auto,
-    /// So many, the first one included; at least 2.
+    /// A fixed number, including the coordinator; at least 2.
     Builds(usize),
     /// One.
     Off,
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn fan_out_is_auto_off_or_a_number_of_builds() {
         assert_eq!(FanOut::parse(" Auto "), Ok(FanOut::Auto));
-        // YAML makes `false` of an unquoted off.
+        // YAML reads an unquoted off as `false`.
         for off in ["off", "false", "1"] {
             assert_eq!(FanOut::parse(off), Ok(FanOut::Off));
         }

@@ -1,12 +1,11 @@
-//! What the command line says.
+//! The flags of the command line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What the flags of a command say; empty where they say nothing. The coordinator forwards them to its
-/// workers as they are.
+/// The flags of a command. The coordinator forwards them to its workers unchanged.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Flags {
@@ -27,7 +26,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// With a value of a parameter's flag, as if it was given.
+    /// The same with a value for a parameter's flag.
     #[must_use]
     pub fn with(mut self, parameter: &str, value: impl Into<String>) -> Self {
         let values = self.parameters.entry(parameter.to_owned()).or_default();
@@ -35,7 +34,7 @@ impl Flags {
         self
     }
 
-    /// The value of a parameter's flag, the last one where there are several.
+    /// The value of a parameter's flag; the last one counts.
     pub(super) fn get(&self, parameter: &str) -> Option<&str> {
         self.all(parameter).last().map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! What settings say about single hosts: mirrors, and plain HTTP.
+//! Settings for hosts: mirrors, and plain HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// The parameter is for mirrors; what a flag says about the same host wins.
+    /// A flag for the same host wins over the parameter.
     pub(super) fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Self {
         const PARAMETER: &str = "parameter Endpoints";
         let given = parameters
@@ -49,7 +49,7 @@ impl Hosts {
     }
 }
 
-/// The endpoints that one place gives; two for one host contradict each other.
+/// The endpoints of one setting; two for the same host are a contradiction.
 fn read_endpoints(
     place: &str,
     given: &[String],
@@ -79,7 +79,7 @@ fn endpoint(text: &str) -> Result<(String, Url), String> {
     let host = whole_host(host)?;
     let shown = url.trim();
     let url = Url::parse(shown)
-        .map_err(|error| format!("`{}` is no URL: {error}", without_secrets(shown)))?;
+        .map_err(|error| format!("`{}` is not a URL: {error}", without_secrets(shown)))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(format!(
             "the URL for {host} holds credentials: remove them, and log in with ~/.docker/config.json or a secret"
@@ -108,7 +108,7 @@ fn whole_host(text: &str) -> Result<String, String> {
     ))
 }
 
-/// Docker Hub has several names, and any of them can be asked for.
+/// Docker Hub has several names, and any of them can be used.
 fn all_names(host: String) -> Vec<String> {
     if host == DOCKER_HUB {
         DOCKER_HUB_NAMES.map(str::to_owned).to_vec()
@@ -117,7 +117,7 @@ fn all_names(host: String) -> Vec<String> {
     }
 }
 
-/// A warning for each endpoint and each `--plain-http` whose host is none of those that a run talks to.
+/// A warning for each endpoint and each `--plain-http` whose host the run does not use.
 #[must_use]
 pub fn unused_hosts(network: &Network, used: &BTreeSet<String>) -> Vec<String> {
     let used: BTreeSet<&str> = used.iter().map(|host| hub_name(host)).collect();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_nothing_is_read_from_is_told_with_those_there_are() {
+    fn a_host_that_is_not_used_is_a_warning_that_names_those_that_are() {
         let network = Network {
             endpoints: read(&["qay.io=http://m", "docker.io=http://m", "a.io=http://m"])
                 .0

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// between the entries. A JSON map is a list of `key=value`.
 ///
 /// # Errors
-/// When it begins like JSON and is none, holds something else than texts and numbers, or is empty.
+/// When it looks like JSON but is not, holds something other than texts and numbers, or is empty.
 pub(super) fn entries(text: &str) -> Result<Vec<String>, String> {
     let text = text.trim();
     let entries: Vec<String> = if text.starts_with('[') {

@@ -1,4 +1,4 @@
-//! How the network is used: how much at once, how long to wait, how often to try.
+//! Concurrency, timeouts and attempts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,12 +26,12 @@ pub fn quota(action: Action) -> (&'static str, f64) {
     }
 }
 
-/// Requests a second that ECR grants, where they differ from its defaults.
+/// ECR's quotas in requests per second, if they differ from the defaults.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Quotas(BTreeMap<Action, f64>);
 
 impl Quotas {
-    /// How many requests a second are granted.
+    /// A quota, in requests per second.
     #[must_use]
     pub fn get(&self, action: Action) -> f64 {
         self.0.get(&action).copied().unwrap_or(quota(action).1)
@@ -61,14 +61,14 @@ impl Quotas {
                 .insert(*action, rate)
                 .is_some_and(|before: f64| before.to_bits() != rate.to_bits())
             {
-                return Err(format!("`{name}` stands there twice with different rates"));
+                return Err(format!("`{name}` has two different rates"));
             }
         }
         Ok(Self(quotas))
     }
 }
 
-/// What flags and environment say about the network, about the quotas of ECR, and about who checks digests.
+/// The settings of the network, of ECR's quotas, and of digest checks.
 #[derive(Debug, Clone)]
 pub(super) struct Given {
     pub(super) network: Network,
@@ -144,7 +144,7 @@ fn whole_number(text: &str, least: usize, most: usize) -> Result<usize, String> 
         .ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
 }
 
-/// Seconds, with a fraction where that is wanted.
+/// Seconds, optionally with a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     let number = text.trim().trim_end_matches('s').trim().parse::<f64>().ok();
     number

@@ -1,4 +1,4 @@
-//! Module parameters, in every spelling that Seed-Farmer hands on.
+//! Module parameters, in every spelling that Seed-Farmer passes on.
 
 mod table;
 
@@ -35,8 +35,8 @@ pub(super) struct Given<'a> {
 }
 
 impl Parameters {
-    /// Reads `SEEDFARMER_PARAMETER_*`. Seed-Farmer makes the variable of the manifest's spelling, and not all of
-    /// them become words with `_` between: it leaves the dash of FAN-OUT. Here only letters and digits count.
+    /// Reads `SEEDFARMER_PARAMETER_*`. Seed-Farmer derives the variable from the manifest's spelling, and does not
+    /// separate all words by `_`: it keeps the dash of FAN-OUT. Here only letters and digits count.
     pub(super) fn from_vars(vars: &BTreeMap<String, String>) -> Self {
         let mut read = Self::default();
         let mut spellings: BTreeMap<&str, &str> = BTreeMap::new();
@@ -44,7 +44,7 @@ impl Parameters {
             let Some(spelling) = variable.strip_prefix(PREFIX) else {
                 continue;
             };
-            // The JSON `null` that Seed-Farmer makes of an empty value.
+            // Seed-Farmer writes an empty value as JSON's `null`.
             if value == "null" {
                 continue;
             }
@@ -82,7 +82,7 @@ impl Parameters {
         self.values.get(name).map(String::as_str)
     }
 
-    /// What is odd but harmless.
+    /// Warnings about parameters.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -98,12 +98,12 @@ impl Parameters {
         self.conflicts.iter().map(problem).collect()
     }
 
-    /// Forgets all parameters but some.
+    /// Keeps only some parameters.
     pub(super) fn keep(&mut self, names: &[&str]) {
         self.keep_if(|name| names.contains(&name));
     }
 
-    /// Forgets the parameters that workers do not need.
+    /// Removes the parameters that workers do not need.
     pub(super) fn keep_those_for_workers(&mut self) {
         self.keep_if(|name| table::find(name).is_some_and(|known| known.is_for_workers));
     }
@@ -113,7 +113,7 @@ impl Parameters {
         self.conflicts.retain(|name, _| is_kept(name));
     }
 
-    /// The flag where it is given, or else the parameter, with the name to blame.
+    /// The flag if it is given, or else the parameter, with its name for messages.
     pub(super) fn pick<'a>(&'a self, flags: &'a Flags, parameter: &str) -> Option<Given<'a>> {
         let known = table::find(parameter);
         debug_assert!(known.is_some(), "{parameter}");
@@ -122,12 +122,12 @@ impl Parameters {
             flag.and_then(|flag| Some((format!("--{}", flag.long), flags.get(parameter)?)));
         let (place, text) =
             of_flag.or_else(|| Some((manifest_name(parameter), self.get(parameter)?)))?;
-        // A block scalar of YAML ends with a line end.
+        // YAML's block scalars end with a line feed.
         let text = text.trim();
         Some(Given { place, text })
     }
 
-    /// The value of a parameter, parsed; the default where it is not given.
+    /// The value of a parameter, parsed; the default if it is not given.
     pub(super) fn read<T, E: Display>(
         &self,
         flags: &Flags,
@@ -143,7 +143,7 @@ impl Parameters {
     }
 }
 
-/// A warning for a variable that is probably meant to be a parameter. Others may have meanings elsewhere.
+/// A warning for a variable that is probably a misspelt parameter. Others may be used elsewhere.
 fn misspelt(variable: &str, spelling: &str) -> Option<String> {
     let near = slip(spelling, ALL.iter().map(|known| known.name))?;
     let near = table::find(near)?;
@@ -160,7 +160,7 @@ fn manifest_name(name: &str) -> String {
 }
 
 impl Given<'_> {
-    /// Parses the text; what is wrong with it becomes a problem that names where it was given.
+    /// Parses the text; an error becomes a problem that names the flag or parameter.
     pub(super) fn parse_with<T, E: Display>(
         self,
         problems: &mut Vec<Problem>,

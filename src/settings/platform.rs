@@ -27,10 +27,10 @@ const ARCHITECTURES: [&str; 16] = [
     "mipsle", "mips", "ppc64", "sparc64", "wasm", "riscv",
 ];
 
-/// What containerd takes for a name of Go's (`platforms/database.go`).
+/// Names that containerd accepts for Go's (`platforms/database.go`).
 const OTHER_NAMES: [&str; 6] = ["x86_64", "x86-64", "aarch64", "armhf", "armel", "i386"];
 
-/// Go's name of an architecture, which uname and others call otherwise; the names that containerd takes too.
+/// Go's name of an architecture that uname and others name differently, as containerd does it.
 fn go_name(text: &str) -> Option<&'static str> {
     let name = match text {
         "x86_64" | "x86-64" => "amd64",
@@ -46,7 +46,7 @@ fn go_name(text: &str) -> Option<&'static str> {
 /// alone is the empty list.
 ///
 /// # Errors
-/// The first entry that is no platform, a list of nothing, or `all` beside others.
+/// The first entry that is not a platform, an empty list, or `all` beside others.
 pub fn parse_list(text: &str) -> Result<Vec<Platform>, String> {
     let entries = list::entries(text)?;
     let entries: Vec<&str> = entries
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_platform_is_refused_with_what_was_probably_meant() {
+    fn other_words_than_platforms_are_refused_with_what_was_probably_meant() {
         for (text, why) in [
             ("amd64", "write linux/amd64"),
             ("x86_64", "write linux/amd64"),

@@ -1,4 +1,4 @@
-//! What of a policy can be checked without AWS. What this takes, ECR may still refuse.
+//! The checks of policies that need no AWS. ECR may still refuse a policy that passes.
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use super::{Flags, OWNERSHIP_TAGS, Parameters, policies};
 /// How repositories of ECR are to be. What is not given stays as ECR has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repositories {
-    /// `CustomTags`: further tags, on repositories and the bucket.
+    /// `CustomTags`: additional tags of repositories and the bucket.
     pub tags: BTreeMap<String, String>,
     /// `ImageTagMutability`: whether tags can never move.
     pub immutable: Option<bool>,
@@ -25,7 +25,7 @@ pub struct Repositories {
     pub policy: Option<String>,
     /// `BlobMounting`
     pub blob_mounting: BlobMounting,
-    /// `AdoptRepositories`: whether to write to repositories that belong to somebody else.
+    /// `AdoptRepositories`: whether to write to repositories that belong to another project or program.
     pub adopt: bool,
     /// `BucketVersioning`: whether the module's bucket keeps old versions of objects.
     pub bucket_versioning: Option<bool>,
@@ -141,7 +141,7 @@ fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
                 return Err(format!("the tag `{key}` holds {letter:?}: AWS takes letters, digits, spaces and + - = . _ : / @"));
             }
             if key.to_lowercase().starts_with("aws:") || OWNERSHIP_TAGS.contains(&key.as_str()) {
-                return Err(format!("the tag `{key}` is not free: it is set by AWS or by this module"));
+                return Err(format!("the tag `{key}` is reserved: AWS or this module sets it"));
             }
             Ok((key, value))
         })

@@ -140,7 +140,7 @@ full_charts_render() {
             --values "$out/values.json" >"$out/rendered.yaml" || { wrong=1 && continue; }
         images_of_manifests <"$out/rendered.yaml" >"$out/images"
         if grep -v "^$ecr_host/idf-" "$out/images"; then
-            echo "$key: these images are no copies"
+            echo "$key: these images are not copies"
             wrong=1
         fi
         count=$((count + $(wc -l <"$out/images")))

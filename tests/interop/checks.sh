@@ -5,7 +5,7 @@
 passed=0 failed=0 skipped=0 known=0
 
 # check NAME COMMAND...: one line; what the command printed only where it failed.
-# The command is no condition here, so that `set -e` holds in it too. What `known-failures` names is to fail.
+# The command is not a condition here, so that `set -e` holds in it too. What `known-failures` names is to fail.
 check() {
     local name=$1 log=$work/check.log status before=$SECONDS took=''
     shift

@@ -43,7 +43,7 @@ def chart_of(entry, defaults, wrong, name):
             wrong.append(f"{name}: without helm.{field} the public chart of the data files is used")
     version = helm.get("version") or "1.0.0"
     if not isinstance(version, str):
-        raise TypeError(f"{name}: helm.version is {version!r}, which is no text")
+        raise TypeError(f"{name}: helm.version is {version!r}, which is not a text")
     values = entry.get("values", {})
     if values is None:
         wrong.append(f"{name}: values: null takes all defaults of this chart away")
@@ -79,7 +79,7 @@ def look(text):
         values = entry.get("values") or {}
         name, repository, version, merged = chart_of(entry, DEFAULTS, wrong, key)
         if repository and not REPOSITORY.fullmatch(repository):
-            wrong.append(f"{key}: {repository} is no chart in ECR")
+            wrong.append(f"{key}: {repository} is not a chart in ECR")
         elif repository and repository.rsplit("/", 1)[1] != name:
             wrong.append(f"{key}: the folder {name} is not the last part of {repository}")
         line = f"helm pull {repository} --version {version} --untar"
@@ -90,7 +90,7 @@ def look(text):
             if value is None:
                 wrong.append(f"{where} is null: the chart's own value is used")
             elif not isinstance(value, (str, bool)):
-                wrong.append(f"{where} is {value!r}, which is no text")
+                wrong.append(f"{where} is {value!r}, which is not a text")
             elif any(isinstance(part, int) for part in path):
                 # Lists are appended to the defaults', so that an index moves.
                 texts.append(value)

@@ -48,7 +48,7 @@ copy_list() {
 ours() {
     local out=$1
     shift
-    env -i PATH="$PATH" HOME="$work/nobody" AWS_ENDPOINT_URL="${AWS_ENDPOINT_URL:-}" AWS_ACCESS_KEY_ID=test \
+    env -i PATH="$PATH" HOME="$work/empty-home" AWS_ENDPOINT_URL="${AWS_ENDPOINT_URL:-}" AWS_ACCESS_KEY_ID=test \
         AWS_SECRET_ACCESS_KEY=test AWS_REGION="$region" AWS_ACCOUNT_ID="$account" timeout 300 "$replicator_program" \
         copy --out "$out" --endpoint "$ecr_host=http://${host_of[ecr]:-127.0.0.1:1}" "$@"
 }
@@ -65,7 +65,7 @@ copies() {
 }
 
 # each_artifact FUNCTION HOST PREFIX [FILTER]: FUNCTION NAME REPOSITORY TAG for each, four at once; all are tried, and
-# there must be one. Each has a folder of its own, `mine`. What does not say that it is right is wrong.
+# there must be one. Each has its own folder, `mine`. What does not report success has failed.
 each_artifact() {
     local all name tag place started=0 wrong=0
     all=$(artifacts "${4:-true}")
@@ -75,7 +75,7 @@ each_artifact() {
         [ $((started += 1)) -le 4 ] || wait -n || true
         place=$work/each/$name mine=$work/each/$name/files
         mkdir -p "$mine"
-        # A command of its own and no condition, so that `set -e` holds in it.
+        # A separate command and not a condition, so that `set -e` holds in it.
         {
             "$1" "$name" "$2/$3$name" "$tag"
             touch "$place/right"
@@ -144,7 +144,7 @@ skopeo_has() {
 # What crane's `validate` can judge: it looks into no index of an index, takes every layer for gzip, and leaves out the
 # layers of attestations.
 crane_can='.platforms != {} and (.name | test("nested|attested|zstd|plain") | not)'
-# What oras sees whole: cosign's tags are no edges of the graph.
+# What oras sees whole: cosign's tags are not edges of the graph.
 oras_can='.tags == {}'
 
 check_pair() {

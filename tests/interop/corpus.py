@@ -169,7 +169,7 @@ def corpus():
     art = new("docker-single")
     art.done(art.image(docker=True))
 
-    # Written by hand: indented, with a field that nobody knows, and a new line at the end.
+    # Written by hand: indented, with an unknown field, and a new line at the end.
     art = new("odd-bytes")
     child = art.image()
     data = json.dumps({"x": [1.0, "\u00e9"], "manifests": [child], "schemaVersion": 2}, indent=7).encode() + b"\n\n"

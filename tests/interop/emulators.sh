@@ -8,7 +8,7 @@ emulator_account=123456789012 emulator_region=us-east-1
 emulator_key=arn:aws:kms:$emulator_region:$emulator_account:key/1234abcd-12ab-34cd-56ef-1234567890ab
 emulator_host=$emulator_account.dkr.ecr.$emulator_region.amazonaws.com
 
-# Sets `ministack_python`: it pins a botocore of its own, so it has an environment of its own.
+# Sets `ministack_python`: it pins its own version of botocore, so it has a separate environment.
 find_ministack() {
     local folder=$cache/ministack-$ministack_version
     ministack_python=$folder/bin/python

@@ -26,7 +26,7 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
-# Where the clients of others look for logins: nobody's but ours.
+# Where other people's clients look for logins: an empty home.
 export DOCKER_CONFIG=$work/docker
 
 for part in checks tools servers deploy helm copies clients charts signatures consumer emulators rendering; do

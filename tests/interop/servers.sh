@@ -18,7 +18,7 @@ first_line() {
     return 1
 }
 
-# answers URL: waits until somebody is there, whatever the answer.
+# answers URL: waits until a server responds, whatever the response.
 answers() {
     for _ in {1..300}; do
         if curl -s -o /dev/null --max-time 5 "$1"; then return; fi
@@ -112,7 +112,7 @@ start_lab() {
 account=123456789012 region=us-east-1
 ecr_host=$account.dkr.ecr.$region.amazonaws.com
 
-# moto, with what seedfarmer/aws.py mends in it; of images it knows what the registry at `ecr.address` has.
+# moto, with what seedfarmer/aws.py corrects in it; of images it knows what the registry at `ecr.address` has.
 start_aws() {
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=$region
     background moto "$venv/bin/python" tests/interop/seedfarmer/aws.py "$work/ecr.address"

@@ -20,7 +20,7 @@ makes_keys() {
     )
 }
 
-# signed AT KIND: the corpus' index, in a repository of its own, signed and attested; as cosign's tags, or as bundles.
+# signed AT KIND: the corpus' index, in a separate repository, signed and attested; as cosign's tags, or as bundles.
 signed() {
     local bundle=false name=${host_of[$1]}/signed/$2 digest
     [ "$2" = tags ] || bundle=true

@@ -85,7 +85,7 @@ async fn a_chart_repository_out_of_reach_is_named_with_its_chart() {
 }
 
 #[tokio::test]
-async fn a_chart_repository_that_fails_for_good_is_no_bad_input() -> Result {
+async fn a_chart_repository_that_fails_for_good_is_not_bad_input() -> Result {
     let repository = ChartRepository::start(vec![app()]).await?;
     let faults = repository.faults();
     faults.add(Rule::new(Fault::status(503)).on("GET", "index.yaml"));

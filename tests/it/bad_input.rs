@@ -211,7 +211,7 @@ async fn only_an_exact_version_of_a_chart_is_taken() {
         let place = format!(":{}: charts.c{number}.version: `", number + 2);
         assert_eq!(refused.lines_with(&place), 1, "{}", refused.stderr);
     }
-    refused.said(&["9 problems", "no range"]);
+    refused.said(&["9 problems", "not a range"]);
 }
 
 #[tokio::test]
@@ -357,7 +357,7 @@ async fn a_byte_order_mark_and_line_ends_of_windows_are_read() {
 }
 
 #[tokio::test]
-async fn a_value_that_was_forgotten_is_told() {
+async fn a_forgotten_value_is_reported() {
     let default = "additional_images: {a: quay.io/a:1, b: }\ndocker_mappings: {quay.io: }\n";
     let data = Data::new(default, "additional_images: {a: ~, c: ~, d: quay.io/d:1}\n");
     let planned = data.plan().run().await.ended(0);
@@ -422,7 +422,7 @@ async fn a_plan_of_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_name_beside_a_path_and_a_key_that_is_no_text_are_refused() {
+async fn a_name_beside_a_path_and_a_key_that_is_not_a_text_are_refused() {
     let image =
         "    images:\n      a:\n        repository: {name: b.corp/c, location: values, path: x}\n";
     let data = Data::chart("oci://c.corp/x", image);
@@ -446,9 +446,7 @@ async fn a_name_beside_a_path_and_a_key_that_is_no_text_are_refused() {
         .run()
         .await
         .ended(2);
-    refused
-        .left_nothing()
-        .said(&["default.yaml:2", "never with tabs"]);
+    refused.left_nothing().said(&["default.yaml:2", "not tabs"]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The module's bucket: ours alone to use, and closed, whoever made it.
+//! The module's bucket: private and hardened, whether this program created it or not.
 
 use lab::aws::Aws;
 use lab::registry::Registry;
@@ -104,7 +104,7 @@ async fn a_policy_that_cannot_be_read_is_kept_with_a_warning() -> Result {
 }
 
 #[tokio::test]
-async fn hardening_that_is_refused_is_told_and_the_result_is_published_all_the_same() -> Result {
+async fn hardening_that_is_refused_is_a_warning_and_the_result_is_published() -> Result {
     let (aws, source, data) = world().await?;
     aws.put_bucket(BUCKET);
     aws.fail("PutPublicAccessBlock", "AccessDenied", 403, 9);

@@ -113,7 +113,7 @@ pub(crate) fn program() -> &'static Path {
     &PROGRAM.1
 }
 
-/// The first build of a run over so many.
+/// The coordinator of a run over so many builds.
 pub(crate) fn first(aws: &Aws, data: &Data, source: &Registry, builds: &str) -> Run {
     build_with(Run::of(program()), aws, data, source)
         .envs(aws.begin_build(PROJECT))

@@ -206,7 +206,7 @@ async fn what_helm_takes_as_empty_is_empty() -> Result {
 }
 
 #[tokio::test]
-async fn a_missing_dependency_is_refused_in_a_folder_and_told_in_an_archive() -> Result {
+async fn a_missing_dependency_is_refused_in_a_folder_and_a_warning_in_an_archive() -> Result {
     let app = Chart::new("app", "1.0.0").dependency("sub", "1.0.0", None);
     let told = planned(app, "").await?.ended(0);
     told.said(&["warning", "lacks: sub"]);
@@ -271,7 +271,7 @@ async fn a_version_without_quotes_is_found_as_it_is_written_and_as_helm_reads_it
 }
 
 #[tokio::test]
-async fn a_chart_in_capitals_is_told() -> Result {
+async fn a_chart_in_capitals_is_a_warning() -> Result {
     let repository = ChartRepository::start(vec![Chart::new("Tool", "1.0.0")]).await?;
     let entry = format!(
         "charts: {{tool: {{name: Tool, repository: '{}', version: 1.0.0, images: {{}}}}}}\n",

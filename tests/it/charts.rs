@@ -98,7 +98,7 @@ async fn the_same_chart_has_the_same_digest_everywhere_and_is_not_sent_twice() -
 }
 
 #[tokio::test]
-async fn a_provenance_file_goes_along_and_a_web_page_in_its_place_does_not() -> Result {
+async fn a_provenance_file_is_copied_and_a_web_page_in_its_place_is_not() -> Result {
     let provenance = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n";
     let signed = app().provenance(provenance);
     let repository = ChartRepository::start(vec![signed]).await?;
@@ -225,7 +225,7 @@ async fn a_version_is_found_with_or_without_its_v() -> Result {
     let run = data.deploy(&target).endpoint("ghcr.io", &source.url());
     let done = run.run().await.ended(0);
     let result = done.result();
-    // Helm is told the chart's own text, which is the tag of the copy.
+    // Helm gets the chart's own text, which is the tag of the copy.
     for (key, version) in [
         ("a", "v1.0.0"),
         ("b", "1.0.0"),
@@ -248,7 +248,7 @@ async fn a_version_is_found_with_or_without_its_v() -> Result {
 }
 
 #[tokio::test]
-async fn a_repository_behind_a_login_gets_its_credentials_and_nobody_else_does() -> Result {
+async fn credentials_go_only_to_the_repository_that_they_are_for() -> Result {
     let locked = ChartRepository::builder()
         .basic("me", "secret")
         .chart(app());

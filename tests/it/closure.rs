@@ -1,4 +1,4 @@
-//! What rendered charts name, and what is told of what nobody copies.
+//! What rendered charts name, and the messages about images that are not copied.
 
 use lab::chart::{Chart, ChartRepository};
 use serde_json::{Value, json};
@@ -183,7 +183,7 @@ async fn a_deployment_that_requires_closure_copies_nothing_when_there_is_a_gap()
 }
 
 #[tokio::test]
-async fn a_wrong_path_leaves_the_source_in_place_and_is_told() -> Result {
+async fn a_wrong_path_leaves_the_source_in_place_and_is_reported() -> Result {
     let chart = chart(
         "image: quay.io/team/app:1\nold: {image: quay.io/team/app:1}\n",
         &pod("  containers: [{image: {{ .Values.image }}}]\n"),
@@ -210,7 +210,7 @@ async fn a_path_without_effect_is_a_warning() -> Result {
 }
 
 #[tokio::test]
-async fn a_digest_that_wins_over_the_tag_is_told_with_its_path() -> Result {
+async fn a_digest_that_wins_over_the_tag_is_reported_with_its_path() -> Result {
     let values = format!("image: {{repository: quay.io/team/app, tag: '1', digest: '{DIGEST}'}}\n");
     let template = pod(
         "  containers: [{image: '{{ .Values.image.repository }}:{{ .Values.image.tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}'}]\n",
@@ -266,7 +266,7 @@ async fn images_in_arguments_variables_custom_resources_and_hooks_are_gaps() -> 
 }
 
 #[tokio::test]
-async fn an_image_that_only_helm_test_needs_is_told_and_fails_nothing() -> Result {
+async fn an_image_that_only_helm_test_needs_is_reported_and_fails_nothing() -> Result {
     let template = pod("  containers: [{image: {{ .Values.image }}}]\n")
         + "---\nkind: Pod\nmetadata: {name: t, annotations: {helm.sh/hook: test}}\nspec: {image: 'quay.io/team/bats:1'}\n";
     let planned = Planned::new(chart("image: quay.io/team/app:1\n", &template), LISTED).await?;
@@ -304,7 +304,7 @@ async fn an_image_of_an_aliased_subchart_is_a_gap_below_the_alias() -> Result {
 }
 
 #[tokio::test]
-async fn a_schema_that_rejects_the_published_values_is_told_with_the_path() -> Result {
+async fn a_schema_that_rejects_the_published_values_is_reported_with_the_path() -> Result {
     let schema = json!({"properties": {"image": {"type": "object", "properties": {"repository": {"pattern": "^quay\\.io/"}}}}});
     let chart = chart(
         "image: {repository: 'quay.io/team/app:1'}\n",

@@ -66,7 +66,7 @@ impl Data {
         run.arg("--data-dir").arg(self.path()).needs(&self.0)
     }
 
-    /// Plans for a registry that nobody asks.
+    /// Plans for a registry that receives no request.
     pub(crate) fn plan(&self) -> Run {
         let run = self.run("plan");
         run.args(["--no-observe", "--registry-prefix", "target.corp/idf-"])

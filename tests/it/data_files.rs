@@ -185,7 +185,7 @@ async fn paths_go_through_dotted_keys_and_lists() -> Result {
     let dotted = json!({"repository": "target.corp/idf-quay.io/a/dotted", "tag": "1"});
     let expected = json!({
         "images": {"example.com/app": dotted},
-        // Helm knows no override of a single element: the list goes along.
+        // Helm cannot override a single element: the whole list is published.
         "list": [
             {"image": "quay.io/a/first:1", "keep": true},
             {"image": "target.corp/idf-quay.io/a/second:2"},
@@ -305,7 +305,7 @@ async fn what_a_data_file_writes_keeps_its_text() -> Result {
 
 #[tokio::test]
 async fn a_chart_that_is_skipped_is_not_asked_for() -> Result {
-    let default = chart_entry("app", "https://127.0.0.1:1/nobody", "");
+    let default = chart_entry("app", "https://127.0.0.1:1/nothing", "");
     let version = "charts: {app: {skip: yes}}\nadditional_images: {a: quay.io/a:1}\n";
     let planned = Data::new(&default, version).plan().run().await.ended(0);
     assert_eq!(planned.result()["charts"], json!({}));

@@ -95,8 +95,8 @@ async fn destroy_deletes_exactly_ours_and_a_second_time_nothing() -> Result {
     assert!(aws.bucket(BUCKET).is_none());
     let done = done.said(&[
         "1 to delete, 3 to keep",
-        "delete idf-quay.io/team/app: its tags say that it was made for this project",
-        "keep   idf-dev-apps-ecr: its tags say that it is not ours",
+        "delete idf-quay.io/team/app: its tags say that this program created it for this project",
+        "keep   idf-dev-apps-ecr: its tags name another owner",
         "keep   idf-docker.io/library/old: no tag claims it",
     ]);
     // The list comes before anything is deleted.
@@ -115,7 +115,7 @@ async fn untagged_repositories_go_when_the_modules_own_result_names_them() -> Re
     let document = json!({"charts": {"old": {"helm": {}, "values": {"image": {
         "registry": format!("{host}/idf-docker.io"), "repository": "library/old", "tag": "1"}}}}});
     aws.put_object(BUCKET, OBJECT, document.to_string());
-    aws.put_object(BUCKET, "somebody-else.json", "{}");
+    aws.put_object(BUCKET, "other.json", "{}");
     let done = destroy(&aws, Some("DESTROY")).run().await.ended(0);
     done.said(&[
         "delete idf-docker.io/library/old: it has no owner's tags, but the module's result",
@@ -124,7 +124,7 @@ async fn untagged_repositories_go_when_the_modules_own_result_names_them() -> Re
     assert!(repositories(&aws).contains(&"idf-dev-apps-ecr".to_owned()));
     // The bucket holds another module's document.
     assert!(aws.object(BUCKET, OBJECT).is_none());
-    assert!(aws.object(BUCKET, "somebody-else.json").is_some());
+    assert!(aws.object(BUCKET, "other.json").is_some());
     Ok(())
 }
 
@@ -168,7 +168,7 @@ async fn by_hand_the_list_is_shown_and_nothing_goes_unasked() -> Result {
         .run()
         .await
         .ended(2)
-        .said(&["no terminal to ask on", "--yes"]);
+        .said(&["no terminal to ask for confirmation", "--yes"]);
     by_hand(&["--dry-run"])
         .run()
         .await
@@ -178,7 +178,7 @@ async fn by_hand_the_list_is_shown_and_nothing_goes_unasked() -> Result {
         .run()
         .await
         .ended(0)
-        .said(&["4 to delete", "no tag claims it for us"]);
+        .said(&["4 to delete", "no tag claims it for this program"]);
     assert_eq!(repositories(&aws), before);
     by_hand(&["--yes"]).run().await.ended(0);
     assert_eq!(repositories(&aws), NEIGHBOURS);
@@ -269,7 +269,7 @@ async fn what_a_result_that_cannot_be_read_may_name_stays_and_the_run_fails() ->
         }
         let failed = destroy(&aws, Some("DESTROY")).run().await.ended(1);
         failed.said(&[
-            "prod-x-metadata.json cannot be read",
+            "prod-x-metadata.json, so everything that it may name is kept",
             "keep   idf-quay.io/team/app",
         ]);
         assert_eq!(repositories(&aws), before);
@@ -279,14 +279,14 @@ async fn what_a_result_that_cannot_be_read_may_name_stays_and_the_run_fails() ->
     let aws = neighbourhood().await?;
     aws.put_object(BUCKET, OBJECT, "{broken");
     let failed = destroy(&aws, Some("DESTROY")).run().await.ended(1);
-    failed.said(&[&format!("s3://{BUCKET}/{OBJECT} cannot be read")]);
+    failed.said(&[&format!("cannot read the result s3://{BUCKET}/{OBJECT}")]);
     assert_eq!(repositories(&aws), NEIGHBOURS);
     assert!(aws.object(BUCKET, OBJECT).is_some());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_repository_or_bucket_that_vanishes_meanwhile_is_no_failure() -> Result {
+async fn a_repository_or_bucket_that_vanishes_meanwhile_does_not_fail_the_run() -> Result {
     for (action, code, status) in [
         ("ListTagsForResource", "RepositoryNotFoundException", 400),
         ("DeleteRepository", "RepositoryNotFoundException", 400),

@@ -17,7 +17,7 @@ const REPOSITORY: &str = "idf-quay.io/team/app";
 /// What ECR says to an expired token.
 const EXPIRED: &str = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#;
 
-/// `deploy` as the module's build runs it, with an output folder of its own.
+/// `deploy` as the module's build runs it, with a separate output folder.
 pub(crate) fn build(aws: &Aws, data: &Data, source: &Registry) -> Run {
     build_with(Run::new(), aws, data, source)
 }
@@ -103,10 +103,10 @@ async fn no_repository_is_created_for_a_source_that_is_missing() -> Result {
 }
 
 #[tokio::test]
-async fn a_repository_that_somebody_else_creates_at_the_same_time_is_fine() -> Result {
+async fn a_repository_that_another_run_creates_at_the_same_time_is_used() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     let pushed = image().push(&source, "team/app", "1")?;
-    // Not yet listed, but there already when it shall be created.
+    // Not yet listed, but there already when it is to be created.
     let seen_from = Instant::now() + Duration::from_secs(3);
     aws.put_repository(REPOSITORY, |settings| settings.visible_from = seen_from);
     build(&aws, &app(), &source).run().await.ended(0);
@@ -309,7 +309,7 @@ async fn a_prefix_of_another_account_and_region_is_where_all_goes() -> Result {
 }
 
 #[tokio::test]
-async fn a_tag_that_cannot_move_is_told_and_one_that_need_not_is_fine() -> Result {
+async fn a_tag_that_cannot_move_is_reported_and_one_that_need_not_is_fine() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     image().push(&source, "team/app", "1")?;
     aws.put_repository(REPOSITORY, |settings| {
@@ -334,7 +334,7 @@ async fn a_tag_that_cannot_move_is_told_and_one_that_need_not_is_fine() -> Resul
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_tag_that_cannot_move_is_no_failure() -> Result {
+async fn a_lost_response_for_an_immutable_tag_does_not_fail_the_run() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     let pushed = image().push(&source, "team/app", "1")?;
     aws.put_repository(REPOSITORY, |settings| {

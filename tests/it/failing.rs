@@ -1,4 +1,4 @@
-//! Sources and targets that misbehave: what passes is outlived, what stays is told, and no tag ever
+//! Sources and targets that misbehave: transient faults are retried, others are reported, and no tag ever
 //! names what is not whole.
 
 use lab::faults::{Fault, Rule};
@@ -54,7 +54,7 @@ async fn a_missing_source_image_fails_alone_and_nothing_is_published() -> Result
 }
 
 #[tokio::test]
-async fn wrong_bytes_never_arrive_and_the_source_is_blamed() -> Result {
+async fn damaged_content_never_arrives_and_the_error_names_the_source() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let other = |seed| Image::new().layer(20_000, seed).layer(30_000, seed + 1);
     let pushed = image().push(&source, "team/blob", "1")?;
@@ -93,7 +93,7 @@ async fn wrong_bytes_never_arrive_and_the_source_is_blamed() -> Result {
 }
 
 #[tokio::test]
-async fn many_failures_for_one_reason_are_told_as_one_and_the_odd_one_apart() -> Result {
+async fn many_failures_for_one_reason_are_listed_together_and_the_odd_one_apart() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let mut names = Vec::new();
     for number in 0..12 {
@@ -116,13 +116,13 @@ async fn many_failures_for_one_reason_are_told_as_one_and_the_odd_one_apart() ->
         "13 of 13 artifacts failed",
     ]);
     assert_eq!(failed.lines_with("the first of them"), 1);
-    // A limit of hours is not tried again.
+    // A rate limit of hours is not retried.
     assert_eq!(source.wire().count("GET", "/team/app3/manifests/"), 1);
     Ok(())
 }
 
 #[tokio::test]
-async fn what_one_home_has_damaged_comes_from_another_that_has_it_too() -> Result {
+async fn content_that_one_source_has_damaged_is_read_from_another() -> Result {
     let source = Registry::start().await?;
     let pushed = image().push(&source, "team/a", "1")?;
     image().layer(10, 9).push(&source, "team/b", "1")?;
@@ -182,7 +182,7 @@ async fn too_many_and_too_few_bytes_are_refused() -> Result {
 }
 
 #[tokio::test]
-async fn what_passes_is_outlived() -> Result {
+async fn transient_faults_are_retried() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let busy = || Fault::status(429).header("Retry-After", "1");
     let faults = [
@@ -276,7 +276,7 @@ async fn a_target_that_refuses_is_named_and_keeps_no_tag() -> Result {
     assert_same(&source, &other, &target, "1");
     assert_eq!(target.tags(&mirrored("team/app")), Vec::<String>::new());
     let tries = target.wire().count("PUT", "team/app/manifests/1");
-    assert_eq!(tries, 1, "what is refused for good is not tried again");
+    assert_eq!(tries, 1, "a permanent refusal is not retried");
     failed.said(&["target", "DENIED", "no pushes here", "credentials"]);
     Ok(())
 }
@@ -321,7 +321,7 @@ async fn what_a_failed_run_sent_is_not_sent_again() -> Result {
 }
 
 #[tokio::test]
-async fn what_is_no_manifest_is_refused_with_a_verdict() -> Result {
+async fn other_content_than_a_manifest_is_refused_with_the_reason() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let old = "application/vnd.docker.distribution.manifest.v1+prettyjws";
     source.put_manifest("team/old", "1", old, r#"{"schemaVersion":1}"#);

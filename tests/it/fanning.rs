@@ -17,7 +17,7 @@ async fn four_builds_share_the_work_and_no_blob_is_read_twice() -> Result {
     let (aws, source) = slow(700).await?;
     let corpus = Corpus::new(&source, 48)?;
     let run = first(&aws, &corpus.data(), &source, "4").env("SEEDFARMER_PARAMETER_JOBS", "1");
-    let done = run.run().await.ended(0).said(&["spread over 4 builds"]);
+    let done = run.run().await.ended(0).said(&["divided among 4 builds"]);
     assert_eq!(totals(&done), (48, 0), "{}", logs(&aws));
     corpus.assert_arrived(&source, &aws);
     let reads = reads(&source);
@@ -30,7 +30,7 @@ async fn four_builds_share_the_work_and_no_blob_is_read_twice() -> Result {
     assert_eq!(builds.len(), 3);
     for build in &builds {
         let log = aws.builds().log(&build.id);
-        assert!(log.contains("arrived: "), "it did nothing: {logs}");
+        assert!(log.contains("copied "), "it did nothing: {logs}");
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ async fn in_an_account_of_one_build_the_first_one_does_everything_and_stops_the_
 #[tokio::test]
 async fn an_account_that_starts_no_build_or_only_some_is_no_failure() -> Result {
     for (limit, words) in [
-        (Some(1), "this build goes on alone"),
+        (Some(1), "continuing without workers"),
         (Some(3), "only 3 builds instead of 8"),
     ] {
         let (aws, source) = slow(200).await?;
@@ -174,7 +174,7 @@ async fn an_account_that_starts_no_build_or_only_some_is_no_failure() -> Result 
 }
 
 #[tokio::test]
-async fn lost_builds_and_builds_that_never_begin_hold_up_nobody() -> Result {
+async fn lost_builds_and_builds_that_never_begin_delay_nothing() -> Result {
     let (aws, source) = slow(300).await?;
     aws.builds().lose(2);
     aws.builds().freeze(1);
@@ -225,7 +225,7 @@ async fn a_build_that_gets_no_program_or_another_one_does_nothing() -> Result {
 #[tokio::test]
 async fn what_killed_builds_did_not_finish_the_first_one_does() -> Result {
     // At the beginning of its work, and in the middle of it.
-    for sign in ["shard ", "arrived: "] {
+    for sign in ["shard ", "copied "] {
         let (aws, source) = slow(500).await?;
         let corpus = Corpus::new(&source, 24)?;
         let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
@@ -260,7 +260,7 @@ async fn a_stopped_first_build_stops_the_others_and_publishes_nothing() -> Resul
         let logs = builds.iter().map(|build| aws.builds().log(&build.id));
         logs.filter(|log| log.contains("shard ")).count()
     };
-    run.until("two further builds are at work", || at_work() == 2)
+    run.until("two workers are at work", || at_work() == 2)
         .await;
     run.terminate();
     run.finish().await.ended(143);
@@ -286,10 +286,8 @@ async fn further_builds_end_when_the_first_one_vanishes() -> Result {
         .env("SEEDFARMER_PARAMETER_JOBS", "1")
         .env("SEEDFARMER_PARAMETER_ANSWER_TIMEOUT", "3")
         .start();
-    run.until("a further build is at work", || {
-        logs(&aws).contains("shard ")
-    })
-    .await;
+    run.until("a worker is at work", || logs(&aws).contains("shard "))
+        .await;
     // kill -9
     drop(run);
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
@@ -302,7 +300,7 @@ async fn further_builds_end_when_the_first_one_vanishes() -> Result {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(
-        logs(&aws).contains("the first build was not heard of"),
+        logs(&aws).contains("no heartbeat of the coordinator"),
         "{}",
         logs(&aws)
     );

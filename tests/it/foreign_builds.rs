@@ -76,7 +76,7 @@ async fn builds_of_others_in_the_same_project_are_never_stopped() -> Result {
 
 #[tokio::test]
 async fn a_build_whose_start_was_answered_into_the_void_is_started_once_and_stopped() -> Result {
-    // The answer is lost once, and the start is tried again; or no answer ever comes.
+    // The answer is lost once, and the start is retried; or no response ever comes.
     for times in [1, u64::MAX] {
         let (aws, source) = slow(500).await?;
         let foreign = start_foreign(&aws).await?;

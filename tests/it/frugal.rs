@@ -24,7 +24,7 @@ impl Corpus {
         let (mut names, mut pushed) = (Vec::new(), Vec::new());
         for number in 0..IMAGES {
             let image = Image::new().platform("linux/amd64").platform("linux/arm64");
-            // Three bases among all; a layer that some share; one of its own.
+            // Three bases among all; a layer that some share; one that only it has.
             let image = image
                 .base(60_000 + number % 3, number % 3)
                 .base(9_000, 50 + number % 4)
@@ -289,7 +289,7 @@ async fn a_source_out_of_reach_is_a_warning_where_the_target_has_the_artifact() 
     let data = Data::images(&["quay.io/team/app:1"]);
     let run = data.deploy(&target).endpoint("quay.io", &source.url());
     run.run().await.ended(0);
-    // Nobody listens at port 9 of loopback.
+    // Nothing listens at port 9 of loopback.
     let run = |names: &[&str]| {
         let run = Data::images(names).deploy(&target).args(["--tries", "1"]);
         run.endpoint("quay.io", "http://127.0.0.1:9")
@@ -332,7 +332,7 @@ async fn memory_does_not_grow_with_layers() -> Result {
     let peak = done.peak;
     assert!(peak < 64 * 1024 * 1024, "{peak} bytes");
     if cfg!(target_os = "linux") {
-        assert!(peak > 1024 * 1024, "nobody measured");
+        assert!(peak > 1024 * 1024, "it was not measured");
     }
     Ok(())
 }

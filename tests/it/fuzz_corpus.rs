@@ -1,4 +1,4 @@
-//! The corpus of each fuzz target, replayed: what once was found stays mended.
+//! The corpus of each fuzz target, replayed: bugs that were found stay fixed.
 
 use std::fs;
 use std::path::Path;

@@ -86,7 +86,7 @@ fn zeros(mebibytes: usize) -> Vec<u8> {
     gzip(&vec![0; 8 << 20]).repeat(mebibytes / 8)
 }
 
-/// Anchors that each stand for ten times as much as the one before, with something before each line.
+/// Anchors that each expand to ten times as much as the one before, with something before each line.
 fn laughs(first: &str, levels: u8) -> String {
     let line = |letter: u8| {
         let (name, before) = (char::from(letter), char::from(letter - 1));
@@ -97,7 +97,7 @@ fn laughs(first: &str, levels: u8) -> String {
     format!("{first}a: &a [x,x,x,x,x,x,x,x,x,x]\n{lines}")
 }
 
-/// Deploys the chart `app` of a repository that somebody has prepared.
+/// Deploys the chart `app` of a prepared repository.
 async fn deployed(repository: &ChartRepository) -> anyhow::Result<Finished> {
     let target = Registry::start().await?;
     let data = Data::chart(&repository.url(), "");
@@ -215,7 +215,10 @@ async fn an_archive_that_leads_out_or_says_what_is_not_so_is_refused() -> Result
         ),
         (chart_yaml("version: 1.0.0\n"), "no `name`"),
         (Tar::new().file("app/x", "").gzip(), "no Chart.yaml"),
-        (vec![0x1f, 0x8b, 8, 0, 1, 2, 3], "no whole gzipped tar"),
+        (
+            vec![0x1f, 0x8b, 8, 0, 1, 2, 3],
+            "not a complete gzipped tar",
+        ),
         (Vec::new(), "not usable"),
     ])
     .await
@@ -299,7 +302,7 @@ async fn an_index_that_means_no_good_is_refused_with_the_reason() -> Result {
 }
 
 #[tokio::test]
-async fn a_list_of_nothing_costs_nothing() -> Result {
+async fn an_empty_list_sends_no_request() -> Result {
     let repository = ChartRepository::start(vec![Chart::new("app", "1.0.0")]).await?;
     let nulls = "null,".repeat(2_000_000);
     repository.set_index(format!(

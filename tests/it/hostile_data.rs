@@ -26,15 +26,15 @@ additional_images:
     let refused = Data::new(default, "ami: {}\n").plan().run().await.ended(2);
     refused.left_nothing().said(&[
         "13 problems",
-        "default.yaml:1: ami.version: `1;id` holds a letter that is not allowed here",
-        "charts.a$(id): `a$(id)` holds a letter",
-        "`b\\nc` holds a letter",
-        "charts.d.name: `a;id` is no chart name",
-        "charts.e.name: `-rf` is no chart name",
+        "default.yaml:1: ami.version: `1;id` contains a character that is not allowed here",
+        "charts.a$(id): `a$(id)` contains a character",
+        "`b\\nc` contains a character",
+        "charts.d.name: `a;id` is not a chart name",
+        "charts.e.name: `-rf` is not a chart name",
         "charts.f.version: `1.0.0 --set x` does not name one version",
         "charts.g.version",
-        "charts.i.repository: `oci://reg.corp/$(id)` is no registry of charts",
-        "additional_images.k \": `k \\\"` holds a letter",
+        "charts.i.repository: `oci://reg.corp/$(id)` is not a registry of charts",
+        "additional_images.k \": `k \\\"` contains a character",
         "additional_images.l: `quay.io/a:$(id)` is not an image reference",
         "additional_images.m",
         "additional_images.n",
@@ -64,7 +64,7 @@ async fn a_repository_whose_last_part_no_registry_can_hold_is_refused() -> Resul
 }
 
 #[tokio::test]
-async fn values_and_versions_of_a_chart_get_no_further_than_into_names() -> Result {
+async fn values_and_versions_of_a_chart_get_only_into_names() -> Result {
     let values = "image: {repository: 'team/app', tag: '1\"; id #', registry: 'quay.io/$(id)'}\n";
     let chart = lab::chart::Chart::new("app", "1.0.0").values(values);
     let repository = lab::chart::ChartRepository::start(vec![chart]).await?;
@@ -93,17 +93,17 @@ async fn paths_that_other_programs_would_take_for_more_are_refused() -> Result {
     let chart = lab::chart::Chart::new("app", "1.0.0").values("image: quay.io/a:1\n");
     let repository = lab::chart::ChartRepository::start(vec![chart]).await?;
     for (path, reason) in [
-        ("__proto__.image", "nobody's values hold `__proto__`"),
-        ("image.__proto__.x", "nobody's values hold `__proto__`"),
+        ("__proto__.image", "values cannot have `__proto__`"),
+        ("image.__proto__.x", "values cannot have `__proto__`"),
         (
             "constructor.prototype",
             "has no value `constructor.prototype`",
         ),
-        ("'a b'", "`a b` holds a letter"),
-        ("'$(id)'", "holds a letter"),
+        ("'a b'", "`a b` contains a character"),
+        ("'$(id)'", "contains a character"),
         ("a..b", "a part of it is empty"),
         ("image.99999999999999999999", "has no value"),
-        ("\"a\\0b\"", "holds a letter"),
+        ("\"a\\0b\"", "contains a character"),
     ] {
         let image =
             format!("    images: {{app: {{repository: {{location: values, path: {path}}}}}}}\n");

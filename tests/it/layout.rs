@@ -188,7 +188,7 @@ async fn a_failed_image_leaves_no_name_and_no_half_of_a_blob() -> Result {
 }
 
 #[tokio::test]
-async fn a_folder_of_somebody_else_keeps_its_names() -> Result {
+async fn a_folder_that_another_tool_wrote_keeps_its_names() -> Result {
     let source = Registry::start().await?;
     let pushed = image(2).push(&source, "team/app", "1")?;
     let dir = tempfile::tempdir()?;
@@ -215,7 +215,7 @@ async fn a_folder_of_somebody_else_keeps_its_names() -> Result {
 }
 
 #[tokio::test]
-async fn a_layer_that_must_not_be_copied_is_told() -> Result {
+async fn a_layer_that_must_not_be_copied_is_a_warning() -> Result {
     let source = Registry::start().await?;
     let config = source.put_blob("team/win", b"{}")?;
     let foreign = format!("sha256:{}", "a".repeat(64));

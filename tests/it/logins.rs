@@ -166,7 +166,7 @@ async fn a_helper_may_answer_without_reading_and_one_that_fails_is_named() -> Re
     // What the helper does not have, an entry may have.
     let both = json!({"credHelpers": {"quay.io": "empty"}, "auths": {"quay.io": entry("pw")}});
     copied(&source, "quay.io/team/app:1", &both).await?.ended(0);
-    // A helper that fails is no reason to fail where nobody asks.
+    // A helper that fails does not matter where no login is needed.
     let public = self::source(Auth::Anonymous).await?;
     let config = json!({"credsStore": "missing"});
     copied(&public, "quay.io/team/app:1", &config)

@@ -40,6 +40,7 @@ mod hostile_data;
 mod hostile_manifests;
 mod hostile_registry;
 mod layout;
+mod links;
 mod local_charts;
 mod logins;
 mod observing;
@@ -52,9 +53,11 @@ mod proving;
 mod referrers;
 mod secrets;
 mod settings;
+mod snapshots;
 mod streams;
 mod tls;
 mod verifying;
+mod words;
 
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(

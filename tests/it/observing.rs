@@ -252,7 +252,11 @@ async fn a_plan_is_marked_and_never_takes_the_place_of_a_deployed_result() -> Re
         run.arg("--out").arg(out)
     };
     let refused = planned(&deployed.out()).run().await.ended(2);
-    refused.said(&["replication_result.json", "not from a plan", "--out"]);
+    refused.said(&[
+        "replication_result.json",
+        "the result of a deployment",
+        "--out",
+    ]);
     assert_eq!(std::fs::read_to_string(&path)?, before);
 
     // Over an earlier plan, it is written.

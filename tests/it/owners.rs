@@ -92,7 +92,7 @@ async fn a_repository_that_nothing_claims_is_warned_about_each_time_and_never_de
 }
 
 #[tokio::test]
-async fn a_repository_of_the_python_module_is_taken_over_without_a_word() -> Result {
+async fn a_repository_of_the_python_module_is_used_without_a_warning() -> Result {
     let (aws, source, data) = world(&[]).await?;
     let host = aws.ecr_host();
     let before =
@@ -111,7 +111,7 @@ async fn a_repository_of_the_python_module_is_taken_over_without_a_word() -> Res
 }
 
 #[tokio::test]
-async fn our_own_repositories_are_written_to_again_without_a_word() -> Result {
+async fn repositories_of_this_program_are_written_to_again_without_a_warning() -> Result {
     let (aws, source, data) = world(&[
         ("SeedFarmerProjectName", "Idf"),
         ("SeedFarmerDeploymentName", "other"),

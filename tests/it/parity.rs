@@ -237,7 +237,7 @@ async fn our_data_plans_every_version() -> Result {
 
     for version in ["1.30", "1.31", "1.32", "1.33", "1.34"] {
         let planned = corpus.plan_of_ours(version).run().await.ended(0);
-        // The corpus keeps some charts without their dependencies, which is told.
+        // The corpus keeps some charts without their dependencies, which is a warning.
         let (warnings, stripped) = (
             planned.lines_with("warning"),
             planned.lines_with("its charts/ folder lacks"),

@@ -32,7 +32,7 @@ fn registry_actions(action: &str) -> &'static [&'static str] {
         "blob.mount" => &["ecr:InitiateLayerUpload", "ecr:GetDownloadUrlForLayer"],
         "upload.start" => &["ecr:InitiateLayerUpload"],
         "upload.put" => &["ecr:UploadLayerPart", "ecr:CompleteLayerUpload"],
-        other => panic!("nobody knows what `{other}` needs"),
+        other => panic!("it is not known what `{other}` needs"),
     }
 }
 

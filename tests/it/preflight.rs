@@ -132,7 +132,7 @@ async fn a_bucket_that_cannot_be_used_ends_the_run_before_it_copies() -> Result 
 }
 
 #[tokio::test]
-async fn all_problems_are_told_at_once() -> Result {
+async fn all_problems_are_reported_at_once() -> Result {
     let (aws, source, data) = world().await?;
     aws.fail("PutLifecyclePolicy", "InvalidParameterException", 400, 99);
     aws.fail("CreateBucket", "AccessDenied", 403, 99);
@@ -144,7 +144,7 @@ async fn all_problems_are_told_at_once() -> Result {
 }
 
 #[tokio::test]
-async fn a_service_that_fails_is_no_bad_input() -> Result {
+async fn a_service_that_fails_is_not_bad_input() -> Result {
     let (aws, source, data) = world().await?;
     aws.fail("HeadBucket", "InternalError", 500, 99);
     let run = build(&aws, &data, &source).args(["--tries", "2"]);
@@ -154,7 +154,7 @@ async fn a_service_that_fails_is_no_bad_input() -> Result {
 }
 
 #[tokio::test]
-async fn exclusions_of_immutability_are_brought_into_line_and_told() -> Result {
+async fn exclusions_of_immutability_are_reconciled_and_reported() -> Result {
     use lab::registry::Mutability::{Immutable, Mutable};
     for (found, wanted) in [
         (Immutable, "MUTABLE"),

@@ -1,4 +1,4 @@
-//! What others are told of a deployment: the bucket's object and the module's metadata, or nothing.
+//! What a deployment publishes: the bucket's object and the module's metadata, or nothing.
 
 use std::fs;
 
@@ -37,7 +37,7 @@ async fn a_build_needs_nothing_but_its_environment() -> Result {
     let metadata = done.work_file("SEEDFARMER_MODULE_METADATA");
     assert_eq!(metadata.as_deref(), Some(METADATA));
 
-    // It is told last.
+    // It is published last.
     let calls = aws.calls();
     assert_eq!(
         calls.last().map(|call| call.action.as_str()),
@@ -164,7 +164,7 @@ async fn what_the_deployment_knows_of_an_earlier_run_stays_in_the_metadata() -> 
 }
 
 #[tokio::test]
-async fn every_missing_name_is_told_before_anything_is_asked() -> Result {
+async fn every_missing_name_is_reported_before_any_request() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     image().push(&source, "team/app", "1")?;
     let run = build(&aws, &app(), &source)

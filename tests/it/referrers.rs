@@ -1,4 +1,4 @@
-//! What refers to an image goes along: OCI 1.1 referrers and cosign's tags.
+//! Referrers are copied with an image: OCI 1.1 referrers and cosign's tags.
 
 use lab::faults::{Fault, Rule};
 use lab::image::{Image, Pushed, cosign_tag};
@@ -108,7 +108,7 @@ async fn through_a_folder_nothing_is_lost() -> Result {
 }
 
 #[tokio::test]
-async fn they_stay_behind_when_nobody_wants_them() -> Result {
+async fn referrers_are_not_copied_where_the_policy_is_none() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let (_, parts) = signed(&source)?;
     let run = copy(&source, &format!("{}/app:1", target.host())).arg("--no-referrers");
@@ -171,7 +171,7 @@ async fn all_pages_of_a_list_are_read_whatever_host_their_links_name() -> Result
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_or_goes_in_a_circle_is_told() -> Result {
+async fn a_list_that_breaks_off_or_is_circular_is_a_warning() -> Result {
     let source = Registry::builder().referrers_per_page(1).start().await?;
     let circle = Fault::status(200)
         .header("Content-Type", "application/vnd.oci.image.index.v1+json")
@@ -296,7 +296,7 @@ async fn a_referrer_that_one_side_refuses_is_a_warning_and_the_others_arrive() -
         "a format of 2023",
         "a format of 2023 that is 404 unless accepted",
         "its blob is not there",
-        "a type that nobody knows",
+        "an unknown type",
         "the target refuses it",
         "the target refuses its blob",
     ] {
@@ -307,7 +307,7 @@ async fn a_referrer_that_one_side_refuses_is_a_warning_and_the_others_arrive() -
             "mediaType": artifact, "artifactType": "application/x", "blobs": [], "subject": image.root,
         });
         let bad = match case {
-            "a type that nobody knows" => source.put_manifest(
+            "an unknown type" => source.put_manifest(
                 "team/app",
                 "",
                 "application/vnd.lab.manifest.v9+json",

@@ -1,4 +1,4 @@
-//! Runs of the binary: an environment of their own, folders of their own, a time limit.
+//! Runs of the binary, each with its own environment and folders, and a time limit.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ pub(crate) struct Run {
     stderr: Option<Stdio>,
 }
 
-/// A run under way. It is killed when it takes too long or nobody waits for it.
+/// A run under way. It is killed when it takes too long or is dropped.
 pub(crate) struct Running {
     child: Child,
     dir: TempDir,
@@ -31,12 +31,12 @@ pub(crate) struct Running {
     _needed: Option<Arc<TempDir>>,
 }
 
-/// A run that came to its end by itself.
+/// A run that ended by itself.
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// The most memory that it had at once, in bytes; 0 where the system does not say.
+    /// Peak memory in bytes; 0 where the system does not say.
     pub(crate) peak: u64,
     pub(crate) took: Duration,
     dir: TempDir,
@@ -79,7 +79,7 @@ impl Run {
         self
     }
 
-    /// Talks to `url` when `host` is meant.
+    /// Sends requests for `host` to `url`.
     pub(crate) fn endpoint(self, host: &str, url: &str) -> Self {
         self.arg("--endpoint").arg(format!("{host}={url}"))
     }
@@ -180,7 +180,7 @@ impl Running {
         assert!(status.is_ok_and(|status| status.success()));
     }
 
-    /// Whether a text stands in what was said so far, to whichever stream.
+    /// Whether a text is in the output so far, on either stream.
     pub(crate) fn said(&self, text: &str) -> bool {
         ["stdout", "stderr"]
             .iter()
@@ -209,7 +209,7 @@ impl Running {
             }
             assert!(
                 self.started.elapsed() < LIMIT,
-                "after {LIMIT:?} the run is not at its end; so far it said:\n{}",
+                "the run has not ended after {LIMIT:?}; standard error so far:\n{}",
                 self.text("stderr")
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -233,7 +233,7 @@ impl Running {
     }
 }
 
-/// The most memory that a process had at once so far, in bytes.
+/// The peak memory of a process so far, in bytes.
 fn memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -263,7 +263,7 @@ impl Finished {
         self
     }
 
-    /// The same, if everything stands somewhere in what was said to a person.
+    /// The same, if standard error contains all texts.
     #[track_caller]
     pub(crate) fn said(self, words: &[&str]) -> Self {
         for word in words {
@@ -283,7 +283,7 @@ impl Finished {
         self
     }
 
-    /// How many lines of what was said hold a text.
+    /// How many lines of standard error contain a text.
     pub(crate) fn lines_with(&self, text: &str) -> usize {
         self.stderr
             .lines()

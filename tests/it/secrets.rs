@@ -1,4 +1,4 @@
-//! Credentials: to whom they go, and that nobody reads them.
+//! Credentials: which hosts get them, and that no output contains them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -196,7 +196,7 @@ async fn a_broken_secret_is_named_and_not_shown() -> Result {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_told_without_being_shown() -> Result {
+async fn wrong_credentials_are_reported_without_being_shown() -> Result {
     let mirror = Registry::builder()
         .auth(Auth::bearer("me", "right"))
         .start()

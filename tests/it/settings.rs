@@ -71,7 +71,7 @@ async fn a_new_repository_is_made_as_wished_and_a_second_run_changes_nothing() -
 }
 
 #[tokio::test]
-async fn an_existing_repository_is_brought_into_line_and_what_cannot_be_is_told() -> Result {
+async fn an_existing_repository_is_reconciled_and_what_cannot_be_changed_is_reported() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     image().push(&source, "team/app", "1")?;
     let data = Data::images(&["quay.io/team/app:1"]);
@@ -97,7 +97,7 @@ async fn without_wishes_an_existing_repository_is_left_alone() -> Result {
     assert_eq!(repository.mutability, Mutability::Immutable);
     assert!(
         repository.tags.is_empty(),
-        "a repository of somebody else's making is not claimed"
+        "a repository that another program created is not claimed"
     );
     Ok(())
 }

@@ -174,7 +174,7 @@ async fn an_endpoint_that_can_have_no_effect_is_refused() {
 }
 
 #[tokio::test]
-async fn hosts_that_nothing_is_read_from_are_told_with_those_there_are() {
+async fn hosts_that_are_not_used_are_a_warning_that_names_those_that_are() {
     let data = Data::images(&["quay.io/a/b:1", "busybox:1"]);
     let run = data.plan().args(["--plain-http", "ghcr.io"]);
     let run = run.args([
@@ -256,7 +256,7 @@ async fn a_chart_without_images_is_a_warning_unless_its_entry_says_so() -> Resul
     for (more, version, warnings) in [
         ("", "ami: {}\n", 1),
         ("    images:\n", "ami: {}\n", 1),
-        // The image without a value has a warning of its own.
+        // The image without a value has a separate warning.
         ("    images: {a: ~}\n", "ami: {}\n", 2),
         ("    images: {}\n", "ami: {}\n", 0),
         ("", "charts: {app: {images: {}}}\n", 0),

@@ -1,4 +1,4 @@
-//! What nobody reads holds up nothing: standard error and standard output that are closed or full.
+//! Standard error and standard output that are closed or full do not block a run.
 
 use std::io::{PipeReader, Write};
 use std::process::Stdio;
@@ -98,7 +98,7 @@ async fn failures_keep_their_exit_codes() -> Result {
 }
 
 #[tokio::test]
-async fn output_that_nobody_reads_is_no_failure_and_a_full_disk_is_one() -> Result {
+async fn unread_output_does_not_fail_a_run_and_a_full_disk_does() -> Result {
     let data = Data::images(&["quay.io/team/app:1"]);
     data.plan().stdout(closed()).run().await.ended(0);
     let failed = data.plan().stdout(full_disk()).run().await.ended(1);

@@ -165,15 +165,15 @@ async fn every_missing_part_is_named_and_the_others_are_checked_all_the_same() -
     failed.said(&[
         &format!("{to}:1: incomplete: the manifest {arm}"),
         "app:1.0.0_b: missing",
-        "hint, missing: run `replicator deploy` again",
-        "hint, incomplete: delete these images",
+        "hint: missing: run `replicator deploy` again",
+        "hint: incomplete: delete these images",
         "1 missing, 2 incomplete of 3 artifacts",
     ]);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_tag_that_moved_is_told_with_both_digests() -> Result {
+async fn a_tag_that_moved_is_reported_with_both_digests() -> Result {
     let deployed = Deployed::start().await?;
     let to = mirrored("team/app");
     let other = image(9).push(&deployed.target, &to, "1")?;
@@ -208,7 +208,9 @@ async fn a_build_s_own_document_is_read_from_its_bucket() -> Result {
     let done = module().run().await.ended(0);
     let place =
         "s3://idf-dkr-img-rep-md-us-east-1-123456789012/dev-replication-images-metadata.json";
-    done.said(&[&format!("all 1 artifacts of {place} are at the target")]);
+    done.said(&[&format!(
+        "everything in {place} is at the target: 1 artifact,"
+    )]);
 
     let blob = &pushed.blobs[0].digest;
     aws.registry().remove_blob("idf-quay.io/team/app", blob);
@@ -218,7 +220,10 @@ async fn a_build_s_own_document_is_read_from_its_bucket() -> Result {
 
     aws.put_object("other", "key.json", "{}");
     for (place, what) in [
-        ("s3://other/key.json", "it is no result document"),
+        (
+            "s3://other/key.json",
+            "it is neither a result document nor a report",
+        ),
         ("s3://other/nothing.json", "there is no such object"),
         ("s3://nothing/x", "there is no such object"),
         ("s3://other", "s3://BUCKET/KEY"),
@@ -318,7 +323,7 @@ async fn a_document_without_digests_is_checked_as_far_as_it_goes() -> Result {
 }
 
 #[tokio::test]
-async fn what_is_no_document_is_bad_input() -> Result {
+async fn other_files_than_documents_are_bad_input() -> Result {
     let dir = tempfile::tempdir()?;
     for (name, text) in [
         ("junk.json", "\u{1}junk"),
@@ -350,7 +355,7 @@ async fn a_tag_that_moves_while_it_is_deployed_is_not_published() -> Result {
     Image::new()
         .layer(2000, 4)
         .push(&source, "team/fine", "1")?;
-    // One is done and another program moves its tag while the other is still on its way.
+    // One is done, and another program moves its tag while the other is still being copied.
     let slow = Rule::new(Fault::Stall(Duration::from_secs(2)));
     source.faults().add(slow.on("GET", "team/fine/blobs/"));
     let data = Data::images(&["quay.io/team/app:1", "quay.io/team/fine:1"]);

@@ -31,7 +31,7 @@ def main(folder):
         for phase, body in document[action]["phases"].items():
             commands = body["commands"]
             if phase not in PHASES or not all(isinstance(command, str) for command in commands):
-                problems.append(f"{action}.{phase} is no phase, or holds what is no text")
+                problems.append(f"{action}.{phase} is not a phase, or holds something that is not a text")
             for command in commands:
                 if "\n" in command.strip() and "set -euo pipefail" not in command:
                     problems.append(f"{action}.{phase}: more than one line and not strict:\n{command}")

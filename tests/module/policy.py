@@ -66,7 +66,7 @@ Loader.add_multi_constructor("!", short_form)
 
 @functools.lru_cache
 def read(text):
-    """A template's document; nobody changes it."""
+    """A template's document; it is never changed."""
     return yaml.load(text, Loader)
 
 

@@ -226,7 +226,7 @@ class Policy(unittest.TestCase):
         self.assertNotIn("arn:aws:", text)
 
     def test_it_fits(self):
-        # IAM takes 10,240 characters for all inline policies of a role, and Seed-Farmer attaches one of its own.
+        # IAM takes 10,240 characters for all inline policies of a role, and Seed-Farmer attaches its own.
         most = statements(ProjectName="P" * 36, DeploymentName="d" * 30, ModuleName="m" * 60, RetentionType="DESTROY",
                           HelmRepoSecretName="s" * 200, ReplicatorDistroSecretName="s" * 200, BlobMounting="enable",
                           ReplicatorDistroUrl="s3://" + "b" * 300, KmsKeyArn=KEY, ImageTagMutability="IMMUTABLE")

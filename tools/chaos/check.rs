@@ -49,7 +49,7 @@ pub(crate) fn after(world: &World, ended: &Ended, end: End) -> Vec<String> {
             wrong.extend(published(world, false));
         }
         None if ended.too_long => {}
-        None => wrong.push("it was ended by a signal that nobody sent".to_owned()),
+        None => wrong.push("it was ended by a signal that was not sent".to_owned()),
     }
     wrong.extend(half_files(world));
     let mut told = HashSet::new();
@@ -136,7 +136,7 @@ fn is_there(world: &World, image: &Expected) -> Vec<String> {
             wrong.push(format!("{name} lacks the blob {}", blob.digest));
         }
     }
-    // A source that says "no such list" where it has one cannot be told from one that has none.
+    // A source that says "no such list" where it has one cannot be distinguished from one that has none.
     let denials = [
         "answer 401",
         "answer 403",
@@ -244,7 +244,7 @@ fn published(world: &World, must: bool) -> Vec<String> {
     let mut wrong = complete(world);
     let result = object.and_then(|object| serde_json::from_slice::<Value>(&object).ok());
     match result {
-        None => wrong.push("what is published is no whole document".to_owned()),
+        None => wrong.push("the published document is incomplete".to_owned()),
         Some(result) => wrong.extend(recorded(world, &result)),
     }
     wrong
@@ -271,12 +271,12 @@ fn failed(world: &World, ended: &Ended) -> Vec<String> {
         Some(_) => {}
     }
     if !ended.stderr.contains("error: ") {
-        wrong.push("exit 1, and nobody is told why".to_owned());
+        wrong.push("exit 1 without a reason".to_owned());
     }
     if out(world, "replication_result.json").exists() {
         wrong.push("exit 1, and there is a result".to_owned());
     }
-    // When the answer to the upload is lost each time, nobody can know whether it is there. Then it is the
+    // When the answer to the upload is lost each time, the program cannot know whether it is there. Then it is the
     // truth at least.
     let is_lost = world.aws().is_some_and(|aws| {
         let injected = aws.faults().injected();

@@ -29,7 +29,7 @@ pub(crate) struct Ended {
     pub(crate) is_cut_short: bool,
 }
 
-/// A process to be started in a folder of its own, which has `home`, `work` and `out`.
+/// A process to be started in a new folder, which has `home`, `work` and `out`.
 pub(crate) struct Child<'a> {
     pub(crate) binary: &'a Path,
     pub(crate) folder: &'a Path,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 const NAME: &str = "org.opencontainers.image.ref.name";
 
-/// The names of a folder with their digests, and all that is wrong with what they stand for.
+/// The names of a folder with their digests, and all that is wrong with their content.
 pub(crate) fn read(dir: &Path) -> (BTreeMap<String, String>, Vec<String>) {
     let (mut names, mut wrong) = (BTreeMap::new(), Vec::new());
     let Ok(index) = std::fs::read(dir.join("index.json")) else {
@@ -16,7 +16,7 @@ pub(crate) fn read(dir: &Path) -> (BTreeMap<String, String>, Vec<String>) {
         return (names, wrong);
     };
     let index: Value = serde_json::from_slice(&index).unwrap_or_else(|error| {
-        wrong.push(format!("index.json is no JSON: {error}"));
+        wrong.push(format!("index.json is not JSON: {error}"));
         Value::Null
     });
     let mut open = Vec::new();

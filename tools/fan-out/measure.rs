@@ -1,4 +1,4 @@
-//! The measurement: the real program, CodeBuild as the lab has it, and a link of its own for each build.
+//! The measurement: the real program, CodeBuild as the lab has it, and a separate link for each build.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub(crate) struct Measure {
     /// The program [default: the `replicator` of the same build]
     #[arg(long)]
     binary: Option<PathBuf>,
-    /// Builds, the first one included: four further ones
+    /// Builds, including the coordinator: four workers
     #[arg(long, default_value_t = 5)]
     builds: usize,
     /// Images; four of them share a base layer
@@ -58,15 +58,15 @@ struct Run {
     took: Duration,
     /// Of that, until the first blob was asked for.
     before: Duration,
-    /// From the first order for a build to the first shard that a further build claimed.
+    /// From the first StartBuild to the first shard that a worker claimed.
     start_up: Option<Duration>,
     /// The most often that a blob was read at the source.
     most_reads: usize,
     blobs: usize,
     /// Requests that the quotas refused.
     refused: usize,
-    /// Further builds that were at work at once.
-    further: usize,
+    /// Workers that were busy at once.
+    workers: usize,
     /// The most `PutImage` in any second, of all builds.
     busiest: usize,
 }
@@ -142,9 +142,9 @@ impl Measure {
             run.before.as_secs_f64(),
             run.busiest,
             run.start_up.map_or_else(String::new, |time| format!(
-                "; further builds began {:.1} s after they were ordered, {} at once",
+                "; workers began {:.1} s after they were started, {} at once",
                 time.as_secs_f64(),
-                run.further
+                run.workers
             )),
         );
     }
@@ -165,7 +165,7 @@ impl Measure {
         run.before + simulate_shards(&shards, &speeds, builds).end
     }
 
-    /// An image's layers: one of its family, two of its own.
+    /// An image's layers: one of its family, two that only it has.
     fn sizes(&self, number: u64) -> [u64; 3] {
         // A fifth of all bytes is in the bases; own layers differ by a factor of three.
         let all = self.megabytes * 1_000_000;
@@ -316,7 +316,7 @@ fn proxy(link: &Link) -> Vec<(String, String)> {
     names.map(|name| (name.to_owned(), link.url())).to_vec()
 }
 
-/// What the builds told each other, and what they said.
+/// The run store, and the builds' logs.
 fn show_all(aws: &Aws, started: Instant) {
     for request in aws.wire().requests() {
         let key = request.path.split_once("-runs/").map(|(_, key)| key);
@@ -354,7 +354,7 @@ fn look(aws: &Aws, source: &Registry, started: Instant, took: Duration) -> Run {
     let claims = calls
         .iter()
         .filter(|call| call.method == "PUT" && call.path.contains("/claims/"));
-    // The first build has an own way to S3; further ones claim after the first report of one of them.
+    // The coordinator has its own connection to S3; workers claim after the first report of one of them.
     let report = calls
         .iter()
         .find(|call| call.method == "PUT" && call.path.contains("/builds/"));
@@ -388,7 +388,7 @@ fn look(aws: &Aws, source: &Registry, started: Instant, took: Duration) -> Run {
         most_reads: reads.values().copied().max().unwrap_or_default(),
         blobs: reads.len(),
         refused,
-        further: aws.builds().most_running(),
+        workers: aws.builds().most_running(),
         busiest: puts.iter().map(in_second).max().unwrap_or_default(),
     }
 }

@@ -70,7 +70,7 @@ impl Simulate {
         println!("\nFanOut auto: {} builds", worthwhile(&load, &speeds));
     }
 
-    /// Families of artifacts with a base layer in common, and layers of their own whose sizes differ by two
+    /// Families of artifacts with a base layer in common, and separate layers whose sizes differ by two
     /// orders of magnitude.
     fn corpus(&self) -> Vec<Missing> {
         let mut random = fastrand::Rng::with_seed(self.seed);

@@ -100,7 +100,7 @@ pub(crate) fn read(archive: &[u8], keep: Keep, budget: &mut Budget) -> anyhow::R
         // Helm sees an empty file where a link stands.
         ensure!(
             role == Role::Other || is_plain(entry.kind),
-            "its file {} is a link or something else that is no plain file",
+            "its file {} is a link or something else that is not a plain file",
             entry.name
         );
         let data = entry.content()?;

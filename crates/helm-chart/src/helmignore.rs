@@ -250,7 +250,7 @@ mod tests {
         assert!(ignored("!keep.bak", "values.yaml"));
         assert!(!ignored("!keep.bak", "keep.bak"));
         assert!(ignored("*.bak\n!keep.bak", "keep.bak"), "the first decides");
-        assert!(ignored("!keep/", "keep"), "it is no folder");
+        assert!(ignored("!keep/", "keep"), "it is not a folder");
         assert!(!ignored("!keep/", "keep/"));
     }
 

@@ -56,7 +56,7 @@ pub enum Error {
         bytes: usize,
     },
     /// It is not UTF-8: an archive, an image, another encoding.
-    #[error("the index is not text, it is no UTF-8 from byte {position} on")]
+    #[error("the index is not text: it is not UTF-8 from byte {position} on")]
     NotText {
         /// The first byte that does not fit, from 0.
         position: usize,
@@ -64,14 +64,14 @@ pub enum Error {
     /// It is JSON with values that do not belong there.
     #[error("the index is JSON of another shape")]
     Json(#[source] serde_json::Error),
-    /// It is no YAML, or has values that do not belong there.
+    /// It is not YAML, or has values that do not belong there.
     #[error("the index cannot be read")]
     Yaml(#[from] yaml::Error),
     /// It has more than [`MAX_ENTRIES`] charts, or versions of one.
     #[error("the index has more than {MAX_ENTRIES} {0}")]
     TooMany(&'static str),
     /// It can be read and is something else, such as an error page.
-    #[error("this is no index of charts: {0}")]
+    #[error("this is not an index of charts: {0}")]
     NotAnIndex(&'static str),
 }
 
@@ -91,7 +91,7 @@ const LIMITS: Limits = Limits {
 /// Reads an index, and of it the entries of the wanted charts.
 ///
 /// # Errors
-/// What is too large or no index; with a line number, what is no YAML, names a chart twice, or has
+/// When it is too large or not an index; with a line number, when it is not YAML, names a chart twice, or has
 /// an entry of a wanted chart whose parts have the wrong shape. Errors inside of other charts can
 /// go unnoticed.
 pub fn read(index: impl AsRef<[u8]>, wanted: &BTreeSet<String>) -> Result<Index, Error> {
@@ -121,7 +121,7 @@ pub fn read_events(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error
     let mut reader = Reader::new(&source, &LIMITS)?;
     let root = reader.document()?.ok_or(Error::NotAnIndex("it is empty"))?;
     if !matches!(root.0, Event::MappingStart(..)) {
-        return Err(Error::NotAnIndex("its top level is no mapping"));
+        return Err(Error::NotAnIndex("its top level is not a mapping"));
     }
     let mut index = Index::default();
     let mut has_api_version = false;

@@ -5,7 +5,7 @@
 //! text of their scalars ([`Scalar::text`]), so that `version: 1.10` stays `1.10`.
 //!
 //! The parser is one of YAML 1.2, goyaml v2 is one of 1.1. Where they disagree, one of them refuses
-//! the text, with a few exceptions that nobody writes: in `[?x]` and `{a: b, ?x}` goyaml sees
+//! the text, with a few exceptions that do not occur: in `[?x]` and `{a: b, ?x}` goyaml sees
 //! a key, in `[x:,]` it sees the text `x:`. goyaml alone takes `[-]`, `"x"#c` and tabs that indent
 //! flow collections; it alone refuses `%YAML 1.2`, and tabs after `-`. Its line breaks and escapes are
 //! read as it reads them.

@@ -1,7 +1,7 @@
 //! The functions of Sprig and Helm: what Helm 3.22.0 prints for the same calls.
 //!
 //! The tables hold one case a line: a call, an arrow, and what Helm makes of it: `⇒` what it prints,
-//! `⇏` the message of its error. `␤`, `␉` and `␍` stand for a newline, a tab and a carriage return.
+//! `⇏` the message of its error. `␤`, `␉` and `␍` mean a newline, a tab and a carriage return.
 
 #[path = "functions/hostile.rs"]
 mod hostile;

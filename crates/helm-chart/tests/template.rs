@@ -1,7 +1,7 @@
 //! Templates in, text or error out: the behaviour of Go's text/template, case by case.
 //!
 //! The tables hold one case a line: a template, an arrow, and what Go 1.26 makes of it: `⇒` what it
-//! prints, `⇏` its error. `␤`, `␉` and `␍` stand for a newline, a tab and a carriage return.
+//! prints, `⇏` its error. `␤`, `␉` and `␍` mean a newline, a tab and a carriage return.
 
 #[path = "template/data.rs"]
 mod data;

@@ -2,7 +2,7 @@
 //!
 //! A build runs the commands of its buildspec in one `bash`, in a process group and a temporary folder
 //! of its own, with the environment that CodeBuild would give it and nothing of the test's. Where the
-//! test itself plays the first build, [`Aws::begin_build`] makes it known.
+//! test itself plays the coordinator, [`Aws::begin_build`] makes it known.
 
 mod api;
 mod process;
@@ -150,7 +150,7 @@ impl Builds {
         self.state().minute = minute;
     }
 
-    /// The next `n` builds vanish: `StartBuild` gives them an id, but nothing runs, and nobody knows
+    /// The next `n` builds vanish: `StartBuild` gives them an id, but nothing runs, and nothing knows
     /// of them afterwards, [`Builds::list`] neither.
     pub fn lose(&self, n: usize) {
         self.state().to_lose += n;

@@ -23,7 +23,7 @@ pub struct ChartRepository {
     shelf: Arc<Shelf>,
 }
 
-/// How a chart repository shall be; see [`ChartRepository::builder`].
+/// A chart repository's configuration; see [`ChartRepository::builder`].
 #[derive(Debug, Clone, Default)]
 pub struct Builder {
     charts: Vec<Chart>,

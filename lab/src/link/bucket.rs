@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub(super) const PIECE: usize = 16 << 10;
 /// What may go without delay after a pause.
 const BURST: u64 = 64 << 10;
-/// Timers are no finer than a millisecond: a fast link makes up for late ones with a larger burst.
+/// Timers are not finer than a millisecond: a fast link makes up for late ones with a larger burst.
 const LEAST_BURST: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]

@@ -137,7 +137,7 @@ async fn connect(address: &str) -> io::Result<Server> {
     stream.set_nodelay(true).ok();
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(io::Error::other)?;
-    // It ends by itself once nobody sends requests or reads an answer any more.
+    // It ends by itself once no requests are sent and no response is read any more.
     tokio::spawn(async move { connection.await.ok() });
     Ok(Server {
         address: address.to_owned(),

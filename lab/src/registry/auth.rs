@@ -1,4 +1,4 @@
-//! Who may come in: nobody asked, Basic, Bearer tokens from an own endpoint, or ECR's passwords.
+//! Authentication: none, Basic, Bearer tokens from the registry's token endpoint, or ECR's passwords.
 
 use super::Core;
 use super::answer::Refusal;
@@ -59,7 +59,7 @@ impl Auth {
         }
     }
 
-    /// [`Auth::Bearer`] as public registries have it: anyone can pull, nobody can push.
+    /// [`Auth::Bearer`] as public registries have it: pulling is open to all, pushing is forbidden.
     #[must_use]
     pub fn public(lifetime: Duration) -> Self {
         Self::Bearer {

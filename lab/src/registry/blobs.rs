@@ -41,7 +41,7 @@ impl Core {
         let bytes = range.clone().unwrap_or(0..blob.size);
         let length = bytes.end - bytes.start;
         let Some(pieces) = self.store.pieces(&route.reference, &blob, bytes)? else {
-            let message = "the lab was told to count this blob, not to keep it";
+            let message = "the lab counts this blob and does not keep it";
             return Err(Refusal::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "UNKNOWN",
@@ -91,7 +91,7 @@ impl Core {
         if !valid_digest(&route.reference) {
             return Err(Refusal::bad(
                 "DIGEST_INVALID",
-                format!("{} is no digest", route.reference),
+                format!("{} is not a digest", route.reference),
             ));
         }
         let state = self.store.state();

@@ -29,7 +29,7 @@ fn check_repository(store: &Store, name: &str, repository: &Repository) -> Vec<S
         }
         match References::parse(&manifest.bytes) {
             Ok(references) => found.extend(check_manifest(&here, repository, &references)),
-            Err(error) => found.push(format!("{here} is no manifest: {error}")),
+            Err(error) => found.push(format!("{here} is not a manifest: {error}")),
         }
     }
     let broken = repository

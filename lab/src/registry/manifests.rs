@@ -110,7 +110,7 @@ impl Core {
         if !valid_name(name) {
             return Err(Refusal::bad(
                 "NAME_INVALID",
-                format!("{name} is no repository name"),
+                format!("{name} is not a repository name"),
             ));
         }
         if !valid_tag(reference) && !valid_digest(reference) {

@@ -42,7 +42,7 @@ impl Core {
         if !valid_name(&route.name) {
             return Err(Refusal::bad(
                 "NAME_INVALID",
-                format!("{} is no repository name", route.name),
+                format!("{} is not a repository name", route.name),
             ));
         }
         self.limits

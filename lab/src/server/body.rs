@@ -120,7 +120,7 @@ pub(crate) fn outgoing(
 ) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     entry.update(|logged| logged.status = head.status.as_u16());
-    // The length is promised here: once the body is a stream, nobody knows it any more.
+    // The length is promised here: once the body is a stream, it is unknown.
     if let Some(length) = body.size_hint().exact()
         && !head.headers.contains_key(CONTENT_LENGTH)
         && head.status != hyper::StatusCode::NO_CONTENT

@@ -1,5 +1,5 @@
-//! What a repository of a private registry holds, asked in batches of a hundred: hundreds of HEAD
-//! requests would say the same.
+//! The content of a private registry's repository, queried in batches of a hundred instead of by hundreds of HEAD
+//! requests.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,11 +14,11 @@ use super::{Ecr, Error, NO_REPOSITORY};
 const BATCH: usize = 100;
 
 impl Ecr {
-    /// The digests of those images that there are; nothing is asked about a repository that neither
-    /// existed when the run began nor was created since.
+    /// The digests of those images that exist. There is no request for a repository that neither existed when the
+    /// run began nor was created since.
     ///
     /// # Errors
-    /// When ECR does not say.
+    /// When the call fails.
     pub async fn find_images(
         &self,
         repository: &str,
@@ -43,7 +43,7 @@ impl Ecr {
                 .registry_id(&self.host.account)
                 .repository_name(repository)
                 .set_image_ids(Some(ids.collect()));
-            // ECR converts a manifest whose type is not named.
+            // ECR converts a manifest whose type is not accepted explicitly.
             let types = media_type::ACCEPT.split(',').map(str::trim);
             let request =
                 request.set_accepted_media_types(Some(types.map(str::to_owned).collect()));
@@ -71,11 +71,11 @@ impl Ecr {
         Ok(found)
     }
 
-    /// Those layers that a repository has; one that is archived is none. Nothing is asked about a
-    /// repository that did not exist when the run began.
+    /// The layers that a repository has, without archived ones. There is no request for a repository that did not
+    /// exist when the run began.
     ///
     /// # Errors
-    /// When ECR does not say.
+    /// When the call fails.
     pub async fn find_layers(
         &self,
         repository: &str,

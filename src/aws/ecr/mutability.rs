@@ -1,17 +1,17 @@
-//! Which tags of a repository can move.
+//! The tag mutability of repositories.
 
 use aws_sdk_ecr::types::{ImageTagMutability, Repository};
 
-/// Which tags of a repository can move.
+/// Which tags of a repository can be moved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mutability {
     immutable: bool,
-    /// The tags for which it is the other way round, `*` standing for any characters.
+    /// Filters for the tags that are the exception; `*` matches any characters.
     except: Vec<String>,
 }
 
 impl Mutability {
-    /// The same for all tags.
+    /// The same mode for all tags.
     pub(super) fn all(immutable: bool) -> Self {
         Self {
             immutable,
@@ -19,7 +19,7 @@ impl Mutability {
         }
     }
 
-    /// Whether a tag cannot move.
+    /// Whether a tag cannot be moved.
     pub(super) fn is_fixed(&self, tag: &str) -> bool {
         let is_excepted = self.except.iter().any(|filter| matches(filter, tag));
         self.immutable != is_excepted
@@ -42,7 +42,7 @@ impl From<&Repository> for Mutability {
         let filters = described.image_tag_mutability_exclusion_filters().iter();
         let filters = filters.filter(|_| has_exceptions);
         let mut except: Vec<String> = filters.map(|filter| filter.filter().to_owned()).collect();
-        // Without filters it is still not the plain mode.
+        // Even without filters this is not the plain mode.
         if has_exceptions && except.is_empty() {
             except.push(String::new());
         }

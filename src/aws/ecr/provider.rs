@@ -68,7 +68,7 @@ impl Provider for Ecr {
         async move { Ok(self.ensure(repository).await?) }.boxed()
     }
 
-    /// ECR creates repositories in its own time.
+    /// New ECR repositories become visible with a delay.
     fn settle<'a>(&'a self, repository: &'a str, refused: &'a http::Error) -> Answer<'a, bool> {
         async move {
             let is_new = refused.has_code("NAME_UNKNOWN") && self.has_created(repository);
@@ -167,7 +167,7 @@ mod tests {
     use oci_copy::http::{Credentials, Http, Network};
     use oci_copy::store::Stores;
 
-    /// What a user can do about an answer of a host that is reached at a server of this test.
+    /// The remedy for a response of a host whose requests go to a server of this test.
     async fn remedy(host: &str, status: u16, body: &'static str) -> Option<&'static str> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -201,7 +201,7 @@ mod tests {
             .map(Remedy::text)
     }
 
-    /// As if the user had a login for every host.
+    /// A login for every host.
     struct Logins;
 
     impl Providers for Logins {

@@ -1,4 +1,4 @@
-//! Brings repositories of a private registry into line with the parameters.
+//! Reconciles repositories of a private registry with the parameters.
 
 use aws_sdk_ecr::types::{ImageScanningConfiguration, Tag};
 
@@ -8,12 +8,12 @@ use super::mutability::Mutability;
 use super::repositories::{Tags, tag};
 use super::{Ecr, Error, NO_REPOSITORY};
 
-/// The account's setting that lets repositories give each other blobs
+/// The account's setting that lets repositories mount each other's blobs
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html>).
 const SETTING: &str = "BLOB_MOUNTING";
 
 impl Ecr {
-    /// Whether the parameters say anything about existing repositories.
+    /// Whether a parameter applies to existing repositories.
     #[must_use]
     pub fn has_settings(&self) -> bool {
         let wanted = self.aws.repositories();
@@ -26,7 +26,7 @@ impl Ecr {
         wanted != settings::Repositories::default()
     }
 
-    /// Whether AWS alone can judge some of the parameters: keys, tags and policies.
+    /// Whether some of the parameters can be validated only by AWS: keys, tags and policies.
     #[must_use]
     pub fn has_settings_to_judge(&self) -> bool {
         let wanted = self.aws.repositories();
@@ -34,8 +34,8 @@ impl Ecr {
         has_policy || wanted.kms_key.is_some() || !wanted.tags.is_empty()
     }
 
-    /// Brings an existing repository with these tags into line with the parameters; one that does not exist
-    /// (any more) is left alone. What ECR cannot change is returned as a warning.
+    /// Reconciles an existing repository that has these tags; one that does not exist (any more) is skipped.
+    /// Returns a warning for settings that ECR cannot change.
     ///
     /// # Errors
     /// When ECR refuses a change.
@@ -135,7 +135,7 @@ impl Ecr {
         Ok(())
     }
 
-    /// Does what `BlobMounting` says about the account's setting.
+    /// Applies `BlobMounting` to the account's setting.
     ///
     /// # Errors
     /// When the setting is required and off, or cannot be read or changed.

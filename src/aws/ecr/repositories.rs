@@ -72,8 +72,8 @@ impl Ecr {
         self.existing.get_or_try_init(list).await
     }
 
-    /// Makes sure that a repository exists and can be seen. Somebody else's creating it at the same
-    /// time is success.
+    /// Makes sure that a repository exists and is visible. It is not an error if another program creates it at the
+    /// same time.
     ///
     /// # Errors
     /// When it cannot be created, or is not seen for a minute.
@@ -138,7 +138,7 @@ impl Ecr {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned());
-        // Whoever pushes is told by the registry itself when the repository is not there yet.
+        // The registry itself reports at a push that the repository does not exist yet.
         let wanted = self.aws.repositories();
         if wanted.lifecycle_policy.is_some() || wanted.policy.is_some() {
             self.seen(name).await?;
@@ -168,7 +168,7 @@ impl Ecr {
         match tags.map(|tags| owner(&tags, project)) {
             Some(Owner::Another(tag)) => {
                 let what = format!(
-                    "it was created meanwhile and belongs to somebody else ({tag}); nothing is written to it"
+                    "it was created meanwhile by another owner ({tag}); nothing is written to it"
                 );
                 Err(Error::answer("ecr:CreateRepository", name, what))
             }

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_else_s_statement_of_the_same_effect_is_enough() {
+    fn another_statement_of_the_same_effect_is_enough() {
         let same = json!({"Statement": [{"Sid": "TlsOnly", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["s3:*"],
             "Resource": [ARN, "arn:aws:s3:::b/*"], "Condition": {"Bool": {"aws:SecureTransport": false}}}]});
         assert_eq!(with_tls_only(Some(&same.to_string()), ARN), Ok(None));

@@ -26,7 +26,7 @@ pub struct BucketSettings<'a> {
 
 impl Bucket {
     /// Makes sure that the bucket exists, is the account's, is encrypted, and is closed to the public and to
-    /// unencrypted connections. What others set stays.
+    /// unencrypted connections. Settings of others are kept.
     ///
     /// # Errors
     /// When it belongs to another account, this role may not use it, or S3 refuses a setting.
@@ -50,7 +50,7 @@ impl Bucket {
                 let what = "the bucket exists, but in another region";
                 return Err(Error::refused("s3:HeadBucket", &self.name, what, 400));
             }
-            // The answer to HEAD has no body that says why; that of the next call has one.
+            // The response to HEAD has no body with the reason; that of the next call has one.
             Err(error) if error.is_refusal() => false,
             Err(error) => return Err(error),
         };
@@ -66,7 +66,7 @@ impl Bucket {
             self.deny_unencrypted(policy.as_deref(), &arn).await,
         ] {
             match hardened {
-                // Somebody else's bucket may not be changed by everyone; what it holds is no secret.
+                // The role may not be allowed to change a bucket that others own; its content is not secret.
                 Err(error) if !is_new && error.is_refusal() => tracing::warn!(
                     "the bucket {} is not hardened and stays as it is: {error}",
                     self.name
@@ -169,7 +169,7 @@ impl Bucket {
         self.calls.send(action, &self.name, send).await.map(drop)
     }
 
-    /// Encrypts new objects, unless the bucket does so already, be it with another key.
+    /// Encrypts new objects, unless the bucket does so already, with any key.
     async fn encrypt(&self) -> Result<(), Error> {
         let request = self.client.get_bucket_encryption().bucket(&self.name);
         let request = request.expected_bucket_owner(&self.account);
@@ -256,8 +256,8 @@ impl Bucket {
         put.await.map(drop)
     }
 
-    /// Deletes the bucket when it is empty and its tags say that this program created it for a project;
-    /// says whether it did.
+    /// Deletes the bucket if it is empty and its tags say that this program created it for a project; returns
+    /// whether it did.
     ///
     /// # Errors
     /// When S3 refuses.
@@ -287,7 +287,7 @@ impl Bucket {
     }
 }
 
-/// Whether a setting of the bucket is not there. S3 has a code of its own for each, emulators have others.
+/// Whether a setting of the bucket does not exist. S3 has a different code for each setting, and emulators others.
 fn is_unset(error: &Error) -> bool {
     error.status() == Some(404) && error.code() != Some("NoSuchBucket")
 }

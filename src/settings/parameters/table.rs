@@ -4,20 +4,19 @@
 /// A parameter of the module.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
-    /// As this program calls it: its variable is `SEEDFARMER_PARAMETER_` with this name in capitals.
+    /// The internal name: its variable is `SEEDFARMER_PARAMETER_` with this name in capitals.
     pub name: &'static str,
     /// As manifests spell it.
     pub manifest: &'static str,
     /// Its flag; none where only `scripts/get-replicator.sh` reads it.
     pub flag: Option<Flag>,
-    /// What it does, and its values.
+    /// What it does, then its values.
     pub help: &'static str,
-    /// What counts when it is not given.
+    /// The default, if there is one.
     pub default: Option<&'static str>,
-    /// Whether modulestack.yaml has it too. Seed-Farmer finds it there by a stricter rule than ours.
+    /// Whether modulestack.yaml has it too. Seed-Farmer's rule for its spelling is stricter than ours.
     pub is_in_stack: bool,
-    /// Whether a worker gets it. Others stay with the coordinator: they can hold secrets, and what is
-    /// forwarded lies in the bucket.
+    /// Whether workers get it. Others can hold secrets, and forwarded parameters are stored in the bucket.
     pub is_for_workers: bool,
 }
 
@@ -154,8 +153,8 @@ pub const ALL: [Parameter; 35] = [
     Parameter::new(
         "registry_prefix",
         "RegistryPrefix",
-        "What stands in front of every name at the target: an ECR registry, host[:port]/prefix of any \
-         other registry, or oci:DIR",
+        "The prefix of every name at the target: an ECR registry, host[:port]/prefix of any other \
+         registry, or oci:DIR",
     )
     .flag("registry-prefix", Data, Text("PREFIX"))
     .default("<account>.dkr.ecr.<region>.<suffix>/<project>-")
@@ -195,12 +194,12 @@ pub const ALL: [Parameter; 35] = [
     )
     .flag("platforms", Network, Text("LIST"))
     .under("Copying")
-    .default("all, the index untouched")
+    .default("all, with the index unchanged")
     .for_workers(),
     Parameter::new(
         "referrers",
         "Referrers",
-        "Which signatures, attestations and SBOMs to copy: image (attached to the image, and where it has \
+        "Which signatures, attestations and SBOMs to copy: image (attached to the image and, if it has \
          some, to its platforms), all (also to each platform; one more request per platform) or none",
     )
     .flag("referrers", Network, Text("WORD"))
@@ -229,8 +228,8 @@ pub const ALL: [Parameter; 35] = [
     Parameter::new(
         "quotas",
         "Quotas",
-        "Requests per second that ECR grants, such as PutImage=50,InitiateLayerUpload=200, where the \
-         account has other quotas than ECR's defaults",
+        "ECR's quotas in requests per second, such as PutImage=50,InitiateLayerUpload=200, if the account's \
+         quotas differ from the defaults",
     )
     .flag("quotas", Network, Text("LIST"))
     .under("Copying")
@@ -283,7 +282,7 @@ pub const ALL: [Parameter; 35] = [
     Parameter::new(
         "custom_tags",
         "CustomTags",
-        "Further tags for repositories and bucket, as a JSON map",
+        "Additional tags for repositories and bucket, as a JSON map",
     )
     .flag("custom-tags", Repositories, Text("JSON"))
     .for_workers(),
@@ -293,7 +292,7 @@ pub const ALL: [Parameter; 35] = [
         "MUTABLE or IMMUTABLE",
     )
     .flag("image-tag-mutability", Repositories, Text("WORD"))
-    .default("as ECR has it")
+    .default("ECR's")
     .in_stack()
     .for_workers(),
     Parameter::new(
@@ -302,7 +301,7 @@ pub const ALL: [Parameter; 35] = [
         "The KMS key that encrypts new repositories",
     )
     .flag("kms-key-arn", Repositories, Text("ARN"))
-    .default("ECR's own")
+    .default("ECR's")
     .in_stack()
     .for_workers(),
     Parameter::new(
@@ -311,7 +310,7 @@ pub const ALL: [Parameter; 35] = [
         "true or false: scan each pushed image",
     )
     .flag("scan-on-push", Repositories, Text("BOOL"))
-    .default("as ECR has it")
+    .default("ECR's")
     .for_workers(),
     Parameter::new(
         "lifecycle_policy",
@@ -349,7 +348,7 @@ pub const ALL: [Parameter; 35] = [
         "true or false: keep old versions of objects in the module's bucket",
     )
     .flag("bucket-versioning", Repositories, Text("BOOL"))
-    .default("as the bucket has it"),
+    .default("unchanged"),
     Parameter::new(
         "helm_repo_secret_name",
         "HelmRepoSecretName",

@@ -131,7 +131,7 @@ def flow(value):
 
 
 def values_text(path, name, seed, label, sets):
-    """The text of a generated set of values. What is mutated of a chart of our own is one of its own sets."""
+    """The text of a generated set of values. For our own charts, one of their sets is mutated."""
     if name == "default":
         return ""
     values = chart_values(path)

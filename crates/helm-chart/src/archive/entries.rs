@@ -79,11 +79,11 @@ fn walk_unpacked(
     let mut tar = tar::Archive::new(unpacked);
     let raw = tar
         .entries()
-        .context("it is no gzipped tar archive")?
+        .context("it is not a gzipped tar archive")?
         .raw(true);
     let mut extension = Extension::default();
     for entry in raw {
-        let mut entry = entry.context("it is no whole gzipped tar archive")?;
+        let mut entry = entry.context("it is not a complete gzipped tar archive")?;
         budget.count_entry()?;
         // An entry can claim any size.
         ensure!(entry.size() <= left.get(), over_content());
@@ -136,7 +136,7 @@ fn read_extension(entry: &mut tar::Entry<'_, impl Read>) -> anyhow::Result<Vec<u
     let mut content = Vec::new();
     entry
         .read_to_end(&mut content)
-        .context("it is no whole gzipped tar archive")?;
+        .context("it is not a complete gzipped tar archive")?;
     Ok(content)
 }
 

@@ -119,7 +119,7 @@ impl Leaf {
     }
 
     /// The text that is written in its place: of the same form, so that templates take the same way.
-    /// `version` is that of the application, which an empty tag stands for.
+    /// `version` is that of the application, which an empty tag means.
     pub(super) fn marker(&self, number: usize, version: &str) -> String {
         let number = FIRST + number;
         if self.text.is_empty() {

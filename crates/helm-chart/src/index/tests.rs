@@ -101,22 +101,22 @@ fn what_is_no_index_is_an_error() {
         format!("{error}{}", source.unwrap_or_default())
     };
     let rows: [(&[u8], &str); 11] = [
-        (b"", "this is no index of charts: it is empty"),
+        (b"", "this is not an index of charts: it is empty"),
         (
             b"404 page not found\n",
-            "this is no index of charts: its top level is no mapping",
+            "this is not an index of charts: its top level is not a mapping",
         ),
         (
             b"entries: {}\n",
-            "this is no index of charts: it has no apiVersion",
+            "this is not an index of charts: it has no apiVersion",
         ),
         (
             b"{\"message\": \"not found\"}",
-            "this is no index of charts: it has no apiVersion",
+            "this is not an index of charts: it has no apiVersion",
         ),
         (
             b"\x1f\x8b\x08\x00",
-            "the index is not text, it is no UTF-8 from byte 1 on",
+            "the index is not text: it is not UTF-8 from byte 1 on",
         ),
         (
             b"apiVersion: v1\nentries: []\n",

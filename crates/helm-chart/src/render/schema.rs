@@ -1,7 +1,7 @@
 //! values.schema.json: checks coalesced values as Helm does, in the words of the library that Helm uses
 //! (github.com/santhosh-tekuri/jsonschema v6, whose author also wrote `boon`).
 //!
-//! Nothing is loaded from outside: a `$ref` to another place is an error, one to a `urn:` that nobody
+//! Nothing is loaded from outside: a `$ref` to another place is an error, one to a `urn:` that nothing
 //! resolves accepts everything, as in Helm.
 
 mod work;

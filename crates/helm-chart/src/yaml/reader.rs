@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, start: &Marker, id: usize) -> Result<Node, Error> {
         let Some(&(_, weight)) = self.anchors.get(&id) else {
-            return Err(at(start, "an alias stands inside of what it stands for"));
+            return Err(at(start, "an alias is inside of its own anchor"));
         };
         self.spend(start, weight)?;
         let kind = self.anchors[&id].0.kind.clone();

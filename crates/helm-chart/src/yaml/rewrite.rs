@@ -127,7 +127,7 @@ pub(super) fn flow(raw: &str, quote: Option<char>) -> String {
     }
 }
 
-/// Appends what an escape stands for, without its backslash, and gives what follows it.
+/// Appends the character of an escape, given without its backslash, and returns what follows it.
 fn escape<'t>(rest: &'t str, text: &mut String) -> &'t str {
     let mut chars = rest.chars();
     let code = chars.next().unwrap_or_default();

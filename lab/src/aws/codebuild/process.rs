@@ -38,7 +38,7 @@ for lab_command in "${lab_commands[@]}"; do
 done
 "#;
 
-/// What a build shall do.
+/// What a build does.
 pub(super) struct Buildspec {
     /// Of all phases, in order.
     commands: Vec<String>,
@@ -68,7 +68,7 @@ impl Buildspec {
             let listed = listed.ok_or_else(|| format!("{name} has no list of commands"))?;
             for command in listed {
                 let text = command.as_str();
-                let text = text.ok_or_else(|| format!("{name}: {command} is no text"))?;
+                let text = text.ok_or_else(|| format!("{name}: {command} is not a text"))?;
                 commands.push(text.to_owned());
             }
         }
@@ -157,7 +157,7 @@ pub(super) fn image(record: &Record) -> &str {
     record.input["imageOverride"].as_str().unwrap_or(IMAGE)
 }
 
-/// What a process group is told.
+/// The signal for a process group.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Signal {
     Term,

@@ -48,7 +48,7 @@ pub fn sprintln(args: &[Value], limits: &Limits) -> Result<String, Failure> {
     printer.output.finish()
 }
 
-/// `fmt.Sprintf`. What does not fit is told in the text, as in Go: `%!d(string=hi)`.
+/// `fmt.Sprintf`. Mismatches are reported in the text, as in Go: `%!d(string=hi)`.
 ///
 /// # Errors
 /// As [`sprint`].

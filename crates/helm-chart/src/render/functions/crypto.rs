@@ -124,7 +124,7 @@ fn bcrypt(ctx: &dyn Context, password: &str) -> String {
     format!("$2a$10${salted}")
 }
 
-/// Which characters a letter of a password's template stands for.
+/// The characters that a letter of a password's template selects.
 fn characters(class: u8) -> &'static [u8] {
     match class {
         b'V' => b"AEIOU",

@@ -75,7 +75,7 @@ pub(super) const FUNCS: &[Func] = &[
         }
         string(ctx, all.into_iter().collect::<String>())
     }),
-    // Helm looks no hosts up unless it is told to.
+    // By default Helm does not look up hosts.
     fixed("getHostByName", &[Text], |_, _| Ok(Value::from(""))),
 ];
 

@@ -1,4 +1,4 @@
-//! `.Capabilities`: what the cluster can do, as far as `helm template` is told.
+//! `.Capabilities`: the cluster's version and APIs, as `helm template` gets them.
 
 use std::rc::Rc;
 

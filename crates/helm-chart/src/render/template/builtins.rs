@@ -192,7 +192,7 @@ fn escaped(
     let Value::String(text) = paid(context, |limits| sprint(&args, limits))? else {
         return Ok(Value::Nil);
     };
-    // An escape is six times as long as what it stands for, at most.
+    // An escape is at most six times as long as its character.
     context.spend(text.len().saturating_mul(6))?;
     Ok(Value::from(escape(&text)))
 }

@@ -1,4 +1,4 @@
-//! Complex constants, which Go's templates know and nobody uses.
+//! Complex constants, which Go's templates know and charts do not use.
 
 use crate::render::value::{Object, Str, Value};
 

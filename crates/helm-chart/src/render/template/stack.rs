@@ -19,7 +19,7 @@ fn make_room() {
     drop(black_box(Vec::<u8>::with_capacity(ROOM / 2)));
 }
 
-/// Runs a render on a thread of its own, whose stack holds as many templates within each other as
+/// Runs a render on a separate thread, whose stack holds as many templates within each other as
 /// [`Limits`](super::Limits) allow. Values cannot leave it; circles among them end with it.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ pub(super) enum Element {
     LowerPm,
     ZoneName,
     Offset {
-        /// `Z` stands for UTC.
+        /// UTC is written `Z`.
         iso: bool,
         colons: bool,
         parts: Parts,

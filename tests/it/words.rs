@@ -1,0 +1,166 @@
+//! How the project speaks: names and phrases that were given up do not come back.
+
+use std::path::{Path, PathBuf};
+
+use super::Result;
+
+/// Identifiers that were renamed.
+const NAMES: [&str; 10] = [
+    "Crew",
+    "Errand",
+    "Handed",
+    "Noted",
+    "crew",
+    "errand",
+    "mod fleet",
+    "planned_oddities",
+    "verdict",
+    "wishes",
+];
+
+/// Phrases that the project does not use, in small letters.
+const PHRASES: [&str; 29] = [
+    "first build",
+    "folder of its own",
+    "folders of their own",
+    "further build",
+    "go along",
+    "goes along",
+    "in vain",
+    "is had",
+    "is no chart name",
+    "is no registry of charts",
+    "is no url",
+    "is told",
+    "it is no",
+    "link of its own",
+    "mend",
+    "mended",
+    "mends",
+    "nobody",
+    "repository of its own",
+    "shall",
+    "signs of life",
+    "somebody",
+    "stand for",
+    "stands for",
+    "stood for",
+    "thread of its own",
+    "tried again",
+    "was not heard of",
+    "whoever",
+];
+
+/// The engine, and texts that quote it: its messages are still the old ones.
+const EXEMPT: [&str; 5] = [
+    "crates/oci-copy",
+    "docs/troubleshooting.md",
+    "src/verify.rs",
+    "tests/it/snapshots/errors-target.txt",
+    "tests/it/verifying.rs",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files with texts of ours, by their paths from the root.
+fn files() -> std::io::Result<Vec<(String, String)>> {
+    const KINDS: [&str; 8] = ["rs", "md", "py", "sh", "yaml", "yml", "toml", "txt"];
+    let skipped = |name: &str| name.starts_with('.') || name == "target" || name == "corpus";
+    let mut folders = vec![root().to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir()? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
+            if skipped(&name.to_string_lossy()) {
+                continue;
+            }
+            let kind = path.extension().and_then(|kind| kind.to_str());
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if kind.is_some_and(|kind| KINDS.contains(&kind)) {
+                found.push((shown(&path), std::fs::read_to_string(&path)?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn shown(path: &Path) -> String {
+    let path: PathBuf = path.strip_prefix(root()).unwrap_or(path).to_owned();
+    path.display().to_string()
+}
+
+fn is_exempt(path: &str) -> bool {
+    let below = |room: &&str| {
+        path.strip_prefix(*room)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    EXEMPT.iter().any(|room| below(&room)) || path == "tests/it/words.rs"
+}
+
+fn is_in_word(letter: Option<char>) -> bool {
+    letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+/// Whether a text has some words, and not only as a part of longer ones.
+fn has(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + words.len()..].chars().next();
+        !is_in_word(before) && !is_in_word(after)
+    })
+}
+
+/// A line of Rust without its comment and the content of its texts.
+fn code(line: &str) -> String {
+    let line = line.split("//").next().unwrap_or(line);
+    line.split('"').step_by(2).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn names_that_were_given_up_are_gone_from_the_code() -> Result {
+    let mut found = Vec::new();
+    for (path, text) in files()? {
+        if !path.ends_with(".rs") || is_exempt(&path) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let line = code(line);
+            let names = NAMES.iter().filter(|name| has(&line, name));
+            found.extend(names.map(|name| format!("{path}:{}: {name}", number + 1)));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn phrases_that_were_given_up_are_gone_from_all_texts() -> Result {
+    let mut found = Vec::new();
+    for (path, text) in files()? {
+        if is_exempt(&path) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let line = line.to_lowercase();
+            let phrases = PHRASES.iter().filter(|phrase| has(&line, phrase));
+            found.extend(phrases.map(|phrase| format!("{path}:{}: {phrase}", number + 1)));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn words_are_found_alone_and_not_within_others() {
+    assert!(has("a crew.", "crew") && has("crew", "crew") && has("no crews, a crew", "crew"));
+    assert!(!has("screw crews crew_", "crew"));
+    assert_eq!(
+        code("let crew = \"fleet\"; // hands").trim(),
+        "let crew =  ;"
+    );
+    assert!(is_exempt("crates/oci-copy/src/lib.rs") && !is_exempt("crates/oci-copying.rs"));
+}
