@@ -42,7 +42,7 @@ pub(super) async fn discovered<'i>(
                 return Ok(Ok(spec));
             };
             let search = Search {
-                installation: spec.installation.clone(),
+                installation: spec.installation.under(&spec.overrides),
                 capabilities,
                 switches: discovery.switches,
             };

@@ -70,6 +70,30 @@ impl Scenario {
 }
 
 impl Installation {
+    /// The same with values that win in every scenario, as those do that are published.
+    #[must_use]
+    pub fn under(&self, published: &Map<String, Value>) -> Self {
+        let over = |values: &Map<String, Value>| {
+            let floats = published.iter();
+            let floats = floats.map(|(key, value)| (key.clone(), set::as_floats(value.clone())));
+            let mut values = values.clone();
+            set::merge(&mut values, floats.collect());
+            values
+        };
+        Self {
+            values: over(&self.values),
+            scenarios: self
+                .scenarios
+                .iter()
+                .map(|scenario| Scenario {
+                    name: scenario.name.clone(),
+                    values: over(&scenario.values),
+                })
+                .collect(),
+            namespace: self.namespace.clone(),
+        }
+    }
+
     /// The ways in which the chart is installed, `default` first, each with all its values.
     #[must_use]
     pub fn all(&self) -> Vec<Scenario> {

@@ -335,3 +335,23 @@ async fn values_that_helm_cannot_read_are_refused() -> Result {
     ]);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_published_anyway_counts_where_images_are_discovered() -> Result {
+    let template = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    \
+        image: {{ .Values.image }}\n    args: [{{ required \"a policy is needed\" .Values.policy }}]\n";
+    let chart = Chart::new("app", "1.0.0")
+        .values("image: quay.io/team/app:1\npolicy:\n")
+        .file("templates/pod.yaml", template);
+    let more =
+        "    images: auto\n    scenarios: {eks: {policy: null}}\n    overrides: {policy: sync}\n";
+    let found = planned(chart.clone(), more, "ami: {}\n").await?.ended(0);
+    assert_eq!(
+        values(&found),
+        json!({"image": "target.corp/idf-quay.io/team/app:1", "policy": "sync"})
+    );
+    assert_eq!(sources(&found), ["quay.io/team/app:1"]);
+    let without = planned(chart, "    images: auto\n", "ami: {}\n").await?;
+    without.ended(2).said(&["a policy is needed"]);
+    Ok(())
+}
