@@ -57,10 +57,11 @@ impl Case {
                 Run::new().args(["copy", &from, &to])
             }
             _ => {
-                let report = json!({"artifacts": [{"target": self.name(), "digest": self.digest}]});
+                let result = json!({"charts": {}, "additional_images": {"bad": self.name()},
+                                    "digests": {self.name(): self.digest}});
                 let folder = tempfile::tempdir().expect("a folder");
-                let path = folder.path().join("replication_report.json");
-                std::fs::write(&path, report.to_string()).expect("a file");
+                let path = folder.path().join("replication_result.json");
+                std::fs::write(&path, result.to_string()).expect("a file");
                 let run = Run::new().arg("verify").arg(&path).arg("--json");
                 run.needs(&std::sync::Arc::new(folder))
             }
