@@ -14,11 +14,13 @@
 //! | `variant` | one way in which the chart is rendered, with the references to move |
 //! | `search` | the rounds |
 //! | `charts` | whose value a path is, and whose version a tag |
+//! | [`pin`](mod@pin) | digests written where the chart takes them |
 //! | `check` | the last render, which accepts a reference only if it is exactly the target |
 
 mod charts;
 mod check;
 mod leaf;
+pub mod pin;
 mod renders;
 mod search;
 mod seen;

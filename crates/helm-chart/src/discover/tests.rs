@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 
 mod hard;
+mod pins;
 
 const PREFIX: &str = "mirror.test/idf-";
 
