@@ -110,7 +110,7 @@ fn main() -> anyhow::Result<()> {
             ours.insert(format!("{name}.tgz"));
             let chart = Chart::read(&archive, Keep::Everything)?;
             let search = Search {
-                installation: spec.installation.clone(),
+                installation: spec.installation.under(&spec.overrides),
                 capabilities: Capabilities {
                     kube_version: KubeVersion::parse(&format!("v{version}.0-eks-0"))
                         .map_err(anyhow::Error::msg)?,
