@@ -338,7 +338,7 @@ async fn a_chart_needs_no_login_to_a_locked_target_to_be_planned() -> Result {
         .arg(format!("{}/x/", target.host()));
     let planned = run.run().await.ended(1);
     assert_eq!(
-        planned.lines_with("cannot be asked"),
+        planned.lines_with("could not query "),
         1,
         "{}",
         planned.stderr

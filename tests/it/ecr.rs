@@ -360,7 +360,7 @@ async fn without_aws_credentials_a_plan_is_made_and_a_deployment_says_what_it_ne
             .env("AWS_EC2_METADATA_DISABLED", "true")
     };
     let planned = run("plan").run().await.ended(1);
-    let host = "123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be asked";
+    let host = "could not query 123456789012.dkr.ecr.us-east-1.amazonaws.com: ";
     assert_eq!(planned.lines_with(host), 1, "{}", planned.stderr);
     assert_eq!(planned.lines_with("warning: "), 1, "{}", planned.stderr);
     assert!(planned.stdout.contains("2 unknown"), "{}", planned.stdout);
@@ -403,7 +403,7 @@ async fn an_image_with_a_blob_of_zero_bytes_gets_a_verdict_and_sends_nothing() -
     let failed = build(&aws, &data, &source).run().await.ended(1);
     let failed = failed.said(&[
         "has a blob of zero bytes",
-        "ECR refuses blobs of zero bytes",
+        "the target refuses blobs of zero bytes",
     ]);
     assert_eq!(failed.report_of("team/app:1")["done"], "copied");
     assert_eq!(failed.report_of("team/empty:1")["bytes"], 0);
