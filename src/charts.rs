@@ -88,7 +88,7 @@ pub async fn fetch_each(
             None => wanted.push(vec![spec]),
         }
     }
-    let fetched: Vec<(Vec<&ChartSpec>, Result<Arc<Fetched>, Problem>)> = stream::iter(wanted)
+    let fetched: Vec<_> = stream::iter(wanted)
         .map(|group| async {
             let fetched = fetch_one(group[0], &repositories, stores).await;
             let fetched = fetched.map(Arc::new);

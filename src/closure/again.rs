@@ -69,19 +69,16 @@ impl Deployed {
         for image in self.0.additional_images.values() {
             coverage.add(image, None);
         }
-        match &self.0.written.digests {
-            Some(digests) => {
-                for (image, digest) in digests {
-                    coverage.add(image, digest.parse().ok().as_ref());
-                }
+        if let Some(digests) = &self.0.written.digests {
+            for (image, digest) in digests {
+                coverage.add(image, digest.parse().ok().as_ref());
             }
+        } else {
             // A document that is too large for digests: what was proved to be copied.
-            None => {
-                let references = proof.charts.values().flat_map(|chart| &chart.references);
-                for reference in references {
-                    if reference.state == closure::State::Copied {
-                        coverage.add(&reference.image, None);
-                    }
+            let references = proof.charts.values().flat_map(|chart| &chart.references);
+            for reference in references {
+                if reference.state == closure::State::Copied {
+                    coverage.add(&reference.image, None);
                 }
             }
         }

@@ -227,9 +227,9 @@ mod tests {
             ("app", "app"),
             ("My_App.x", "my-app-x"),
             ("_", "release-name"),
-            (&"a-".repeat(40), &*"a-".repeat(27)[..53].trim_matches('-')),
+            (&"a-".repeat(40), "a-".repeat(27)[..53].trim_matches('-')),
         ] {
-            assert_eq!(release_name(chart), *name);
+            assert_eq!(release_name(chart), name);
         }
     }
 }

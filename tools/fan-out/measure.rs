@@ -58,7 +58,7 @@ struct Run {
     took: Duration,
     /// Of that, until the first blob was asked for.
     before: Duration,
-    /// From the first StartBuild to the first shard that a worker claimed.
+    /// From the first `StartBuild` to the first shard that a worker claimed.
     start_up: Option<Duration>,
     /// The most often that a blob was read at the source.
     most_reads: usize,
