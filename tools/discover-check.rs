@@ -137,7 +137,8 @@ fn main() -> anyhow::Result<()> {
     files.sort_by_key(std::fs::DirEntry::file_name);
     for file in files {
         let name = file.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".tgz") || ours.contains(&name) {
+        let is_archive = file.path().extension().is_some_and(|end| end == "tgz");
+        if !is_archive || ours.contains(&name) {
             continue;
         }
         let Ok(chart) = Chart::read(&std::fs::read(file.path())?, Keep::Everything) else {
