@@ -158,7 +158,7 @@ async fn in_an_account_of_one_build_the_first_one_does_everything_and_stops_the_
 async fn an_account_that_starts_no_build_or_only_some_is_no_failure() -> Result {
     for (limit, words) in [
         (Some(1), "continuing without workers"),
-        (Some(3), "only 3 builds instead of 8"),
+        (Some(3), "only 3 of 8 builds"),
     ] {
         let (aws, source) = slow(200).await?;
         aws.builds().set_queue_limit(limit);
@@ -394,7 +394,7 @@ async fn outside_codebuild_and_for_little_work_there_is_one_build() -> Result {
         .run()
         .await
         .ended(0)
-        .said(&["no build of CodeBuild"]);
+        .said(&["not a CodeBuild build"]);
     first(&aws, &corpus.data(), &source, "auto")
         .run()
         .await

@@ -318,7 +318,7 @@ async fn a_document_without_digests_is_checked_as_far_as_it_goes() -> Result {
 
     let report = deployed.done.out().join("replication_report.json");
     let failed = verify(&report).run().await.ended(1);
-    failed.said(&["team/app:1: differs"]);
+    failed.said(&["team/app:1: tag moved"]);
     Ok(())
 }
 
