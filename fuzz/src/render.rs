@@ -155,6 +155,9 @@ pub fn chart_values(data: &[u8]) {
     check(&chart, &user);
 }
 
+/// How goyaml refuses a literal whose first line begins with a tab.
+const TAB_FOR_INDENTATION: &str = "found a tab character where an indentation space is expected";
+
 /// A value is written and read back; the bytes say which.
 ///
 /// # Panics
@@ -173,6 +176,11 @@ pub fn yaml_output(data: &[u8]) {
             // Helm takes the last line feed off, which may be that of a text.
             let text = text.expect("it is within the limits") + "\n";
             let again = to_json_value(&from_yaml(&text), &limits).expect("it was written");
+            // goyaml does not read a literal back that begins with a tab in a list, though it writes one.
+            let refused = again["Error"].as_str().unwrap_or_default();
+            if refused.ends_with(TAB_FOR_INDENTATION) {
+                continue;
+            }
             assert_eq!(again, json, "{text}");
         }
         let text = to_json(&value, &limits).expect("it is within the limits");
