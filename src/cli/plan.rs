@@ -21,8 +21,8 @@ use super::{Session, table};
 /// Show what `deploy` would do
 ///
 /// Fetches the charts, queries source and target, and prints a table of all artifacts. Writes nothing, unless
-/// --out names a folder for `replication_result.json` and `updated_images.json`. If a host cannot be queried,
-/// sizes and states are shown as unknown. The exit code is 1 then, and if an image does not exist.
+/// --out names a folder for `replication_result.json`, `updated_images.json` and `replication_closure.json`. If a host
+/// cannot be queried, sizes and states are shown as unknown. The exit code is 1 then, and if an image does not exist.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 planned; 1 a host cannot be queried or an artifact does not exist; 2 bad input.",

@@ -66,3 +66,18 @@ check_rendering() {
     check "Helm 3 and we render ${RENDER_CASES:-300} mutated values alike, seed ${RENDER_SEED:-1}" \
         compares_renders --batch "$helm3_batch" --sets '' --cases "${RENDER_CASES:-300}" --seed "${RENDER_SEED:-1}" tests/interop/render/charts
 }
+
+# prepares_renders WHO: Python, the program that REPLICATOR names or else a release build, and Go where there is one.
+prepares_renders() {
+    if ! find_python; then
+        echo "$1: Python with PyYAML is needed and cannot be had" >&2
+        exit 1
+    fi
+    # Thousands of renders: the optimized program.
+    if [ -z "${REPLICATOR:-}" ]; then
+        cargo build --locked --quiet --release --bin replicator
+        REPLICATOR=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/release/replicator
+    fi
+    # Without Go, Helm may still be in the cache; what cannot be built is said where it is needed.
+    find_go || true
+}

@@ -7,41 +7,42 @@ use super::Result;
 use super::data::Data;
 use super::run::{Finished, Run};
 
-const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(super) const DIGEST: &str =
+    "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// The one image that the data file of most tests lists.
-const LISTED: &str =
+pub(super) const LISTED: &str =
     "    images:\n      app:\n        repository: {location: values, path: image}\n";
 
 /// A chart with one template and values.
-fn chart(values: &str, template: &str) -> Chart {
+pub(super) fn chart(values: &str, template: &str) -> Chart {
     Chart::new("app", "1.0.0")
         .values(values)
         .file("templates/x.yaml", template)
 }
 
-fn pod(spec: &str) -> String {
+pub(super) fn pod(spec: &str) -> String {
     format!("kind: Pod\nmetadata: {{name: web}}\nspec:\n{spec}")
 }
 
-struct Planned {
+pub(super) struct Planned {
     repository: ChartRepository,
-    data: Data,
+    pub(super) data: Data,
 }
 
 impl Planned {
-    async fn new(chart: Chart, more: &str) -> anyhow::Result<Self> {
+    pub(super) async fn new(chart: Chart, more: &str) -> anyhow::Result<Self> {
         let repository = ChartRepository::start(vec![chart]).await?;
         let data = Data::chart(&repository.url(), more);
         Ok(Self { repository, data })
     }
 
-    fn run(&self, mode: &str) -> Run {
+    pub(super) fn run(&self, mode: &str) -> Run {
         self.data.plan().args(["--closure", mode])
     }
 
     /// In `report` a warning and exit code 0, in `require` the same words and exit code 2.
-    async fn is_a_gap(&self, words: &[&str]) -> Finished {
+    pub(super) async fn is_a_gap(&self, words: &[&str]) -> Finished {
         let reported = self
             .run("report")
             .run()
@@ -53,7 +54,7 @@ impl Planned {
         reported
     }
 
-    async fn is_proved(&self) -> Finished {
+    pub(super) async fn is_proved(&self) -> Finished {
         let done = self.run("require").run().await.ended(0);
         assert_eq!(
             proof(&done)["charts"]["app"]["outcome"],
@@ -65,12 +66,12 @@ impl Planned {
     }
 }
 
-fn proof(done: &Finished) -> Value {
+pub(super) fn proof(done: &Finished) -> Value {
     done.json("replication_closure.json")
 }
 
 /// The states of the references of the chart, by reference.
-fn states(done: &Finished) -> Vec<(String, String)> {
+pub(super) fn states(done: &Finished) -> Vec<(String, String)> {
     let proof = proof(done);
     let references = proof["charts"]["app"]["references"].as_array().cloned();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -79,12 +80,12 @@ fn states(done: &Finished) -> Vec<(String, String)> {
         .collect()
 }
 
-fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
     pairs.iter().map(owned).collect()
 }
 
-const AT_TARGET: &str = "target.corp/idf-quay.io/team/app:1";
+pub(super) const AT_TARGET: &str = "target.corp/idf-quay.io/team/app:1";
 
 #[tokio::test]
 async fn a_chart_whose_images_are_all_copied_is_proved() -> Result {
@@ -463,97 +464,5 @@ async fn a_chart_without_templates_is_not_checked_and_a_folder_as_target_is() ->
             ("quay.io/team/b:1", "gap")
         ])
     );
-    Ok(())
-}
-
-#[tokio::test]
-async fn complete_copies_what_is_missing_and_sets_its_value() -> Result {
-    let template = pod(
-        "  containers:\n  - image: {{ .Values.image }}\n  - image: {{ .Values.proxy.image.repository }}:{{ .Values.proxy.image.tag }}\n",
-    );
-    let values =
-        "image: quay.io/team/app:1\nproxy: {image: {repository: quay.io/team/proxy, tag: '2'}}\n";
-    let planned = Planned::new(chart(values, &template), LISTED).await?;
-    let done = planned.run("complete").run().await.ended(0);
-    let done = done.said(&["charts.app: closed by copying quay.io/team/proxy:2 and setting "]);
-    assert_eq!(
-        states(&done),
-        pairs(&[
-            (AT_TARGET, "copied"),
-            ("target.corp/idf-quay.io/team/proxy:2", "copied")
-        ])
-    );
-    let proxy = &done.result()["charts"]["app"]["values"]["proxy"]["image"]["repository"];
-    assert_eq!(*proxy, "target.corp/idf-quay.io/team/proxy");
-    let copied = done.json("updated_images.json");
-    assert_eq!(copied.as_array().map(Vec::len), Some(2));
-    assert_eq!(proof(&done)["mode"], "complete");
-    // With a folder as target, too.
-    let run = planned
-        .data
-        .run("plan")
-        .args(["--no-observe", "--closure", "complete"]);
-    let done = run
-        .args(["--registry-prefix", "oci:mirror"])
-        .run()
-        .await
-        .ended(0);
-    let proxy = &done.result()["charts"]["app"]["values"]["proxy"]["image"]["repository"];
-    assert_eq!(*proxy, "oci:mirror:quay.io/team/proxy");
-    Ok(())
-}
-
-#[tokio::test]
-async fn what_complete_cannot_close_is_exit_code_2_with_the_reason() -> Result {
-    let template =
-        pod("  containers: [{image: {{ .Values.image }}}, {image: 'quay.io/team/fixed:3'}]\n");
-    let planned = Planned::new(chart("image: quay.io/team/app:1\n", &template), LISTED).await?;
-    let refused = planned.run("complete").run().await.ended(2);
-    refused.said(&[
-        "quay.io/team/fixed:3 is not copied",
-        "no value changes it: it is fixed in app/templates/x.yaml",
-    ]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_image_that_an_override_makes_the_chart_name_is_a_gap_that_complete_copies() -> Result {
-    // As ingress-nginx does it: another name, with a digest of its own.
-    let template = pod(
-        "  containers: [{image: '{{ .Values.image.registry }}/team/app{{ if .Values.image.chroot }}-chroot@{{ .Values.image.digestChroot }}{{ else }}:1{{ end }}'}]\n",
-    );
-    let values = format!(
-        "image: {{registry: quay.io, repository: team/app, tag: '1', chroot: true, digestChroot: '{DIGEST}'}}\n"
-    );
-    let listed = "    images:\n      app:\n        registry: {location: values, path: image.registry}\n        repository: {name: team/app}\n        tag: {name: '1'}\n";
-    let planned = Planned::new(chart(&values, &template), listed).await?;
-    let name = format!("target.corp/idf-quay.io/team/app-chroot@{DIGEST}");
-    planned
-        .is_a_gap(&[&format!(
-            "{name} is below the target's prefix, but nothing copies it"
-        )])
-        .await;
-    let done = planned.run("complete").run().await.ended(0);
-    assert_eq!(states(&done), pairs(&[(name.as_str(), "copied")]));
-    Ok(())
-}
-
-#[tokio::test]
-async fn what_an_operator_starts_is_at_the_target_where_the_operator_is_told_so() -> Result {
-    let template =
-        "kind: Engine\nmetadata: {name: e}\nspec: {registry: '{{ .Values.operator.registry }}'}\n";
-    let values = "operator: {registry: quay.io}\n";
-    let images = "    operatorImages:\n    - {image: 'quay.io/team/agent:1', registryPath: operator.registry}\n";
-    let planned = Planned::new(chart(values, template), images).await?;
-    let done = planned.is_proved().await;
-    assert_eq!(
-        states(&done),
-        pairs(&[("target.corp/idf-quay.io/team/agent:1", "copied")])
-    );
-    // Without the path the operator pulls from where it always does.
-    let images = "    operatorImages: [{image: 'quay.io/team/agent:1'}]\n";
-    let planned = Planned::new(chart(values, template), images).await?;
-    let words = "quay.io/team/agent:1 is copied, but the chart still names the source: its operator starts it";
-    planned.is_a_gap(&[words]).await;
     Ok(())
 }

@@ -6,6 +6,7 @@ mod architecture;
 mod builds;
 mod chart_forms;
 mod charts;
+mod closing;
 mod closure;
 mod commands;
 mod content;

@@ -170,7 +170,7 @@ struct IndexContent {
 }
 
 impl Probe {
-    /// The media type: the one that the bytes name, since the digest stands for it; else the announced
+    /// The media type: the one that the bytes name, since the digest covers them; else the announced
     /// one; else the one that fits.
     fn decide(self, announced: Option<&str>) -> Result<String, InvalidManifest> {
         let is_known = |media_type: &str| {

@@ -21,16 +21,8 @@ trap 'exit 130' INT TERM
 : "${CHARTS:?names the folder of packed charts}"
 
 main() {
-    if ! find_python; then
-        echo 'closure: Python with PyYAML is needed and cannot be had' >&2
-        exit 1
-    fi
-    if [ -z "${REPLICATOR:-}" ]; then
-        cargo build --locked --quiet --release --bin replicator
-        REPLICATOR=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/release/replicator
-    fi
+    prepares_renders closure
     if [ -z "${HELM:-}" ]; then
-        find_go || true
         # shellcheck disable=SC2154 # tools.sh and rendering.sh set them
         if ! build_stock_helm "${helm_versions[0]}"; then
             echo "closure: Helm cannot be built: $why" >&2

@@ -15,6 +15,7 @@ What Helm itself renders differently twice (certificates, random passwords) is l
 Exits 1 when a document differs, when only one of the two fails, or when an error's text differs, and
 --differences does not explain it: a file of lines `KIND | WHERE | REASON`, where KIND is
   error   both fail; WHERE is a regular expression that finds the same text in both errors
+  blank   both fail; the errors are the same without what the regular expression WHERE finds, whatever the order of lines
   case    WHERE is a chart and a set, or `*` for all sets; an entry that explains nothing is a failure
 """
 
@@ -327,13 +328,15 @@ class Differences:
     """What is known to differ, and why."""
 
     def __init__(self, path):
-        self.errors, self.cases, self.used = [], {}, set()
+        self.errors, self.blanks, self.cases, self.used = [], [], {}, set()
         for line in open(path, encoding="utf8") if path else []:
             if not line.strip() or line.startswith("#"):
                 continue
             kind, where, _ = (part.strip() for part in line.split(" | ", 2))
             if kind == "error":
                 self.errors.append(re.compile(where, re.S))
+            elif kind == "blank":
+                self.blanks.append(re.compile(where, re.S))
             else:
                 self.cases[tuple(where.split())] = kind
 
@@ -348,7 +351,13 @@ class Differences:
                 found = [sorted(match.group() for match in pattern.finditer(error)) for error in result["errors"]]
                 if found[0] and found[0] == found[1]:
                     return True
+            return self.blanked(result["errors"][0]) == self.blanked(result["errors"][1])
         return False
+
+    def blanked(self, error):
+        for pattern in self.blanks:
+            error = pattern.sub("", error)
+        return sorted(error.splitlines())
 
 
 def run(options, folder):

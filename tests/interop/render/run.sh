@@ -17,17 +17,8 @@ trap 'exit 130' INT TERM
 . tests/interop/rendering.sh
 
 main() {
-    if ! find_python; then
-        echo 'render: Python with PyYAML is needed and cannot be had' >&2
-        exit 1
-    fi
-    # Thousands of renders: the optimized program.
-    if [ -z "${REPLICATOR:-}" ]; then
-        cargo build --locked --quiet --release --bin replicator
-        REPLICATOR=$(cargo metadata --locked --no-deps --format-version 1 | jq -r .target_directory)/release/replicator
-    fi
+    prepares_renders render
     replicator_program=$REPLICATOR
-    find_go || true
     if ! { build_stock_helm "${helm_versions[0]}" && helm3=$stock_helm && build_batch_helm; }; then
         echo "render: Helm cannot be built: $why" >&2
         exit 1

@@ -55,7 +55,7 @@ pub(super) fn redirected(
     };
     let from = response.url();
     let to = location.to_str().ok().and_then(|text| from.join(text).ok());
-    let to = to.ok_or("it leads to something that is no URL")?;
+    let to = to.ok_or("it leads to something that is not a URL")?;
     let to = protected(from, to)?;
     let Some(mut request) = request else {
         return Ok(None);

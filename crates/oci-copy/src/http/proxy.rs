@@ -35,7 +35,7 @@ impl Proxies {
     /// Reads the variables' values.
     ///
     /// # Errors
-    /// Which proxy is no URL, without its text: it can hold a password.
+    /// Which proxy is not a URL, without its text: it can hold a password.
     pub fn new(
         http: Option<&str>,
         https: Option<&str>,
@@ -106,7 +106,7 @@ fn proxy(text: Option<&str>) -> Result<Option<Url>, String> {
     };
     match Url::parse(&whole) {
         Ok(url) if url.has_host() => Ok(Some(url)),
-        _ => Err("it is no URL of a proxy, such as http://proxy.example:3128".to_owned()),
+        _ => Err("it is not the URL of a proxy, such as http://proxy.example:3128".to_owned()),
     }
 }
 

@@ -134,8 +134,12 @@ impl Repository {
         let text = format!("{}/v2/{}/{path}", self.registry.base().await?, self.name);
         Url::parse(&text).map_err(|error| {
             let nowhere = Url::parse("http://invalid/").expect("a valid URL");
-            http::Error::refused(&Method::GET, &nowhere, format!("{text} is no URL: {error}"))
-                .into()
+            http::Error::refused(
+                &Method::GET,
+                &nowhere,
+                format!("{text} is not a URL: {error}"),
+            )
+            .into()
         })
     }
 

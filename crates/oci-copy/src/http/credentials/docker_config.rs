@@ -41,7 +41,7 @@ impl DockerConfig {
     }
 
     fn parse(text: &[u8]) -> anyhow::Result<Self> {
-        const WRONG: &str = "it is no Docker configuration file";
+        const WRONG: &str = "it is not a Docker configuration file";
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         if text.trim_ascii().is_empty() {
             return Ok(Self::default());
@@ -164,7 +164,7 @@ fn login(entry: &Value) -> anyhow::Result<Option<Login>> {
     let entry = match entry {
         Value::Null => return Ok(None),
         Value::Object(entry) => entry,
-        _ => anyhow::bail!("it is no object"),
+        _ => anyhow::bail!("it is not an object"),
     };
     if let Some(token) = text_of(entry, "registrytoken") {
         return Ok(Some(Login::RegistryToken(Secret(token))));
@@ -396,9 +396,9 @@ mod tests {
             (r#"{"auths":{"a.io":{"auth":"hunter2!"}}}"#, "a.io"),
             (r#"{"auths":{"a.io":{"auth":"aHVudGVyMg=="}}}"#, "a.io"),
             (r#"{"auths":{"a.io":"hunter2"}}"#, "a.io"),
-            (r#"{"auths":"hunter2"}"#, "no Docker configuration"),
-            (r#"{"auths":hunter2"#, "no Docker configuration"),
-            (r#"["hunter2"]"#, "no Docker configuration"),
+            (r#"{"auths":"hunter2"}"#, "not a Docker configuration"),
+            (r#"{"auths":hunter2"#, "not a Docker configuration"),
+            (r#"["hunter2"]"#, "not a Docker configuration"),
         ] {
             let error = format!("{:#}", DockerConfig::parse(text.as_bytes()).unwrap_err());
             assert!(

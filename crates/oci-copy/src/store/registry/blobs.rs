@@ -205,7 +205,7 @@ impl Repository {
         let session = response
             .url()
             .join(location)
-            .map_err(|_| refused("the upload location is no URL"))?;
+            .map_err(|_| refused("the upload location is not a URL"))?;
         let session = http::protected(response.url(), registry_http.rewrite(&session))
             .map_err(|why| refused(&format!("the upload location is not usable: {why}")))?;
         Ok(UploadStart::Session(UploadSession(Some(session))))
