@@ -95,7 +95,7 @@ fan-out: ## A run over four builds with a link each, against one build, and agai
 	$(RUN_TOOL)/fan-out measure
 	$(RUN_TOOL)/fan-out simulate
 
-bench: ## Against skopeo, crane, oras, regctl and regsync: docs/benchmarks.md; BENCH="--quick"
+bench: ## Against skopeo, crane, oras, regctl and regsync: docs/internals/benchmarks.md; BENCH="--quick"
 	python3 bench/run.py $(BENCH)
 
 ci: lint test interop quickstart ## What CI runs

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares `replicator copy` with other tools: see docs/benchmarks.md.
+"""Compares `replicator copy` with other tools: see docs/internals/benchmarks.md.
 
     python3 bench/run.py [--quick] [--only cold,warm] [--tools ours,skopeo] [--runs N] [--link plain|shaped|both] [--write]
 
@@ -36,7 +36,7 @@ import tools as peers  # noqa: E402
 
 MIB = 1 << 20
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "replicator-bench"
-DOCUMENT = BENCH.parent / "docs/benchmarks.md"
+DOCUMENT = BENCH.parent / "docs/internals/benchmarks.md"
 MARKERS = ("<!-- measured -->", "<!-- /measured -->")
 SCENARIOS = ("cold", "warm", "changed", "big", "small")
 RATE = 25_000_000  # bytes a second: 200 Mbit/s, which two cores and a process that carries packets handle easily
@@ -233,7 +233,7 @@ def arguments():
     parser.add_argument("--tools", type=names, help="those whose names begin so; `ours` is always among them")
     parser.add_argument("--runs", type=int, help="how often each is measured [default: 3; quick: 1]")
     parser.add_argument("--link", choices=("plain", "shaped", "both"), default="both")
-    parser.add_argument("--write", action="store_true", help="writes the tables into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="writes the tables into docs/internals/benchmarks.md")
     parser.add_argument("--minutes", type=float, default=22, help="no further repetitions after so long [22]")
     parser.add_argument("--patience", type=int, default=60, help="a run of more seconds is not repeated [60]")
     parser.add_argument("--limit", type=int, default=300, help="a run is ended after so many seconds [300]")

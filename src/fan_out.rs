@@ -1,6 +1,6 @@
 //! A plan over several builds of CodeBuild: where one build would take long, that build, the coordinator,
 //! starts workers of its own project, and all of them take shards of the work from one list until it is
-//! empty. `docs/fan-out.md` has the protocol.
+//! empty. `docs/internals/fan-out.md` has the protocol.
 //!
 //! Nothing waits for a build that has not begun: an idle build takes the next shard, and a late worker
 //! finds less to do, or nothing. The coordinator alone can do everything, takes over what workers leave

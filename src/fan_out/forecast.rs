@@ -8,7 +8,7 @@ use oci_copy::store::Action;
 
 use super::shard::Load;
 
-/// What ECR accepts in one stream, in bytes per second (measured by others, see `docs/fan-out.md`).
+/// What ECR accepts in one stream, in bytes per second (measured by others, see `docs/internals/fan-out.md`).
 pub const STREAM: f64 = 25e6;
 
 /// The assumed throughput of a build until it is measured, in bytes per second.

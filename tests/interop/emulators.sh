@@ -1,5 +1,5 @@
 # Whole deployments against AWS as others emulate it, with an ECR that has both the API and /v2/: ministack, and fakecloud
-# where it is installed. Sourced by run.sh. docs/interop.md lists what the emulators do differently from AWS.
+# where it is installed. Sourced by run.sh. docs/internals/interop.md lists what the emulators do differently from AWS.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # run.sh sets what is used here
 

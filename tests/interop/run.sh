@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The program meets software that we did not write: registries as its sources and targets; skopeo, crane, oras, Helm
-# and cosign as those who use what it brought there; and the EKS module, as its contract says. docs/interop.md tells
+# and cosign as those who use what it brought there; and the EKS module, as its contract says. docs/internals/interop.md tells
 # what came out.
 #
 # Installs what it needs, as root or with sudo; what it built is kept in ~/.cache/replicator-interop. What cannot be

@@ -1,4 +1,4 @@
-//! What a run costs, counted at the wire: each promise of `docs/copy-engine.md`.
+//! What a run costs, counted at the wire: each promise of `docs/internals/copy-engine.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

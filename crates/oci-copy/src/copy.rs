@@ -1,5 +1,5 @@
 //! The copy engine. It uses only the interface of [`crate::store`], so registries and folders can be
-//! source and target alike. `docs/copy-engine.md` describes it.
+//! source and target alike. `docs/internals/copy-engine.md` describes it.
 //!
 //! Order: layers and config, then the manifest; children, then their index; the tag last. A tag
 //! never names incomplete content. Content that is at the target is not sent again, and each distinct
