@@ -23,7 +23,7 @@ use replication::inventory::Inventory;
 use replication::plan::Plan;
 use replication::progress::{self, Progress, Screen};
 use replication::publish;
-use replication::settings::{DataFiles, Environment, Flags, Settings, Target};
+use replication::settings::{DataFiles, Environment, Flags, Settings, TargetChoice};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
     ));
 
     // Inventory -> charts -> plan: every copy, and every value that makes a chart use the copies.
-    let Target::Given(prefix) = &settings.target else {
+    let TargetChoice::Given(prefix) = &settings.target else {
         anyhow::bail!("a prefix was given");
     };
     let charts = charts::fetch(&inventory, &stores).await?;

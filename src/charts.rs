@@ -65,14 +65,14 @@ pub async fn fetch(inventory: &Inventory, stores: &Stores) -> Result<Charts, Pro
     fetch_each(inventory, stores, |_, _| {}).await
 }
 
-/// Like [`fetch`]; `arrived` is called for each key as soon as its chart is there.
+/// Like [`fetch`]; `on_fetched` is called for each key as soon as its chart is there.
 ///
 /// # Errors
 /// As [`fetch`].
 pub async fn fetch_each(
     inventory: &Inventory,
     stores: &Stores,
-    arrived: impl Fn(&ChartSpec, &Arc<Fetched>),
+    on_fetched: impl Fn(&ChartSpec, &Arc<Fetched>),
 ) -> Result<Charts, Problems> {
     let repositories = repository::Repositories::new(&inventory.charts);
     // Two keys can name one chart.
@@ -94,7 +94,7 @@ pub async fn fetch_each(
             let fetched = fetched.map(Arc::new);
             if let Ok(fetched) = &fetched {
                 for spec in &group {
-                    arrived(spec, fetched);
+                    on_fetched(spec, fetched);
                 }
             }
             (group, fetched)

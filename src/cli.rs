@@ -39,7 +39,9 @@ use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::publish;
 use crate::reference::Prefix;
-use crate::settings::{DataFiles, Environment, Flags, Network, Settings, Target, unused_hosts};
+use crate::settings::{
+    DataFiles, Environment, Flags, Network, Settings, TargetChoice, unused_hosts,
+};
 use crate::source_secret::{self, SourceHosts};
 use crate::stderr;
 use oci_copy::http::{Credentials, DockerConfig, GivenLogins, Http};
@@ -321,11 +323,11 @@ impl Session {
     /// The target prefix, once account and partition are known.
     async fn prefix(&self) -> anyhow::Result<Prefix> {
         match &self.settings.target {
-            Target::Given(prefix) => Ok(prefix.clone()),
-            Target::Named => {
+            TargetChoice::Given(prefix) => Ok(prefix.clone()),
+            TargetChoice::Named => {
                 anyhow::bail!("this command has no target prefix (please report this)")
             }
-            Target::Module { project, region } => {
+            TargetChoice::Module { project, region } => {
                 let host = self.aws.ecr_host(region).await.map_err(|error| {
                     anyhow::Error::new(error).context("cannot determine the default target")
                 })?;

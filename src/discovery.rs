@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use helm_chart::chart::Chart;
-use helm_chart::discover::{self, Discovery, Moved, Place, Request, Source};
+use helm_chart::discover::{self, Discovery, MovedImage, PartSource, Request, ValuePath};
 use helm_chart::render::Capabilities;
 use helm_chart::render::release::{Error, Options};
 use helm_chart::set;
@@ -175,7 +175,7 @@ impl Found {
 }
 
 /// A key for an image: the last part of its repository, with more in front where that is taken.
-fn key(image: &Moved, keys: &mut BTreeSet<String>) -> String {
+fn key(image: &MovedImage, keys: &mut BTreeSet<String>) -> String {
     let name = image.reference.split('@').next().unwrap_or_default();
     let mut parts: Vec<&str> = name.split('/').collect();
     let last = parts.pop().unwrap_or_default();
@@ -183,8 +183,8 @@ fn key(image: &Moved, keys: &mut BTreeSet<String>) -> String {
     let place = image
         .repository
         .place()
-        .or(image.registry.as_ref().and_then(Source::place));
-    let place = place.map(Place::to_string).unwrap_or_default();
+        .or(image.registry.as_ref().and_then(PartSource::place));
+    let place = place.map(ValuePath::to_string).unwrap_or_default();
     let word = |text: &str| {
         let letter = |c: char| {
             if c.is_ascii_alphanumeric() {
@@ -223,7 +223,7 @@ fn is_common(part: &str) -> bool {
         || part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn spec(image: &Moved, key: String) -> ImageSpec {
+fn spec(image: &MovedImage, key: String) -> ImageSpec {
     ImageSpec {
         key,
         registry: image.registry.as_ref().map(part),
@@ -241,9 +241,9 @@ fn spec(image: &Moved, key: String) -> ImageSpec {
     }
 }
 
-fn part(source: &Source) -> Part {
+fn part(source: &PartSource) -> Part {
     let (origin, also) = match source {
-        Source::Value { place, suffix } => (
+        PartSource::Value { place, suffix } => (
             Origin::Values {
                 path: place.path.clone(),
                 subchart: alias(&place.subchart),
@@ -252,11 +252,11 @@ fn part(source: &Source) -> Part {
             },
             Vec::new(),
         ),
-        Source::Default { text, place } => (
+        PartSource::Default { text, place } => (
             Origin::Fixed(text.clone()),
             vec![place.path.below(&place.subchart)],
         ),
-        Source::AppVersion {
+        PartSource::AppVersion {
             subchart,
             prefix,
             place,
@@ -269,7 +269,7 @@ fn part(source: &Source) -> Part {
             },
             Vec::new(),
         ),
-        Source::Text(text) => (Origin::Fixed(text.clone()), Vec::new()),
+        PartSource::Text(text) => (Origin::Fixed(text.clone()), Vec::new()),
     };
     Part {
         origin,

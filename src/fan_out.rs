@@ -19,4 +19,4 @@ mod worker;
 mod workers;
 
 pub use coordinator::{Coordinator, RunPlace};
-pub use worker::{WorkerTask, work};
+pub use worker::{WorkerTask, run_task};

@@ -6,7 +6,7 @@ mod file;
 mod image;
 mod install;
 mod keys;
-mod layers;
+mod merge;
 mod pattern;
 mod spec;
 
@@ -18,7 +18,7 @@ use crate::settings::DataFiles;
 use crate::source_secret::SourceHosts;
 
 pub(crate) use chart::remote_repository;
-use file::{DataFile, Entry, Reader};
+use file::{DataFile, DataReader, Entry};
 pub use pattern::Pattern;
 pub use spec::{
     AdditionalImage, ChartRepository, ChartSpec, Discovery, ImageSpec, Installation, OperatorImage,
@@ -50,7 +50,7 @@ impl Inventory {
     /// # Errors
     /// Every problem of both files at once: file, line, key, what to do.
     pub fn read(files: &DataFiles) -> Result<Self, Problems> {
-        let mut reader = Reader::default();
+        let mut reader = DataReader::default();
         let read = reader.open(files);
         Self::merge(reader, read)
     }
@@ -60,7 +60,7 @@ impl Inventory {
     /// # Errors
     /// As [`Inventory::read`].
     pub fn parse(eks_version: &str, default: &[u8], version: &[u8]) -> Result<Self, Problems> {
-        let mut reader = Reader::default();
+        let mut reader = DataReader::default();
         let name = format!("{eks_version}.yaml");
         let files = (
             reader.parse_file("default.yaml".as_ref(), default),
@@ -74,7 +74,7 @@ impl Inventory {
     }
 
     fn merge(
-        mut reader: Reader,
+        mut reader: DataReader,
         files: Option<(String, DataFile, DataFile)>,
     ) -> Result<Self, Problems> {
         let inventory = files.map(|(eks_version, default, version)| {
@@ -95,7 +95,7 @@ impl Inventory {
                 warnings: Vec::new(),
             }
         });
-        let Reader { problems, warnings } = reader;
+        let DataReader { problems, warnings } = reader;
         let inventory = Problems::or(problems, inventory)?;
         Ok(Self {
             warnings,
@@ -120,7 +120,7 @@ impl Inventory {
     }
 }
 
-impl Reader {
+impl DataReader {
     fn ami_version(&mut self, roots: &[Entry<'_>]) -> String {
         let mut version = String::new();
         for root in roots {

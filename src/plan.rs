@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use self::context::Context;
-pub use self::copy::{Copy, Source};
+pub use self::copy::{Copy, CopySource};
 use crate::charts::{Artifact, Chart, Charts, Content};
 use crate::document::{self, Ami, Helm, Kind, Pair, ResultDocument};
 use crate::inventory::{ChartSpec, Inventory};
@@ -271,7 +271,7 @@ impl<'a> Planner<'a> {
         match (located, self.prefix.locate(&name.target())) {
             (Ok(from), Ok(target)) => self.copy(Copy {
                 kind: Kind::Image,
-                source: Source::At(from),
+                source: CopySource::At(from),
                 source_text: source.to_string(),
                 target,
                 target_text,
@@ -298,8 +298,8 @@ impl<'a> Planner<'a> {
         }
         let name = format!("{}:{tag}", chart_repository(spec));
         let source = match &fetched.content {
-            Content::Artifact(location) => Source::At(location.clone()),
-            Content::Archive { provenance } => Source::Chart(Box::new(Artifact::of(
+            Content::Artifact(location) => CopySource::At(location.clone()),
+            Content::Archive { provenance } => CopySource::Chart(Box::new(Artifact::of(
                 &fetched.chart,
                 &fetched.archive,
                 provenance.as_ref(),

@@ -167,7 +167,7 @@ impl Events for Progress {
         self.bar.inc(bytes);
     }
 
-    fn give_up(&self, bytes: u64) {
+    fn cancel_expected(&self, bytes: u64) {
         self.expected.fetch_sub(bytes, Ordering::Relaxed);
         self.bar.dec_length(bytes);
     }

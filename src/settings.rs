@@ -51,7 +51,7 @@ pub const MANAGED_BY: &str = "replicator";
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The target.
-    pub target: Target,
+    pub target: TargetChoice,
     /// The Seed-Farmer module that this run is.
     pub module: Module,
     /// Concurrency, timeouts and hosts.
@@ -113,7 +113,7 @@ pub struct DataFiles {
 
 /// The target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum TargetChoice {
     /// Given by `--registry-prefix`.
     Given(Prefix),
     /// Given by the command's arguments.
@@ -166,7 +166,7 @@ impl Settings {
         let target = if let Some(given) = given {
             given
                 .parse_with(&mut problems, str::parse::<Prefix>)
-                .map(Target::Given)
+                .map(TargetChoice::Given)
         } else {
             let region = flags.region.as_deref().or(environment.aws.region());
             default_target(&module, region, &mut problems)
@@ -185,7 +185,7 @@ impl Settings {
         let settings = Self::collect(
             flags,
             environment,
-            Some(Target::Named),
+            Some(TargetChoice::Named),
             module,
             &mut problems,
         );
@@ -223,7 +223,7 @@ impl Settings {
     fn collect(
         flags: &Flags,
         environment: &Environment,
-        target: Option<Target>,
+        target: Option<TargetChoice>,
         module: Module,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
@@ -334,7 +334,7 @@ fn default_target(
     module: &Module,
     region: Option<&str>,
     problems: &mut Vec<Problem>,
-) -> Option<Target> {
+) -> Option<TargetChoice> {
     let remedy = "or name the target with --registry-prefix, such as `oci:mirror` for a folder";
     if module.project.is_none() {
         problems.push(
@@ -366,7 +366,7 @@ fn default_target(
         let problem = Problem::input("AWS_REGION, --region", what);
         problems.push(problem.remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")));
     }
-    Some(Target::Module { project, region })
+    Some(TargetChoice::Module { project, region })
 }
 
 fn retention(

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A command for the thread.
-enum Order {
+enum Message {
     Write(Vec<u8>),
     /// Reply when everything before is written.
     Flush(SyncSender<()>),
@@ -28,7 +28,7 @@ enum Order {
 
 /// The queue of the thread that writes.
 struct Queue {
-    orders: SyncSender<Order>,
+    messages: SyncSender<Message>,
     state: Arc<State>,
 }
 
@@ -51,22 +51,22 @@ static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 fn queue() -> &'static Queue {
     QUEUE.get_or_init(|| {
-        let (orders, received) = sync_channel(WAITING);
+        let (messages, received) = sync_channel(WAITING);
         let state = Arc::new(State::default());
         let own = Arc::clone(&state);
         // If the thread cannot be started, the run continues without output.
         let name = std::thread::Builder::new().name("stderr".to_owned());
         drop(name.spawn(move || write_all(&received, &own)));
-        Queue { orders, state }
+        Queue { messages, state }
     })
 }
 
-fn write_all(orders: &Receiver<Order>, state: &State) {
+fn write_all(messages: &Receiver<Message>, state: &State) {
     let mut out = io::stderr();
-    while let Ok(order) = orders.recv() {
+    while let Ok(message) = messages.recv() {
         state.has_room.notify_all();
-        match order {
-            Order::Write(text) => {
+        match message {
+            Message::Write(text) => {
                 // There is no other place to report this error.
                 out.write_all(&text).ok();
                 state.written.fetch_add(1, Ordering::Relaxed);
@@ -80,20 +80,20 @@ fn write_all(orders: &Receiver<Order>, state: &State) {
                     .ok();
                 }
             }
-            Order::Flush(done) => drop(done.send(())),
+            Message::Flush(done) => drop(done.send(())),
         }
     }
 }
 
 /// Writes a text; if the queue stays full, the text is dropped after a short wait.
 pub fn write(text: &[u8]) {
-    let Queue { orders, state } = queue();
-    let mut order = Order::Write(text.to_vec());
+    let Queue { messages, state } = queue();
+    let mut message = Message::Write(text.to_vec());
     let started = Instant::now();
     loop {
-        order = match orders.try_send(order) {
+        message = match messages.try_send(message) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => return,
-            Err(TrySendError::Full(order)) => order,
+            Err(TrySendError::Full(message)) => message,
         };
         if state.is_stalled.load(Ordering::Relaxed) || started.elapsed() > PATIENCE {
             state.is_stalled.store(true, Ordering::Relaxed);
@@ -107,15 +107,15 @@ pub fn write(text: &[u8]) {
 
 /// Waits until everything is written, as long as something is written at all.
 pub fn flush() {
-    let Queue { orders, state } = queue();
+    let Queue { messages, state } = queue();
     let (done, is_done) = sync_channel(1);
-    let mut order = Some(Order::Flush(done));
+    let mut message = Some(Message::Flush(done));
     let mut seen = (state.written.load(Ordering::Relaxed), Instant::now());
     while seen.1.elapsed() < PATIENCE {
-        if let Some(waiting) = order.take() {
-            match orders.try_send(waiting) {
+        if let Some(waiting) = message.take() {
+            match messages.try_send(waiting) {
                 Ok(()) => {}
-                Err(TrySendError::Full(waiting)) => order = Some(waiting),
+                Err(TrySendError::Full(waiting)) => message = Some(waiting),
                 Err(TrySendError::Disconnected(_)) => return,
             }
         }

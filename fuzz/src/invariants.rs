@@ -54,14 +54,14 @@ pub fn plan(plan: &Plan) {
     let result: Value = serde_json::from_str(&text).expect("JSON");
     let prefix = plan.prefix.to_string();
     for (key, image) in result["additional_images"].as_object().expect("a map") {
-        word(key);
+        assert_plain(key);
         assert!(targets.contains(image.as_str().expect("a text")), "{image}");
     }
     for (key, chart) in result["charts"].as_object().expect("a map") {
-        word(key);
+        assert_plain(key);
         let field = |name: &str| chart["helm"][name].as_str().expect("a text");
-        word(field("version"));
-        word(field("name"));
+        assert_plain(field("version"));
+        assert_plain(field("name"));
         let repository = field("repository").trim_start_matches("oci://");
         let target = format!("{repository}:{}", field("version").replace('+', "_"));
         assert!(targets.contains(target.as_str()), "{target}");
@@ -78,7 +78,7 @@ pub fn plan(plan: &Plan) {
     }
 }
 
-fn word(text: &str) {
+fn assert_plain(text: &str) {
     let is_letter = |c: char| c.is_alphanumeric() || "-_.:/@+".contains(c);
     assert!(text.chars().all(is_letter), "{text:?}");
 }

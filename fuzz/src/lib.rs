@@ -30,10 +30,10 @@ pub mod render;
 mod challenge;
 
 /// A target: its name, which is that of its corpus, and what it does.
-pub type Target = (&'static str, fn(&[u8]));
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [FuzzTarget; 10] = [
     ("archives", archives),
     ("challenges", challenges),
     ("chart_values", render::chart_values),
@@ -149,7 +149,7 @@ pub fn yaml(data: &[u8]) {
         bytes: 1 << 16,
     };
     let all = yaml::parse(text, &limits);
-    let first = yaml::first(text, &limits);
+    let first = yaml::first_document(text, &limits);
     if let Ok(documents) = &all {
         let first = first.as_ref().expect("it is a part of the whole");
         assert_eq!(first.is_some(), !documents.is_empty());

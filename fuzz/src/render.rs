@@ -94,12 +94,12 @@ fn check(chart: &Chart, user: &Json) {
     let rendered = render(chart, user, &options);
     assert_eq!(rendered, render(chart, user, &options), "renders differ");
     match rendered {
-        Ok(rendered) => look(&rendered),
+        Ok(rendered) => check_rendered(&rendered),
         Err(error) => assert_names_the_place(&error),
     }
 }
 
-fn look(rendered: &Rendered) {
+fn check_rendered(rendered: &Rendered) {
     let size: usize = rendered.manifests.iter().map(|m| m.content.len()).sum();
     assert!(size <= LIMITS.bytes, "{size} bytes");
     assert!(!rendered.to_text(Print::default()).is_empty());

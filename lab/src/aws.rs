@@ -127,7 +127,7 @@ impl Builder {
         let account = Arc::new(Account::new(self, registry.core().clone(), door.host()));
         let server = door.serve({
             let account = account.clone();
-            move |request| service::answer(account.clone(), request)
+            move |request| service::respond(account.clone(), request)
         });
         Ok(Aws {
             server,

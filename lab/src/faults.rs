@@ -146,13 +146,13 @@ pub struct Rule {
     fault: Fault,
     method: String,
     path_contains: String,
-    which: Which,
+    occurrence: Occurrence,
     left: Option<u64>,
     seen: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Which {
+enum Occurrence {
     All,
     Nth(u64),
     Every(u64),
@@ -167,7 +167,7 @@ impl Rule {
             fault,
             method: String::new(),
             path_contains: String::new(),
-            which: Which::All,
+            occurrence: Occurrence::All,
             left: None,
             seen: 0,
         }
@@ -185,21 +185,21 @@ impl Rule {
     /// Only the `nth` of them, counted from 1.
     #[must_use]
     pub fn nth(mut self, nth: u64) -> Self {
-        self.which = Which::Nth(nth);
+        self.occurrence = Occurrence::Nth(nth);
         self
     }
 
     /// Only each `n`th of them.
     #[must_use]
     pub fn every(mut self, n: u64) -> Self {
-        self.which = Which::Every(n.max(1));
+        self.occurrence = Occurrence::Every(n.max(1));
         self
     }
 
     /// Each of them with this probability, drawn from the switchboard's seeded generator.
     #[must_use]
     pub fn chance(mut self, probability: f64) -> Self {
-        self.which = Which::Chance(probability);
+        self.occurrence = Occurrence::Chance(probability);
         self
     }
 
@@ -217,11 +217,11 @@ impl Rule {
             return false;
         }
         self.seen += 1;
-        let hit = match self.which {
-            Which::All => true,
-            Which::Nth(nth) => self.seen == nth,
-            Which::Every(n) => self.seen.is_multiple_of(n),
-            Which::Chance(probability) => prng.chance(probability),
+        let hit = match self.occurrence {
+            Occurrence::All => true,
+            Occurrence::Nth(nth) => self.seen == nth,
+            Occurrence::Every(n) => self.seen.is_multiple_of(n),
+            Occurrence::Chance(probability) => prng.chance(probability),
         };
         if hit {
             self.left = self.left.map(|left| left - 1);
@@ -232,10 +232,10 @@ impl Rule {
 
 /// The faults of a server, to be changed while it runs. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Faults(Arc<Mutex<Board>>);
+pub struct Faults(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-struct Board {
+struct State {
     rules: Vec<Rule>,
     latency: Duration,
     prng: Prng,
@@ -245,7 +245,7 @@ struct Board {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Board {
+        Self(Arc::new(Mutex::new(State {
             rules: Vec::new(),
             latency: Duration::ZERO,
             prng: Prng::new(0),
@@ -258,36 +258,36 @@ impl Default for Faults {
 impl Faults {
     /// Adds a rule. The first rule that hits decides a request.
     pub fn add(&self, rule: Rule) {
-        self.board().rules.push(rule);
+        self.state().rules.push(rule);
     }
 
     /// Takes all rules and the latency back; the log of injected faults stays.
     pub fn clear(&self) {
-        let mut board = self.board();
-        board.rules.clear();
-        board.latency = Duration::ZERO;
+        let mut state = self.state();
+        state.rules.clear();
+        state.latency = Duration::ZERO;
     }
 
     /// Restarts the generator that [`Rule::chance`] draws from.
     pub fn seed(&self, seed: u64) {
-        self.board().prng = Prng::new(seed);
+        self.state().prng = Prng::new(seed);
     }
 
     /// Delays every request by so many milliseconds.
     pub fn latency(&self, milliseconds: u64) {
-        self.board().latency = Duration::from_millis(milliseconds);
+        self.state().latency = Duration::from_millis(milliseconds);
     }
 
     /// Every fault that was injected: its [`Fault::kind`] and the request as it arrived.
     #[must_use]
     pub fn injected(&self) -> Vec<(&'static str, wire::Request)> {
-        self.board().injected.clone()
+        self.state().injected.clone()
     }
 
     /// How often each kind of fault was injected; responses are counted by their status.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
-        self.board().counts.clone()
+        self.state().counts.clone()
     }
 
     /// The fault for the request that has just arrived.
@@ -297,22 +297,22 @@ impl Faults {
         target: &str,
         entry: &wire::Entry,
     ) -> (Duration, Option<Fault>) {
-        let mut guard = self.board();
-        let board = &mut *guard;
-        let fault = board.rules.iter_mut().find_map(|rule| {
-            rule.hits(method, target, &mut board.prng)
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let fault = state.rules.iter_mut().find_map(|rule| {
+            rule.hits(method, target, &mut state.prng)
                 .then(|| rule.fault.clone())
         });
         if let Some(fault) = &fault {
-            *board.counts.entry(fault.label()).or_default() += 1;
-            board
+            *state.counts.entry(fault.label()).or_default() += 1;
+            state
                 .injected
                 .extend(entry.request().map(|request| (fault.kind(), request)));
         }
-        (board.latency, fault)
+        (state.latency, fault)
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@
 mod bucket;
 mod forward;
 
-use bucket::Bucket;
+use bucket::TokenBucket;
 use forward::Forwarder;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -33,8 +33,8 @@ pub struct Link {
 /// Both directions of a link. Clones share them.
 #[derive(Debug, Clone)]
 struct Directions {
-    up: Arc<Bucket>,
-    down: Arc<Bucket>,
+    up: Arc<TokenBucket>,
+    down: Arc<TokenBucket>,
 }
 
 impl Link {
@@ -51,8 +51,8 @@ impl Link {
         let address = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
         let directions = Directions {
-            up: Arc::new(Bucket::new(bytes_per_second)),
-            down: Arc::new(Bucket::new(bytes_per_second)),
+            up: Arc::new(TokenBucket::new(bytes_per_second)),
+            down: Arc::new(TokenBucket::new(bytes_per_second)),
         };
         let task = tokio::spawn(accept(listener, directions.clone()));
         Ok(Self {
@@ -106,7 +106,7 @@ async fn connection(stream: TcpStream, directions: Directions) {
     let forwarder = Arc::new(Forwarder::new(directions));
     let service = service_fn(move |request| {
         let forwarder = forwarder.clone();
-        async move { forwarder.answer(request).await }
+        async move { forwarder.respond(request).await }
     });
     // An error here is a connection that one of the two ends has cut: there is no one to report it to.
     http1::Builder::new()

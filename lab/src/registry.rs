@@ -124,7 +124,7 @@ impl Builder {
         let core = Arc::new(Core::new(self, door.host())?);
         let server = door.serve({
             let core = core.clone();
-            move |request| answer::answer(core.clone(), request)
+            move |request| answer::respond(core.clone(), request)
         });
         Ok(Registry { server, core })
     }

@@ -139,7 +139,7 @@ where
     let socket = Socket::new(stream, reset.clone());
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let (exchange, reset) = (exchange.clone(), reset.clone());
-        async move { exchange.answer(request, &reset).await }
+        async move { exchange.respond(request, &reset).await }
     });
     // An error here is a connection that a client or a fault has cut: there is no one to report it to.
     http1::Builder::new()
@@ -157,7 +157,7 @@ where
 {
     /// Logs a request, lets the faults have their way with it, and has it answered.
     /// An error cuts the connection.
-    async fn answer(
+    async fn respond(
         &self,
         request: Request<hyper::body::Incoming>,
         reset: &AtomicBool,

@@ -24,7 +24,7 @@ pub(super) struct Calls {
     policy: Policy,
     connect: Duration,
     /// The time limit of an attempt.
-    answer: Duration,
+    read_timeout: Duration,
     /// Since when a service has done nothing but throttle.
     throttled: Mutex<HashMap<&'static str, Instant>>,
 }
@@ -38,19 +38,19 @@ impl Calls {
                 ..Policy::default()
             },
             connect: network.connect,
-            answer: network.read_timeout,
+            read_timeout: network.read_timeout,
             throttled: Mutex::default(),
         }
     }
 
     /// The time limit of an attempt.
-    pub(super) fn answer(&self) -> Duration {
-        self.answer
+    pub(super) fn read_timeout(&self) -> Duration {
+        self.read_timeout
     }
 
     /// The time limits of an attempt that sends a number of bytes.
     pub(super) fn timeouts(&self, bytes: u64) -> TimeoutConfig {
-        let attempt = self.answer + Duration::from_secs(bytes / SLOWEST_UPLOAD);
+        let attempt = self.read_timeout + Duration::from_secs(bytes / SLOWEST_UPLOAD);
         TimeoutConfig::builder()
             .connect_timeout(self.connect)
             .read_timeout(attempt)

@@ -81,7 +81,7 @@ impl CodeBuild {
         let send = || request.clone().send();
         let answer = self.calls.send(ACTION, id, send).await?;
         let build = answer.builds().first();
-        let build = build.ok_or_else(|| Error::answer(ACTION, id, "there is no such build"))?;
+        let build = build.ok_or_else(|| Error::incomplete(ACTION, id, "there is no such build"))?;
         let environment = build.environment();
         let project = id.split(':').next().unwrap_or(id);
         Ok(Machine {
@@ -136,14 +136,14 @@ impl CodeBuild {
         let answer = self.calls.send(ACTION, &machine.project, send).await?;
         let id = answer.build_value().and_then(|build| build.id());
         id.map(str::to_owned)
-            .ok_or_else(|| Error::answer(ACTION, &machine.project, "the answer names no build"))
+            .ok_or_else(|| Error::incomplete(ACTION, &machine.project, "the answer names no build"))
     }
 
     /// The builds; those that CodeBuild does not know are missing.
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn look(&self, ids: &[String]) -> Result<Vec<Build>, Error> {
+    pub async fn describe(&self, ids: &[String]) -> Result<Vec<Build>, Error> {
         const ACTION: &str = "codebuild:BatchGetBuilds";
         let mut found = Vec::new();
         for ids in ids.chunks(BATCH) {

@@ -124,12 +124,17 @@ impl Ecr {
         let answer = self.aws.calls.send(ACTION, "", send).await?;
         let data = answer.authorization_data().first();
         let token = data.and_then(|data| data.authorization_token());
-        let token = token.ok_or_else(|| Error::answer(ACTION, "", "the answer holds no token"))?;
+        let token =
+            token.ok_or_else(|| Error::incomplete(ACTION, "", "the answer holds no token"))?;
         let is_basic = STANDARD
             .decode(token)
             .is_ok_and(|text| text.starts_with(b"AWS:"));
         if !is_basic {
-            return Err(Error::answer(ACTION, "", "the token is not what ECR gives"));
+            return Err(Error::incomplete(
+                ACTION,
+                "",
+                "the token is not what ECR gives",
+            ));
         }
         let endpoint = data
             .and_then(|data| data.proxy_endpoint())

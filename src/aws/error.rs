@@ -102,7 +102,7 @@ impl Error {
             class: classify(action, code.as_deref(), status, None),
             code,
             status: Some(status),
-            ..Self::answer(action, resource, "")
+            ..Self::incomplete(action, resource, "")
         }
     }
 
@@ -110,12 +110,16 @@ impl Error {
     pub(super) fn broken(action: &'static str, resource: &str, message: impl Into<String>) -> Self {
         Self {
             class: Class::Transient(None),
-            ..Self::answer(action, resource, message)
+            ..Self::incomplete(action, resource, message)
         }
     }
 
     /// A response that lacks a required field.
-    pub(super) fn answer(action: &'static str, resource: &str, message: impl Into<String>) -> Self {
+    pub(super) fn incomplete(
+        action: &'static str,
+        resource: &str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             action,
             resource: resource.to_owned(),
@@ -135,7 +139,7 @@ impl Error {
     ) -> Self {
         Self {
             status: Some(status),
-            ..Self::answer(action, resource, message)
+            ..Self::incomplete(action, resource, message)
         }
     }
 

@@ -137,7 +137,8 @@ impl Bucket {
             let mut object = object.map_err(|error| Error::new(ACTION, &resource, &error))?;
             let mut bytes = Vec::new();
             loop {
-                let piece = tokio::time::timeout(self.calls.answer(), object.body.next()).await;
+                let piece =
+                    tokio::time::timeout(self.calls.read_timeout(), object.body.next()).await;
                 let piece = match piece {
                     Ok(Some(piece)) => piece.map_err(|error| error.to_string()),
                     Ok(None) => return Ok(bytes),
@@ -146,12 +147,12 @@ impl Bucket {
                 let piece = piece.map_err(|what| Error::broken(ACTION, &resource, what))?;
                 if bytes.len() + piece.len() > LARGEST {
                     let what = format!("the object has more than {LARGEST} bytes");
-                    return Err(Error::answer(ACTION, &resource, what));
+                    return Err(Error::incomplete(ACTION, &resource, what));
                 }
                 bytes.extend_from_slice(&piece);
             }
         };
-        let limit = self.calls.answer() * 10;
+        let limit = self.calls.read_timeout() * 10;
         let get = || async {
             let got = tokio::time::timeout(limit, get()).await;
             got.unwrap_or_else(|_| {
@@ -165,7 +166,7 @@ impl Bucket {
         };
         let text = String::from_utf8(bytes);
         text.map(Some)
-            .map_err(|_| Error::answer(ACTION, &resource, "the object is not text"))
+            .map_err(|_| Error::incomplete(ACTION, &resource, "the object is not text"))
     }
 
     /// The keys that begin with a prefix, each with the time of its last change; empty if there is no bucket.

@@ -26,6 +26,6 @@ impl Aws {
         };
         let text = answer.secret_string().map(str::to_owned).or_else(binary);
         text.map(Secret::new)
-            .ok_or_else(|| Error::answer(ACTION, name, "the secret is not text"))
+            .ok_or_else(|| Error::incomplete(ACTION, name, "the secret is not text"))
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 
 use crate::document::{Kind, Pair, parse_pairs};
-use crate::plan::{self, Source};
+use crate::plan::{self, CopySource};
 use crate::problem::{Problem, Problems};
 use crate::progress::Screen;
 use crate::settings::{Environment, Settings, unused_hosts};
@@ -125,13 +125,14 @@ fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
         match copies.iter().find(|other| other.target == to) {
             None => copies.push(plan::Copy {
                 kind: Kind::Image,
-                source: Source::At(from),
+                source: CopySource::At(from),
                 source_text: src.clone(),
                 target: to,
                 target_text: target.clone(),
                 used_by: Vec::new(),
             }),
-            Some(other) if matches!(&other.source, Source::At(location) if *location == from) => {}
+            Some(other) if matches!(&other.source, CopySource::At(location) if *location == from) =>
+                {}
             Some(other) => {
                 let what = format!(
                     "two sources for one target {target}: {} and {src}",

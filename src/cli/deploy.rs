@@ -16,7 +16,7 @@ use crate::plan::{Copy, Plan};
 use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, Publication};
 use crate::reference::Prefix;
-use crate::settings::{Environment, FanOut, Flags, Settings, Target};
+use crate::settings::{Environment, FanOut, Flags, Settings, TargetChoice};
 use oci_copy::copy::{CopyError, Done, Engine, Outcome, Request, Side};
 use oci_copy::reference::{Digest, Location};
 use oci_copy::verify;
@@ -154,7 +154,7 @@ async fn prepare(
     let planned = planning::planned(&session, inventory, &prefix).await?;
     let plan = &planned.plan;
     super::plan_warnings(plan, inventory, &session);
-    planned.tell().1?;
+    planned.report().1?;
     let shared = match publication {
         Some(publication) => preflight::check(&session, plan, publication).await?,
         None => BTreeSet::new(),
@@ -212,10 +212,11 @@ fn report_abort(
 /// Only what goes to ECR is published to a bucket.
 fn publication(settings: &Settings) -> anyhow::Result<Option<Publication>> {
     match &settings.target {
-        Target::Module { .. } | Target::Given(Prefix::Ecr { .. }) => {
+        TargetChoice::Module { .. } | TargetChoice::Given(Prefix::Ecr { .. }) => {
             Ok(Some(Publication::new(&settings.module)?))
         }
-        Target::Named | Target::Given(Prefix::Registry { .. } | Prefix::Layout { .. }) => Ok(None),
+        TargetChoice::Named
+        | TargetChoice::Given(Prefix::Registry { .. } | Prefix::Layout { .. }) => Ok(None),
     }
 }
 

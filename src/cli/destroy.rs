@@ -11,7 +11,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::publish::{self, Publication, Results};
 use crate::reference::{EcrHost, Prefix};
-use crate::settings::{Environment, Flags, Retention, Settings, Target};
+use crate::settings::{Environment, Flags, Retention, Settings, TargetChoice};
 use crate::stderr;
 
 use super::flags::RetentionFlags;
@@ -202,9 +202,9 @@ impl DeleteRepos {
 
 async fn ecr_host(settings: &Settings, aws: &Arc<Aws>) -> anyhow::Result<Option<EcrHost>> {
     Ok(match &settings.target {
-        Target::Given(Prefix::Ecr { host, .. }) => Some(host.clone()),
-        Target::Module { region, .. } => Some(aws.ecr_host(region).await?),
-        Target::Named | Target::Given(_) => None,
+        TargetChoice::Given(Prefix::Ecr { host, .. }) => Some(host.clone()),
+        TargetChoice::Module { region, .. } => Some(aws.ecr_host(region).await?),
+        TargetChoice::Named | TargetChoice::Given(_) => None,
     })
 }
 

@@ -49,11 +49,11 @@ impl Discover {
         let api_versions = prepared.options.capabilities.api_versions.clone();
         let installation = prepared.installation();
         let (switches, of) = (self.switches, installation.clone());
-        let found = prepared.work(move |prepared| {
+        let found = prepared.run_blocking(move |prepared| {
             discovery::find_with(&prepared.chart, &of, switches, &prepared.options, None)
         });
         let found = found.await?;
-        tell(&found);
+        report(&found);
         let fragment = Fragment {
             name: &name,
             repository: &self.flags.repository(),
@@ -72,7 +72,7 @@ impl Discover {
 }
 
 /// Says what is not moved, and how much was done.
-fn tell(found: &Found) {
+fn report(found: &Found) {
     let discovery = &found.discovery;
     for warning in found.warnings() {
         tracing::warn!("{warning}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fan_out::decision::{Decision, Terms};
 use crate::fan_out::forecast::{self, ASSUMED, Limit};
 use crate::fan_out::shard::Load;
-use crate::plan::{Copy, Plan, Source};
+use crate::plan::{Copy, CopySource, Plan};
 use crate::progress;
 use oci_copy::copy::Preflight;
 
@@ -100,7 +100,7 @@ fn slowest_source(
 ) -> Option<(&'static str, Duration)> {
     let mut manifests: BTreeMap<&str, f64> = BTreeMap::new();
     for (copy, preflight) in copies.iter().zip(preflights) {
-        if let (Source::At(location), Some(missing)) = (&copy.source, &preflight.missing)
+        if let (CopySource::At(location), Some(missing)) = (&copy.source, &preflight.missing)
             && let Some(host) = location.host()
         {
             let count = u32::try_from(missing.manifests).unwrap_or(u32::MAX);

@@ -54,7 +54,7 @@ impl Images {
             prepared.chart.version().to_owned(),
         );
         let with_switches = self.switches;
-        let found = prepared.work(move |prepared| {
+        let found = prepared.run_blocking(move |prepared| {
             if with_switches {
                 switches::search(&prepared.chart, &prepared.values, &prepared.options)
             } else {

@@ -56,7 +56,7 @@ impl Plan {
             publish::write_plan(plan, proof.as_ref(), out)?;
         }
         let mut warnings = super::plan_warnings(plan, &inventory, &session);
-        let (of_proof, closed) = planned.tell();
+        let (of_proof, closed) = planned.report();
         warnings.extend(of_proof);
         let preflights = if self.no_observe {
             plan.copies.iter().map(|_| Preflight::default()).collect()
@@ -144,7 +144,7 @@ impl Events for Silence {
 
     fn moved(&self, _: u64) {}
 
-    fn give_up(&self, _: u64) {}
+    fn cancel_expected(&self, _: u64) {}
 
     fn finished(&self, _: &Request, _: &Outcome) {}
 }
@@ -169,7 +169,7 @@ fn document(
                 "digest": preflight.digest,
                 "platforms": preflight.platforms,
                 "bytes": preflight.bytes,
-                "state": State::of(preflight).word(),
+                "state": State::of(preflight).as_str(),
             })
         })
         .collect();

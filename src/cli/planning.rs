@@ -84,7 +84,7 @@ impl Planned {
     ///
     /// # Errors
     /// The gaps, where the parameter says that they keep a run from starting.
-    pub(super) fn tell(&self) -> (Vec<String>, Result<(), Problems>) {
+    pub(super) fn report(&self) -> (Vec<String>, Result<(), Problems>) {
         let Some(proof) = &self.proof else {
             return (Vec::new(), Ok(()));
         };

@@ -13,7 +13,7 @@ use crate::document::PROOF_FILE;
 use crate::publish;
 
 use super::Session;
-use super::verify::{Place, read_file};
+use super::verify::{DocumentLocation, read_file};
 
 /// How many charts are fetched and rendered at once.
 const AT_ONCE: usize = 4;
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 4;
 /// Proves a deployment again; returns what is not as it was proved, and how many charts were proved.
 pub(super) async fn prove(
     session: &Session,
-    place: &Place,
+    place: &DocumentLocation,
     (shown, document): (&str, &[u8]),
 ) -> anyhow::Result<(usize, Vec<String>)> {
     let deployed = Deployed::read(document, shown)?;
@@ -77,23 +77,30 @@ async fn one(
 }
 
 /// The proof beside a result document, with the name under which it is blamed.
-async fn proof_of(place: &Place, session: &Session) -> anyhow::Result<(String, Option<Vec<u8>>)> {
+async fn proof_of(
+    place: &DocumentLocation,
+    session: &Session,
+) -> anyhow::Result<(String, Option<Vec<u8>>)> {
     let beside = |document: &Path| document.with_file_name(PROOF_FILE);
     match place {
-        Place::File(path) => {
+        DocumentLocation::File(path) => {
             let path = beside(path);
             let shown = path.display().to_string();
             let text = path.exists().then(|| read_file(&path)).transpose();
             let text = text.map_err(|what| anyhow::anyhow!("{shown} {what}"))?;
             Ok((shown, text))
         }
-        Place::Object { key, .. } => object(place, session, &publish::proof_key(key)).await,
-        Place::Module(publication) => object(place, session, &publication.proof_object()).await,
+        DocumentLocation::Object { key, .. } => {
+            object(place, session, &publish::proof_key(key)).await
+        }
+        DocumentLocation::Module(publication) => {
+            object(place, session, &publication.proof_object()).await
+        }
     }
 }
 
 async fn object(
-    place: &Place,
+    place: &DocumentLocation,
     session: &Session,
     key: &str,
 ) -> anyhow::Result<(String, Option<Vec<u8>>)> {

@@ -241,7 +241,7 @@ impl Prepared {
     }
 
     /// Does something with the chart on a thread where it may take its time.
-    pub(super) async fn work<T: Send + 'static>(
+    pub(super) async fn run_blocking<T: Send + 'static>(
         self,
         work: impl FnOnce(&Self) -> Result<T, release::Error> + Send + 'static,
     ) -> anyhow::Result<T> {
@@ -285,7 +285,7 @@ fn values_of(file: &str) -> Result<Map<String, Value>, Problem> {
     let failed = |error: String| Problem::input(&place, format!("failed to parse {file}: {error}"));
     let converting =
         |error: yaml::Error| failed(format!("error converting YAML to JSON: yaml: {error}"));
-    let root = yaml::first(&text, &yaml::Limits::default()).map_err(converting)?;
+    let root = yaml::first_document(&text, &yaml::Limits::default()).map_err(converting)?;
     let values = root.map_or(Ok(Value::Null), |root| root.to_helm_json());
     let kind = match set::as_floats(values.map_err(converting)?) {
         Value::Object(map) => return Ok(map),

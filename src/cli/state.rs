@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::{Copy, Source};
+use crate::plan::{Copy, CopySource};
 use oci_copy::copy::{CopyError, Preflight, Presence, Side};
 
 /// How an artifact is at source and target.
@@ -53,7 +53,7 @@ impl State {
         matches!(self, Self::NoSource | Self::NoPlatform)
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::NoSource => "no source",
@@ -69,7 +69,7 @@ impl State {
 pub(super) fn refusal(preflight: &Preflight) -> Option<String> {
     let state = State::of(preflight);
     if state.is_without_source() {
-        return Some(state.word().to_owned());
+        return Some(state.as_str().to_owned());
     }
     let mut errors = preflight.errors.iter();
     let refusal = errors.find(|error| !matches!(error, CopyError::Step { .. }));
@@ -85,8 +85,8 @@ pub(super) fn unanswered(copies: &[Copy], preflights: &[Preflight]) -> Vec<Strin
                 continue;
             };
             let location = match (side, &copy.source) {
-                (Side::Source, Source::At(location)) => location,
-                (Side::Source, Source::Chart(_)) => continue,
+                (Side::Source, CopySource::At(location)) => location,
+                (Side::Source, CopySource::Chart(_)) => continue,
                 (Side::Target, _) => &copy.target,
             };
             let host = location.host();

@@ -41,7 +41,7 @@ pub(super) fn table(plan: &Plan, preflights: &[Preflight]) -> String {
                 preflight
                     .bytes
                     .map_or_else(|| "unknown".to_owned(), progress::bytes),
-                State::of(preflight).word().to_owned(),
+                State::of(preflight).as_str().to_owned(),
             ]
         })
         .collect();
@@ -75,7 +75,7 @@ pub(super) fn table(plan: &Plan, preflights: &[Preflight]) -> String {
     let states: Vec<String> = states
         .iter()
         .filter(|(_, n)| *n > 0)
-        .map(|(state, n)| format!("{n} {}", state.word()))
+        .map(|(state, n)| format!("{n} {}", state.as_str()))
         .collect();
     writeln!(text, "at the target: {}", states.join(", "))
         .expect("writing to a String cannot fail");

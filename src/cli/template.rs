@@ -59,7 +59,7 @@ impl Template {
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let prepared = self.flags.prepare(environment, stop).await?;
-        let rendered = prepared.work(render).await?;
+        let rendered = prepared.run_blocking(render).await?;
         let mut text = rendered.to_text(Print {
             crds: self.include_crds,
             hooks: !self.no_hooks,

@@ -14,7 +14,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::publish::Publication;
 use crate::reference::{EcrHost, Prefix};
-use crate::settings::{Environment, Flags, Settings, Target};
+use crate::settings::{Environment, Flags, Settings, TargetChoice};
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::flags::NetworkFlags;
@@ -67,7 +67,7 @@ pub(super) struct Verify {
 }
 
 /// Where the document is.
-pub(super) enum Place {
+pub(super) enum DocumentLocation {
     File(PathBuf),
     Object {
         bucket: String,
@@ -77,7 +77,7 @@ pub(super) enum Place {
     Module(Publication),
 }
 
-impl Place {
+impl DocumentLocation {
     /// The bucket that it is in; `None` for a file.
     pub(super) async fn bucket(&self, session: &Session) -> anyhow::Result<Option<Bucket>> {
         let (settings, aws) = (&session.settings, &session.aws);
@@ -161,7 +161,7 @@ impl Verify {
         }
     }
 
-    fn place(&self, environment: &Environment) -> anyhow::Result<(Settings, Place)> {
+    fn place(&self, environment: &Environment) -> anyhow::Result<(Settings, DocumentLocation)> {
         let flags = self.network.flags();
         let by_name = || Settings::without_target(&flags, environment);
         if let Some(result) = &self.result {
@@ -171,10 +171,10 @@ impl Verify {
         if self.out.is_none()
             && let Some((settings, publication)) = module(&flags, environment)?
         {
-            return Ok((settings, Place::Module(publication)));
+            return Ok((settings, DocumentLocation::Module(publication)));
         }
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from("."));
-        Ok((by_name()?, Place::File(out.join(RESULT_FILE))))
+        Ok((by_name()?, DocumentLocation::File(out.join(RESULT_FILE))))
     }
 }
 
@@ -193,30 +193,32 @@ fn module(
     }
     let settings = Settings::new(flags, environment)?;
     match settings.target {
-        Target::Module { .. } | Target::Given(Prefix::Ecr { .. }) => {
+        TargetChoice::Module { .. } | TargetChoice::Given(Prefix::Ecr { .. }) => {
             let publication = Publication::new(&settings.module)?;
             Ok(Some((settings, publication)))
         }
-        Target::Named | Target::Given(_) => Ok(None),
+        TargetChoice::Named | TargetChoice::Given(_) => Ok(None),
     }
 }
 
-fn place_of(text: &str) -> Result<Place, Problems> {
+fn place_of(text: &str) -> Result<DocumentLocation, Problems> {
     let Some(object) = text.strip_prefix("s3://") else {
-        return Ok(Place::File(PathBuf::from(text)));
+        return Ok(DocumentLocation::File(PathBuf::from(text)));
     };
     match object.split_once('/') {
-        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Place::Object {
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-        }),
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+            Ok(DocumentLocation::Object {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+            })
+        }
         _ => Err(Problem::input(text, "an object has the form s3://BUCKET/KEY").into()),
     }
 }
 
 /// The document, with its name in messages.
-async fn read(place: &Place, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
-    if let Place::File(path) = place {
+async fn read(place: &DocumentLocation, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
+    if let DocumentLocation::File(path) = place {
         let shown = path.display().to_string();
         let text = read_file(path).map_err(|what| missing(&shown, what))?;
         return Ok((shown, text));
@@ -302,7 +304,7 @@ fn say(expected: &[Expected], findings: &[Finding]) {
     for state in State::ALL {
         let is_found = findings.iter().any(|finding| finding.state() == state);
         if let Some(remedy) = remedy(state).filter(|_| is_found) {
-            log::hint(format!("{}: {remedy}", state.word()));
+            log::hint(format!("{}: {remedy}", state.as_str()));
         }
     }
 }
@@ -343,7 +345,7 @@ fn conclude(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
     }
     let wrong = State::ALL[1..]
         .iter()
-        .map(|state| (count(findings, *state), state.word()));
+        .map(|state| (count(findings, *state), state.as_str()));
     let wrong: Vec<String> = wrong
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
@@ -367,14 +369,14 @@ fn as_json(shown: &str, document: &ExpectedArtifacts, findings: &[Finding]) -> V
                 "platforms": finding.platforms,
                 "manifests": finding.manifests,
                 "blobs": finding.blobs,
-                "state": finding.state().word(),
+                "state": finding.state().as_str(),
                 "problems": faults,
             })
         })
         .collect();
     let mut totals = json!({"artifacts": findings.len()});
     for state in State::ALL {
-        totals[state.word()] = count(findings, state).into();
+        totals[state.as_str()] = count(findings, state).into();
     }
     json!({
         "result": shown,

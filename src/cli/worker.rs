@@ -63,6 +63,6 @@ impl Worker {
         let settings = Settings::new(task.flags(), &environment)?;
         task.apply_share(&settings.share);
         let session = Session::for_hosts(settings, task.hosts(), stop).await?;
-        fan_out::work(task, &session.stores, &session.settings, stop).await
+        fan_out::run_task(task, &session.stores, &session.settings, stop).await
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use helm_chart::chart::Chart;
-use helm_chart::discover::{self, Discovery, Moved};
+use helm_chart::discover::{self, Discovery, MovedImage};
 use helm_chart::render::Capabilities;
 use helm_chart::values::Path;
 
@@ -100,7 +100,7 @@ pub fn explain(
             target: &target,
         };
         if let Ok(discovery) = discover::discover(&request) {
-            note(proof, &discovery);
+            record_discovery(proof, &discovery);
             let moved = discovery.images.iter();
             let moved = moved.filter(|moved| gaps.contains(&moved.reference));
             closing.images = moved.map(|moved| moved.reference.clone()).collect();
@@ -125,7 +125,7 @@ pub fn explain(
 }
 
 /// Notes what was found out of each gap.
-fn note(proof: &mut ChartProof, discovery: &Discovery) {
+fn record_discovery(proof: &mut ChartProof, discovery: &Discovery) {
     for gap in &mut proof.references {
         if gap.state != State::Gap {
             continue;
@@ -141,7 +141,7 @@ fn note(proof: &mut ChartProof, discovery: &Discovery) {
 }
 
 /// The paths of the values that an image's reference is made of.
-fn paths(moved: &Moved) -> Vec<String> {
+fn paths(moved: &MovedImage) -> Vec<String> {
     let sources = [&moved.registry, &Some(moved.repository.clone()), &moved.tag];
     let places = sources
         .into_iter()

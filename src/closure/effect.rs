@@ -93,7 +93,7 @@ fn changed(root: &Value, leaf: &Path, index: usize) -> Value {
             Number::from_f64(next).map_or(Value::Null, Value::Number)
         }
         Some(Value::String(text)) => {
-            let key = leaf.parts().last().unwrap_or_default().to_lowercase();
+            let key = leaf.segments().last().unwrap_or_default().to_lowercase();
             let is_digest = key.contains("digest") || key.contains("sha");
             let empty = text.is_empty() && is_digest;
             Value::String(other_text(if empty { "sha256:" } else { text }, index))

@@ -6,7 +6,7 @@ use crate::inventory::{ChartSpec, OperatorImage, Pattern, Scenario};
 use oci_copy::reference::Digest;
 
 use super::coverage::{Coverage, registry_at};
-use super::proof::{ChartProof, Install, Operator, Outcome, Reference, State, Use, word};
+use super::proof::{ChartProof, Install, Operator, Outcome, Reference, State, Use, field_name};
 use super::{Installs, Renders, Values};
 
 /// The most places of a reference that are recorded.
@@ -125,7 +125,7 @@ pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) ->
             }
         };
         for image in images {
-            note(
+            record_use(
                 &mut proof.references,
                 image.reference.clone(),
                 use_of(image),
@@ -143,7 +143,7 @@ pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) ->
                 template: String::new(),
                 test: false,
             };
-            note(
+            record_use(
                 &mut proof.references,
                 reference,
                 by_operator,
@@ -182,7 +182,7 @@ pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) ->
 }
 
 /// Notes one more use of a reference.
-fn note(references: &mut Vec<Reference>, image: String, one: Use, scenario: &str) {
+fn record_use(references: &mut Vec<Reference>, image: String, one: Use, scenario: &str) {
     let known = references
         .iter()
         .position(|reference| reference.image == image);
@@ -228,7 +228,7 @@ fn use_of(image: Image) -> Use {
         kind: image.kind,
         name: image.name,
         field: image.field,
-        place: word(image.place).to_owned(),
+        place: field_name(image.place).to_owned(),
         template: image.template,
     }
 }

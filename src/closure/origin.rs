@@ -62,7 +62,7 @@ fn paths(chart: &Chart, values: &Value, options: &release::Options, reference: &
     };
     let mut tries = MAX_TRIES;
     let mut found: Vec<Path> = Vec::new();
-    for texts in parts(&name) {
+    for texts in forms_of(&name) {
         let holds = |leaf: &&Path| {
             let text = leaf.get(&effective).and_then(Value::as_str);
             text.is_some_and(|text| texts.iter().any(|part| part == text.trim_end_matches('/')))
@@ -93,7 +93,7 @@ fn paths(chart: &Chart, values: &Value, options: &release::Options, reference: &
 }
 
 /// What values can hold of a name: the whole, its digest, the repository, the registry.
-fn parts(name: &ImageName) -> [Vec<String>; 4] {
+fn forms_of(name: &ImageName) -> [Vec<String>; 4] {
     let bare = ImageName {
         tag: None,
         digest: None,
@@ -128,7 +128,7 @@ fn parts(name: &ImageName) -> [Vec<String>; 4] {
 
 /// Writes a text at a path that the chart's values have.
 fn put(values: &mut Value, effective: &Value, path: &Path, text: &str) {
-    let parts: Vec<&str> = path.parts().collect();
+    let parts: Vec<&str> = path.segments().collect();
     write(values, Some(effective), &parts, text);
 }
 

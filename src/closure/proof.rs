@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use helm_chart::render::images::Place;
+use helm_chart::render::images::FieldKind;
 
 use crate::inventory::Scenario;
 use oci_copy::reference::Digest;
@@ -320,12 +320,12 @@ impl From<&Scenario> for Install {
     }
 }
 
-/// The word for a kind of string.
-pub(super) fn word(place: Place) -> &'static str {
+/// The name of a kind of string in the proof.
+pub(super) fn field_name(place: FieldKind) -> &'static str {
     match place {
-        Place::Field => "field",
-        Place::Args => "args",
-        Place::Env => "env",
-        Place::Configuration => "configuration",
+        FieldKind::Field => "field",
+        FieldKind::Args => "args",
+        FieldKind::Env => "env",
+        FieldKind::Configuration => "configuration",
     }
 }

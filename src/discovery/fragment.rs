@@ -332,7 +332,7 @@ mod tests {
         });
         let mut text = String::new();
         yaml(&values, 0, &mut text);
-        let read = helm_chart::yaml::first(&text, &helm_chart::yaml::Limits::default());
+        let read = helm_chart::yaml::first_document(&text, &helm_chart::yaml::Limits::default());
         let read = read.unwrap().unwrap().to_helm_json().unwrap();
         assert_eq!(
             helm_chart::set::as_floats(read),

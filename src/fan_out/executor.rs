@@ -173,8 +173,8 @@ impl Events for Meter {
         self.inner.moved(bytes);
     }
 
-    fn give_up(&self, bytes: u64) {
-        self.inner.give_up(bytes);
+    fn cancel_expected(&self, bytes: u64) {
+        self.inner.cancel_expected(bytes);
     }
 
     fn finished(&self, request: &Request, outcome: &Outcome) {

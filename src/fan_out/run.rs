@@ -227,12 +227,12 @@ impl<'a> Run<'a> {
     }
 
     fn apply(&mut self, news: News) {
-        for arrived in news.arrived {
-            let number = arrived.number;
+        for delivered in news.delivered {
+            let number = delivered.number;
             if self.outcomes.get(number).is_none_or(Option::is_some) {
                 continue;
             }
-            let (copy, outcome) = (&self.copies[number], arrived.outcome());
+            let (copy, outcome) = (&self.copies[number], delivered.outcome());
             self.forget_cached_state(number);
             self.events.finished(&copy.into(), &outcome);
             self.outcomes[number] = Some(outcome);

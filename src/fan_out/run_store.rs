@@ -82,7 +82,7 @@ pub(super) struct RunSpec {
 
 /// Which build works on a shard.
 #[derive(Debug, Serialize, Deserialize)]
-struct Claim {
+struct ShardClaim {
     build: usize,
 }
 
@@ -105,7 +105,7 @@ pub(super) struct Report {
     pub(super) expected: u64,
     pub(super) moved: u64,
     /// What is at the target.
-    pub(super) arrived: Vec<Arrived>,
+    pub(super) delivered: Vec<Delivered>,
     /// Artifacts that it could not bring.
     pub(super) failed: Vec<usize>,
     /// It does nothing more.
@@ -114,7 +114,7 @@ pub(super) struct Report {
 
 /// An artifact that is at the target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Arrived {
+pub(super) struct Delivered {
     pub(super) number: usize,
     digest: Option<String>,
     platforms: Vec<String>,
@@ -124,7 +124,7 @@ pub(super) struct Arrived {
     was_there: bool,
 }
 
-impl Arrived {
+impl Delivered {
     /// `None` when it is not at the target.
     pub(super) fn of(number: usize, outcome: &Outcome) -> Option<Self> {
         Some(Self {
@@ -218,11 +218,11 @@ impl RunStore {
         build: usize,
     ) -> anyhow::Result<Result<(), Option<usize>>> {
         let key = format!("{}claims/{shard}", self.prefix);
-        let text = serde_json::to_string(&Claim { build })?;
+        let text = serde_json::to_string(&ShardClaim { build })?;
         if self.bucket.put_new(&key, &text).await? {
             return Ok(Ok(()));
         }
-        let claim: Option<Claim> = self.read(&format!("claims/{shard}")).await?;
+        let claim: Option<ShardClaim> = self.read(&format!("claims/{shard}")).await?;
         match claim {
             // An answer that was lost on its way.
             Some(claim) if claim.build == build => Ok(Ok(())),

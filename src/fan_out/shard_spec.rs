@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::Kind;
-use crate::plan::{Copy, Source};
+use crate::plan::{Copy, CopySource};
 use oci_copy::copy::{Preflight, Snapshot};
 use oci_copy::reference::Location;
 
@@ -44,7 +44,7 @@ pub(super) struct Item {
 impl Item {
     /// An artifact that any build can read: `None` for what only this one has.
     pub(super) fn of(number: usize, copy: &Copy) -> Option<Self> {
-        let Source::At(source @ Location::Registry(_)) = &copy.source else {
+        let CopySource::At(source @ Location::Registry(_)) = &copy.source else {
             return None;
         };
         Some(Self {
@@ -84,7 +84,7 @@ impl Item {
             } else {
                 Kind::Image
             },
-            source: Source::At(self.source.parse()?),
+            source: CopySource::At(self.source.parse()?),
             source_text: self.source_text,
             target: self.target.parse()?,
             target_text: self.target_text,

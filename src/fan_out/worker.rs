@@ -1,5 +1,5 @@
 //! A worker: it waits for its share of the quotas, takes shards until none is left, and reports to the
-//! coordinator what has arrived.
+//! coordinator what was delivered.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use oci_copy::reference::Digest;
 use oci_copy::store::Stores;
 
 use super::executor::{Executor, Job};
-use super::run_store::{Arrived, Control, Report, RunSpec, RunStore};
+use super::run_store::{Control, Delivered, Report, RunSpec, RunStore};
 use super::workers::part;
 
 /// How often a worker looks whether it may begin.
@@ -86,7 +86,7 @@ impl WorkerTask {
 ///
 /// # Errors
 /// When the bucket cannot be used.
-pub async fn work(
+pub async fn run_task(
     task: WorkerTask,
     stores: &Arc<Stores>,
     settings: &Settings,
@@ -278,7 +278,7 @@ impl Events for Done {
         self.report().moved += bytes;
     }
 
-    fn give_up(&self, bytes: u64) {
+    fn cancel_expected(&self, bytes: u64) {
         let mut report = self.report();
         report.expected = report.expected.saturating_sub(bytes);
     }
@@ -291,8 +291,8 @@ impl Events for Done {
         };
         let Some(number) = number else { return };
         let mut report = self.report();
-        if let Some(arrived) = Arrived::of(number, outcome) {
-            report.arrived.push(arrived);
+        if let Some(delivered) = Delivered::of(number, outcome) {
+            report.delivered.push(delivered);
             tracing::info!(target, bytes = outcome.bytes, "copied {target}");
         } else {
             report.failed.push(number);

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::aws::{CodeBuild, Machine, Phase};
 use crate::settings::Share;
 
-use super::run_store::{Arrived, Control, Program, Report, RunSpec, RunStore};
+use super::run_store::{Control, Delivered, Program, Report, RunSpec, RunStore};
 use super::start::{Started, Starts, buildspec};
 
 /// How often CodeBuild is asked how builds are.
@@ -62,7 +62,7 @@ struct Member {
 /// What is new.
 #[derive(Default)]
 pub(super) struct News {
-    pub(super) arrived: Vec<Arrived>,
+    pub(super) delivered: Vec<Delivered>,
     /// Artifacts that a build could not bring.
     pub(super) failed: Vec<usize>,
     /// Builds that will do nothing more.
@@ -230,8 +230,8 @@ impl Workers {
             }
             let old = std::mem::replace(&mut member.report, report);
             let report = &member.report;
-            news.arrived
-                .extend(report.arrived.iter().skip(old.arrived.len()).cloned());
+            news.delivered
+                .extend(report.delivered.iter().skip(old.delivered.len()).cloned());
             news.failed
                 .extend(report.failed.iter().skip(old.failed.len()));
             news.expected += report.expected.saturating_sub(old.expected);
@@ -268,7 +268,7 @@ impl Workers {
         if ids.is_empty() {
             return Ok(());
         }
-        let builds = self.codebuild.look(&ids).await?;
+        let builds = self.codebuild.describe(&ids).await?;
         let mut silent = Vec::new();
         for member in self.members.iter_mut().filter(|member| !member.is_gone) {
             let build = builds.iter().find(|build| build.id == member.id);

@@ -8,12 +8,12 @@ use url::Url;
 use crate::problem::{Problem, did_you_mean};
 use oci_copy::reference::{is_registry_host, without_secrets};
 
-use super::file::{Entry, Reader};
+use super::file::{DataReader, Entry};
 use super::image::nested_subcharts;
-use super::layers::Layers;
+use super::merge::Stack;
 use super::{ChartRepository, ChartSpec, Subchart, keys};
 
-impl Reader {
+impl DataReader {
     pub(super) fn charts<'a>(&mut self, roots: &[Entry<'a>]) -> Vec<ChartSpec> {
         let sections: Vec<Entry<'a>> = roots
             .iter()
@@ -51,7 +51,7 @@ impl Reader {
                     .collect();
                 let others = || keys.iter().filter(|other| *other != key);
                 let in_default = default.contains_key(key);
-                self.chart(key, &Layers(layers), in_default, others)
+                self.chart(key, &Stack(layers), in_default, others)
             })
             .collect()
     }
@@ -59,7 +59,7 @@ impl Reader {
     fn chart<'k, I: Iterator<Item = &'k String>>(
         &mut self,
         key: &str,
-        layers: &Layers<'_>,
+        layers: &Stack<'_>,
         in_default: bool,
         others: impl FnOnce() -> I,
     ) -> Option<ChartSpec> {
@@ -138,7 +138,7 @@ impl Reader {
         })
     }
 
-    fn skip(&mut self, layers: &Layers<'_>) -> bool {
+    fn skip(&mut self, layers: &Stack<'_>) -> bool {
         let skip = layers.below("skip");
         let Some(entry) = skip.last() else {
             return false;
@@ -218,7 +218,7 @@ impl Reader {
         Some(ChartRepository::Path(text.into()))
     }
 
-    fn subcharts(&mut self, layers: &Layers<'_>) -> Vec<Subchart> {
+    fn subcharts(&mut self, layers: &Stack<'_>) -> Vec<Subchart> {
         let subcharts = layers.below("subcharts");
         let Some(list) = subcharts.last() else {
             return Vec::new();
@@ -264,7 +264,7 @@ impl Reader {
 }
 
 /// Whether a file says `images: {}`, or takes back all that another one names.
-fn says_that_it_has_no_images(layers: &Layers<'_>) -> bool {
+fn says_that_it_has_no_images(layers: &Stack<'_>) -> bool {
     let sections = layers.below("images");
     let mut names = sections.0.iter().map(Entry::entries);
     names.any(|names| names.is_empty() || names.iter().any(|image| !image.is_null()))

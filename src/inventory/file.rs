@@ -9,7 +9,7 @@ use helm_chart::yaml::{self, Kind, Limits, Node};
 
 /// Where a reader says what it found wrong.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct DataReader {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
 }
@@ -116,7 +116,7 @@ fn key_text(key: &Node) -> Option<&str> {
     key.as_scalar().map(|key| key.text().unwrap_or("null"))
 }
 
-impl Reader {
+impl DataReader {
     /// Opens `default.yaml` and the file of a version, and says which version that is.
     pub(super) fn open(&mut self, files: &DataFiles) -> Option<(String, DataFile, DataFile)> {
         let dir = &files.dir;

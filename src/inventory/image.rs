@@ -3,9 +3,9 @@
 use crate::problem::{Problem, did_you_mean};
 use helm_chart::values::Path;
 
-use super::file::{Entry, Reader};
+use super::file::{DataReader, Entry};
 use super::install::is_auto;
-use super::layers::Layers;
+use super::merge::Stack;
 use super::{ImageSpec, Origin, Part, Removal, Subchart, keys};
 
 /// The most images of one chart. The largest public ones have some twenty.
@@ -14,8 +14,8 @@ const MAX_IMAGES: usize = 1_000;
 /// The keys among the images that are none, but say that there are more.
 const DISCOVERY: [&str; 2] = ["auto", "switches"];
 
-impl Reader {
-    pub(super) fn images(&mut self, layers: &Layers<'_>, subcharts: &[Subchart]) -> Vec<ImageSpec> {
+impl DataReader {
+    pub(super) fn images(&mut self, layers: &Stack<'_>, subcharts: &[Subchart]) -> Vec<ImageSpec> {
         let sections: Vec<Entry<'_>> = layers
             .below("images")
             .0
@@ -23,14 +23,14 @@ impl Reader {
             .filter(|section| !is_auto(section))
             .filter_map(|section| self.mapping(section))
             .collect();
-        let images = Layers(sections);
+        let images = Stack(sections);
         let sections: Vec<Entry<'_>> = layers
             .below("replication")
             .0
             .iter()
             .filter_map(|section| self.mapping(section))
             .collect();
-        let replication = Layers(sections);
+        let replication = Stack(sections);
         self.warn_of_nulls(&images.0);
         let mut names = images.names();
         names.retain(|name| !DISCOVERY.contains(&name.as_str()));
@@ -71,12 +71,12 @@ impl Reader {
     fn image(
         &mut self,
         key: &str,
-        layers: &Layers<'_>,
-        replication: &Layers<'_>,
+        layers: &Stack<'_>,
+        replication: &Stack<'_>,
         subcharts: &[Subchart],
     ) -> Option<ImageSpec> {
         let place = layers.last()?.place();
-        let layers = Layers(
+        let layers = Stack(
             layers
                 .0
                 .iter()
@@ -84,7 +84,7 @@ impl Reader {
                 .collect(),
         );
         self.check_keys(&layers.0, keys::IMAGE);
-        let replication = Layers(
+        let replication = Stack(
             replication
                 .0
                 .iter()
@@ -258,12 +258,12 @@ impl Reader {
             .map_err(|what: String| self.problems.push(refused(what)))
             .ok()?;
         // Paths become keys of the values that are published, and other programs merge those.
-        if path.parts().any(|part| part == "__proto__") {
+        if path.segments().any(|part| part == "__proto__") {
             let what = format!("`{text}` is not a path of values: values cannot have `__proto__`");
             self.problems.push(refused(what));
             return None;
         }
-        let is_plain = path.parts().all(|part| self.is_word(part, entry));
+        let is_plain = path.segments().all(|part| self.is_word(part, entry));
         is_plain.then_some(path)
     }
 

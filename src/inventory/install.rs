@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::problem::Problem;
 use oci_copy::reference::ImageName;
 
-use super::file::{Entry, Reader};
-use super::layers::Layers;
+use super::file::{DataReader, Entry};
+use super::merge::Stack;
 use super::pattern::Pattern;
 use super::{Discovery, Installation, OperatorImage, Scenario, keys};
 
@@ -26,9 +26,9 @@ pub(super) struct ImageFlags {
     switches: bool,
 }
 
-impl Reader {
+impl DataReader {
     /// The keys of a chart that say how it is installed.
-    pub(super) fn installation(&mut self, layers: &Layers<'_>) -> Installation {
+    pub(super) fn installation(&mut self, layers: &Stack<'_>) -> Installation {
         Installation {
             values: self.helm_values(&layers.below("values").0),
             scenarios: self.scenarios(layers),
@@ -36,10 +36,10 @@ impl Reader {
         }
     }
 
-    fn scenarios(&mut self, layers: &Layers<'_>) -> Vec<Scenario> {
+    fn scenarios(&mut self, layers: &Stack<'_>) -> Vec<Scenario> {
         let sections: Vec<Entry<'_>> = self.mappings_of(&layers.below("scenarios").0);
         self.warn_of_nulls(&sections);
-        let sections = Layers(sections);
+        let sections = Stack(sections);
         let names = sections.names();
         if let (true, Some(place)) = (names.len() > MAX_SCENARIOS, layers.last()) {
             let what = format!("the chart has more than {MAX_SCENARIOS} scenarios");
@@ -65,7 +65,7 @@ impl Reader {
         scenarios
     }
 
-    fn namespace(&mut self, layers: &Layers<'_>) -> Option<String> {
+    fn namespace(&mut self, layers: &Stack<'_>) -> Option<String> {
         let below = layers.below("namespace");
         let entry = below.last()?;
         let text = self.text_or_null(entry)?;
@@ -84,7 +84,7 @@ impl Reader {
     }
 
     /// `overrides`: values that are published as they are.
-    pub(super) fn fixed_overrides(&mut self, layers: &Layers<'_>) -> Map<String, Value> {
+    pub(super) fn fixed_overrides(&mut self, layers: &Stack<'_>) -> Map<String, Value> {
         let layers = layers.below("overrides");
         let mut merged = Map::new();
         for layer in &layers.0 {
@@ -106,7 +106,7 @@ impl Reader {
     }
 
     /// `images: auto`, or `auto` and `switches` among the images.
-    pub(super) fn discovery(&mut self, layers: &Layers<'_>) -> Option<Discovery> {
+    pub(super) fn discovery(&mut self, layers: &Stack<'_>) -> Option<Discovery> {
         let images = layers.below("images");
         let mut flags = ImageFlags {
             auto: false,
@@ -144,7 +144,7 @@ impl Reader {
     }
 
     /// `operatorImages`: what an operator starts by itself.
-    pub(super) fn operator_images(&mut self, layers: &Layers<'_>) -> Vec<OperatorImage> {
+    pub(super) fn operator_images(&mut self, layers: &Stack<'_>) -> Vec<OperatorImage> {
         let below = layers.below("operatorImages");
         let Some(list) = below.last() else {
             return Vec::new();
@@ -193,7 +193,7 @@ impl Reader {
     }
 
     /// `allow`: references that may stay as they are.
-    pub(super) fn allow(&mut self, layers: &Layers<'_>) -> Vec<Pattern> {
+    pub(super) fn allow(&mut self, layers: &Stack<'_>) -> Vec<Pattern> {
         let below = layers.below("allow");
         let Some(list) = below.last() else {
             return Vec::new();
@@ -233,7 +233,7 @@ impl Reader {
 
     /// `apiVersions`: what the cluster has besides what Helm assumes.
     pub(super) fn api_versions(&mut self, roots: &[Entry<'_>]) -> Vec<String> {
-        let below = Layers(roots.to_vec()).below("apiVersions");
+        let below = Stack(roots.to_vec()).below("apiVersions");
         let Some(list) = below.last() else {
             return Vec::new();
         };

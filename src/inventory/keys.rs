@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::problem::{Problem, slip};
 
-use super::file::{Entry, Reader};
+use super::file::{DataReader, Entry};
 
 /// A place of the format: its name in messages, and the keys it has.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ const ALL: [Keys; 8] = [
     OPERATOR_IMAGE,
 ];
 
-impl Reader {
+impl DataReader {
     /// Checks all keys of some mappings. A key that looks like a known one, or that belongs elsewhere, is an error,
     /// because its content would be ignored silently. Any other unknown key is a warning, except `x-…`, which other
     /// formats use for extensions.

@@ -37,7 +37,7 @@ pub(super) struct Seen<'a> {
 
 /// Where an override goes.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct OverridePath {
     /// The path from the top where it is written.
     pub(super) write: Path,
     /// The path from the top where the chart's templates read it.
@@ -95,7 +95,7 @@ impl<'a> Context<'a> {
     pub(super) fn write(
         &self,
         overrides: &mut Overrides,
-        place: &Place,
+        place: &OverridePath,
         text: &str,
         wanted_at: &str,
     ) -> Result<Expected, Problem> {
@@ -222,10 +222,10 @@ impl<'a> Seen<'a> {
 
     /// Where an override of a value goes. A global of a chart above replaces that of a subchart, so it
     /// is written at the highest chart that has it.
-    pub(super) fn place(&self, path: &Path) -> Place {
+    pub(super) fn place(&self, path: &Path) -> OverridePath {
         let read = path.below(&self.keys);
         let depth = (0..self.keys.len())
-            .filter(|_| path.parts().next() == Some("global"))
+            .filter(|_| path.segments().next() == Some("global"))
             .find(|depth| {
                 (0..=*depth).any(|from| {
                     let below = path.below(&self.keys[from..*depth]);
@@ -236,6 +236,6 @@ impl<'a> Seen<'a> {
             Some(depth) => path.below(&self.keys[..depth]),
             None => read.clone(),
         };
-        Place { write, read }
+        OverridePath { write, read }
     }
 }

@@ -14,7 +14,7 @@ pub struct Copy {
     /// What it is.
     pub kind: Kind,
     /// Where it is read from.
-    pub source: Source,
+    pub source: CopySource,
     /// The source as it is shown and reported.
     pub source_text: String,
     /// Where it is written to.
@@ -28,8 +28,8 @@ pub struct Copy {
 impl From<&Copy> for Request {
     fn from(copy: &Copy) -> Self {
         let origin = match &copy.source {
-            Source::At(location) => Origin::Location(location.clone()),
-            Source::Chart(artifact) => Origin::Source {
+            CopySource::At(location) => Origin::Location(location.clone()),
+            CopySource::Chart(artifact) => Origin::Source {
                 digest: artifact.manifest.digest.clone(),
                 source: Arc::new(ChartSource::new(artifact.as_ref().clone())),
             },
@@ -45,7 +45,7 @@ impl From<&Copy> for Request {
 
 /// Where an artifact is read from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum CopySource {
     /// A registry or folder.
     At(Location),
     /// Memory: a chart's archive that was fetched from elsewhere.
@@ -56,8 +56,8 @@ impl Copy {
     /// The hosts that it is read from and written to.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         let source = match &self.source {
-            Source::At(location) => location.host(),
-            Source::Chart(_) => None,
+            CopySource::At(location) => location.host(),
+            CopySource::Chart(_) => None,
         };
         source.into_iter().chain(self.target.host())
     }
@@ -65,8 +65,8 @@ impl Copy {
     /// Whether another copy would bring the same content.
     pub(super) fn is_same_source(&self, other: &Self) -> bool {
         match (&self.source, &other.source) {
-            (Source::At(a), Source::At(b)) => a == b,
-            (Source::Chart(a), Source::Chart(b)) => a.manifest.digest == b.manifest.digest,
+            (CopySource::At(a), CopySource::At(b)) => a == b,
+            (CopySource::Chart(a), CopySource::Chart(b)) => a.manifest.digest == b.manifest.digest,
             _ => false,
         }
     }

@@ -9,22 +9,22 @@ use helm_chart::values::{Overrides, Path};
 use helm_chart::yaml::template_text;
 use oci_copy::reference::{ImageName, repository_path};
 
-use super::context::{Context, Expected, Place, Seen};
+use super::context::{Context, Expected, OverridePath, Seen};
 
 /// A part of an image's name.
 struct Found {
     text: String,
     /// Where its override goes; `None` where there is none to write.
-    path: Option<Place>,
+    path: Option<OverridePath>,
     /// Where else it goes.
-    also: Vec<Place>,
+    also: Vec<OverridePath>,
     /// The end of the text, which the chart's template puts there.
     suffix: String,
 }
 
 impl Found {
     /// What is written for the part, and where.
-    fn writes(self, mut value: String) -> impl Iterator<Item = (Place, String)> {
+    fn writes(self, mut value: String) -> impl Iterator<Item = (OverridePath, String)> {
         let length = value.strip_suffix(self.suffix.as_str()).map(str::len);
         value.truncate(length.unwrap_or(value.len()));
         let places = self.path.into_iter().chain(self.also);
@@ -85,7 +85,7 @@ impl<'a> Planner<'a> {
         let tag = image.tag.as_ref().map_or(Ok(None), |part| self.tag(part));
         let (registry, repository, tag) = (registry?, repository?, tag?);
         let Some(repository) = repository else {
-            return Err(self.note(
+            return Err(self.report(
                 &image.repository,
                 "the chart's value for the repository is empty",
             ));
@@ -131,13 +131,13 @@ impl<'a> Planner<'a> {
                     "the repository `{}` has a tag or digest already, and the image has the tag `{tag}`",
                     repository.text
                 );
-                return Err(self.note(&self.image.repository, &what));
+                return Err(self.report(&self.image.repository, &what));
             }
             text = format!("{text}:{tag}");
         }
         text.parse()
             .map_err(|error: oci_copy::reference::InvalidName| {
-                self.note(&self.image.repository, &error.to_string())
+                self.report(&self.image.repository, &error.to_string())
             })
     }
 
@@ -149,7 +149,7 @@ impl<'a> Planner<'a> {
                 let what = format!(
                     "the {field} is fixed, the chart has no value for it: an override could not have an effect"
                 );
-                return Err(self.note(part, &what));
+                return Err(self.report(part, &what));
             }
             Origin::Fixed(name) => (Some(name.clone()), None),
             Origin::Values {
@@ -185,7 +185,7 @@ impl<'a> Planner<'a> {
             let what = format!(
                 "the chart puts `{suffix}` behind the {field}, and `{text}` does not end with it"
             );
-            return Err(self.note(part, &what));
+            return Err(self.report(part, &what));
         }
         let suffix = suffix.to_owned();
         Ok(text.map(|text| Found {
@@ -225,7 +225,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The further places of a part's override.
-    fn also(&mut self, part: &Part) -> Result<Vec<Place>, AlreadyReported> {
+    fn also(&mut self, part: &Part) -> Result<Vec<OverridePath>, AlreadyReported> {
         let subchart = match &part.origin {
             Origin::Fixed(_) => None,
             Origin::Values { subchart, .. } | Origin::Metadata { subchart, .. } => {
@@ -243,7 +243,7 @@ impl<'a> Planner<'a> {
         set: Option<&Path>,
         subchart: Option<&str>,
         field: &str,
-    ) -> Result<Place, AlreadyReported> {
+    ) -> Result<OverridePath, AlreadyReported> {
         if let Some(set) = set {
             return Ok(self.side(subchart)?.place(set));
         }
@@ -268,7 +268,7 @@ impl<'a> Planner<'a> {
         path: &Path,
         subchart: Option<&str>,
         field: &str,
-    ) -> Result<(Option<String>, Place), AlreadyReported> {
+    ) -> Result<(Option<String>, OverridePath), AlreadyReported> {
         let seen = self.side(subchart)?;
         let place = seen.place(path);
         let found = match path.get(&seen.values) {
@@ -349,7 +349,9 @@ impl<'a> Planner<'a> {
             .get(&self.side(subchart)?.metadata)
             .and_then(template_text)
             .filter(|text| !text.is_empty());
-        text.ok_or_else(|| self.note(part, &format!("Chart.yaml has no `{path}` for the {field}")))
+        text.ok_or_else(|| {
+            self.report(part, &format!("Chart.yaml has no `{path}` for the {field}"))
+        })
     }
 
     /// The chart, or one of its subcharts.
@@ -375,7 +377,7 @@ impl<'a> Planner<'a> {
         Err(AlreadyReported)
     }
 
-    fn write(&mut self, place: &Place, text: &str) {
+    fn write(&mut self, place: &OverridePath, text: &str) {
         let written = self
             .context
             .write(self.overrides, place, text, &self.image.place);
@@ -385,7 +387,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn note(&mut self, part: &Part, what: &str) -> AlreadyReported {
+    fn report(&mut self, part: &Part, what: &str) -> AlreadyReported {
         let what = format!("{what} ({})", self.context.text());
         self.problems
             .push(Problem::input(part.place.as_str(), what));

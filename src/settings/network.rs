@@ -90,7 +90,7 @@ impl Given {
         };
         let jobs = number("jobs", default.jobs, 1, 256);
         let tries = number("tries", default.tries as usize, 1, 100);
-        let slowest = number("slowest_transfer", 1024, 0, 1 << 30);
+        let min_throughput = number("slowest_transfer", 1024, 0, 1 << 30);
         let mut wait =
             |name: &str, default| parameters.read(flags, name, default, problems, seconds);
         let patience = wait("patience", default.patience);
@@ -113,7 +113,7 @@ impl Given {
             patience: patience?,
             connect: connect?,
             read_timeout: answer?,
-            min_throughput: slowest? as u64,
+            min_throughput: min_throughput? as u64,
             plain_http: hosts.plain_http,
             endpoints: hosts.endpoints,
             user_agent: concat!("replicator/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -55,7 +55,7 @@ pub enum Retention {
 
 impl Repositories {
     pub(super) fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Self {
-        let mut read = Reader {
+        let mut read = PolicyReader {
             flags,
             parameters,
             problems,
@@ -75,13 +75,13 @@ impl Repositories {
 }
 
 /// Reads optional parameters.
-struct Reader<'a> {
+struct PolicyReader<'a> {
     flags: &'a Flags,
     parameters: &'a Parameters,
     problems: &'a mut Vec<Problem>,
 }
 
-impl Reader<'_> {
+impl PolicyReader<'_> {
     /// What is given, parsed.
     fn given<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
         let given = self.parameters.pick(self.flags, name)?;

@@ -17,14 +17,14 @@ use super::run::{Finished, Run};
 const MARK: &str = "hunter2-c0ffee";
 
 /// A private mirror and chart repository, and a public registry that asks for nothing.
-struct Place {
+struct PrivateSources {
     aws: Aws,
     mirror: Registry,
     public: Registry,
     charts: ChartRepository,
 }
 
-impl Place {
+impl PrivateSources {
     async fn new() -> anyhow::Result<Self> {
         let mirror = Registry::builder()
             .auth(Auth::basic("me", MARK))
@@ -91,7 +91,7 @@ fn assert_silent(done: &Finished) {
 
 #[tokio::test]
 async fn all_three_shapes_of_a_secret_open_what_they_are_for_and_nothing_shows_them() -> Result {
-    let place = Place::new().await?;
+    let place = PrivateSources::new().await?;
     let login = json!({"username": "me", "password": MARK});
     let charts = place.charts.host();
     for (secret, key) in [
@@ -112,7 +112,7 @@ async fn all_three_shapes_of_a_secret_open_what_they_are_for_and_nothing_shows_t
 
 #[tokio::test]
 async fn a_secret_without_hosts_goes_to_chart_repositories_only_when_they_ask() -> Result {
-    let place = Place::new().await?;
+    let place = PrivateSources::new().await?;
     let flat = json!({"username": "me", "password": MARK}).to_string();
     let done = place.deploy(&flat, None).await.ended(0);
     let asked = place.charts.wire().requests();
@@ -145,7 +145,7 @@ async fn a_secret_without_hosts_goes_to_chart_repositories_only_when_they_ask() 
 
 #[tokio::test]
 async fn a_secret_for_another_host_opens_nothing_else() -> Result {
-    let place = Place::new().await?;
+    let place = PrivateSources::new().await?;
     let secret = json!({"other.example": {"username": "me", "password": MARK}});
     let done = place.deploy(&secret.to_string(), None).await.ended(1);
     assert_silent(&done);
@@ -166,7 +166,7 @@ async fn a_secret_for_another_host_opens_nothing_else() -> Result {
 
 #[tokio::test]
 async fn a_broken_secret_is_named_and_not_shown() -> Result {
-    let place = Place::new().await?;
+    let place = PrivateSources::new().await?;
     for (secret, key, word) in [
         (MARK.to_owned(), None, "it is not JSON"),
         (

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::child::Ended;
 use crate::draw::{End, Shape};
 use crate::layout;
-use crate::world::{BEFORE, BUCKET, Expected, OBJECT, Target, World};
+use crate::world::{BEFORE, BUCKET, Expected, OBJECT, TargetStore, World};
 
 /// KiB that a process may have.
 const MEMORY: u64 = 100 * 1024;
@@ -90,7 +90,7 @@ fn bounds(ended: &Ended, end: End, wrong: &mut Vec<String>) {
 /// No tag names what is not whole, and no content is other than its digest says.
 fn integrity(world: &World) -> Vec<String> {
     match (&world.target, world.target_registry()) {
-        (Target::Folder(dir), _) => layout::read(dir).1,
+        (TargetStore::Folder(dir), _) => layout::read(dir).1,
         (_, Some(registry)) => registry.check_integrity(),
         (_, None) => Vec::new(),
     }
@@ -101,14 +101,14 @@ fn complete(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
     for image in &world.images {
         match &world.target {
-            Target::Folder(dir) => {
+            TargetStore::Folder(dir) => {
                 let name = format!("{}:{}", image.repository, image.tag);
                 let found = layout::read(dir).0.remove(&name);
                 if found.as_deref() != Some(&image.pushed.root.digest) {
                     wrong.push(format!("{name} is {found:?} in the folder"));
                 }
             }
-            Target::Plain(_) | Target::Ecr(_) => wrong.extend(is_there(world, image)),
+            TargetStore::Plain(_) | TargetStore::Ecr(_) => wrong.extend(is_there(world, image)),
         }
     }
     wrong
@@ -204,7 +204,7 @@ fn recorded(world: &World, result: &Value) -> Vec<String> {
             continue;
         };
         let is_there = match (&world.target, world.target_registry()) {
-            (Target::Folder(dir), _) => {
+            (TargetStore::Folder(dir), _) => {
                 let manifest = std::fs::read(dir.join("blobs").join(digest.replace(':', "/")));
                 manifest.is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(archive))
             }

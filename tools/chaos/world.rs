@@ -22,7 +22,7 @@ pub(crate) const OBJECT: &str = "dev-replication-images-metadata.json";
 pub(crate) const BEFORE: &[u8] = b"{\"an\": \"earlier result\"}";
 
 /// Where content goes.
-pub(crate) enum Target {
+pub(crate) enum TargetStore {
     Plain(Registry),
     Ecr(Box<Aws>),
     Folder(PathBuf),
@@ -41,7 +41,7 @@ pub(crate) struct Expected {
 pub(crate) struct World {
     pub(crate) drawn: Drawn,
     pub(crate) source: Registry,
-    pub(crate) target: Target,
+    pub(crate) target: TargetStore,
     pub(crate) charts: ChartRepository,
     /// The archives of all charts by their names, with their digests.
     pub(crate) archives: Vec<(String, String)>,
@@ -66,7 +66,7 @@ impl World {
         let source = Registry::builder().auth(auth(drawn.source_login, "source", drawn.lifetime));
         let source = habits(&drawn, source).start().await?;
         let target = match drawn.shape {
-            Shape::DeployFolder => Target::Folder(folder.path().join("mirror")),
+            Shape::DeployFolder => TargetStore::Folder(folder.path().join("mirror")),
             Shape::DeployPlain | Shape::CopyPlain => {
                 let auth = auth(drawn.target_login, "target", drawn.lifetime);
                 let ecr = EcrBehaviour {
@@ -75,7 +75,7 @@ impl World {
                     ..EcrBehaviour::OFF
                 };
                 let registry = habits(&drawn, Registry::builder().auth(auth)).ecr(ecr);
-                Target::Plain(registry.start().await?)
+                TargetStore::Plain(registry.start().await?)
             }
             Shape::DeployEcr | Shape::CopyEcr => {
                 let ecr = EcrBehaviour {
@@ -88,7 +88,7 @@ impl World {
                     .ecr(ecr)
                     .token_lifetime(drawn.lifetime)
                     .creation_delay(drawn.creation_delay);
-                Target::Ecr(Box::new(aws.start().await?))
+                TargetStore::Ecr(Box::new(aws.start().await?))
             }
         };
         let mut world = Self {
@@ -110,16 +110,16 @@ impl World {
     /// The registry that content goes to.
     pub(crate) fn target_registry(&self) -> Option<&Registry> {
         match &self.target {
-            Target::Plain(registry) => Some(registry),
-            Target::Ecr(aws) => Some(aws.registry()),
-            Target::Folder(_) => None,
+            TargetStore::Plain(registry) => Some(registry),
+            TargetStore::Ecr(aws) => Some(aws.registry()),
+            TargetStore::Folder(_) => None,
         }
     }
 
     pub(crate) fn aws(&self) -> Option<&Aws> {
         match &self.target {
-            Target::Ecr(aws) => Some(aws),
-            Target::Plain(_) | Target::Folder(_) => None,
+            TargetStore::Ecr(aws) => Some(aws),
+            TargetStore::Plain(_) | TargetStore::Folder(_) => None,
         }
     }
 
@@ -151,9 +151,9 @@ impl World {
             Shape::CopyEcr | Shape::CopyPlain => "copied/",
         };
         let prefix = match &self.target {
-            Target::Plain(registry) => format!("{}/{inside}", registry.host()),
-            Target::Ecr(aws) => format!("{}/{inside}", aws.ecr_host()),
-            Target::Folder(dir) => format!("oci:{}:", dir.display()),
+            TargetStore::Plain(registry) => format!("{}/{inside}", registry.host()),
+            TargetStore::Ecr(aws) => format!("{}/{inside}", aws.ecr_host()),
+            TargetStore::Folder(dir) => format!("oci:{}:", dir.display()),
         };
         Names { prefix, inside }
     }
@@ -238,7 +238,7 @@ impl World {
             }
         };
         login(self.drawn.source_login, self.source.host(), "source");
-        if let Target::Plain(registry) = &self.target {
+        if let TargetStore::Plain(registry) = &self.target {
             login(self.drawn.target_login, registry.host(), "target");
         }
         let config = json!({ "auths": auths }).to_string();
@@ -318,10 +318,10 @@ impl World {
         };
         arguments.extend(["--out".to_owned(), path("out")]);
         match (&self.target, self.drawn.shape) {
-            (Target::Plain(_), Shape::DeployPlain) => {
+            (TargetStore::Plain(_), Shape::DeployPlain) => {
                 arguments.extend(["--registry-prefix".to_owned(), self.names().prefix]);
             }
-            (Target::Folder(dir), _) => {
+            (TargetStore::Folder(dir), _) => {
                 arguments.push("--registry-prefix".to_owned());
                 arguments.push(format!("oci:{}", dir.display()));
             }

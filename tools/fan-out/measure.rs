@@ -274,7 +274,7 @@ impl Measure {
             show_all(&aws, started);
             println!("--- first\n{log}");
         }
-        Ok(look(&aws, &source, started, took))
+        Ok(observe(&aws, &source, started, took))
     }
 
     /// A folder of data files that name all images.
@@ -336,7 +336,7 @@ fn show_all(aws: &Aws, started: Instant) {
 }
 
 /// What the servers saw.
-fn look(aws: &Aws, source: &Registry, started: Instant, took: Duration) -> Run {
+fn observe(aws: &Aws, source: &Registry, started: Instant, took: Duration) -> Run {
     let mut reads: BTreeMap<String, usize> = BTreeMap::new();
     let mut first = None;
     for request in source.wire().requests() {

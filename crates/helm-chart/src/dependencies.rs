@@ -65,14 +65,14 @@ enum Origin {
 
 /// Where Helm says that a chart is: `chart/charts/sub`.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct ChartPath {
     /// The path that its templates have.
     pub path: String,
     /// The same for the chart that it is a copy of: with names instead of aliases.
     of_original: String,
 }
 
-impl Place {
+impl ChartPath {
     /// The place of a chart that is no subchart.
     #[must_use]
     pub fn root(name: &str) -> Self {
@@ -132,7 +132,7 @@ impl<'c> Processed<'c> {
 
     /// Where a subchart of this chart is.
     #[must_use]
-    pub fn place_of(&self, subchart: &Self, place: &Place) -> Place {
+    pub fn place_of(&self, subchart: &Self, place: &ChartPath) -> ChartPath {
         let above = match self.origin {
             Origin::Read | Origin::Copied => &place.path,
             Origin::CopiedAlone => &place.of_original,
@@ -144,7 +144,7 @@ impl<'c> Processed<'c> {
                 format!("{}/charts/{}", place.of_original, subchart.chart.name())
             }
         };
-        Place { path, of_original }
+        ChartPath { path, of_original }
     }
 
     /// The metadata that `.Chart` shows.

@@ -55,7 +55,7 @@ pub struct Request<'a> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Discovery {
     /// The images that its values move to the target, checked by a render.
-    pub images: Vec<Moved>,
+    pub images: Vec<MovedImage>,
     /// The references that no value moves.
     pub unmoved: Vec<Unmoved>,
     /// Values of any type that the chart demands besides, such as `global.security.allowInsecureImages`.
@@ -72,19 +72,19 @@ pub struct Discovery {
 
 /// An image, and the values that its reference is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
+pub struct MovedImage {
     /// The reference to copy: as the chart has it, without a digest that is blanked.
     pub reference: String,
     /// The part before the `/` in front of the repository, where a value holds it.
-    pub registry: Option<Source>,
+    pub registry: Option<PartSource>,
     /// The repository, or all that stands before the tag, or all of the reference.
-    pub repository: Source,
+    pub repository: PartSource,
     /// The tag, where it is not a part of `repository`.
-    pub tag: Option<Source>,
+    pub tag: Option<PartSource>,
     /// Digests that would win over the tag, and become empty.
-    pub remove: Vec<Place>,
+    pub remove: Vec<ValuePath>,
     /// The empty value beside the tag that would hold a digest.
-    pub digest: Option<Place>,
+    pub digest: Option<ValuePath>,
     /// Where it is used.
     pub uses: Vec<Image>,
     /// What must be switched on for it to be used.
@@ -93,7 +93,7 @@ pub struct Moved {
 
 /// A value: a path within a chart or subchart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct ValuePath {
     /// The keys of the subcharts, the outermost first; empty for the chart itself.
     pub subchart: Vec<String>,
     /// The path within its values.
@@ -102,11 +102,11 @@ pub struct Place {
 
 /// Where a part of a reference comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum PartSource {
     /// A value of the chart.
     Value {
         /// Where it is.
-        place: Place,
+        place: ValuePath,
         /// What the template puts behind it.
         suffix: String,
     },
@@ -115,7 +115,7 @@ pub enum Source {
         /// The text.
         text: String,
         /// The value.
-        place: Place,
+        place: ValuePath,
     },
     /// The appVersion of the chart or a subchart.
     AppVersion {
@@ -124,7 +124,7 @@ pub enum Source {
         /// What the template puts in front.
         prefix: String,
         /// The empty value that would be used instead.
-        place: Option<Place>,
+        place: Option<ValuePath>,
     },
     /// A text that no value changes by itself.
     Text(String),
@@ -213,7 +213,7 @@ fn list(values: &[String]) -> String {
 impl Discovery {
     /// The values path that moves a reference, and where there are several, the first.
     #[must_use]
-    pub fn path_of(&self, reference: &str) -> Option<&Place> {
+    pub fn path_of(&self, reference: &str) -> Option<&ValuePath> {
         let image = self
             .images
             .iter()
@@ -223,10 +223,10 @@ impl Discovery {
     }
 }
 
-impl Source {
+impl PartSource {
     /// The value that is set.
     #[must_use]
-    pub fn place(&self) -> Option<&Place> {
+    pub fn place(&self) -> Option<&ValuePath> {
         match self {
             Self::Value { place, .. } | Self::Default { place, .. } => Some(place),
             Self::AppVersion { place, .. } => place.as_ref(),
@@ -235,7 +235,7 @@ impl Source {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ValuePath {
     /// The path from the top chart's values.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.path.below(&self.subchart).fmt(f)

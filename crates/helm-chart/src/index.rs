@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use granit_parser::Event;
 
 use crate::version::{self, Constraint};
-use crate::yaml::{self, Item, Kind, Limits, Node, Reader, Source};
+use crate::yaml::{self, Item, Kind, Limits, Node, YamlReader, YamlText};
 
 mod json;
 mod plain;
@@ -117,8 +117,8 @@ pub fn read(index: impl AsRef<[u8]>, wanted: &BTreeSet<String>) -> Result<Index,
 /// # Errors
 /// As [`read`].
 pub fn read_events(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error> {
-    let source = Source::new(text);
-    let mut reader = Reader::new(&source, &LIMITS)?;
+    let source = YamlText::new(text);
+    let mut reader = YamlReader::new(&source, &LIMITS)?;
     let root = reader.document()?.ok_or(Error::NotAnIndex("it is empty"))?;
     if !matches!(root.0, Event::MappingStart(..)) {
         return Err(Error::NotAnIndex("its top level is not a mapping"));
@@ -143,7 +143,7 @@ pub fn read_events(text: &str, wanted: &BTreeSet<String>) -> Result<Index, Error
 const NO_API_VERSION: &str = "it has no apiVersion";
 
 fn read_charts<'a>(
-    reader: &mut Reader<'a>,
+    reader: &mut YamlReader<'a>,
     value: Item<'a>,
     wanted: &BTreeSet<String>,
     index: &mut Index,
@@ -171,7 +171,10 @@ fn read_charts<'a>(
 }
 
 /// The next key of a mapping, None at its end.
-fn key(reader: &mut Reader<'_>, seen: &mut HashSet<String>) -> Result<Option<String>, yaml::Error> {
+fn key(
+    reader: &mut YamlReader<'_>,
+    seen: &mut HashSet<String>,
+) -> Result<Option<String>, yaml::Error> {
     let item = reader.next()?;
     if matches!(item.0, Event::MappingEnd) {
         return Ok(None);

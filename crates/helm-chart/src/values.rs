@@ -67,7 +67,7 @@ impl Path {
     }
 
     /// Keys and indices, the outermost first.
-    pub fn parts(&self) -> impl Iterator<Item = &str> {
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 

@@ -27,10 +27,10 @@ mod tabs;
 mod tests;
 mod timestamp;
 
-pub(crate) use reader::{Item, Reader};
+pub(crate) use reader::{Item, YamlReader};
 pub use scalar::{Scalar, Undecodable, template_text};
 pub(crate) use scalar::{is_text_when_plain, json_number};
-pub(crate) use source::Source;
+pub(crate) use source::YamlText;
 
 /// One value of a document, with aliases resolved.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ pub struct Spent {
 /// What is no YAML, has a merge key whose value is no mapping, or exceeds a limit.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
     read(text, |source| {
-        let mut reader = Reader::new(source, limits)?;
+        let mut reader = YamlReader::new(source, limits)?;
         let mut documents = Vec::new();
         while let Some(root) = reader.document()? {
             documents.push(reader.node(root)?);
@@ -115,8 +115,8 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
 }
 
 /// Reads a text, and again where the parser has to be helped.
-fn read<T>(text: &str, read: impl Fn(&Source<'_>) -> Result<T, Error>) -> Result<T, Error> {
-    let mut source = Source::new(text);
+fn read<T>(text: &str, read: impl Fn(&YamlText<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    let mut source = YamlText::new(text);
     loop {
         match read(&source) {
             Err(error) if source.repair(&error) => {}
@@ -129,7 +129,7 @@ fn read<T>(text: &str, read: impl Fn(&Source<'_>) -> Result<T, Error>) -> Result
 ///
 /// # Errors
 /// As [`parse`].
-pub fn first(text: &str, limits: &Limits) -> Result<Option<Node>, Error> {
+pub fn first_document(text: &str, limits: &Limits) -> Result<Option<Node>, Error> {
     first_within(text, limits, &mut Spent::default())
 }
 
@@ -140,7 +140,7 @@ pub fn first(text: &str, limits: &Limits) -> Result<Option<Node>, Error> {
 /// As [`parse`].
 pub fn first_within(text: &str, limits: &Limits, spent: &mut Spent) -> Result<Option<Node>, Error> {
     let (root, after) = read(text, |source| {
-        let mut reader = Reader::new(source, limits)?;
+        let mut reader = YamlReader::new(source, limits)?;
         reader.spend_before(spent);
         let root = reader.document()?;
         let root = root.map(|root| reader.node(root)).transpose()?;
@@ -154,8 +154,8 @@ pub fn first_within(text: &str, limits: &Limits, spent: &mut Spent) -> Result<Op
 /// mapping, would not become JSON, or has what takes more than a look at each value, such as aliases:
 /// [`first`] is for those.
 pub(crate) fn entries(text: &str, limits: &Limits, wanted: &[&str]) -> Option<Node> {
-    let source = Source::new(text);
-    let read = || Reader::new(&source, limits)?.entries(wanted);
+    let source = YamlText::new(text);
+    let read = || YamlReader::new(&source, limits)?.entries(wanted);
     read().ok().flatten()
 }
 

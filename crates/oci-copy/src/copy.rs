@@ -48,7 +48,7 @@ pub trait Events: Send + Sync {
     /// This many bytes were moved.
     fn moved(&self, bytes: u64);
     /// This many bytes that were expected will not be moved.
-    fn give_up(&self, bytes: u64);
+    fn cancel_expected(&self, bytes: u64);
     /// An artifact is finished.
     fn finished(&self, copy: &Request, outcome: &Outcome);
 }
@@ -59,7 +59,7 @@ impl Events for () {
 
     fn moved(&self, _: u64) {}
 
-    fn give_up(&self, _: u64) {}
+    fn cancel_expected(&self, _: u64) {}
 
     fn finished(&self, _: &Request, _: &Outcome) {}
 }

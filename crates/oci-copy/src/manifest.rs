@@ -287,18 +287,18 @@ impl Manifest {
     /// The blobs that are copied with it, layers first; none for an index. Foreign layers are not among
     /// them: registries need not have them.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        let (layers, config) = self.parts();
+        let (layers, config) = self.blob_descriptors();
         let all = layers.iter().chain(config);
         all.filter(|blob| !blob.is_foreign())
     }
 
     /// The layers that its publisher keeps elsewhere.
     pub fn foreign_layers(&self) -> impl Iterator<Item = &Descriptor> {
-        let layers = self.parts().0.iter();
+        let layers = self.blob_descriptors().0.iter();
         layers.filter(|layer| layer.is_foreign())
     }
 
-    fn parts(&self) -> (&[Descriptor], Option<&Descriptor>) {
+    fn blob_descriptors(&self) -> (&[Descriptor], Option<&Descriptor>) {
         match &self.refers {
             Refers::Blobs { config, layers } => (layers, Some(config)),
             Refers::Manifests(_) => (&[], None),
@@ -307,7 +307,7 @@ impl Manifest {
 
     /// Everything that it refers to by a digest: its blobs, foreign ones included, or its children.
     pub fn references(&self) -> impl Iterator<Item = &Descriptor> {
-        let (layers, config) = self.parts();
+        let (layers, config) = self.blob_descriptors();
         layers.iter().chain(config).chain(self.children())
     }
 

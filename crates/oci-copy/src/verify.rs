@@ -115,7 +115,7 @@ impl State {
 
     /// The word.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::There => "there",
             Self::Missing => "missing",
@@ -232,7 +232,7 @@ pub async fn check(stores: &Stores, expected: &[Expected], jobs: usize) -> Vec<F
     };
     let checker = &checker;
     stream::iter(expected)
-        .map(|expected| async move { checker.look(expected).await })
+        .map(|expected| async move { checker.check(expected).await })
         .buffered(jobs)
         .collect()
         .await
@@ -252,7 +252,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    async fn look(&self, expected: &Expected) -> Finding {
+    async fn check(&self, expected: &Expected) -> Finding {
         if let Some(fault) = self.out_of_reach(&expected.target) {
             return Finding::only(None, fault);
         }

@@ -34,7 +34,7 @@ impl Failure {
         self
     }
 
-    pub(super) fn answer(&self, service: Service) -> Response<Body> {
+    pub(super) fn respond(&self, service: Service) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
         let (code, message) = (xml_escape(&self.code), xml_escape(&self.message));
         let fields = format!("<Code>{code}</Code><Message>{message}</Message>");

@@ -105,7 +105,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    pub(super) fn answer(
+    pub(super) fn respond(
         &self,
         account: &Account,
         body: &Bytes,

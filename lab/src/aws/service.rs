@@ -46,13 +46,13 @@ fn json_service(prefix: &str) -> (Service, Handle, Resource) {
 }
 
 /// Answers a request and records the call.
-pub(super) async fn answer(account: Arc<Account>, request: Request<Body>) -> Response<Body> {
+pub(super) async fn respond(account: Arc<Account>, request: Request<Body>) -> Response<Body> {
     if let Some(response) = account.download_layer(&request) {
         return named(response, "ecr:download");
     }
     let (head, body) = request.into_parts();
     let Ok(body) = collect(body).await else {
-        return Failure::new(400, "IncompleteBody", "the body ended early").answer(Service::S3);
+        return Failure::new(400, "IncompleteBody", "the body ended early").respond(Service::S3);
     };
     let target = header(&head.headers, "x-amz-target").unwrap_or_default();
     let (service, action, resource, result) = if let Some((prefix, action)) = target.split_once('.')
@@ -85,10 +85,10 @@ pub(super) async fn answer(account: Arc<Account>, request: Request<Body>) -> Res
         tokio::time::sleep(account.pause(&action)).await;
         let result = account
             .injected(&action)
-            .and_then(|()| question.answer(&account, &body));
+            .and_then(|()| question.respond(&account, &body));
         (Service::S3, action, question.resource(), result)
     };
-    let response = result.unwrap_or_else(|failure| failure.answer(service));
+    let response = result.unwrap_or_else(|failure| failure.respond(service));
     let status = response.status().as_u16();
     let name = format!("{}:{action}", service.name());
     account.state().calls.push(Call {

@@ -99,7 +99,7 @@ impl Builder {
         });
         let server = door.serve({
             let files = files.clone();
-            move |request| std::future::ready(files.answer(&request))
+            move |request| std::future::ready(files.respond(&request))
         });
         Ok(ChartRepository {
             server,
@@ -183,7 +183,7 @@ impl ChartRepository {
 }
 
 impl Shelf {
-    fn answer(&self, request: &Request<Body>) -> Response<Body> {
+    fn respond(&self, request: &Request<Body>) -> Response<Body> {
         let given = header(request.headers(), "authorization");
         let given = given.as_deref().and_then(text::basic_credentials);
         if self.credentials.is_some() && given != self.credentials {

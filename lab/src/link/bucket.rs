@@ -13,7 +13,7 @@ const BURST: u64 = 64 << 10;
 const LEAST_BURST: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     bytes_per_second: u64,
     burst: Duration,
     carried: AtomicU64,
@@ -22,7 +22,7 @@ pub(super) struct Bucket {
     due: Mutex<Option<Instant>>,
 }
 
-impl Bucket {
+impl TokenBucket {
     pub(super) fn new(bytes_per_second: u64) -> Self {
         let bytes_per_second = bytes_per_second.max(1);
         Self {

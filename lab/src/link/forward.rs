@@ -1,7 +1,7 @@
 //! The requests of one connection, and their way to a server and back.
 
 use super::Directions;
-use super::bucket::{Bucket, PIECE};
+use super::bucket::{PIECE, TokenBucket};
 use crate::server::body::{Body, empty, next_piece, streamed};
 use crate::server::with_body;
 use bytes::Bytes;
@@ -51,7 +51,7 @@ impl Forwarder {
     }
 
     /// Has a request answered by the server it is for. An error cuts the connection.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    pub(super) async fn respond(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let Some(address) = address(request.uri()) else {
             let message = "this proxy takes http:// addresses only";
             return Ok(refusal(StatusCode::NOT_IMPLEMENTED, message));
@@ -163,7 +163,7 @@ fn strip(headers: &mut HeaderMap) {
 }
 
 /// A body whose pieces go when their direction has room for them.
-fn shaped(body: Incoming, direction: &Arc<Bucket>) -> Body {
+fn shaped(body: Incoming, direction: &Arc<TokenBucket>) -> Body {
     // A stream does not know that it is empty: a GET would get a body of no chunks.
     if body.is_end_stream() {
         return empty();

@@ -69,7 +69,7 @@ impl From<Refusal> for Response<Body> {
 }
 
 /// Answers one request.
-pub(super) async fn answer(core: Arc<Core>, request: Request<Body>) -> Response<Body> {
+pub(super) async fn respond(core: Arc<Core>, request: Request<Body>) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let Some(route) = Route::parse(&path) else {
         return Refusal::missing("NOT_FOUND", format!("no route for {path}")).into();

@@ -151,7 +151,7 @@ impl Ecr {
             BlobMounting::Require => {
                 let what = "it is not ENABLED, and the parameter BlobMounting requires it: \
                             aws ecr put-account-setting --name BLOB_MOUNTING --value ENABLED, or BlobMounting: enable";
-                Err(Error::answer("ecr:GetAccountSetting", SETTING, what))
+                Err(Error::incomplete("ecr:GetAccountSetting", SETTING, what))
             }
             BlobMounting::Enable => {
                 let request = self.client().await.put_account_setting();

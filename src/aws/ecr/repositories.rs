@@ -170,7 +170,7 @@ impl Ecr {
                 let what = format!(
                     "it was created meanwhile by another owner ({tag}); nothing is written to it"
                 );
-                Err(Error::answer("ecr:CreateRepository", name, what))
+                Err(Error::incomplete("ecr:CreateRepository", name, what))
             }
             _ => Ok(()),
         }
@@ -243,7 +243,7 @@ impl Ecr {
             }
             if started.elapsed() > VISIBLE_WITHIN {
                 let seconds = VISIBLE_WITHIN.as_secs();
-                return Err(Error::answer(
+                return Err(Error::incomplete(
                     ACTION,
                     name,
                     format!("the new repository is not there after {seconds} s"),

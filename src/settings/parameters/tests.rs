@@ -96,7 +96,7 @@ fn the_readme_mentions_only_flags_and_parameters_that_there_are() {
 #[test]
 fn the_parameters_of_the_stack_are_those_of_modulestack_yaml() {
     let text = include_str!("../../../modulestack.yaml");
-    let stack = helm_chart::yaml::first(text, &helm_chart::yaml::Limits::default());
+    let stack = helm_chart::yaml::first_document(text, &helm_chart::yaml::Limits::default());
     let stack = stack.expect("YAML").expect("a document");
     let parameters = stack.get("Parameters").expect("a mapping").entries();
     let of_seed_farmer = ["ProjectName", "DeploymentName", "ModuleName", "RoleName"];

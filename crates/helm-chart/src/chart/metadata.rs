@@ -350,12 +350,12 @@ fn sanitize(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml::{Limits, first};
+    use crate::yaml::{Limits, first_document};
 
     fn read(texts: &[&str]) -> anyhow::Result<Metadata> {
         let mut metadata = Metadata::default();
         for text in texts {
-            metadata.update(&first(text, &Limits::default())?.expect("a document"))?;
+            metadata.update(&first_document(text, &Limits::default())?.expect("a document"))?;
         }
         metadata.check()?;
         Ok(metadata)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::shape::Part;
-use super::{Place, Reason, Source};
+use super::{PartSource, Reason, ValuePath};
 use crate::chart::Chart;
 use crate::dependencies::{Enabled, Processed, settle};
 use crate::render::release::Error;
@@ -53,9 +53,9 @@ impl Charts {
     }
 
     /// Where a part of a reference comes from.
-    pub(super) fn source(&self, part: &Part) -> Result<Source, Reason> {
+    pub(super) fn source(&self, part: &Part) -> Result<PartSource, Reason> {
         let (path, text, suffix) = match part {
-            Part::Text(text) => return Ok(Source::Text(text.clone())),
+            Part::Text(text) => return Ok(PartSource::Text(text.clone())),
             Part::Leaf { path, text, suffix } => (path, text, suffix.as_str()),
             Part::Empty { path, text } => (path, text, ""),
         };
@@ -64,7 +64,7 @@ impl Charts {
         let own = full.get(&self.values);
         if own.and_then(template_text).is_some_and(|own| own == *text) {
             let suffix = suffix.to_owned();
-            return Ok(Source::Value { place, suffix });
+            return Ok(PartSource::Value { place, suffix });
         }
         // An override takes the lists of the chart along, and knows no others.
         let is_listed = path
@@ -75,11 +75,11 @@ impl Charts {
             return Err(Reason::Given { value });
         }
         let text = text.clone();
-        Ok(Source::Default { text, place })
+        Ok(PartSource::Default { text, place })
     }
 
     /// Where a tag comes from.
-    pub(super) fn tag(&self, part: &Part, template: &str) -> Result<Source, Reason> {
+    pub(super) fn tag(&self, part: &Part, template: &str) -> Result<PartSource, Reason> {
         let path = match part {
             Part::Leaf { .. } => return self.source(part),
             Part::Empty { path, .. } => Some(path),
@@ -88,7 +88,7 @@ impl Charts {
         let Some((subchart, prefix)) = self.version(template, part.text()) else {
             return self.source(part);
         };
-        Ok(Source::AppVersion {
+        Ok(PartSource::AppVersion {
             prefix,
             // What overrides it must be a value of the same chart.
             place: path
@@ -99,12 +99,12 @@ impl Charts {
     }
 
     /// A path from the top as one within the innermost subchart.
-    pub(super) fn place(&self, path: &[String]) -> Place {
+    pub(super) fn place(&self, path: &[String]) -> ValuePath {
         let depth = (0..path.len())
             .rev()
             .find(|depth| self.versions.contains_key(&path[..*depth]));
         let (subchart, path) = path.split_at(depth.unwrap_or(0));
-        Place {
+        ValuePath {
             subchart: subchart.to_vec(),
             path: Path::from_parts(path.to_vec()),
         }

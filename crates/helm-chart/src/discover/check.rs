@@ -10,7 +10,7 @@ use super::renders::{Renders, most};
 use super::seen::Spot;
 use super::shape::{self, Part, Shape};
 use super::variant::{Variant, Wanted};
-use super::{Discovery, Moved, Place, Reason, Source, Unmoved};
+use super::{Discovery, MovedImage, PartSource, Reason, Unmoved, ValuePath};
 use crate::render::release::Error;
 use crate::set;
 use crate::values::{Overrides, Path};
@@ -25,10 +25,10 @@ pub(super) struct Check<'c, 'a> {
 struct Entry {
     reference: String,
     target: String,
-    registry: Option<Source>,
-    repository: Source,
-    tag: Option<Source>,
-    remove: Vec<Place>,
+    registry: Option<PartSource>,
+    repository: PartSource,
+    tag: Option<PartSource>,
+    remove: Vec<ValuePath>,
     writes: Vec<(Path, String)>,
 }
 
@@ -156,7 +156,7 @@ impl<'c, 'a> Check<'c, 'a> {
         let template = &wanted.image.template;
         let missed = || Reason::Missed {
             values: shape
-                .first()
+                .registry_path()
                 .map(|path| Path::from_parts(path.to_vec()).to_string())
                 .into_iter()
                 .collect(),
@@ -192,13 +192,13 @@ impl<'c, 'a> Check<'c, 'a> {
         let tag = match (&shape.tag, tag) {
             (Some(part), Some(tag)) => {
                 let source = self.charts.tag(part, template)?;
-                let is_own = part.text() == tag && matches!(source, Source::AppVersion { .. });
+                let is_own = part.text() == tag && matches!(source, PartSource::AppVersion { .. });
                 writes.extend(source.write(tag).filter(|_| !is_own));
                 Some(source)
             }
             _ => None,
         };
-        let remove: Vec<Place> = wanted
+        let remove: Vec<ValuePath> = wanted
             .remove
             .iter()
             .map(|path| self.charts.place(path))
@@ -222,7 +222,7 @@ impl<'c, 'a> Check<'c, 'a> {
         spots: &[(usize, Spot, usize)],
         values: Map<String, Json>,
     ) -> Discovery {
-        let mut images: Vec<Moved> = Vec::new();
+        let mut images: Vec<MovedImage> = Vec::new();
         for (at, entry) in entries.iter().enumerate() {
             let of_entry = spots.iter().filter(|(.., of)| *of == at);
             let wanted: Vec<&Wanted> = of_entry
@@ -233,8 +233,8 @@ impl<'c, 'a> Check<'c, 'a> {
             };
             let mut uses: Vec<_> = wanted.iter().map(|wanted| wanted.image.clone()).collect();
             uses.dedup();
-            let tag_place = entry.tag.as_ref().and_then(Source::place);
-            images.push(Moved {
+            let tag_place = entry.tag.as_ref().and_then(PartSource::place);
+            images.push(MovedImage {
                 reference: entry.reference.clone(),
                 registry: entry.registry.clone(),
                 repository: entry.repository.clone(),
@@ -276,8 +276,8 @@ impl<'c, 'a> Check<'c, 'a> {
     }
 
     /// The empty value for a digest in the same mapping as a tag or repository.
-    fn digest_beside(&self, place: &Place, variants: &[Variant]) -> Option<Place> {
-        let full: Vec<String> = place.full().parts().map(str::to_owned).collect();
+    fn digest_beside(&self, place: &ValuePath, variants: &[Variant]) -> Option<ValuePath> {
+        let full: Vec<String> = place.full().segments().map(str::to_owned).collect();
         let above = full.split_last()?.1;
         let mut leaves = variants.iter().flat_map(Variant::leaves);
         let found = leaves.find(|leaf| {
@@ -319,7 +319,7 @@ fn write(overrides: &mut Overrides, entry: &Entry, chart: &Json) -> Result<(), S
 
 impl Shape {
     /// The path of the value that controls the beginning.
-    fn first(&self) -> Option<&[String]> {
+    fn registry_path(&self) -> Option<&[String]> {
         match self.registry.as_ref().unwrap_or(&self.repository) {
             Part::Leaf { path, .. } | Part::Empty { path, .. } => Some(path),
             Part::Text(_) => None,
@@ -327,13 +327,13 @@ impl Shape {
     }
 }
 
-impl Source {
+impl PartSource {
     fn write(&self, text: &str) -> Option<(Path, String)> {
         Some((self.place()?.full(), text.to_owned()))
     }
 }
 
-impl Place {
+impl ValuePath {
     /// The path from the top chart's values.
     fn full(&self) -> Path {
         self.path.below(&self.subchart)

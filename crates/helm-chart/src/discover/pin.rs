@@ -97,23 +97,23 @@ pub fn pin(request: &Request<'_>, pins: &[Pin]) -> Pinned {
             open.push((index, shared));
         }
     }
-    let all = |way: Way| -> Vec<usize> {
-        let can = |(index, shared): &&(usize, bool)| match way {
-            Way::Digest => pins[*index].place.is_some(),
-            Way::Tag => pins[*index].tag.is_some() && !*shared,
+    let all = |by: PinBy| -> Vec<usize> {
+        let can = |(index, shared): &&(usize, bool)| match by {
+            PinBy::Digest => pins[*index].place.is_some(),
+            PinBy::Tag => pins[*index].tag.is_some() && !*shared,
         };
         open.iter().filter(can).map(|(index, _)| *index).collect()
     };
-    let mut done: Vec<(usize, Way)> = Vec::new();
+    let mut done: Vec<(usize, PinBy)> = Vec::new();
     let mut reasons: Vec<(usize, String)> = Vec::new();
-    for way in [Way::Digest, Way::Tag] {
-        let left: Vec<usize> = all(way)
+    for by in [PinBy::Digest, PinBy::Tag] {
+        let left: Vec<usize> = all(by)
             .into_iter()
             .filter(|index| done.iter().all(|(known, _)| known != index))
             .collect();
         let fixed = done.clone();
         let with = |on: &BTreeSet<usize>| {
-            let more = on.iter().map(|index| (*index, way));
+            let more = on.iter().map(|index| (*index, by));
             fixed.iter().copied().chain(more).collect::<Vec<_>>()
         };
         let mut take = |on: &BTreeSet<usize>| try_all(request, &bases, pins, &with(on));
@@ -148,7 +148,7 @@ pub fn pin(request: &Request<'_>, pins: &[Pin]) -> Pinned {
 
 /// Where a digest is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum PinBy {
     Digest,
     Tag,
 }
@@ -185,14 +185,14 @@ fn rendered(
 fn written(
     request: &Request<'_>,
     pins: &[Pin],
-    ways: &[(usize, Way)],
+    chosen: &[(usize, PinBy)],
 ) -> Result<Map<String, Json>, String> {
     let mut overrides = Overrides::default();
-    for (index, way) in ways {
+    for (index, by) in chosen {
         let pin = &pins[*index];
-        let (path, text) = match (way, &pin.place, &pin.tag) {
-            (Way::Digest, Some(place), _) => (place, pin.digest.clone()),
-            (Way::Tag, _, Some((path, tag))) => (path, format!("{tag}@{}", pin.digest)),
+        let (path, text) = match (by, &pin.place, &pin.tag) {
+            (PinBy::Digest, Some(place), _) => (place, pin.digest.clone()),
+            (PinBy::Tag, _, Some((path, tag))) => (path, format!("{tag}@{}", pin.digest)),
             _ => continue,
         };
         let conflict = overrides.write(path, text, request.values);
@@ -214,12 +214,12 @@ fn try_all(
     request: &Request<'_>,
     bases: &[Base<'_>],
     pins: &[Pin],
-    ways: &[(usize, Way)],
+    chosen: &[(usize, PinBy)],
 ) -> Result<(), String> {
-    if ways.is_empty() {
+    if chosen.is_empty() {
         return Ok(());
     }
-    let published = written(request, pins, ways)?;
+    let published = written(request, pins, chosen)?;
     for base in bases {
         let rendered = rendered(request, base.scenario, &published)?;
         if let Some(text) = invalid(&rendered).difference(&base.invalid).next() {
@@ -227,7 +227,7 @@ fn try_all(
         }
         let seen = Seen::new(rendered.images());
         for (spot, image) in base.seen.iter() {
-            let pin = ways
+            let pin = chosen
                 .iter()
                 .map(|(index, _)| &pins[*index])
                 .find(|pin| pin.reference == image.reference);
@@ -271,7 +271,7 @@ fn invalid(rendered: &Rendered) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
     for Manifest { content, .. } in rendered.manifests.iter().chain(hooks) {
-        let root = yaml::first(content, &Limits::default());
+        let root = yaml::first_document(content, &Limits::default());
         if let Ok(Some(root)) = root
             && let Ok(json) = root.to_helm_json()
         {

@@ -200,7 +200,7 @@ impl<'a> Search<'a> {
             let wanted = variant.wanted.get_mut(&spot).expect("it is one of them");
             match result {
                 Ok(shape) => wanted.shape = Some((shape, round)),
-                Err(obstacle) => wanted.note(obstacle),
+                Err(obstacle) => wanted.record(obstacle),
             }
         }
     }

@@ -54,12 +54,12 @@ fn of(chart: &Chart) -> Discovery {
     discovery(chart, &[json!({})], false)
 }
 
-fn source(source: &Source) -> String {
+fn source(source: &PartSource) -> String {
     match source {
-        Source::Value { place, suffix } if suffix.is_empty() => place.to_string(),
-        Source::Value { place, suffix } => format!("{place} + {suffix}"),
-        Source::Default { text, place } => format!("{place} or {text}"),
-        Source::AppVersion {
+        PartSource::Value { place, suffix } if suffix.is_empty() => place.to_string(),
+        PartSource::Value { place, suffix } => format!("{place} + {suffix}"),
+        PartSource::Default { text, place } => format!("{place} or {text}"),
+        PartSource::AppVersion {
             subchart,
             prefix,
             place,
@@ -70,14 +70,14 @@ fn source(source: &Source) -> String {
                 .unwrap_or_default();
             format!("{place}{prefix}appVersion of [{}]", subchart.join("."))
         }
-        Source::Text(text) => format!("'{text}'"),
+        PartSource::Text(text) => format!("'{text}'"),
     }
 }
 
 /// `reference: registry | repository | tag`, with what is removed.
 fn lines(found: &Discovery) -> Vec<String> {
     let images = found.images.iter().map(|image| {
-        let part = |part: &Option<Source>| part.as_ref().map_or("-".to_owned(), source);
+        let part = |part: &Option<PartSource>| part.as_ref().map_or("-".to_owned(), source);
         let removed: Vec<String> = image
             .remove
             .iter()

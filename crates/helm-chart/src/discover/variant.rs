@@ -58,7 +58,7 @@ impl Wanted {
     }
 
     /// Keeps the reason that says most.
-    pub(super) fn note(&mut self, obstacle: Obstacle) {
+    pub(super) fn record(&mut self, obstacle: Obstacle) {
         let template = self.image.template.clone();
         match (obstacle, &self.reason) {
             (Obstacle::Changed(value), Reason::Fixed { .. } | Reason::Beginning { .. }) => {

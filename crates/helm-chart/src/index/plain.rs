@@ -20,7 +20,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Index, LIMITS, MAX_ENTRIES, entries};
-use crate::yaml::{self, Kind, Reader, Scalar, Source};
+use crate::yaml::{self, Kind, Scalar, YamlReader, YamlText};
 
 /// Reads an index, None if that takes the slow way.
 pub(super) fn read(text: &str, wanted: &BTreeSet<String>) -> Option<Index> {
@@ -200,8 +200,8 @@ fn may_open(content: &[u8]) -> bool {
 /// Whether a text is one document that needs nothing after it.
 fn is_complete(text: &str) -> bool {
     let check = || -> Result<bool, yaml::Error> {
-        let source = Source::new(text);
-        let mut reader = Reader::new(&source, &LIMITS)?;
+        let source = YamlText::new(text);
+        let mut reader = YamlReader::new(&source, &LIMITS)?;
         let Some(root) = reader.document()? else {
             return Ok(false);
         };

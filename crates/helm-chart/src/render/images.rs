@@ -23,7 +23,7 @@ pub struct Image {
     /// The reference as it is written.
     pub reference: String,
     /// Where in the object it was found.
-    pub place: Place,
+    pub place: FieldKind,
     /// The path to the string: `spec.template.spec.containers[0].image`.
     pub field: String,
     /// The object's kind.
@@ -38,7 +38,7 @@ pub struct Image {
 
 /// What kind of string holds a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum FieldKind {
     /// A field that holds an image.
     Field,
     /// A command or its arguments.
@@ -49,7 +49,7 @@ pub enum Place {
     Configuration,
 }
 
-impl Place {
+impl FieldKind {
     /// As it is shown to people: `in args`; empty for a field.
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -88,7 +88,7 @@ fn find_in(manifest: &Manifest, hook: &[String], images: &mut Vec<Image>) {
         return;
     }
     // The manifest was read once already, so there is no error left to report here.
-    let Ok(Some(root)) = yaml::first(&manifest.content, &Limits::default()) else {
+    let Ok(Some(root)) = yaml::first_document(&manifest.content, &Limits::default()) else {
         return;
     };
     let object = Object {
@@ -139,7 +139,7 @@ impl Walk<'_> {
             }
             Kind::Mapping(_) => {
                 if let Some(reference) = composed(node) {
-                    self.add(reference, Place::Field, object);
+                    self.add(reference, FieldKind::Field, object);
                 }
                 for (key_node, value) in node.entries() {
                     let inner = key_node.as_text().unwrap_or_default();
@@ -170,13 +170,13 @@ impl Walk<'_> {
     fn text(&mut self, text: &str, object: &Object<'_>, key: &str) {
         let is_image_key = key.ends_with("image") || key.ends_with("Image");
         if is_image_key && is_reference(text) {
-            self.add(text.to_owned(), Place::Field, object);
+            self.add(text.to_owned(), FieldKind::Field, object);
             return;
         }
         let place = match key {
-            "args" | "command" => Place::Args,
-            "env" => Place::Env,
-            _ => Place::Configuration,
+            "args" | "command" => FieldKind::Args,
+            "env" => FieldKind::Env,
+            _ => FieldKind::Configuration,
         };
         for found in strict().captures_iter(text) {
             let Some(reference) = found.get(1) else {
@@ -188,7 +188,7 @@ impl Walk<'_> {
         }
     }
 
-    fn add(&mut self, reference: String, place: Place, object: &Object<'_>) {
+    fn add(&mut self, reference: String, place: FieldKind, object: &Object<'_>) {
         self.images.push(Image {
             reference,
             place,
@@ -288,7 +288,7 @@ fn continues(rest: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn images(content: &str) -> Vec<(String, Place, String)> {
+    fn images(content: &str) -> Vec<(String, FieldKind, String)> {
         let manifest = Manifest {
             source: "c/templates/x.yaml".to_owned(),
             api_version: String::new(),
@@ -302,7 +302,7 @@ mod tests {
             .collect()
     }
 
-    fn one(reference: &str, place: Place, field: &str) -> Vec<(String, Place, String)> {
+    fn one(reference: &str, place: FieldKind, field: &str) -> Vec<(String, FieldKind, String)> {
         vec![(reference.to_owned(), place, field.to_owned())]
     }
 
@@ -312,7 +312,7 @@ mod tests {
             images("spec: {template: {spec: {containers: [{image: nginx}]}}}"),
             one(
                 "nginx",
-                Place::Field,
+                FieldKind::Field,
                 "spec.template.spec.containers[0].image"
             )
         );
@@ -324,13 +324,13 @@ mod tests {
             images("spec: {volumes: [{image: {reference: 'quay.io/x:1', pullPolicy: Always}}]}"),
             one(
                 "quay.io/x:1",
-                Place::Field,
+                FieldKind::Field,
                 "spec.volumes[0].image.reference"
             )
         );
         assert_eq!(
             images("spec: {image: {registry: quay.io, repository: x/y, tag: '1', digest: ''}}"),
-            one("quay.io/x/y:1", Place::Field, "spec.image")
+            one("quay.io/x/y:1", FieldKind::Field, "spec.image")
         );
         assert!(images("spec: {image: 'Not A Reference', imagePullPolicy: Always}").is_empty());
     }
@@ -341,18 +341,18 @@ mod tests {
             images("spec: {containers: [{args: ['--reloader=quay.io/p/reloader:v0.1']}]}"),
             one(
                 "quay.io/p/reloader:v0.1",
-                Place::Args,
+                FieldKind::Args,
                 "spec.containers[0].args[0]"
             )
         );
         assert_eq!(
             images("spec: {env: [{name: RELATED_IMAGE_X, value: 'ghcr.io/a/b:1'}]}"),
-            one("ghcr.io/a/b:1", Place::Env, "spec.env[0].value")
+            one("ghcr.io/a/b:1", FieldKind::Env, "spec.env[0].value")
         );
         let text = "data: {config: \"sidecar:\\n  image: docker.io/x/y:1.2\\n  url: https://a.example/b:c\\n\"}";
         assert_eq!(
             images(text),
-            one("docker.io/x/y:1.2", Place::Configuration, "data.config")
+            one("docker.io/x/y:1.2", FieldKind::Configuration, "data.config")
         );
         for none in [
             "data: {a: 'nginx:1.2'}",

@@ -238,7 +238,8 @@ impl Head {
         if let Some(root) = yaml::entries(content, &Limits::default(), &HEAD) {
             return Self::of(&root);
         }
-        let Some(root) = yaml::first(content, &Limits::default()).map_err(|e| converting(&e))?
+        let Some(root) =
+            yaml::first_document(content, &Limits::default()).map_err(|e| converting(&e))?
         else {
             return Ok(Self::default());
         };

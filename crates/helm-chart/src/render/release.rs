@@ -18,7 +18,7 @@ use super::template::{self, Engine, on_own_stack};
 use super::value::Str;
 use super::{functions, schema};
 use crate::chart::Chart;
-use crate::dependencies::{Enabled, Place, Processed, settle};
+use crate::dependencies::{ChartPath, Enabled, Processed, settle};
 use crate::values::table::{Entry, Table, Work};
 use crate::version;
 
@@ -206,7 +206,7 @@ fn render_here(chart: &Chart, user: &Json, options: &Options) -> Result<Rendered
     let (files, used_stand_in) = execute(&settled.chart, &settled.values, user, options)?;
     let (manifests, hooks) = manifests::sort(&files).map_err(Error::helm)?;
     let mut crds = Vec::new();
-    let root = Place::root(&settled.chart.name);
+    let root = ChartPath::root(&settled.chart.name);
     collect_crds(&settled.chart, &root, &mut crds);
     Ok(Rendered {
         manifests,
@@ -317,7 +317,7 @@ fn execute(
     Ok((files, engine.used_stand_in()))
 }
 
-fn collect_crds(chart: &Processed<'_>, place: &Place, crds: &mut Vec<(String, Arc<[u8]>)>) {
+fn collect_crds(chart: &Processed<'_>, place: &ChartPath, crds: &mut Vec<(String, Arc<[u8]>)>) {
     let is_manifest = |name: &str| {
         let ending = name
             .rsplit_once('.')

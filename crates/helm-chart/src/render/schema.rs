@@ -4,7 +4,7 @@
 //! Nothing is loaded from outside: a `$ref` to another place is an error, one to a `urn:` that nothing
 //! resolves accepts everything, as in Helm.
 
-mod work;
+mod budget;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ const ADDRESS: &str = "file:///values.schema.json";
 pub(super) fn check(schema: &[u8], values: &Value) -> Result<(), String> {
     let schema: Value =
         serde_json::from_slice(strip_bom(schema)).map_err(|error| error.to_string())?;
-    work::bound(&schema)?;
+    budget::bound(&schema)?;
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(NoLoader));
     let compiling = |error: boon::CompileError| match &error {

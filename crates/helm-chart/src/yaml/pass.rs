@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use granit_parser::{Event, ScalarStyle};
 
 use super::reader::Weight;
-use super::{Error, Item, Kind, Node, Reader};
+use super::{Error, Item, Kind, Node, YamlReader};
 
 /// The number that the parser gives to what has no anchor.
 const NO_ANCHOR: usize = 0;
 
-impl<'a> Reader<'a> {
+impl<'a> YamlReader<'a> {
     /// The entries of a document under some keys, if the document is a mapping that certainly becomes JSON.
     pub(super) fn entries(&mut self, wanted: &[&str]) -> Result<Option<Node>, Error> {
         let Some((Event::MappingStart(_, NO_ANCHOR, None), span)) = self.document()? else {

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::tabs::Tabs;
-use super::{Error, Kind, Limits, Node, Scalar, Source, Spent};
+use super::{Error, Kind, Limits, Node, Scalar, Spent, YamlText};
 
 /// An event and where it is.
 pub(crate) type Item<'a> = (Event<'a>, Span);
 
 /// Reads a text event by event: whole values become nodes, or are skipped without being built.
-pub(crate) struct Reader<'a> {
-    pub(super) source: &'a Source<'a>,
+pub(crate) struct YamlReader<'a> {
+    pub(super) source: &'a YamlText<'a>,
     parser: Parser<'a, StrInput<'a>>,
     limits: Limits,
     spent: Weight,
@@ -31,10 +31,10 @@ pub(super) struct Weight {
     pub(super) depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> YamlReader<'a> {
     /// # Errors
     /// A text that is too long or has control characters, which goyaml refuses as well.
-    pub(crate) fn new(source: &'a Source<'a>, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn new(source: &'a YamlText<'a>, limits: &Limits) -> Result<Self, Error> {
         let text = source.parsed();
         let start = |message| Error {
             line: 1,
@@ -89,8 +89,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes to the next document and gives its first event, for [`Reader::node`] or
-    /// [`Reader::skip`].
+    /// Goes to the next document and gives its first event, for [`YamlReader::node`] or
+    /// [`YamlReader::skip`].
     pub(crate) fn document(&mut self) -> Result<Option<Item<'a>>, Error> {
         loop {
             let item = self.next()?;

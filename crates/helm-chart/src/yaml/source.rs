@@ -15,7 +15,7 @@ const MAX_STARTS: usize = 64;
 const MAX_BYTES: usize = 32 << 20;
 
 /// A text, and what the parser reads instead of it.
-pub(crate) struct Source<'a> {
+pub(crate) struct YamlText<'a> {
     text: Cow<'a, str>,
     /// The text with line feeds in place of the line breaks that only goyaml knows, where it has such.
     parsed: Option<Breaks>,
@@ -30,7 +30,7 @@ struct Breaks {
     places: Vec<(usize, usize)>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> YamlText<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self {
             parsed: Breaks::new(text),

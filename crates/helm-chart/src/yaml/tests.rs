@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Error, Limits, Node, first, parse, template_text, values};
+use super::{Error, Limits, Node, first_document, parse, template_text, values};
 
 /// A plain scalar, its JSON, what a Go string field receives, what a template prints. Made with
 /// Helm 4.3.1 and 3.22.0, which agree, over sigs.k8s.io/yaml 1.6.0.
@@ -51,7 +51,7 @@ fn line_breaks_escapes_and_tabs_are_read_as_goyaml_reads_them() {
     let mut differences = Vec::new();
     for row in AS_GOYAML.lines() {
         let (text, expected): (String, Value) = serde_json::from_str(row).unwrap();
-        let read = first(&text, &Limits::default())
+        let read = first_document(&text, &Limits::default())
             .and_then(|root| root.map_or(Ok(json!({})), |root| root.to_helm_json()));
         if read.as_ref().ok().unwrap_or(&Value::Null) != &expected {
             differences.push(format!("{text:?}\n  Helm: {expected}\n  here: {read:?}"));
@@ -73,7 +73,7 @@ fn places_stay_right_where_the_text_is_repaired() {
 #[test]
 fn a_text_with_many_escapes_that_need_repair_ends_soon() {
     let text = "- \"\\'\"\n".repeat(100_000);
-    assert!(first(&text, &Limits::default()).is_err());
+    assert!(first_document(&text, &Limits::default()).is_err());
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn aliases_are_resolved_and_counted() {
         })
     );
     for text in ["a: *x\n", "a: &x [*x]\n", "a: &x {b: *x}\n"] {
-        first(text, &Limits::default()).unwrap_err();
+        first_document(text, &Limits::default()).unwrap_err();
     }
     let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (from, to) in ('a'..='y').zip('b'..='z') {
@@ -256,7 +256,7 @@ fn aliases_are_resolved_and_counted() {
         ]
         .concat();
     }
-    let error = first(&laughs, &Limits::default()).unwrap_err();
+    let error = first_document(&laughs, &Limits::default()).unwrap_err();
     assert_eq!(
         error.message,
         "the text has more than 500000 values, with aliases resolved"
@@ -267,22 +267,22 @@ fn aliases_are_resolved_and_counted() {
         "x".repeat(1 << 20),
         ["*a"].repeat(99).join(",")
     );
-    let error = first(&long, &Limits::default()).unwrap_err();
+    let error = first_document(&long, &Limits::default()).unwrap_err();
     assert_eq!(
         error.message,
         "the text has more than 16777216 bytes, with aliases resolved"
     );
 
     let deep = |inner: &str| format!("{}{inner}{}", "[".repeat(100), "]".repeat(100));
-    first(&deep(""), &Limits::default()).unwrap();
+    first_document(&deep(""), &Limits::default()).unwrap();
     let nested = format!("a: &a {}\nb: {}\n", deep(""), deep("*a"));
-    let error = first(&nested, &Limits::default()).unwrap_err();
+    let error = first_document(&nested, &Limits::default()).unwrap_err();
     assert_eq!(
         error.message,
         "the text has more than 128 levels, with aliases resolved"
     );
-    first(&deep(&deep("")), &Limits::default()).unwrap_err();
-    first(&"[".repeat(100_000), &Limits::default()).unwrap_err();
+    first_document(&deep(&deep("")), &Limits::default()).unwrap_err();
+    first_document(&"[".repeat(100_000), &Limits::default()).unwrap_err();
 }
 
 #[test]
@@ -306,10 +306,10 @@ fn documents_byte_order_marks_and_line_ends() {
 
 #[test]
 fn errors_say_where() {
-    let error = first("a: 1\nb: {c: [}\n", &Limits::default()).unwrap_err();
+    let error = first_document("a: 1\nb: {c: [}\n", &Limits::default()).unwrap_err();
     assert_eq!((error.line, error.column), (2, 8));
     assert_eq!(
-        first("a: é\u{7}\n", &Limits::default())
+        first_document("a: é\u{7}\n", &Limits::default())
             .unwrap_err()
             .to_string(),
         "line 1, column 5: the control character '\\u{7}' is not allowed"
@@ -341,11 +341,13 @@ fn values_are_the_first_document_as_in_helm_3() {
 }
 
 fn node(text: &str) -> Node {
-    first(text, &Limits::default()).unwrap().unwrap()
+    first_document(text, &Limits::default()).unwrap().unwrap()
 }
 
 fn helm_json(text: &str) -> Result<serde_json::Map<String, Value>, Error> {
-    match first(text, &Limits::default())?.map_or(Ok(Value::Null), |node| node.to_helm_json())? {
+    match first_document(text, &Limits::default())?
+        .map_or(Ok(Value::Null), |node| node.to_helm_json())?
+    {
         Value::Object(map) => Ok(map),
         other => panic!("no mapping: {other}"),
     }

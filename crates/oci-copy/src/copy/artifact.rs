@@ -38,7 +38,7 @@ pub(super) struct ArtifactCopy<'a> {
 }
 
 /// What is known of an artifact that is at the target.
-struct Arrived {
+struct Finished {
     digest: Digest,
     platforms: Vec<String>,
     notes: Vec<String>,
@@ -71,12 +71,12 @@ impl<'a> ArtifactCopy<'a> {
         let started = Instant::now();
         let result = self.go(preflight.and_then(Preflight::into_resolved)).await;
         self.registered();
-        let arrived = match result {
-            Ok(arrived) => Outcome {
-                digest: Some(arrived.digest),
-                platforms: arrived.platforms,
-                notes: arrived.notes,
-                ..Outcome::ended(arrived.done)
+        let finished = match result {
+            Ok(finished) => Outcome {
+                digest: Some(finished.digest),
+                platforms: finished.platforms,
+                notes: finished.notes,
+                ..Outcome::ended(finished.done)
             },
             Err(error) => {
                 // Wake pending mounts: this artifact's manifest will never be pushed.
@@ -87,11 +87,11 @@ impl<'a> ArtifactCopy<'a> {
         Outcome {
             bytes: self.handles().map(BlobHandle::bytes).sum(),
             took: started.elapsed(),
-            ..arrived
+            ..finished
         }
     }
 
-    async fn go(&self, resolved: Option<Resolved>) -> Result<Arrived, CopyError> {
+    async fn go(&self, resolved: Option<Resolved>) -> Result<Finished, CopyError> {
         let resolved = match resolved {
             Some(resolved) => resolved,
             None => self.resolve().await?,
@@ -101,7 +101,7 @@ impl<'a> ArtifactCopy<'a> {
                 digest,
                 platforms,
                 notes,
-            } => Ok(Arrived {
+            } => Ok(Finished {
                 digest,
                 platforms,
                 notes,
@@ -117,7 +117,7 @@ impl<'a> ArtifactCopy<'a> {
                 } = *tree;
                 self.register(&root, &referrers).await?;
                 notes.extend(self.commit_all(&root, &referrers).await?);
-                Ok(Arrived {
+                Ok(Finished {
                     platforms: root.manifest.platforms(),
                     digest: named,
                     notes,
@@ -218,8 +218,8 @@ impl<'a> ArtifactCopy<'a> {
         let Some(handle) = self.handle(digest) else {
             return Ok(());
         };
-        let arrived = handle.pending.finished().await;
-        arrived
+        let finished = handle.pending.finished().await;
+        finished
             .map(drop)
             .map_err(|failure| self.blob_error(failure))
     }

@@ -86,7 +86,7 @@ impl ArtifactCopy<'_> {
     pub(super) async fn resolve(&self) -> Result<Resolved, CopyError> {
         let present = self.present().await;
         let present = present.map_err(self.target_error("look for the manifest"))?;
-        match self.look(present.as_ref()).await? {
+        match self.query(present.as_ref()).await? {
             Found::Same { digest, notes } => Ok(Resolved::There {
                 digest,
                 platforms: Vec::new(),
@@ -100,7 +100,7 @@ impl ArtifactCopy<'_> {
     }
 
     /// What the source has, read only where the target does not have it already.
-    async fn look(&self, present: Option<&Digest>) -> Result<Found, CopyError> {
+    async fn query(&self, present: Option<&Digest>) -> Result<Found, CopyError> {
         let same = |digest: &Digest, notes| {
             Ok(Found::Same {
                 digest: digest.clone(),

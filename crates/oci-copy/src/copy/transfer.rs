@@ -250,7 +250,7 @@ impl Transfer {
         // The next attempt starts from the beginning.
         let moved = moved.load(Ordering::Relaxed);
         self.events
-            .give_up(self.descriptor.size.saturating_sub(moved));
+            .cancel_expected(self.descriptor.size.saturating_sub(moved));
         let failure = watch
             .failure()
             .unwrap_or_else(|| Failure::new(Side::Target, error));

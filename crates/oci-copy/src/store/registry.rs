@@ -282,7 +282,7 @@ impl Source for Repository {
     }
 
     fn reads(&self) -> Arc<AimdLimit> {
-        Arc::clone(self.registry.limits.window(Action::GetBlob))
+        Arc::clone(self.registry.limits.aimd_limit(Action::GetBlob))
     }
 }
 
@@ -360,7 +360,7 @@ impl Target for Repository {
             namespace: format!("{}/{}", registry.host, self.name),
             mount_scope: registry.host.clone(),
             capabilities: registry.provider.capabilities(),
-            writes: Arc::clone(registry.limits.window(Action::FinishUpload)),
+            writes: Arc::clone(registry.limits.aimd_limit(Action::FinishUpload)),
         }
     }
 

@@ -59,7 +59,7 @@ fn convert(value: &Value, depth: usize, path: &mut Path) -> Result<Json, Failure
         }
         View::Map(map) => {
             let depth = levels()?;
-            path.enter(&map)?;
+            path.descend(&map)?;
             let mut object = serde_json::Map::new();
             for (key, value) in map.0.entries.borrow().iter() {
                 object.insert(plain(key).into_owned(), convert(value, depth, path)?);

@@ -155,7 +155,7 @@ fn positional(digits: &str, exponent: i32) -> String {
 }
 
 /// Mantissa and exponent of two, as they are stored.
-fn parts(float: f64) -> (u64, i64) {
+fn mantissa_and_exponent(float: f64) -> (u64, i64) {
     const MANTISSA: u64 = (1 << 52) - 1;
     let bits = float.to_bits();
     let exponent = (bits >> 52 & 0x7ff).cast_signed();
@@ -166,12 +166,12 @@ fn parts(float: f64) -> (u64, i64) {
 }
 
 fn binary(float: f64) -> String {
-    let (mantissa, exponent) = parts(float);
+    let (mantissa, exponent) = mantissa_and_exponent(float);
     format!("{mantissa}p{:+}", exponent - 52)
 }
 
 fn hexadecimal(float: f64, verb: char, precision: Option<usize>) -> String {
-    let (mut mantissa, mut exponent) = parts(float);
+    let (mut mantissa, mut exponent) = mantissa_and_exponent(float);
     if mantissa == 0 {
         exponent = 0;
     } else {

@@ -89,7 +89,7 @@ pub(super) struct Path(Vec<*const MapCell>);
 impl Path {
     /// # Errors
     /// A map that is being written already, in the words of encoding/json.
-    pub(super) fn enter(&mut self, map: &Map) -> Result<(), Failure> {
+    pub(super) fn descend(&mut self, map: &Map) -> Result<(), Failure> {
         let address = Rc::as_ptr(&map.0);
         if self.0.contains(&address) {
             return Err(Failure::Error(format!(

@@ -94,7 +94,7 @@ impl Writer {
         if self.version == Version::V2
             && let Value::Map(map) = value
         {
-            self.path.enter(map)?;
+            self.path.descend(map)?;
             entered = true;
         }
         match self.see(value)? {

@@ -45,7 +45,7 @@ impl Decimal {
     }
 
     pub(super) fn add(&self, other: &Self) -> Self {
-        let (a, b, exponent) = self.align(other);
+        let (a, b, exponent) = self.with_common_exponent(other);
         Self {
             digits: a + b,
             exponent,
@@ -53,7 +53,7 @@ impl Decimal {
     }
 
     pub(super) fn sub(&self, other: &Self) -> Self {
-        let (a, b, exponent) = self.align(other);
+        let (a, b, exponent) = self.with_common_exponent(other);
         Self {
             digits: a - b,
             exponent,
@@ -96,7 +96,7 @@ impl Decimal {
         usize::try_from(self.digits.bits() / 3).unwrap_or(usize::MAX)
     }
 
-    fn align(&self, other: &Self) -> (BigInt, BigInt, i64) {
+    fn with_common_exponent(&self, other: &Self) -> (BigInt, BigInt, i64) {
         let exponent = self.exponent.min(other.exponent);
         (
             &self.digits * power_of_ten(self.exponent - exponent),

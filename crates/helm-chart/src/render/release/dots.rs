@@ -11,7 +11,7 @@ use super::super::template::VALUES;
 use super::super::text;
 use super::super::value::{ElementType, Map, Str, Value};
 use super::Options;
-use crate::dependencies::{Place, Processed};
+use crate::dependencies::{ChartPath, Processed};
 use crate::values::table::{Entry, Table};
 
 /// All templates of a chart and its subcharts, in the order in which Helm parses and executes them: the
@@ -68,7 +68,7 @@ impl Dots {
         let mut dots = Self {
             templates: Vec::new(),
         };
-        dots.chart(chart, &Place::root(&chart.name), &values, true, &shared);
+        dots.chart(chart, &ChartPath::root(&chart.name), &values, true, &shared);
         let place = |name: &str| (name.matches('/').count(), name.to_owned());
         dots.templates
             .sort_by_key(|template| std::cmp::Reverse(place(&template.name)));
@@ -86,7 +86,7 @@ impl Dots {
     fn chart(
         &mut self,
         chart: &Processed<'_>,
-        place: &Place,
+        place: &ChartPath,
         values: &Map,
         is_root: bool,
         shared: &Shared,

@@ -104,7 +104,7 @@ impl Budget {
     }
 
     /// Starts to execute a template within those that are being executed.
-    pub(super) fn enter(&mut self) -> Result<(), Failure> {
+    pub(super) fn enter_template(&mut self) -> Result<(), Failure> {
         if self.depth == self.limits.depth {
             let depth = self.limits.depth;
             return Err(Failure::Limit(format!(

@@ -155,7 +155,7 @@ impl Engine {
 
     /// Executes a template and gives what it prints instead of appending it to the output.
     fn captured(&mut self, tree: &Tree, dot: &Value) -> Result<String, Failure> {
-        self.budget.enter()?;
+        self.budget.enter_template()?;
         let outer = std::mem::take(&mut self.output);
         let result = self.run(tree, &Eval::plain(dot.clone()));
         let text = std::mem::replace(&mut self.output, outer);

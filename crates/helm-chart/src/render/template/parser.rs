@@ -29,7 +29,7 @@ pub(super) fn parse(
 ) -> Result<Trees, String> {
     let mut lexer = Lexer::new(text);
     let mut trees = BTreeMap::new();
-    let source = Source {
+    let source = TemplateText {
         file: name.into(),
         text,
         functions,
@@ -42,7 +42,7 @@ pub(super) fn parse(
 }
 
 /// What all templates of a text share.
-struct Source<'t> {
+struct TemplateText<'t> {
     file: Str,
     text: &'t Str,
     functions: Functions,
@@ -51,7 +51,7 @@ struct Source<'t> {
 
 /// Parses one template; `define` and `block` start another on the same lexer.
 struct Parser<'t, 'p> {
-    source: &'p Source<'t>,
+    source: &'p TemplateText<'t>,
     lexer: &'p mut Lexer<'t>,
     trees: &'p mut BTreeMap<Str, Rc<Tree>>,
     /// Tokens read ahead, the nearest one last; errors are on the line of the first.
@@ -94,7 +94,7 @@ const RANGE: Where = "range";
 
 impl<'t, 'p> Parser<'t, 'p> {
     fn new(
-        source: &'p Source<'t>,
+        source: &'p TemplateText<'t>,
         lexer: &'p mut Lexer<'t>,
         trees: &'p mut BTreeMap<Str, Rc<Tree>>,
     ) -> Self {

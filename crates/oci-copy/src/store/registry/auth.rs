@@ -140,7 +140,7 @@ impl Auth {
             .clone();
         match challenge {
             None => Ok(None),
-            Some(challenge) => self.answer(http, scope, &challenge, None).await,
+            Some(challenge) => self.authorize(http, scope, &challenge, None).await,
         }
     }
 
@@ -180,12 +180,12 @@ impl Auth {
             .challenge
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
-        let header = self.answer(http, scope, &challenge, refused).await?;
+        let header = self.authorize(http, scope, &challenge, refused).await?;
         Ok(header.filter(|header| Some(header) != refused))
     }
 
     /// The answer to a challenge, other than what was refused.
-    async fn answer(
+    async fn authorize(
         &self,
         http: &Http,
         scope: &Scope,

@@ -104,7 +104,7 @@ impl Repository {
             Err(error) if error.status_code() == Some(404) => {
                 let is_there = absent == Absent::Confirmed && self.gives_blob(descriptor).await?;
                 if is_there {
-                    heads.give_up();
+                    heads.use_get_instead();
                 }
                 Ok(is_there)
             }
@@ -312,8 +312,8 @@ impl Repository {
             if now == before {
                 return Err(http::Error::timeout(&Method::PUT, &url, period).into());
             }
-            let slowest = http.min_throughput().saturating_mul(period.as_secs());
-            if now < size && now - before < slowest {
+            let min_bytes = http.min_throughput().saturating_mul(period.as_secs());
+            if now < size && now - before < min_bytes {
                 return Err(http::Error::slow(&Method::PUT, &url, http.min_throughput()).into());
             }
             before = now;

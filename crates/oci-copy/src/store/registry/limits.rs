@@ -36,7 +36,7 @@ impl HostLimits {
         }
     }
 
-    pub(super) fn window(&self, action: Action) -> &Arc<AimdLimit> {
+    pub(super) fn aimd_limit(&self, action: Action) -> &Arc<AimdLimit> {
         &self.windows[action as usize]
     }
 
@@ -44,7 +44,7 @@ impl HostLimits {
     pub(super) async fn admit(&self, action: Action) -> Option<Permit> {
         let place = match action {
             Action::GetBlob | Action::FinishUpload => None,
-            _ => Some(self.window(action).acquire(1).await),
+            _ => Some(self.aimd_limit(action).acquire(1).await),
         };
         if let Some(buckets) = &self.buckets {
             buckets[action as usize].take().await;
@@ -55,7 +55,7 @@ impl HostLimits {
     /// Learns from an answer. Where the registry only throttles, and has for longer than its patience, the
     /// error comes back as one that no further try is worth.
     pub(super) fn record<T>(&self, action: Action, answer: Result<T, Error>) -> Result<T, Error> {
-        let window = self.window(action);
+        let window = self.aimd_limit(action);
         let error = match answer {
             Ok(answer) => {
                 window.on_success();

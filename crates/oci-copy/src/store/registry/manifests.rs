@@ -64,7 +64,7 @@ impl Heads {
     /// requests. A 401 may be the answer to HEAD alone, as 403 may be.
     pub(super) fn failed(&self, error: &Error) -> bool {
         if matches!(error.status_code(), Some(405 | 501)) {
-            self.give_up();
+            self.use_get_instead();
         }
         let is_limit = matches!(error, Error::Http(error) if error.is_pull_limit());
         let is_throttled = matches!(error.class(), Class::Throttled(_)) || is_limit;
@@ -73,7 +73,7 @@ impl Heads {
             .is_some_and(|status| status != 429 && !is_throttled)
     }
 
-    pub(super) fn give_up(&self) {
+    pub(super) fn use_get_instead(&self) {
         self.are_useless.store(true, Ordering::Relaxed);
     }
 
@@ -148,7 +148,7 @@ impl Repository {
         if absent == Absent::Confirmed || self.known.has_seen(which) {
             let found = self.digest(which, access).await?;
             if found.is_some() {
-                heads.give_up();
+                heads.use_get_instead();
             }
             return Ok(found);
         }
@@ -160,7 +160,7 @@ impl Repository {
         if *heads.are_honest.get_or_try_init(|| ask).await? {
             return Ok(None);
         }
-        heads.give_up();
+        heads.use_get_instead();
         match found {
             Some(found) => Ok(Some(found)),
             None => self.digest(which, access).await,

@@ -12,7 +12,7 @@ use crate::render::value::{ElementType, List, MAX_DEPTH, Map, Value};
 /// # Errors
 /// [`Failure::Limit`] for more than [`MAX_DEPTH`] levels.
 pub fn from_json(text: &str) -> Result<Value, Failure> {
-    let decoded = decode(text, Target::Map)?;
+    let decoded = decode(text, GoType::Map)?;
     Ok(match (decoded.error, decoded.value) {
         (None, Value::Nil) => Value::Map(Map::nil(ElementType::Any)),
         (None, value) => value,
@@ -32,7 +32,7 @@ pub fn from_json(text: &str) -> Result<Value, Failure> {
 /// # Errors
 /// As [`from_json`].
 pub fn from_json_array(text: &str) -> Result<Value, Failure> {
-    let decoded = decode(text, Target::List)?;
+    let decoded = decode(text, GoType::List)?;
     Ok(match (decoded.error, decoded.value) {
         (Some(error), _) => Value::list(vec![Value::from(error)]),
         (None, Value::Nil) => Value::List(Rc::new(List::nil(ElementType::Any))),
@@ -45,7 +45,7 @@ pub fn from_json_array(text: &str) -> Result<Value, Failure> {
 /// # Errors
 /// [`Failure::Error`] in the words of encoding/json, and as [`from_json`].
 pub fn unmarshal(text: &str) -> Result<Value, Failure> {
-    let decoded = decode(text, Target::Any)?;
+    let decoded = decode(text, GoType::Any)?;
     match decoded.error {
         Some(error) => Err(Failure::Error(error)),
         None => Ok(decoded.value),
@@ -54,19 +54,19 @@ pub fn unmarshal(text: &str) -> Result<Value, Failure> {
 
 /// The Go type that a text is read into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::render::format) enum Target {
+pub(in crate::render::format) enum GoType {
     Any,
     Map,
     List,
 }
 
 /// What encoding/json says of a value that its target cannot hold.
-pub(in crate::render::format) fn type_error(value: &Value, target: Target) -> Option<String> {
+pub(in crate::render::format) fn type_error(value: &Value, target: GoType) -> Option<String> {
     let found = match (value, target) {
         (Value::Nil, _)
-        | (_, Target::Any)
-        | (Value::Map(_), Target::Map)
-        | (Value::List(_), Target::List) => return None,
+        | (_, GoType::Any)
+        | (Value::Map(_), GoType::Map)
+        | (Value::List(_), GoType::List) => return None,
         (Value::Map(_), _) => "object",
         (Value::List(_), _) => "array",
         (Value::String(_), _) => "string",
@@ -74,7 +74,7 @@ pub(in crate::render::format) fn type_error(value: &Value, target: Target) -> Op
         _ => "number",
     };
     let wanted = match target {
-        Target::List => "[]interface {}",
+        GoType::List => "[]interface {}",
         _ => "map[string]interface {}",
     };
     Some(format!(
@@ -88,9 +88,9 @@ struct Decoded {
     error: Option<String>,
 }
 
-fn decode(text: &str, target: Target) -> Result<Decoded, Failure> {
+fn decode(text: &str, target: GoType) -> Result<Decoded, Failure> {
     let bytes = to_bytes(text);
-    let mut reader = Reader {
+    let mut reader = JsonReader {
         bytes: &bytes,
         at: 0,
         type_error: None,
@@ -115,14 +115,14 @@ fn decode(text: &str, target: Target) -> Result<Decoded, Failure> {
     }
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The first number that is too large: it becomes nil, and reading goes on.
     type_error: Option<String>,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn document(&mut self) -> Result<Value, Failure> {
         let value = self.value(0)?;
         match self.peek() {

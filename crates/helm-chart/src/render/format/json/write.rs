@@ -69,7 +69,7 @@ impl Writer {
             }
             View::Struct(fields) => self.object(&fields)?,
             View::Map(map) => {
-                self.path.enter(&map)?;
+                self.path.descend(&map)?;
                 self.object(&map.snapshot())?;
                 self.path.leave();
             }

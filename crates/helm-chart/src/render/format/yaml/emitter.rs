@@ -129,7 +129,7 @@ impl Emitter {
                 if breaks {
                     self.indent(indent);
                 }
-                let word = word(rest, |char| char == ' ' || is_break(char));
+                let word = until(rest, |char| char == ' ' || is_break(char));
                 if quoted && word.contains('\'') {
                     self.put_all(&word.replace('\'', "''"));
                 } else {
@@ -177,7 +177,7 @@ impl Emitter {
                 spaces = true;
                 rest = after;
             } else {
-                let word = word(rest, |char| char == ' ' || is_escaped(char));
+                let word = until(rest, |char| char == ' ' || is_escaped(char));
                 self.put_all(word);
                 spaces = false;
                 rest = &rest[word.len()..];
@@ -239,7 +239,7 @@ impl Emitter {
                 rest = &rest[char.len_utf8()..];
             } else {
                 self.indent(indent);
-                let line = word(rest, is_break);
+                let line = until(rest, is_break);
                 self.put_all(line);
                 self.indention = false;
                 rest = &rest[line.len()..];
@@ -249,6 +249,6 @@ impl Emitter {
 }
 
 /// What comes before the first character of a kind.
-fn word(text: &str, ends: impl Fn(char) -> bool) -> &str {
+fn until(text: &str, ends: impl Fn(char) -> bool) -> &str {
     &text[..text.find(ends).unwrap_or(text.len())]
 }

@@ -1,17 +1,17 @@
 //! YAML into values: goyaml v2, then JSON, as sigs.k8s.io/yaml does it.
 
 use crate::render::format::convert::from_json_value;
-use crate::render::format::json::{Target, type_error};
+use crate::render::format::json::{GoType, type_error};
 use crate::render::format::yaml::map_keys;
 use crate::render::text::to_text;
 use crate::render::value::{Map, Value};
-use crate::yaml::{Limits, first};
+use crate::yaml::{Limits, first_document};
 
 /// Helm's `fromYaml`: the first document as a map, in which `Error` tells what is wrong with the
 /// text. Numbers become 64-bit floats.
 #[must_use]
 pub fn from_yaml(text: &str) -> Value {
-    match read(text, Target::Map) {
+    match read(text, GoType::Map) {
         // sigs.k8s.io/yaml leaves its target alone when it reads null.
         Ok(Value::Nil) => Value::Map(Map::new()),
         Ok(value) => value,
@@ -23,21 +23,21 @@ pub fn from_yaml(text: &str) -> Value {
 /// the text.
 #[must_use]
 pub fn from_yaml_array(text: &str) -> Value {
-    match read(text, Target::List) {
+    match read(text, GoType::List) {
         Ok(Value::Nil) => Value::list(Vec::new()),
         Ok(value) => value,
         Err(error) => Value::list(vec![Value::from(error)]),
     }
 }
 
-fn read(text: &str, target: Target) -> Result<Value, String> {
+fn read(text: &str, target: GoType) -> Result<Value, String> {
     let not_converted = |error: crate::yaml::Error| {
         format!("error converting YAML to JSON: {}", goyaml_message(&error))
     };
     let Some(text) = to_text(text) else {
         return Err("error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned());
     };
-    let root = first(&text, &Limits::default()).map_err(not_converted)?;
+    let root = first_document(&text, &Limits::default()).map_err(not_converted)?;
     if let Some(problem) = root.as_ref().and_then(map_keys::problem) {
         return Err(format!("error converting YAML to JSON: {problem}"));
     }

@@ -268,7 +268,7 @@ impl Engine {
             Some(pipe) => self.pipeline(frame, dot, pipe)?,
             None => Value::Nil,
         };
-        let entered = self.budget.enter();
+        let entered = self.budget.enter_template();
         entered.map_err(|failure| self.limit(frame, failure))?;
         let result = self.run(&tree, &Eval::plain(dot));
         self.budget.leave();

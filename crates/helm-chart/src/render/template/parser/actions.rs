@@ -64,7 +64,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     /// Counts a level of nesting, of which Go allows any number, at the cost of memory.
-    pub(super) fn enter(&mut self, message: &str) -> Result<(), String> {
+    pub(super) fn descend(&mut self, message: &str) -> Result<(), String> {
         if self.depth >= self.source.max_depth {
             return self.error(message);
         }
@@ -73,7 +73,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     fn control(&mut self, context: Where) -> Result<Branch, String> {
-        self.enter("max nesting depth of control structures exceeded")?;
+        self.descend("max nesting depth of control structures exceeded")?;
         let scope = self.variables.len();
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         let ranges = usize::from(context == RANGE);
@@ -126,7 +126,7 @@ impl<'t> Parser<'t, '_> {
         let token = self.next_non_space();
         let name = self.template_name(&token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
-        self.enter("max nesting depth of control structures exceeded")?;
+        self.descend("max nesting depth of control structures exceeded")?;
         self.another().body(name.clone(), CONTEXT)?;
         self.depth -= 1;
         Ok(Node::Template(Call {

@@ -186,7 +186,7 @@ impl<'t> Parser<'t, '_> {
                 }
             }
             Kind::LeftParen => {
-                self.enter("max expression depth exceeded")?;
+                self.descend("max expression depth exceeded")?;
                 let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
                 self.depth -= 1;
                 // Where the pipeline stands, not its parenthesis.

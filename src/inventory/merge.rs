@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use super::file::Entry;
 
 /// The entries that say something about one thing, the version file's last: the later one wins.
-pub(super) struct Layers<'a>(pub(super) Vec<Entry<'a>>);
+pub(super) struct Stack<'a>(pub(super) Vec<Entry<'a>>);
 
-impl<'a> Layers<'a> {
+impl<'a> Stack<'a> {
     /// The entries below a key; a null takes back what the entries before it say.
-    pub(super) fn below(&self, key: &str) -> Layers<'a> {
+    pub(super) fn below(&self, key: &str) -> Stack<'a> {
         let mut below = Vec::new();
         for entry in self.0.iter().filter_map(|entry| entry.get(key)) {
             if entry.is_null() {
@@ -18,7 +18,7 @@ impl<'a> Layers<'a> {
                 below.push(entry);
             }
         }
-        Layers(below)
+        Stack(below)
     }
 
     /// The one that counts where entries do not merge.
