@@ -1,5 +1,6 @@
 //! The commands.
 
+mod columns;
 mod copy;
 mod deploy;
 mod destroy;
@@ -10,6 +11,7 @@ mod failure_summary;
 mod flags;
 mod images;
 mod log;
+mod output;
 mod plan;
 mod planning;
 mod preflight;
@@ -53,6 +55,8 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// Bad input or settings; nothing was started.
 const BAD_INPUT: u8 = 2;
+/// With `--exit-code`: something would change.
+const CHANGES: u8 = 3;
 
 /// Copies Helm charts and the images they use into a private registry, and writes the Helm values
 /// that make the charts use the copies.
@@ -81,12 +85,12 @@ Examples:
       list the images that a chart uses, and those that its switches add
 
 Exit codes: 0 done; 1 something failed, nothing was published; 2 bad input, nothing was started;
-130 or 143 stopped by SIGINT or SIGTERM.";
+3 with --exit-code: something would change; 130 or 143 stopped by SIGINT or SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Deploy(Box<deploy::Deploy>),
-    Plan(plan::Plan),
+    Plan(Box<plan::Plan>),
     Copy(copy::Copy),
     Verify(verify::Verify),
     Destroy(destroy::Destroy),
@@ -141,7 +145,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let code = match result {
-        Ok(()) => DONE,
+        Ok(code) => code,
         Err(error) => {
             log::failure(&error);
             let asked = signals::EXIT_CODE.get().copied();
@@ -181,8 +185,8 @@ async fn print(text: String) -> anyhow::Result<()> {
 /// How long a command may take to finish its report once it was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Runs a command until it ends or the process is asked to stop.
-async fn run(command: &Command, environment: &Environment, screen: &Screen) -> anyhow::Result<()> {
+/// Runs a command until it ends or the process is asked to stop. Returns the exit code.
+async fn run(command: &Command, environment: &Environment, screen: &Screen) -> anyhow::Result<u8> {
     let stop = CancellationToken::new();
     signals::listen(&stop);
     // These write a report, or notify other builds.
@@ -191,9 +195,11 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
         Command::Deploy(_) | Command::Copy(_) | Command::Worker(_)
     );
     let work = async {
-        match command {
-            Command::Deploy(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Plan(args) => Box::pin(args.run(environment)).await,
+        let done = match command {
+            Command::Deploy(args) => {
+                return Box::pin(args.run(environment, screen, &stop)).await;
+            }
+            Command::Plan(args) => return Box::pin(args.run(environment)).await,
             Command::Copy(args) => args.run(environment, screen, &stop).await,
             Command::Verify(args) => args.run(environment, &stop).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
@@ -202,7 +208,8 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Images(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Discover(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
-        }
+        };
+        done.map(|()| DONE)
     };
     let stopped = async {
         stop.cancelled().await;

@@ -6,15 +6,19 @@
 
 mod expected;
 mod pairs;
+mod plan;
 mod report;
 mod result;
+mod verification;
 
 use serde::{Deserialize, Deserializer};
 
 pub use expected::ExpectedArtifacts;
 pub use pairs::{Pair, parse_pairs};
+pub use plan::{PlanDocument, PlanEstimate, PlanState, PlannedArtifact, RateFrom};
 pub use report::{Report, ReportedArtifact, State, Totals};
 pub use result::{Ami, Chart, Helm, MAX_RESULT, ResultDocument, Written};
+pub use verification::{ProofFindings, Verification, VerifiedArtifact};
 
 /// The result document's file.
 pub const RESULT_FILE: &str = "replication_result.json";

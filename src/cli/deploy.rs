@@ -33,6 +33,13 @@ use super::{Session, preflight};
 /// uploaded to the module's bucket, and its location written to `SEEDFARMER_MODULE_METADATA`. If anything
 /// fails, everything else is still copied, but nothing is published.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("output", |arg| arg.requires("dry_run")),
+    mut_arg("json", |arg| arg.requires("dry_run")),
+    mut_arg("exit_code", |arg| arg.requires("dry_run")),
+    mut_arg("no_observe", |arg| arg.requires("dry_run")),
+    mut_arg("bandwidth", |arg| arg.requires("dry_run"))
+)]
 pub(super) struct Deploy {
     #[command(flatten)]
     data: DataFlags,
@@ -40,6 +47,11 @@ pub(super) struct Deploy {
     network: NetworkFlags,
     #[command(flatten)]
     repositories: RepositoryFlags,
+    /// The same as `replicator plan`: show what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    plan: super::plan::Options,
 }
 
 impl Deploy {
@@ -48,9 +60,12 @@ impl Deploy {
         environment: &Environment,
         screen: &Screen,
         stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<u8> {
         let started = Instant::now();
         let flags = self.repositories.onto(self.data.flags(&self.network));
+        if self.dry_run {
+            return Box::pin(self.plan.run(&flags, environment)).await;
+        }
         let (settings, inventory) = super::read(&flags, environment)?;
         let publication = publication(&settings)?;
         let out = settings.out.clone();
@@ -97,7 +112,7 @@ impl Deploy {
             progress::duration(started.elapsed()),
             out.join(RESULT_FILE).display()
         );
-        Ok(())
+        Ok(super::DONE)
     }
 }
 

@@ -2,30 +2,34 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::document::{PlanDocument, PlannedArtifact};
 use crate::plan;
 use crate::progress;
 use crate::publish;
-use crate::settings::{Environment, Network};
-use oci_copy::copy::{Detail, Engine, Events, Outcome, Preflight, Request};
+use crate::settings::{Environment, Flags, Network};
+use oci_copy::copy::{Detail, Engine, Preflight, Request};
+use oci_copy::reference::Digest;
 
-use super::estimate::Estimate;
-use super::flags::{DataFlags, NetworkFlags};
+use super::estimate::{self, Estimate, Rate};
+use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
 use super::log::Advised;
+use super::output::{self, Format};
 use super::planning::{self, Planned};
 use super::state::{self, State};
-use super::{Session, table};
+use super::{CHANGES, DONE, Session, table};
 
 /// Show what `deploy` would do
 ///
-/// Fetches the charts, queries source and target, and prints a table of all artifacts. Writes nothing, unless
-/// --out names a folder for `replication_result.json`, `updated_images.json` and `replication_closure.json`. If a host
-/// cannot be queried, sizes and states are shown as unknown. The exit code is 1 then, and if an image does not exist.
+/// Fetches the charts, queries source and target, and prints a table of all artifacts, by chart. Writes nothing,
+/// unless --out names a folder for `replication_result.json`, `updated_images.json` and `replication_closure.json`.
+/// If a host cannot be queried, sizes and states are shown as unknown. The exit code is 1 then, and if an image does
+/// not exist.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 planned; 1 a host cannot be queried or an artifact does not exist; 2 bad input.",
+    after_help = "Exit codes: 0 planned; 1 a host cannot be queried or an artifact does not exist; 2 bad input; \
+                  3 with --exit-code: a deployment would change something.",
     mut_arg("out", |arg| arg.help(
         "Write replication_result.json and updated_images.json of the plan into this folder [default: write no files]"
     ))
@@ -35,18 +39,54 @@ pub(super) struct Plan {
     data: DataFlags,
     #[command(flatten)]
     network: NetworkFlags,
-    /// Print JSON instead of a table
-    #[arg(long, help_heading = "Output")]
+    #[command(flatten)]
+    repositories: RepositoryFlags,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// The options of a plan, which `deploy --dry-run` has too.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The form of the plan: table (fits the terminal, or COLUMNS, or else 80 columns), wide (all columns), json or yaml
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true,
+        help_heading = "Output",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    output: Format,
+    /// The same as -o json
+    #[arg(long, help_heading = "Output", conflicts_with = "output")]
     json: bool,
+    /// End with exit code 3 if a deployment would change something
+    #[arg(long, help_heading = "Output")]
+    exit_code: bool,
     /// Query no registry: sizes and states are shown as unknown
     #[arg(long, help_heading = "Copying")]
     no_observe: bool,
+    /// The throughput to estimate the time with, such as 20MiB/s or 100Mbit/s [default: what the last deployment into
+    /// the output folder had]
+    #[arg(long, value_name = "RATE", value_parser = estimate::bandwidth, help_heading = "Output")]
+    bandwidth: Option<f64>,
 }
 
 impl Plan {
-    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
-        let flags = self.data.flags(&self.network);
-        let (settings, inventory) = super::read(&flags, environment)?;
+    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<u8> {
+        let flags = self.repositories.onto(self.data.flags(&self.network));
+        self.options.run(&flags, environment).await
+    }
+}
+
+impl Options {
+    /// Plans, and prints the plan. Returns the exit code.
+    pub(super) async fn run(&self, flags: &Flags, environment: &Environment) -> anyhow::Result<u8> {
+        let (settings, inventory) = super::read(flags, environment)?;
+        let rate = Rate::find(self.bandwidth, &settings.out, settings.build.is_some());
         let session =
             Session::for_inventory(settings, &inventory, &CancellationToken::new()).await?;
         let prefix = session.prefix().await?;
@@ -69,17 +109,29 @@ impl Plan {
         }
         let is_known = unanswered.is_empty();
         warnings.extend(unanswered);
-        let estimate = Estimate::new(plan, &preflights, &session);
-        let text = if self.json {
-            let document = document(&planned, &preflights, &warnings, &estimate);
-            serde_json::to_string_pretty(&document)? + "\n"
-        } else {
+        let estimate = Estimate::new(plan, &preflights, &session, rate);
+        let document = || document(&planned, &preflights, &warnings, &estimate);
+        let table = |width| {
             let closure = proof.as_ref().map(table::closure).unwrap_or_default();
-            format!("{}{closure}{estimate}\n", table::table(plan, &preflights))
+            let table = table::table(plan, &preflights, proof.as_ref(), width);
+            format!("{table}{closure}{estimate}\n")
+        };
+        let text = match self.format() {
+            Format::Table => table(Some(output::width(environment))),
+            Format::Wide => table(None),
+            Format::Json => output::json(&document())?,
+            Format::Yaml => output::yaml(&document())?,
         };
         super::print(text).await?;
         closed?;
-        check(plan, &preflights, is_known)
+        check(plan, &preflights, is_known)?;
+        let is_present = |preflight| state::of(preflight) == State::Present;
+        let changes = self.exit_code && !preflights.iter().all(is_present);
+        Ok(if changes { CHANGES } else { DONE })
+    }
+
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
     }
 }
 
@@ -89,7 +141,7 @@ fn check(plan: &plan::Plan, preflights: &[Preflight], is_known: bool) -> anyhow:
     let refused = |is_missing: bool| {
         let each = each.clone();
         let each = each
-            .filter(move |(_, preflight)| State::of(preflight).is_without_source() == is_missing);
+            .filter(move |(_, preflight)| state::of(preflight).is_without_source() == is_missing);
         let each = each.filter_map(|(copy, preflight)| {
             let why = state::refusal(preflight)?;
             Some(format!("{} ({why})", copy.source_text))
@@ -131,22 +183,9 @@ async fn preflight(session: &Session, plan: &plan::Plan) -> anyhow::Result<Vec<P
     };
     let aws = &session.aws;
     let stores = super::open_stores(settings, &once, aws, session.secret.clone())?;
-    let engine = Engine::new(stores, &settings.copy, Arc::new(Silence));
+    let engine = Engine::new(stores, &settings.copy, Arc::new(()));
     let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
     Ok(engine.preflight(&requests, Detail::Everything).await)
-}
-
-/// Nothing is copied, so there is nothing to tell.
-struct Silence;
-
-impl Events for Silence {
-    fn expect(&self, _: u64) {}
-
-    fn moved(&self, _: u64) {}
-
-    fn cancel_expected(&self, _: u64) {}
-
-    fn finished(&self, _: &Request, _: &Outcome) {}
 }
 
 fn document(
@@ -154,33 +193,33 @@ fn document(
     preflights: &[Preflight],
     warnings: &[String],
     estimate: &Estimate,
-) -> Value {
+) -> PlanDocument {
     let Planned { plan, proof, .. } = planned;
-    let artifacts: Vec<Value> = plan
-        .copies
-        .iter()
-        .zip(preflights)
-        .map(|(copy, preflight)| {
-            json!({
-                "kind": copy.kind,
-                "source": copy.source_text,
-                "target": copy.target_text,
-                "usedBy": copy.used_by,
-                "digest": preflight.digest,
-                "platforms": preflight.platforms,
-                "bytes": preflight.bytes,
-                "state": State::of(preflight).as_str(),
-            })
-        })
-        .collect();
-    json!({
-        "plan": true,
-        "prefix": plan.prefix.to_string(),
-        "artifacts": artifacts,
-        "repositories": plan.repositories(),
-        "warnings": warnings,
-        "closure": proof,
-        "outlook": estimate.to_json(),
-        "result": plan.result.as_plan(),
-    })
+    let digest = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string);
+    let artifacts = plan.copies.iter().zip(preflights);
+    let artifacts = artifacts.map(|(copy, preflight)| PlannedArtifact {
+        kind: copy.kind,
+        source: copy.source_text.clone(),
+        target: copy.target_text.clone(),
+        used_by: copy.used_by.clone(),
+        digest: digest(&preflight.digest),
+        target_digest: digest(&preflight.present),
+        platforms: preflight.platforms.clone(),
+        bytes: preflight.bytes,
+        missing_bytes: preflight
+            .missing
+            .as_ref()
+            .map(oci_copy::copy::Missing::bytes),
+        state: state::of(preflight),
+    });
+    PlanDocument {
+        plan: true,
+        prefix: plan.prefix.to_string(),
+        artifacts: artifacts.collect(),
+        repositories: plan.repositories().into_iter().map(str::to_owned).collect(),
+        warnings: warnings.to_vec(),
+        closure: proof.clone(),
+        estimate: estimate.to_document(),
+        result: plan.result.as_plan(),
+    }
 }

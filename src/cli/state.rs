@@ -2,72 +2,29 @@
 
 use std::collections::BTreeMap;
 
+pub(super) use crate::document::PlanState as State;
 use crate::plan::{Copy, CopySource};
 use oci_copy::copy::{CopyError, Preflight, Presence, Side};
 
 /// How an artifact is at source and target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// A host did not answer.
-    Unknown,
-    /// The source does not have it, or not all of it.
-    NoSource,
-    /// The source has it for none of the wanted platforms.
-    NoPlatform,
-    /// The target does not have it.
-    Missing,
-    /// The target has its name with other content.
-    Differs,
-    /// The target has it.
-    Present,
-}
-
-impl State {
-    /// All of them, in the order in which sums name them.
-    pub(super) const ALL: [Self; 6] = [
-        Self::Present,
-        Self::Missing,
-        Self::Differs,
-        Self::NoSource,
-        Self::NoPlatform,
-        Self::Unknown,
-    ];
-
-    pub(super) fn of(preflight: &Preflight) -> Self {
-        if preflight.has_no_source() {
-            return Self::NoSource;
-        }
-        if preflight.has_no_platform() {
-            return Self::NoPlatform;
-        }
-        match preflight.presence {
-            Presence::Unknown => Self::Unknown,
-            Presence::Missing => Self::Missing,
-            Presence::Differs => Self::Differs,
-            Presence::Present => Self::Present,
-        }
+pub(super) fn of(preflight: &Preflight) -> State {
+    if preflight.has_no_source() {
+        return State::NoSource;
     }
-
-    /// Whether the source has nothing to copy.
-    pub(super) fn is_without_source(self) -> bool {
-        matches!(self, Self::NoSource | Self::NoPlatform)
+    if preflight.has_no_platform() {
+        return State::NoPlatform;
     }
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::NoSource => "no source",
-            Self::NoPlatform => "no platform",
-            Self::Missing => "missing",
-            Self::Differs => "differs",
-            Self::Present => "present",
-        }
+    match preflight.presence {
+        Presence::Unknown => State::Unknown,
+        Presence::Missing => State::Missing,
+        Presence::Differs => State::Differs,
+        Presence::Present => State::Present,
     }
 }
 
 /// Why a deployment cannot copy an artifact, whatever is tried; `None` where it can, as far as is known.
 pub(super) fn refusal(preflight: &Preflight) -> Option<String> {
-    let state = State::of(preflight);
+    let state = of(preflight);
     if state.is_without_source() {
         return Some(state.as_str().to_owned());
     }

@@ -5,16 +5,18 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Bucket;
-use crate::document::{ExpectedArtifacts, RESULT_FILE};
+use crate::document::{
+    ExpectedArtifacts, ProofFindings, RESULT_FILE, Verification, VerifiedArtifact,
+};
 use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::publish::Publication;
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Settings, TargetChoice};
+use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::flags::NetworkFlags;
@@ -140,11 +142,12 @@ impl Verify {
             tracing::error!("{fault}");
         }
         if self.json {
-            let mut json = as_json(&shown, &document, &findings);
-            if let Some((charts, faults)) = &proved {
-                json["proof"] = json!({"charts": charts, "problems": faults});
-            }
-            let text = serde_json::to_string_pretty(&json)? + "\n";
+            let mut document = as_document(&shown, &document, &findings);
+            document.proof = proved.as_ref().map(|(charts, problems)| ProofFindings {
+                charts: *charts,
+                problems: problems.clone(),
+            });
+            let text = serde_json::to_string_pretty(&document)? + "\n";
             super::print(text).await?;
         }
         let verified = conclude(&shown, &findings);
@@ -357,31 +360,26 @@ fn conclude(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
     )
 }
 
-fn as_json(shown: &str, document: &ExpectedArtifacts, findings: &[Finding]) -> Value {
+fn as_document(shown: &str, document: &ExpectedArtifacts, findings: &[Finding]) -> Verification {
+    let digest = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string);
     let artifacts = document.artifacts.iter().zip(findings);
-    let artifacts: Vec<Value> = artifacts
-        .map(|(expected, finding)| {
-            let faults: Vec<String> = finding.faults.iter().map(ToString::to_string).collect();
-            json!({
-                "target": expected.text,
-                "recorded": expected.digest,
-                "found": finding.found,
-                "platforms": finding.platforms,
-                "manifests": finding.manifests,
-                "blobs": finding.blobs,
-                "state": finding.state().as_str(),
-                "problems": faults,
-            })
-        })
-        .collect();
-    let mut totals = json!({"artifacts": findings.len()});
-    for state in State::ALL {
-        totals[state.as_str()] = count(findings, state).into();
+    let artifacts = artifacts.map(|(expected, finding)| VerifiedArtifact {
+        target: expected.text.clone(),
+        recorded: digest(&expected.digest),
+        found: digest(&finding.found),
+        platforms: finding.platforms.clone(),
+        manifests: finding.manifests,
+        blobs: finding.blobs,
+        state: finding.state().as_str().to_owned(),
+        problems: finding.faults.iter().map(ToString::to_string).collect(),
+    });
+    let all = std::iter::once(("artifacts".to_owned(), findings.len()));
+    let states = State::ALL.map(|state| (state.as_str().to_owned(), count(findings, state)));
+    Verification {
+        result: shown.to_owned(),
+        warnings: warnings(document, shown),
+        artifacts: artifacts.collect(),
+        totals: all.chain(states).collect(),
+        proof: None,
     }
-    json!({
-        "result": shown,
-        "warnings": warnings(document, shown),
-        "artifacts": artifacts,
-        "totals": totals,
-    })
 }

@@ -168,7 +168,7 @@ pub fn simulate(shards: &[Load], speeds: &Speeds, builds: usize) -> Schedule {
     clippy::cast_precision_loss,
     reason = "a forecast needs no more than the 53 bits of a double"
 )]
-pub(super) fn as_f64(number: u64) -> f64 {
+pub(crate) fn as_f64(number: u64) -> f64 {
     number as f64
 }
 

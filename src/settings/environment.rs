@@ -31,6 +31,8 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     /// `NO_COLOR` is unset or empty (<https://no-color.org>).
     pub color: bool,
+    /// `COLUMNS`: the width of tables, in characters.
+    pub columns: Option<usize>,
 }
 
 /// `SEEDFARMER_*`: the module that is deployed. Each field has the name of its variable.
@@ -131,6 +133,7 @@ impl Environment {
             https_proxy: proxy("HTTPS_PROXY").or_else(|| proxy("ALL_PROXY")),
             no_proxy: proxy("NO_PROXY"),
             color: get("NO_COLOR").is_none(),
+            columns: get("COLUMNS").and_then(|columns| columns.trim().parse().ok()),
         }
     }
 

@@ -99,7 +99,7 @@ async fn a_chart_whose_images_are_all_copied_is_proved() -> Result {
     assert_eq!(done.lines_with("warning"), 0, "{}", done.stderr);
     assert!(
         done.stdout
-            .contains("closure: 1 reference in the rendered charts, 1 at the target")
+            .contains("closure: 1 reference, 1 at the target")
     );
     let proof = proof(&done);
     assert_eq!(proof["kubernetesVersion"], "v1.34.0-eks-0");

@@ -373,3 +373,156 @@ async fn a_plan_asks_no_more_than_a_deployment_asks_before_it_writes() -> Result
     assert_eq!(source.wire().requests().len(), 5 * 5);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_plan_comes_as_json_or_yaml_and_deploy_can_show_it_too() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image(2).push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let forms = |command: &str, args: &[&str]| {
+        let run = data.run(command).arg("--registry-prefix");
+        let run = run.arg(format!("{}/mirror/", target.host()));
+        run.endpoint("quay.io", &source.url()).args(args).run()
+    };
+    let json = forms("plan", &["-o", "json"]).await.ended(0).stdout;
+    assert_eq!(forms("plan", &["--json"]).await.ended(0).stdout, json);
+    let dry = &["--dry-run", "-o", "json"];
+    assert_eq!(forms("deploy", dry).await.ended(0).stdout, json);
+    let yaml = forms("plan", &["-o", "yaml"]).await.ended(0).stdout;
+    let read = helm_chart::yaml::values(&yaml)?;
+    let json: Value = serde_json::from_str(&json)?;
+    assert_eq!(read["artifacts"][0]["state"], "missing");
+    assert_eq!(read["outlook"]["blobs"], json["outlook"]["blobs"]);
+    assert_eq!(writes(target.wire()), Vec::<String>::new());
+    // Without --dry-run the options of a plan mean nothing.
+    let refused = data.deploy(&target).args(["-o", "json"]).run().await;
+    refused.ended(2).said(&["--dry-run"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_option_of_deploy_exists_on_plan() {
+    let flags = |help: String| -> Vec<String> {
+        let words = help.split_whitespace().map(str::to_owned);
+        let mut flags: Vec<String> = words.filter(|word| word.starts_with("--")).collect();
+        flags.sort();
+        flags.dedup();
+        flags
+    };
+    let help = |command: &'static str| async move {
+        let help = Run::new().args([command, "--help"]).run().await.ended(0);
+        flags(help.stdout)
+    };
+    let (plan, deploy) = (help("plan").await, help("deploy").await);
+    let missing = deploy.iter().filter(|flag| !plan.contains(flag));
+    let missing: Vec<&String> = missing.collect();
+    assert_eq!(missing, ["--dry-run"]);
+}
+
+#[tokio::test]
+async fn the_exit_code_says_on_demand_whether_something_would_change() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image(2).push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let planned = || plan(&data, &source, &target).arg("--exit-code").run();
+    planned().await.ended(3);
+    plan(&data, &source, &target).run().await.ended(0);
+    let deploy = data.deploy(&target).endpoint("quay.io", &source.url());
+    deploy.run().await.ended(0);
+    planned().await.ended(0);
+    // A tag that moved is a change, and what cannot be known is a failure.
+    image(3).push(&source, "team/app", "1")?;
+    planned().await.ended(3);
+    let run = plan(&data, &source, &target).args(["--exit-code", "--endpoint"]);
+    run.arg("quay.io=http://127.0.0.1:2").run().await.ended(2);
+    drop(source);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_estimate_says_what_it_is_based_on() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let large = Image::new().layer(40_000_000, 1);
+    large.push(&source, "team/large", "1")?;
+    let data = Data::images(&["quay.io/team/large:1"]);
+    let estimate = |run: Run| async {
+        let planned = run.arg("--json").run().await.ended(0);
+        let document: Value = serde_json::from_str(&planned.stdout).expect("JSON");
+        document["outlook"].clone()
+    };
+    let unknown = estimate(plan(&data, &source, &target)).await;
+    for key in ["seconds", "limit", "assumedBytesPerSecond"] {
+        assert_eq!(unknown[key], Value::Null, "{key}");
+    }
+    assert_eq!(unknown["rateFrom"], "unknown");
+    let run = plan(&data, &source, &target).args(["--bandwidth", "10MB/s"]);
+    let given = estimate(run).await;
+    assert_eq!(given["rateFrom"], "given");
+    let seconds = given["seconds"].as_f64().expect("a time");
+    assert!((4.0..4.1).contains(&seconds), "{given}");
+    let shown = plan(&data, &source, &target).run().await.ended(0).stdout;
+    assert!(shown.contains("time: unknown"), "{shown}");
+    assert!(
+        !shown.contains("ECR") && !shown.contains("quota"),
+        "{shown}"
+    );
+
+    // The last deployment into the folder says how fast it is here.
+    let deploy = data.deploy(&target).endpoint("quay.io", &source.url());
+    let deployed = deploy.run().await.ended(0);
+    let totals = deployed.json("replication_report.json")["totals"].clone();
+    let rate = totals["bytes"].as_f64().expect("bytes") / totals["seconds"].as_f64().expect("s");
+    let second = Registry::start().await?;
+    let run = data
+        .given_to(Run::new().args(["plan", "--eks-version", "1.34"]))
+        .current_dir(deployed.out());
+    let run = run
+        .arg("--registry-prefix")
+        .arg(format!("{}/x/", second.host()));
+    let measured = estimate(run.endpoint("quay.io", &source.url())).await;
+    assert_eq!(measured["rateFrom"], "measured");
+    let used = measured["assumedBytesPerSecond"].as_f64().expect("a rate");
+    assert!((used / rate - 1.0).abs() < 0.01, "{used} against {rate}");
+    Ok(())
+}
+
+/// All keys of a document, but not those of the documents in it that have pages of their own.
+fn keys(document: &Value, found: &mut Vec<String>) {
+    match document {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                found.push(key.clone());
+                if key != "result" && key != "closure" {
+                    keys(value, found);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_key_of_a_plan_and_of_a_verification_is_documented() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image(2).push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let planned = plan(&data, &source, &target).arg("--json").run().await;
+    let deploy = data.deploy(&target).endpoint("quay.io", &source.url());
+    let deployed = deploy.run().await.ended(0);
+    let run = Run::new().args(["verify", "--json", "--out"]);
+    let verified = run.arg(deployed.out()).run().await.ended(0);
+    let page = include_str!("../../docs/reference/json.md");
+    for text in [&planned.ended(0).stdout, &verified.stdout] {
+        let mut found = Vec::new();
+        keys(&serde_json::from_str(text)?, &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        for key in found {
+            assert!(
+                page.contains(&format!("`{key}`")),
+                "{key} is not documented"
+            );
+        }
+    }
+    Ok(())
+}

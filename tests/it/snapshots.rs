@@ -170,12 +170,91 @@ impl World {
     }
 }
 
+/// Three charts, one without templates, with a long name, an image that two of them use, a tag that moved, an image
+/// that is gone, and one of many platforms.
+async fn several_charts() -> anyhow::Result<World> {
+    let world = World::start().await?;
+    let cache = Chart::new("cache", "21.0.4").values("image: {repository: quay.io/team/cache}\n");
+    let cache = cache.file(
+        "templates/pod.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: cache}\nspec:\n  containers:\n  - {name: a, image: \"{{ .Values.image.repository }}:1\"}\n  - {name: b, image: docker.io/library/busybox:1}\n",
+    );
+    let long = "observability/collectors/opentelemetry-collector-contrib-distribution";
+    let charts = ChartRepository::start(vec![
+        Chart::new("app", "1.0.0")
+            .app_version("7.1")
+            .values("image: {repository: quay.io/team/app}\n"),
+        cache,
+        Chart::new("collector", "0.9.0").values(&format!(
+            "image: {{repository: quay.io/{long}, tag: v0.139.0-enterprise.12}}\nproxy: quay.io/team/agent:2\n"
+        )),
+    ])
+    .await?;
+    image(4).push(&world.source, "team/cache", "1")?;
+    image(5).push(&world.target, &mirrored("team/cache"), "1")?;
+    let many = ["linux/amd64", "linux/arm64", "linux/s390x", "linux/ppc64le"];
+    let many = many
+        .iter()
+        .fold(Image::new(), |image, one| image.platform(one));
+    many.base(900_000, 8)
+        .push(&world.source, long, "v0.139.0-enterprise.12")?;
+    let default = "charts:
+  app:
+    name: app
+    repository: https://charts.corp
+    version: 1.0.0
+    images:
+      app:
+        repository: {location: values, path: image.repository}
+        tag: {location: chart, path: appVersion}
+  cache:
+    name: cache
+    repository: https://charts.corp
+    version: 21.0.4
+    images:
+      cache: {repository: {location: values, path: image.repository}, tag: {name: '1'}}
+  collector:
+    name: collector
+    repository: https://charts.corp
+    version: 0.9.0
+    images:
+      collector:
+        repository: {location: values, path: image.repository}
+        tag: {location: values, path: image.tag}
+      proxy: {repository: {location: values, path: proxy}}
+additional_images:
+  agent: quay.io/team/agent:2
+  gone: quay.io/team/gone:1
+docker_mappings: {}
+";
+    Ok(World {
+        charts,
+        data: Data::new(default, "ami: {version: 1.34.0}\n"),
+        ..world
+    })
+}
+
 #[tokio::test]
 async fn a_plan_is_a_table() -> Result {
-    let world = World::start().await?;
-    let planned = world.run("plan").run().await.ended(0);
+    let world = several_charts().await?;
+    for (width, expected) in [
+        ("80", expect_file!["snapshots/plan-80.txt"]),
+        ("140", expect_file!["snapshots/plan-140.txt"]),
+        ("40", expect_file!["snapshots/plan-40.txt"]),
+    ] {
+        let planned = world.run("plan").env("COLUMNS", width).run().await.ended(1);
+        let table = planned.stdout.split("\n\n").nth(1);
+        let table = table.unwrap_or_else(|| panic!("{}", planned.stderr));
+        let most: usize = width.parse()?;
+        for line in table.lines().filter(|line| !line.starts_with('(')) {
+            assert!(line.chars().count() <= most, "{width}: {line}");
+        }
+        expected.assert_eq(&world.volatile().settle(&planned, &planned.stdout));
+    }
+    let run = world.run("plan").args(["-o", "wide"]);
+    let planned = run.env("COLUMNS", "80").run().await.ended(1);
     let shown = world.volatile().settle(&planned, &planned.stdout);
-    expect_file!["snapshots/plan.txt"].assert_eq(&shown);
+    expect_file!["snapshots/plan-wide.txt"].assert_eq(&shown);
     Ok(())
 }
 

@@ -43,6 +43,8 @@ pub struct Preflight {
     pub bytes: Option<u64>,
     /// How it is at the target.
     pub presence: Presence,
+    /// What its name names at the target now, where it has the name.
+    pub present: Option<Digest>,
     /// What has to be moved, where all of it is known.
     pub missing: Option<Missing>,
     /// What went wrong at one side, or at both.
@@ -158,6 +160,7 @@ impl ArtifactCopy<'_> {
                 digest, platforms, ..
             } => {
                 preflight.presence = Presence::Present;
+                preflight.present = Some(digest.clone());
                 preflight.digest = Some(digest.clone());
                 preflight.platforms.clone_from(platforms);
                 preflight.missing = Some(Missing::default());
@@ -167,6 +170,7 @@ impl ArtifactCopy<'_> {
                     Some(_) => Presence::Differs,
                     None => Presence::Missing,
                 };
+                preflight.present.clone_from(&tree.present);
                 preflight.digest = Some(tree.named.clone());
                 preflight.platforms = tree.root.manifest.platforms();
                 match self.missing(tree).await {
@@ -227,6 +231,7 @@ impl ArtifactCopy<'_> {
             Some(Some(present)) if *present == digest => Presence::Present,
             Some(Some(_)) => Presence::Differs,
         };
+        let named = present.clone().flatten();
         // What this walk reads, the comparison does not read again.
         let whole = walk(&Whole::of(self), root.manifest.clone(), &Budget::default()).await;
         let bytes = whole
@@ -246,6 +251,7 @@ impl ArtifactCopy<'_> {
             platforms,
             bytes,
             presence,
+            present: named,
             errors,
             ..preflight
         }
