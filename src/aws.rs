@@ -35,15 +35,28 @@ pub struct Aws {
     share: settings::Share,
     calls: Arc<Calls>,
     config: OnceCell<SdkConfig>,
-    caller: OnceCell<Caller>,
+    identity: OnceCell<Identity>,
     registries: Mutex<HashMap<String, Arc<Ecr>>>,
 }
 
-/// The module's identity.
+/// The identity of the credentials, from STS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Caller {
-    account: String,
-    partition: String,
+pub struct Identity {
+    /// The account.
+    pub account: String,
+    /// Such as `aws-cn`.
+    pub partition: String,
+    /// The ARN of the user, or of the role's session.
+    pub arn: String,
+}
+
+impl Identity {
+    /// The role of a session, by its name.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        let (_, session) = self.arn.split_once(":assumed-role/")?;
+        session.split('/').next()
+    }
 }
 
 impl Aws {
@@ -74,7 +87,7 @@ impl Aws {
             share: settings.share.clone(),
             calls: Arc::new(Calls::new(&settings.network)),
             config: OnceCell::new(),
-            caller: OnceCell::new(),
+            identity: OnceCell::new(),
             registries: Mutex::default(),
         })
     }
@@ -144,7 +157,7 @@ impl Aws {
     pub async fn account(&self, region: &str) -> Result<String, Error> {
         match &self.settings.account {
             Some(account) => Ok(account.clone()),
-            None => Ok(self.caller(region).await?.account.clone()),
+            None => Ok(self.identity(region).await?.account.clone()),
         }
     }
 
@@ -155,11 +168,15 @@ impl Aws {
     pub async fn partition(&self, region: &str) -> Result<String, Error> {
         match &self.settings.partition {
             Some(partition) => Ok(partition.clone()),
-            None => Ok(self.caller(region).await?.partition.clone()),
+            None => Ok(self.identity(region).await?.partition.clone()),
         }
     }
 
-    async fn caller(&self, region: &str) -> Result<&Caller, Error> {
+    /// The identity of the credentials.
+    ///
+    /// # Errors
+    /// When there are no credentials, or STS refuses them.
+    pub async fn identity(&self, region: &str) -> Result<&Identity, Error> {
         let ask = || async {
             let client = aws_sdk_sts::Client::new(&self.config(region).await);
             let request = client.get_caller_identity();
@@ -172,12 +189,13 @@ impl Aws {
                 .filter(|partition| !partition.is_empty())
                 .unwrap_or("aws");
             let account = answer.account().unwrap_or_default();
-            Ok(Caller {
+            Ok(Identity {
                 account: account.to_owned(),
                 partition: partition.to_owned(),
+                arn: arn.to_owned(),
             })
         };
-        self.caller.get_or_try_init(ask).await
+        self.identity.get_or_try_init(ask).await
     }
 
     /// The host of an account's private registry in a region of any partition.

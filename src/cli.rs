@@ -14,6 +14,7 @@ mod log;
 mod output;
 mod plan;
 mod planning;
+mod policy;
 mod preflight;
 mod prove;
 mod rendering;
@@ -98,6 +99,7 @@ enum Command {
     Template(Box<template::Template>),
     Images(Box<images::Images>),
     Discover(Box<discover::Discover>),
+    Policy(Box<policy::Policy>),
     #[command(name = "work")]
     Worker(worker::Worker),
 }
@@ -207,6 +209,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Template(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Images(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Discover(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Policy(args) => Box::pin(args.run(environment)).await,
             Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
         };
         done.map(|()| DONE)

@@ -24,6 +24,7 @@
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`document`] | the documents' schemas: result, report, pairs | does I/O |
+//! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
@@ -47,6 +48,7 @@ pub mod fan_out;
 pub mod hint;
 pub mod inventory;
 pub mod ownership;
+pub mod permissions;
 pub mod plan;
 pub mod problem;
 pub mod progress;

@@ -149,12 +149,16 @@ impl RetentionFlags {
 
 impl DataFlags {
     pub(super) fn flags(&self, network: &NetworkFlags) -> Flags {
+        self.onto(network.flags())
+    }
+
+    pub(super) fn onto(&self, flags: Flags) -> Flags {
         let mut flags = Flags {
             out: self.out.clone(),
             project: self.project.clone(),
             deployment: self.deployment.clone(),
             module: self.module.clone(),
-            ..network.flags()
+            ..flags
         };
         flags.parameters.extend(self.parameters.0.clone());
         flags

@@ -127,6 +127,17 @@ impl Parameters {
         Some(Given { place, text })
     }
 
+    /// The given values of the parameters that modulestack.yaml has, by its names for them.
+    #[must_use]
+    pub fn of_stack(&self, flags: &Flags) -> BTreeMap<String, String> {
+        let known = ALL.iter().filter(|known| known.is_in_stack);
+        let given = known.filter_map(|known| {
+            let value = self.pick(flags, known.name)?.text;
+            Some((known.manifest.to_owned(), value.to_owned()))
+        });
+        given.collect()
+    }
+
     /// The value of a parameter, parsed; the default if it is not given.
     pub(super) fn read<T, E: Display>(
         &self,

@@ -10,6 +10,7 @@ use lab::aws::Aws;
 use lab::chart::{Chart, ChartRepository};
 use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
+use replication::settings::parameters::ALL;
 use serde_json::{Value, json};
 
 use super::Result;
@@ -136,31 +137,156 @@ fn python() -> Option<PathBuf> {
     found.filter(|python| python.exists()).max()
 }
 
-/// Asks the template, resolved for parameters, about calls; with `strict`, an action that is granted
-/// and never used is a failure.
-fn assert_granted(
-    python: &Path,
-    parameters: &[(&str, &str)],
-    calls: &Value,
-    strict: bool,
-) -> Result {
+/// What grants.
+#[derive(Clone, Copy)]
+enum Grants<'a> {
+    /// The template, resolved for parameters.
+    Template(&'a [(&'a str, &'a str)]),
+    /// What `replicator policy` printed.
+    Policy(&'a str),
+}
+
+/// Asks about calls; with `strict`, an action that is granted and never used is a failure.
+fn assert_granted(python: &Path, grants: Grants, calls: &Value, strict: bool) -> Result {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("calls.json");
     fs::write(&file, calls.to_string())?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/module/policy.py");
-    let mut check = Command::new(python);
-    check.arg(script).arg("--calls").arg(file);
+    let mut check = policy_script(python);
+    check.arg("--calls").arg(file);
     check.args(strict.then_some("--strict"));
-    for (name, value) in parameters {
-        check.arg("--param").arg(format!("{name}={value}"));
+    match grants {
+        Grants::Template(parameters) => {
+            check.args(template_parameters(parameters));
+        }
+        Grants::Policy(text) => {
+            let policy = folder.path().join("policy.json");
+            fs::write(&policy, text)?;
+            check.arg("--statements").arg(policy);
+        }
     }
-    let answer = check.output()?;
+    said(check)?;
+    Ok(())
+}
+
+fn policy_script(python: &Path) -> Command {
+    let mut script = Command::new(python);
+    script.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/module/policy.py"));
+    script
+}
+
+fn template_parameters(parameters: &[(&str, &str)]) -> Vec<String> {
+    let given = parameters.iter();
+    let given = given.map(|(name, value)| [String::from("--param"), format!("{name}={value}")]);
+    given.flatten().collect()
+}
+
+/// What a command that succeeds prints.
+fn said(mut command: Command) -> anyhow::Result<String> {
+    let answer = command.output()?;
     let said = String::from_utf8_lossy(&answer.stdout).into_owned();
-    assert!(
-        answer.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&answer.stderr)
-    );
+    let stderr = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.success(), "{said}{stderr}");
+    Ok(said)
+}
+
+/// `replicator policy` for the module's role, with parameters as the template names them.
+fn policy(parameters: &[(&str, &str)]) -> Run {
+    let run = seed_farmer(Run::new().args(["policy", "--role", "a-role"]))
+        .env("AWS_ACCOUNT_ID", "123456789012")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_PARTITION", "aws");
+    parameters.iter().fold(run, |run, (name, value)| {
+        if *name == "ProjectName" {
+            return run.env("SEEDFARMER_PROJECT_NAME", value);
+        }
+        let parameters = ALL.iter();
+        let mut known = parameters.filter(|known| known.manifest == *name);
+        run.env(&known.next().expect("a parameter").variable(), value)
+    })
+}
+
+#[tokio::test]
+async fn the_policy_that_is_printed_is_what_the_template_grants() -> Result {
+    let Some(python) = python() else {
+        skip("`make module-lint` has not installed its Python here");
+        return Ok(());
+    };
+    let sets: [&[(&str, &str)]; 5] = [
+        &[],
+        &[("ProjectName", "MyProj-2"), ("FanOut", " OFF")],
+        &[("RetentionType", "Destroy"), ("KmsKeyArn", KEY)],
+        &[
+            ("HelmRepoSecretName", "team/helm"),
+            ("ReplicatorDistroUrl", "s3://tools/v1/replicator"),
+            ("ReplicatorDistroSecretName", "distro"),
+        ],
+        &[
+            (
+                "HelmRepoSecretName",
+                "arn:aws:secretsmanager:eu-west-1:210987654321:secret:helm",
+            ),
+            ("ImageTagMutability", "MUTABLE"),
+            ("BlobMounting", "Enable"),
+        ],
+    ];
+    for parameters in sets {
+        let mut script = policy_script(&python);
+        script.args(template_parameters(parameters));
+        let granted: Value = serde_json::from_str(&said(script)?)?;
+        let printed = policy(parameters).run().await.ended(0);
+        let printed: Value = serde_json::from_str(&printed.stdout)?;
+        // A project's name is a condition too, whose case does not count.
+        let lower = |value: &Value| value.to_string().to_lowercase();
+        let (printed, granted) = (&printed["Statement"], &granted);
+        assert_eq!(lower(printed), lower(granted), "{parameters:?}");
+        assert!(granted.as_array().is_some_and(|all| all.len() > 5));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_policy_without_its_names_says_which_are_missing() {
+    let run = Run::new().arg("policy").env("AWS_REGION", "us-east-1");
+    let ended = run
+        .env("SEEDFARMER_PROJECT_NAME", "idf")
+        .run()
+        .await
+        .ended(2);
+    for name in ["SEEDFARMER_DEPLOYMENT_NAME", "SEEDFARMER_MODULE_NAME"] {
+        assert!(ended.stderr.contains(name), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_boundary_holds_what_the_policy_grants_and_what_the_build_itself_does() -> Result {
+    let inline = policy(&[]).run().await.ended(0);
+    let boundary = policy(&[]).arg("--boundary").run().await.ended(0);
+    let [inline, boundary] =
+        [inline, boundary].map(|run| serde_json::from_str::<Value>(&run.stdout).expect("a policy"));
+    let statements = |policy: &Value| policy["Statement"].as_array().cloned().expect("a list");
+    let all = statements(&boundary);
+    for granted in statements(&inline) {
+        assert!(all.contains(&granted), "{granted}");
+    }
+    let text = boundary.to_string();
+    for needed in ["logs:PutLogEvents", "ssm:PutParameter", "seedfarmer-idf*"] {
+        assert!(text.contains(needed), "{needed}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn whose_policy_it_is_comes_from_the_credentials_where_nothing_else_says_it() -> Result {
+    let arn = "arn:aws-cn:sts::123456789012:assumed-role/MyRole/session";
+    let aws = Aws::builder().arn(arn).start().await?;
+    let run = seed_farmer(Run::new().arg("policy").envs(aws.env()));
+    let printed = run.run().await.ended(0).stdout;
+    assert!(printed.contains("arn:aws-cn:iam::123456789012:role/MyRole"));
+    let user = Aws::builder().arn("arn:aws:iam::123456789012:user/me");
+    let aws = user.start().await?;
+    let run = seed_farmer(Run::new().arg("policy").envs(aws.env()));
+    let ended = run.run().await.ended(2);
+    assert!(ended.stderr.contains("--role"), "{}", ended.stderr);
     Ok(())
 }
 
@@ -177,7 +303,8 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
 
     // With no parameter but the version.
     build(&aws, &data, &source).run().await.ended(0);
-    assert_granted(&python, &[("ProjectName", "Idf")], &calls(&aws), false)?;
+    let granted = Grants::Template(&[("ProjectName", "Idf")]);
+    assert_granted(&python, granted, &calls(&aws), false)?;
 
     // With all of them: what a new repository needs, what an existing one needs, and the end.
     aws.put_secret("sources", r#"{"username": "me", "password": "p"}"#);
@@ -247,7 +374,9 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
     ];
     let all = calls(&aws);
     assert!(actions(&all).len() > 25, "{:?}", actions(&all));
-    assert_granted(&python, &parameters, &all, true)
+    assert_granted(&python, Grants::Template(&parameters), &all, true)?;
+    let printed = policy(&parameters).run().await.ended(0).stdout;
+    assert_granted(&python, Grants::Policy(&printed), &all, true)
 }
 
 #[tokio::test]
@@ -257,8 +386,10 @@ async fn without_destroy_nothing_that_deletes_is_granted() -> Result {
         return Ok(());
     };
     let delete = json!([{"action": "ecr:DeleteRepository", "resource": arn("ecr", "", "idf-a")}]);
-    assert_granted(&python, &[("RetentionType", " Destroy")], &delete, false)?;
-    let refused = std::panic::catch_unwind(|| assert_granted(&python, &[], &delete, false));
+    let destroys = Grants::Template(&[("RetentionType", " Destroy")]);
+    assert_granted(&python, destroys, &delete, false)?;
+    let keeps = Grants::Template(&[]);
+    let refused = std::panic::catch_unwind(|| assert_granted(&python, keeps, &delete, false));
     assert!(refused.is_err(), "deleting is granted without DESTROY");
     Ok(())
 }

@@ -6,6 +6,7 @@ IAM would deny, and which statements none of them needed.
 
   policy.py --param ProjectName=MyProj --param RetentionType=DESTROY --calls calls.json
   policy.py --param ProjectName=idf            (prints the policy)
+  policy.py --statements policy.json --calls calls.json      (an IAM policy instead of the template)
   policy.py --review       (docs/permissions.md, its table made anew; a test compares them)
 
 calls.json: [{"action": "ecr:CreateRepository", "resource": "arn:aws:ecr:…", "context": {"aws:ResourceTag/x": "y"}}].
@@ -251,6 +252,7 @@ def main():
                         help="a parameter of the template, or a pseudo parameter such as AWS::Region")
     parser.add_argument("--calls", type=Path, metavar="FILE", help="the calls, as JSON; without it the policy is printed")
     parser.add_argument("--template", type=Path, default=TEMPLATE, metavar="FILE")
+    parser.add_argument("--statements", type=Path, metavar="FILE", help="an IAM policy to ask instead of the template")
     parser.add_argument("--review", action="store_true", help="print docs/permissions.md")
     parser.add_argument("--strict", action="store_true", help="an action that was granted and never used is a failure")
     arguments = parser.parse_args()
@@ -260,7 +262,10 @@ def main():
         return 0
     try:
         parameters = dict(pair.split("=", 1) for pair in arguments.param)
-        statements = Template(arguments.template.read_text(encoding="utf-8"), parameters).statements()
+        if arguments.statements:
+            statements = json.loads(arguments.statements.read_text(encoding="utf-8"))["Statement"]
+        else:
+            statements = Template(arguments.template.read_text(encoding="utf-8"), parameters).statements()
         calls = json.loads(arguments.calls.read_text(encoding="utf-8")) if arguments.calls else []
     except (OSError, ValueError, KeyError) as error:
         print(f"policy.py: {type(error).__name__}: {error}", file=sys.stderr)

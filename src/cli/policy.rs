@@ -1,0 +1,164 @@
+//! `replicator policy`
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::aws::Aws;
+use crate::permissions::{self, MOST_INLINE, MOST_MANAGED, Scope};
+use crate::problem::{Problem, Problems};
+use crate::progress;
+use crate::reference::Prefix;
+use crate::settings::{Environment, Flags, Settings, Target};
+
+use super::flags::{DataFlags, RepositoryFlags, RetentionFlags};
+
+/// Print what the module's role must be allowed to do, as an IAM policy
+///
+/// Prints the least privilege that deploy, verify and destroy need with these settings: what modulestack.yaml
+/// grants the role of a Seed-Farmer module with the same parameters. With --boundary it is a permissions boundary
+/// for that role, which also holds what every build of Seed-Farmer does. Account, partition and role come from
+/// flags or the environment, or else from STS; nothing else is called.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:
+  replicator policy --project idf --deployment dev --module replication-images \\
+    --account 123456789012 --region eu-west-1 --role idf-dev-replication-images
+  replicator policy --boundary > boundary.json
+      in a Seed-Farmer build: all settings come from the environment
+
+Exit codes: 0 done; 1 STS was asked and failed; 2 bad settings.",
+    mut_arg("eks_version", |arg| arg.hide(true)),
+    mut_arg("data_dir", |arg| arg.hide(true)),
+    mut_arg("closure", |arg| arg.hide(true)),
+    mut_arg("kube_version", |arg| arg.hide(true)),
+    mut_arg("out", |arg| arg.hide(true))
+)]
+pub(super) struct Policy {
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    repositories: RepositoryFlags,
+    #[command(flatten)]
+    retention: RetentionFlags,
+    /// The account [env: `AWS_ACCOUNT_ID`] [default: that of the credentials]
+    #[arg(long, value_name = "ID", help_heading = "AWS")]
+    account: Option<String>,
+    /// The region [env: `AWS_REGION`]
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    region: Option<String>,
+    /// The partition, such as aws-cn [env: `AWS_PARTITION`] [default: that of the credentials]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    partition: Option<String>,
+    /// The name of the module's role, which it may pass to CodeBuild [default: that of the credentials]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    role: Option<String>,
+    /// Print a permissions boundary instead
+    #[arg(long, help_heading = "Output")]
+    boundary: bool,
+}
+
+impl Policy {
+    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
+        let flags = self.data.onto(self.retention.flags());
+        let flags = Flags {
+            region: self.region.clone(),
+            ..self.repositories.onto(flags)
+        };
+        let mut settings = Settings::new(&flags, environment)?;
+        let given = [
+            (&mut settings.aws.account, &self.account),
+            (&mut settings.aws.partition, &self.partition),
+        ];
+        for (setting, given) in given {
+            if given.is_some() {
+                setting.clone_from(given);
+            }
+        }
+        let aws = Aws::new(&settings);
+        let parameters = environment.parameters.of_stack(&flags);
+        let scope = scope(&settings, parameters, &aws, self.role.clone()).await?;
+        let policy = permissions::Policy::of(&scope)?;
+        let (policy, most, what) = if self.boundary {
+            let boundary = policy.boundary(&scope);
+            (boundary, MOST_MANAGED, "a permissions boundary")
+        } else {
+            (policy, MOST_INLINE, "all inline policies of a role")
+        };
+        let size = policy.size();
+        let said = format!(
+            "{}: {} characters of the {} that IAM takes for {what}",
+            progress::count(policy.0.len(), "statement"),
+            size,
+            most,
+        );
+        if size > most {
+            tracing::warn!("{said}");
+        } else {
+            tracing::info!("{said}");
+        }
+        super::print(format!("{:#}\n", policy.document())).await
+    }
+}
+
+/// What the permissions of these settings depend on. STS is asked for what is not given.
+pub(super) async fn scope(
+    settings: &Settings,
+    parameters: BTreeMap<String, String>,
+    aws: &Arc<Aws>,
+    role: Option<String>,
+) -> anyhow::Result<Scope> {
+    let module = &settings.module;
+    let (prefix, region) = match &settings.target {
+        Target::Given(prefix @ Prefix::Ecr { host, .. }) => {
+            (Some(prefix.clone()), Some(host.region.clone()))
+        }
+        _ => (None, None),
+    };
+    let mut problems = Vec::new();
+    let region = settings.aws.region.clone().or(region);
+    let needed = [
+        ("SEEDFARMER_PROJECT_NAME, --project", &module.project),
+        (
+            "SEEDFARMER_DEPLOYMENT_NAME, --deployment",
+            &module.deployment,
+        ),
+        ("SEEDFARMER_MODULE_NAME, --module", &module.name),
+        ("AWS_REGION, --region", &region),
+    ];
+    let [project, deployment, name, region] = needed.map(|(place, value)| {
+        if value.is_none() {
+            let what = "it is not given, and permissions are granted for names that contain it";
+            problems.push(Problem::input(place, what));
+        }
+        value.clone().unwrap_or_default()
+    });
+    Problems::check(problems)?;
+    let asked = |error| {
+        let context =
+            "STS does not say whose permissions these are; give --account, --partition and --role";
+        anyhow::Error::new(error).context(context)
+    };
+    let account = aws.account(&region).await.map_err(asked)?;
+    let partition = aws.partition(&region).await.map_err(asked)?;
+    let role = if let Some(role) = role {
+        role
+    } else {
+        let identity = aws.identity(&region).await.map_err(asked)?;
+        identity.role().map(str::to_owned).ok_or_else(|| {
+            let arn = &identity.arn;
+            let what = format!("{arn} is not a role, and the module's role may pass itself on");
+            Problems::from(Problem::input("--role", what).remedy("name the module's role"))
+        })?
+    };
+    Ok(Scope {
+        account,
+        region,
+        partition,
+        project,
+        deployment,
+        module: name,
+        role,
+        prefix,
+        parameters,
+    })
+}
