@@ -8,7 +8,7 @@ use crate::permissions::{self, MOST_INLINE, MOST_MANAGED, Scope};
 use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::Prefix;
-use crate::settings::{Environment, Flags, Settings, Target};
+use crate::settings::{Environment, Flags, Settings, TargetChoice};
 
 use super::flags::{DataFlags, RepositoryFlags, RetentionFlags};
 
@@ -109,7 +109,7 @@ pub(super) async fn scope(
 ) -> anyhow::Result<Scope> {
     let module = &settings.module;
     let (prefix, region) = match &settings.target {
-        Target::Given(prefix @ Prefix::Ecr { host, .. }) => {
+        TargetChoice::Given(prefix @ Prefix::Ecr { host, .. }) => {
             (Some(prefix.clone()), Some(host.region.clone()))
         }
         _ => (None, None),
