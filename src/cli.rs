@@ -10,6 +10,7 @@ mod estimate;
 mod failure_summary;
 mod flags;
 mod images;
+mod lock;
 mod log;
 mod output;
 mod plan;
@@ -94,6 +95,7 @@ enum Command {
     Plan(Box<plan::Plan>),
     Copy(copy::Copy),
     Verify(verify::Verify),
+    Lock(lock::MakeLock),
     Destroy(destroy::Destroy),
     DeleteRepos(destroy::DeleteRepos),
     Template(Box<template::Template>),
@@ -204,6 +206,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Plan(args) => return Box::pin(args.run(environment)).await,
             Command::Copy(args) => args.run(environment, screen, &stop).await,
             Command::Verify(args) => args.run(environment, &stop).await,
+            Command::Lock(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
             Command::Template(args) => Box::pin(args.run(environment, &stop)).await,

@@ -5,6 +5,7 @@
 //! the Python module, lacks keys; it is read all the same.
 
 mod expected;
+mod lock;
 mod pairs;
 mod plan;
 mod report;
@@ -14,6 +15,10 @@ mod verification;
 use serde::{Deserialize, Deserializer};
 
 pub use expected::ExpectedArtifacts;
+pub use lock::{
+    LOCK_VERSION, Lock, LockedChart, LockedClosure, LockedImage, LockedPlatform, LockedReferrer,
+    MAX_LOCK, PREFIX as LOCKED_PREFIX,
+};
 pub use pairs::{Pair, parse_pairs};
 pub use plan::{PlanDocument, PlanEstimate, PlanState, PlannedArtifact, RateFrom};
 pub use report::{Report, ReportedArtifact, State, Totals};
@@ -28,6 +33,12 @@ pub const PAIRS_FILE: &str = "updated_images.json";
 pub const PROOF_FILE: &str = "replication_closure.json";
 /// What was done with each artifact.
 pub const REPORT_FILE: &str = "replication_report.json";
+
+/// The name of the lock of an EKS version, beside its data file.
+#[must_use]
+pub fn lock_file(eks_version: &str) -> String {
+    format!("{eks_version}.lock.json")
+}
 
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, Deserialize)]

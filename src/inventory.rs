@@ -2,6 +2,7 @@
 //! hold their images' names. Touches no network.
 
 mod chart;
+mod checksum;
 mod file;
 mod image;
 mod install;
@@ -11,6 +12,7 @@ mod pattern;
 mod spec;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::problem::{Problem, Problems};
 use crate::reference::Mappings;
@@ -28,6 +30,8 @@ pub use spec::{
 /// What the data files ask for, both files merged.
 #[derive(Debug, Clone)]
 pub struct Inventory {
+    /// The folder of the data files; empty for files that are not on a disk.
+    pub dir: PathBuf,
     /// The EKS version whose file was read.
     pub eks_version: String,
     /// `ami.version`; empty when no file gives one.
@@ -52,7 +56,11 @@ impl Inventory {
     pub fn read(files: &DataFiles) -> Result<Self, Problems> {
         let mut reader = DataReader::default();
         let read = reader.open(files);
-        Self::merge(reader, read)
+        let inventory = Self::merge(reader, read)?;
+        Ok(Self {
+            dir: files.dir.clone(),
+            ..inventory
+        })
     }
 
     /// Merges the contents of a `default.yaml` and of a version's file that need not be on a disk.
@@ -86,6 +94,7 @@ impl Inventory {
                 reader.warn_of_nulls(&sections);
             }
             Self {
+                dir: PathBuf::new(),
                 eks_version,
                 ami_version: reader.ami_version(&roots),
                 charts: reader.charts(&roots),

@@ -19,12 +19,13 @@
 //! | [`discovery`] | a chart into images as data files list them | needs a hand-written path |
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
 //! | [`closure`] | a plan and its charts into a [`closure::Proof`] that nothing else is pulled | does I/O, reads the clock, logs |
+//! | [`lock`] | a plan and what its sources have into a [`document::Lock`], and what changed since | does I/O |
 //! | [`oci_copy::copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
-//! | [`document`] | the documents' schemas: result, report, pairs | does I/O |
 //! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
+//! | [`document`] | the documents' schemas: result, report, pairs, lock | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
@@ -47,6 +48,7 @@ pub mod document;
 pub mod fan_out;
 pub mod hint;
 pub mod inventory;
+pub mod lock;
 pub mod ownership;
 pub mod permissions;
 pub mod plan;

@@ -68,6 +68,8 @@ pub struct Settings {
     pub share: Share,
     /// Account, region and endpoints of AWS.
     pub aws: Aws,
+    /// Whether only locked content is copied, and by which lock.
+    pub lock: LockSettings,
     /// How many builds may be used.
     pub fan_out: FanOut,
     /// The build of CodeBuild that this run is, `<project>:<uuid>`.
@@ -82,6 +84,15 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// Whether `NO_COLOR` is unset.
     pub color: bool,
+}
+
+/// Whether only locked content is copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LockSettings {
+    /// Only what the lock has is copied: `Locked`, or a named lock.
+    pub is_required: bool,
+    /// The lock: `Lock`; `None` for the one beside the data file.
+    pub file: Option<PathBuf>,
 }
 
 fn referrer_policy(text: &str) -> Result<ReferrerPolicy, String> {
@@ -252,6 +263,9 @@ impl Settings {
         let mode = parameters.read(flags, "closure", mode, problems, closure::Mode::parse);
         let kube_version = |text: &str| KubeVersion::of_cluster(text).map(Some);
         let kube_version = parameters.read(flags, "kube_version", None, problems, kube_version);
+        let file = parameters.pick(flags, "lock");
+        let file = file.map(|file| PathBuf::from(file.text));
+        let locked = parameters.read(flags, "locked", false, problems, repositories::flag);
         let auto = FanOut::default();
         let fan_out = parameters.read(flags, "fan_out", auto, problems, FanOut::parse);
         let given = network::Given::new(flags, environment, problems);
@@ -281,6 +295,10 @@ impl Settings {
                 region: region.map(str::to_owned),
                 partition: environment.aws.partition.clone(),
                 custom_s3_endpoint: environment.aws.has_custom_s3_endpoint(),
+            },
+            lock: LockSettings {
+                is_required: locked? || file.is_some(),
+                file,
             },
             fan_out: fan_out?,
             build: environment.codebuild.build_id.clone(),

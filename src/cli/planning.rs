@@ -29,6 +29,8 @@ use super::discovering::discovered;
 /// A plan, and what was proved of it; where no chart has templates, there is nothing to prove.
 pub(super) struct Planned {
     pub(super) plan: Plan,
+    /// The charts that it was made of.
+    pub(super) charts: Charts,
     pub(super) proof: Option<Proof>,
     /// What was added to close gaps, by chart.
     closed: BTreeMap<String, Closing>,
@@ -74,6 +76,7 @@ pub(super) async fn planned(
     }
     Ok(Planned {
         plan,
+        charts,
         proof,
         closed,
     })

@@ -248,14 +248,19 @@ fn missing(shown: &str, what: String) -> Problems {
 }
 
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    read_file_within(path, LARGEST)
+}
+
+/// Reads a file of at most so many bytes.
+pub(super) fn read_file_within(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let file = std::fs::File::open(path).map_err(cannot)?;
     let mut text = Vec::new();
-    file.take(LARGEST + 1)
+    file.take(largest + 1)
         .read_to_end(&mut text)
         .map_err(cannot)?;
-    if text.len() as u64 > LARGEST {
-        return Err(format!("it has more than {LARGEST} bytes"));
+    if text.len() as u64 > largest {
+        return Err(format!("it has more than {largest} bytes"));
     }
     Ok(text)
 }

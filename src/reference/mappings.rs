@@ -27,6 +27,14 @@ impl Mappings {
     /// The key for names that say no registry.
     pub const DEFAULT: &str = "default";
 
+    /// What is mapped, in one spelling, and to what.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let by_place = self.by_place.iter();
+        let by_place = by_place.map(|(place, mapping)| (place.as_str(), mapping.to.as_str()));
+        let default = self.default.iter();
+        by_place.chain(default.map(|mapping| (Self::DEFAULT, mapping.to.as_str())))
+    }
+
     /// Adds what a key of `docker_mappings` says: a registry's host (with its port), optionally with the
     /// beginning of a path, or `default`. `to` is a host with an optional path. Returns the key in the one
     /// spelling that all its spellings have in common.

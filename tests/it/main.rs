@@ -43,6 +43,7 @@ mod hostile_registry;
 mod layout;
 mod links;
 mod local_charts;
+mod locking;
 mod logins;
 mod observing;
 mod owners;

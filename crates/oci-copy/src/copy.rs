@@ -6,6 +6,7 @@
 //! blob is read once.
 
 mod artifact;
+mod describe;
 mod graph;
 mod options;
 mod outcome;
@@ -30,6 +31,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::reference::{Digest, TagOrDigest};
 use crate::store::{self, Stores, Target, Unreachable, tag_or_digest};
 
+pub use describe::{Description, Part, ReferrerPart};
 pub use options::{HashPolicy, Options, ReferrerPolicy};
 pub use outcome::{CopyError, Done, Outcome, Side};
 pub use preflight::{Detail, Missing, Preflight, Presence};

@@ -3,6 +3,7 @@
 mod action;
 mod error;
 mod layout;
+mod nowhere;
 mod registry;
 mod resumed;
 mod unreachable;
@@ -27,6 +28,7 @@ pub use action::Action;
 pub use error::Error;
 pub use layout::Layout;
 pub use layout::write_whole;
+pub(crate) use nowhere::Nowhere;
 pub use registry::{Capabilities, Limits, Plain, Provider, Providers, Registry};
 pub use resumed::resumed;
 pub use unreachable::Unreachable;

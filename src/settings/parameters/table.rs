@@ -140,7 +140,7 @@ use Group::{Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 35] = [
+pub const ALL: [Parameter; 37] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -187,6 +187,18 @@ pub const ALL: [Parameter; 35] = [
     .flag("kube-version", Data, Text("V"))
     .under("Copying")
     .default("v<eks-version>.0-eks-0"),
+    Parameter::new(
+        "locked",
+        "Locked",
+        "Copy only what the lock has, by digest; exit code 2 where data files or parameters are not those that \
+         were locked",
+    )
+    .flag("locked", Data, Switch)
+    .under("Copying"),
+    Parameter::new("lock", "Lock", "The lock to use: implies Locked")
+        .flag("lock", Data, Text("FILE"))
+        .under("Copying")
+        .default("<eks-version>.lock.json beside the data file"),
     Parameter::new(
         "platforms",
         "Platforms",

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, future, stream};
 
-use crate::manifest::{Budget, Descriptor, Manifest, Node, Visitor, walk};
+use crate::manifest::{Budget, Descriptor, Manifest, Visitor, walk};
 use crate::reference::Digest;
 use crate::store;
 
@@ -235,7 +235,7 @@ impl ArtifactCopy<'_> {
         // What this walk reads, the comparison does not read again.
         let whole = walk(&Whole::of(self), root.manifest.clone(), &Budget::default()).await;
         let bytes = whole
-            .map(|node| size(&node))
+            .map(|node| node.bytes())
             .map_err(|error| errors.push(error))
             .ok();
         let mut preflight = Preflight::default();
@@ -271,16 +271,6 @@ impl ArtifactCopy<'_> {
         let answer = self.run.unreachable.ask(host, question).await;
         answer.map_err(step(side, what, reference))
     }
-}
-
-/// The bytes of all distinct content.
-fn size(node: &Node) -> u64 {
-    let manifests = node.manifests().into_iter();
-    let manifests: u64 = manifests.map(|manifest| manifest.bytes.len() as u64).sum();
-    let blobs = node.blobs().into_iter();
-    blobs
-        .map(|blob| blob.size)
-        .fold(manifests, u64::saturating_add)
 }
 
 /// A walk through everything at the source.

@@ -39,7 +39,7 @@ enum Found {
 pub(super) struct Selected {
     pub(super) manifest: Manifest,
     /// The digest of what the source has.
-    read: Digest,
+    pub(super) read: Digest,
     /// It is another index than the one at the source.
     is_new: bool,
     notes: Vec<String>,

@@ -45,6 +45,17 @@ impl Node {
         let blobs = self.manifests().into_iter().flat_map(Manifest::blobs);
         blobs.filter(|blob| seen.insert(&blob.digest)).collect()
     }
+
+    /// The bytes of all distinct content.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let manifests = self.manifests().into_iter();
+        let manifests: u64 = manifests.map(|manifest| manifest.bytes.len() as u64).sum();
+        let blobs = self.blobs().into_iter();
+        blobs
+            .map(|blob| blob.size)
+            .fold(manifests, u64::saturating_add)
+    }
 }
 
 /// How much of one artifact was read. Several walks can share it.
