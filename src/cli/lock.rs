@@ -75,7 +75,7 @@ impl MakeLock {
         let prefix = ANY_TARGET.parse()?;
         let (lock, planned) = make(&session, &inventory, &prefix).await?;
         super::plan_warnings(&planned.plan, &inventory, &session);
-        planned.tell().1?;
+        planned.report().1?;
         write_whole(&path, lock.to_json().as_bytes())?;
         let bytes = lock.images.iter().map(|image| image.bytes);
         let bytes = bytes.chain(lock.charts.values().map(|chart| chart.bytes));
