@@ -9,6 +9,7 @@ mod coverage;
 mod effect;
 mod judge;
 mod origin;
+mod pinning;
 mod proof;
 mod render;
 mod words;
@@ -23,9 +24,12 @@ pub use again::{Deployed, read_proof};
 pub use closing::{Closing, explain};
 pub use coverage::Coverage;
 pub use judge::{Checked, judge};
-pub use proof::{Cause, ChartProof, Failure, Outcome, Proof, Reference, Short, State, Totals, Use};
+pub use pinning::{Pinning, pin};
+pub use proof::{
+    Cause, ChartProof, Failure, Outcome, Proof, Reference, Short, State, Totals, Unpinned, Use,
+};
 pub use render::{Installs, Renders, has_templates, render};
-pub use words::{gaps, without_effect};
+pub use words::{gaps, unpinned, without_effect};
 
 /// What a gap does to a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +66,8 @@ pub struct Options {
     pub mode: Mode,
     /// The cluster's Kubernetes version, where it is given.
     pub kube_version: Option<KubeVersion>,
+    /// Whether digests are written into the published values.
+    pub pin_digests: bool,
 }
 
 impl Options {

@@ -266,6 +266,8 @@ impl Settings {
         let file = parameters.pick(flags, "lock");
         let file = file.map(|file| PathBuf::from(file.text));
         let locked = parameters.read(flags, "locked", false, problems, repositories::flag);
+        let pin_digests =
+            parameters.read(flags, "pin_digests", false, problems, repositories::flag);
         let auto = FanOut::default();
         let fan_out = parameters.read(flags, "fan_out", auto, problems, FanOut::parse);
         let given = network::Given::new(flags, environment, problems);
@@ -287,6 +289,7 @@ impl Settings {
             closure: closure::Options {
                 mode: mode?,
                 kube_version: kube_version?,
+                pin_digests: pin_digests?,
             },
             quotas,
             share: Share::default(),

@@ -68,9 +68,7 @@ impl Copy {
             report_to: self.out.as_deref(),
             ..CopyOptions::default()
         };
-        copy_all(&session, screen, &copies, &options)
-            .await
-            .map(drop)
+        copy_all(&session, screen, &copies, options).await.map(drop)
     }
 
     fn pairs(&self) -> Result<Vec<Pair>, Problem> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
-use crate::closure::Proof;
+use crate::closure::{Digests, Proof};
 use crate::document::RESULT_FILE;
 use crate::fan_out::Coordinator;
 use crate::inventory::Inventory;
@@ -17,7 +17,7 @@ use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, Publication};
 use crate::reference::Prefix;
 use crate::settings::{Environment, FanOut, Flags, Settings, TargetChoice};
-use oci_copy::copy::{CopyError, Done, Engine, Outcome, Request, Side};
+use oci_copy::copy::{CopyError, Detail, Done, Engine, Outcome, Preflight, Request, Side};
 use oci_copy::reference::{Digest, Location};
 use oci_copy::verify;
 
@@ -73,8 +73,9 @@ impl Deploy {
             prepared = prepare(settings, &inventory, publication.as_ref(), stop) => prepared,
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
-        let (session, planned, shared) =
+        let (session, mut planned, shared) =
             prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
+        let preflights = std::mem::take(&mut planned.preflights);
         let Planned { plan, proof, .. } = &planned;
         let coordinator = publication.as_ref().and_then(|publication| {
             coordinator(
@@ -90,8 +91,10 @@ impl Deploy {
             will_publish: true,
             report_to: Some(&out),
             proof: proof.as_ref(),
+            preflights,
+            pinned: Some(&planned.pinned),
         };
-        let outcomes = copy_all(&session, screen, &plan.copies, &options).await?;
+        let outcomes = copy_all(&session, screen, &plan.copies, options).await?;
 
         let late = async {
             stop.cancelled().await;
@@ -166,7 +169,17 @@ async fn prepare(
     let session = Session::for_inventory(settings, inventory, stop).await?;
     let prefix = session.prefix().await?;
     let out = &session.settings.out;
-    let planned = planning::planned(&session, inventory, &prefix).await?;
+    let mut planned = planning::planned(&session, inventory, &prefix).await?;
+    if session.settings.closure.pin_digests {
+        let engine = Engine::new(
+            Arc::clone(&session.stores),
+            &session.settings.copy,
+            Arc::new(()),
+        );
+        let requests: Vec<Request> = planned.plan.copies.iter().map(Into::into).collect();
+        let preflights = engine.preflight(&requests, Detail::Missing).await;
+        planned.pin(preflights).await?;
+    }
     let plan = &planned.plan;
     super::plan_warnings(plan, inventory, &session);
     planned.report().1?;
@@ -275,6 +288,22 @@ async fn confirm(session: &Session, copies: &[Copy], outcomes: &mut [Outcome]) {
     }
 }
 
+/// Fails the copies whose digest is another one than the values to publish name.
+fn refuse_moved(pinned: &Digests, copies: &[Copy], outcomes: &mut [Outcome]) {
+    for (copy, outcome) in copies.iter().zip(outcomes) {
+        let published = pinned.get(&copy.target_text);
+        if let (Some(published), Some(found), None) = (published, &outcome.digest, outcome.error())
+            && published != found
+        {
+            outcome.done = Done::Failed(CopyError::Moved {
+                reference: copy.source_text.clone(),
+                published: published.clone(),
+                found: found.clone(),
+            });
+        }
+    }
+}
+
 /// Options of [`copy_all`].
 #[derive(Default)]
 pub(super) struct CopyOptions<'a> {
@@ -286,6 +315,10 @@ pub(super) struct CopyOptions<'a> {
     pub(super) report_to: Option<&'a Path>,
     /// What was proved of the plan.
     pub(super) proof: Option<&'a Proof>,
+    /// What is known of the copies already; empty where nothing is.
+    pub(super) preflights: Vec<Preflight>,
+    /// The digests that the values to publish name, by the copies' names at the target.
+    pub(super) pinned: Option<&'a Digests>,
 }
 
 /// Copies with progress and report; an error when one of the copies failed. Before something is
@@ -294,7 +327,7 @@ pub(super) async fn copy_all(
     session: &Session,
     screen: &Screen,
     copies: &[Copy],
-    options: &CopyOptions<'_>,
+    mut options: CopyOptions<'_>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
     let progress = Progress::start(screen, copies.len());
@@ -307,8 +340,17 @@ pub(super) async fn copy_all(
         let engine = Engine::new(Arc::clone(&session.stores), &settings.copy, events);
         let stop = session.stop.clone().cancelled_owned();
         let requests: Vec<Request> = copies.iter().map(Into::into).collect();
-        engine.run(&requests, stop).await
+        let known = std::mem::take(&mut options.preflights).into_iter();
+        // Of what failed, the copy itself says why.
+        let mut known: Vec<_> = known
+            .map(|preflight| Some(preflight).filter(|known| known.errors.is_empty()))
+            .collect();
+        known.resize_with(requests.len(), || None);
+        engine.run_after(&requests, known, stop).await
     };
+    if let Some(pinned) = options.pinned {
+        refuse_moved(pinned, copies, &mut outcomes);
+    }
     if options.will_publish {
         confirm(session, copies, &mut outcomes).await;
     }
@@ -342,4 +384,46 @@ pub(super) async fn copy_all(
         bail!("{failed}, nothing was published");
     }
     bail!(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Kind;
+    use crate::plan::Source;
+
+    #[test]
+    fn a_copy_with_another_digest_than_the_published_one_has_failed() {
+        let digest = |text: &str| Digest::of(text.as_bytes());
+        let copy = |name: &str| {
+            let location = |host: &str| format!("{host}/{name}:1").parse::<Location>();
+            Copy {
+                kind: Kind::Image,
+                source: Source::At(location("quay.io").expect("a name")),
+                source_text: format!("quay.io/{name}:1"),
+                target: location("r.corp").expect("a name"),
+                target_text: format!("r.corp/{name}:1"),
+                used_by: Vec::new(),
+            }
+        };
+        let copies = [copy("same"), copy("moved"), copy("tagged")];
+        let mut outcomes = copies.each_ref().map(|_| Outcome {
+            digest: Some(digest("new")),
+            done: Done::Copied,
+            ..Outcome::failed(CopyError::Stopped)
+        });
+        let pinned = Digests::from([
+            ("r.corp/same:1".to_owned(), digest("new")),
+            ("r.corp/moved:1".to_owned(), digest("old")),
+        ]);
+        refuse_moved(&pinned, &copies, &mut outcomes);
+        let errors = outcomes.each_ref().map(|outcome| {
+            let error = outcome.error();
+            error.map(ToString::to_string).unwrap_or_default()
+        });
+        let [same, moved, tagged] = errors;
+        assert_eq!((same.as_str(), tagged.as_str()), ("", ""));
+        let words = format!("source: quay.io/moved:1 moved from {} to", digest("old"));
+        assert!(moved.starts_with(&words), "{moved}");
+    }
 }

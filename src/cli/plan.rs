@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::document::{PlanDocument, PlannedArtifact};
 use crate::plan;
+use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::publish;
 use crate::settings::{Environment, Flags, Network};
@@ -86,11 +87,23 @@ impl Options {
     /// Plans, and prints the plan. Returns the exit code.
     pub(super) async fn run(&self, flags: &Flags, environment: &Environment) -> anyhow::Result<u8> {
         let (settings, inventory) = super::read(flags, environment)?;
+        let pins = settings.closure.pin_digests;
+        if pins && self.no_observe {
+            let what = "digests are read from the registries, and --no-observe queries none";
+            let problem = Problem::input("parameter PinDigests, --pin-digests", what);
+            let remedy = "leave out one of --pin-digests and --no-observe";
+            return Err(Problems::from(problem.remedy(remedy)).into());
+        }
         let rate = Rate::find(self.bandwidth, &settings.out, settings.build.is_some());
         let session =
             Session::for_inventory(settings, &inventory, &CancellationToken::new()).await?;
         let prefix = session.prefix().await?;
-        let planned = planning::planned(&session, &inventory, &prefix).await?;
+        let mut planned = planning::planned(&session, &inventory, &prefix).await?;
+        if pins {
+            let preflights = preflight(&session, &planned.plan).await?;
+            planned.pin(preflights).await?;
+        }
+        let known = std::mem::take(&mut planned.preflights);
         let Planned { plan, proof, .. } = &planned;
         if let Some(out) = &flags.out {
             publish::write_plan(plan, proof.as_ref(), out)?;
@@ -98,7 +111,9 @@ impl Options {
         let mut warnings = super::plan_warnings(plan, &inventory, &session);
         let (of_proof, closed) = planned.report();
         warnings.extend(of_proof);
-        let preflights = if self.no_observe {
+        let preflights = if pins {
+            known
+        } else if self.no_observe {
             plan.copies.iter().map(|_| Preflight::default()).collect()
         } else {
             preflight(&session, plan).await?

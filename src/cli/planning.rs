@@ -15,12 +15,15 @@ use helm_chart::render::Capabilities;
 
 use crate::charts::{self, Charts, Fetched};
 use crate::closure::{
-    self, Checked, Closing, Coverage, Digests, Installs, Mode, Outcome, Proof, Renders, Values,
+    self, Checked, Closing, Coverage, Digests, Installs, Mode, Outcome, Pinning, Proof, Renders,
+    Values,
 };
 use crate::inventory::{ChartSpec, Inventory};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
+use crate::progress;
 use crate::reference::Prefix;
+use oci_copy::copy::Preflight;
 use oci_copy::reference::Digest;
 
 use super::Session;
@@ -34,6 +37,12 @@ pub(super) struct Planned {
     pub(super) proof: Option<Proof>,
     /// What was added to close gaps, by chart.
     closed: BTreeMap<String, Closing>,
+    /// What is known of the copies before they are made, where their digests are published.
+    pub(super) preflights: Vec<Preflight>,
+    /// The digests that are published, by the copies' names at the target.
+    pub(super) pinned: Digests,
+    /// What is needed to write digests, where they are wanted.
+    to_pin: Option<Prover>,
 }
 
 /// Fetches the charts, plans, and proves the plan.
@@ -52,7 +61,7 @@ pub(super) async fn planned(
     let charts = charts.await?;
     let inventory = &*discovered(session, inventory, &charts, prefix).await?;
     let mut plan = Plan::new(inventory, &charts, prefix)?;
-    let (mut proof, mut closed) = prover.prove(&plan, &charts).await?;
+    let (mut proof, mut closed) = prover.prove(&plan, &charts, &Digests::new()).await?;
     closed.retain(|_, closing| !closing.is_empty());
     if session.settings.closure.mode != Mode::Complete {
         closed.clear();
@@ -66,23 +75,81 @@ pub(super) async fn planned(
         }
         plan = Plan::new(&inventory, &charts, prefix)?;
         prover.inventory = Arc::new(inventory);
-        (proof, _) = prover.prove(&plan, &charts).await?;
+        (proof, _) = prover.prove(&plan, &charts, &Digests::new()).await?;
     }
-    if let Some(proof) = &proof {
-        let short = proof.short();
-        plan.result = plan
-            .result
-            .with(|result| result.written.closure = Some(short));
-    }
+    record(&mut plan, proof.as_ref());
+    let pins = session.settings.closure.pin_digests;
     Ok(Planned {
         plan,
         charts,
         proof,
         closed,
+        preflights: Vec::new(),
+        pinned: Digests::new(),
+        to_pin: pins.then_some(prover),
     })
 }
 
+/// Notes the proof's short form in the result document.
+fn record(plan: &mut Plan, proof: Option<&Proof>) {
+    if let Some(proof) = proof {
+        let short = proof.short();
+        plan.result = plan
+            .result
+            .with(|result| result.written.closure = Some(short));
+    }
+}
+
 impl Planned {
+    /// With `PinDigests`, writes the digests of copies into the published values, and proves the plan with them.
+    /// `preflights` are those of the copies.
+    ///
+    /// # Errors
+    /// When the result document becomes too large.
+    pub(super) async fn pin(&mut self, preflights: Vec<Preflight>) -> anyhow::Result<()> {
+        let (Some(prover), Some(proof)) = (self.to_pin.take(), &self.proof) else {
+            self.preflights = preflights;
+            return Ok(());
+        };
+        let copies = self.plan.copies.iter().zip(&preflights);
+        let digests: Digests = copies
+            .filter_map(|(copy, preflight)| {
+                Some((copy.target_text.clone(), preflight.digest.clone()?))
+            })
+            .collect();
+        let coverage = Coverage::of_plan(&self.plan, &Digests::new());
+        let mut left = BTreeMap::new();
+        for (key, chart) in &proof.charts {
+            let published = self.plan.result.charts.get_mut(key);
+            let (Some(published), Some(fetched)) = (published, self.charts.get(key)) else {
+                continue;
+            };
+            let values = published.values.clone();
+            let target = (&coverage, &digests);
+            let pinning = prover.pinned(chart, fetched, values, target).await?;
+            if !pinning.pinned.is_empty() {
+                tracing::info!(
+                    "charts.{key}: {} pinned to digests",
+                    progress::count(pinning.pinned.len(), "image")
+                );
+            }
+            self.pinned.extend(pinning.pinned);
+            published.values = pinning.values;
+            left.insert(key.clone(), pinning.left);
+        }
+        self.plan.result.check_size()?;
+        let (proof, _) = prover.prove(&self.plan, &self.charts, &digests).await?;
+        self.proof = proof.map(|mut proof| {
+            for (key, chart) in &mut proof.charts {
+                chart.unpinned = left.remove(key).unwrap_or_default();
+            }
+            proof
+        });
+        record(&mut self.plan, self.proof.as_ref());
+        self.preflights = preflights;
+        Ok(())
+    }
+
     /// The gaps, as warnings or as an error, and what has no effect, as warnings. Returns the warnings.
     ///
     /// # Errors
@@ -101,9 +168,8 @@ impl Planned {
                 .filter_map(move |(key, chart)| of(key, chart))
         };
         let gaps: Vec<Problem> = of_each(closure::gaps).collect();
-        let mut warnings: Vec<String> = of_each(closure::without_effect)
-            .map(|problem| problem.to_string())
-            .collect();
+        let odd = of_each(closure::without_effect).chain(of_each(closure::unpinned));
+        let mut warnings: Vec<String> = odd.map(|problem| problem.to_string()).collect();
         let (gaps, refused) = if proof.mode == Mode::Report {
             (gaps, Ok(()))
         } else {
@@ -209,8 +275,9 @@ impl Prover {
         &self,
         plan: &Plan,
         charts: &Charts,
+        digests: &Digests,
     ) -> anyhow::Result<(Option<Proof>, BTreeMap<String, Closing>)> {
-        let coverage = Coverage::of_plan(plan, &Digests::new());
+        let coverage = Coverage::of_plan(plan, digests);
         let mut begun =
             std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         let (mut proofs, mut closings) = (BTreeMap::new(), BTreeMap::new());
@@ -269,11 +336,36 @@ impl Prover {
 
     /// Keeps a render for another proof of the same run.
     fn keep(&self, key: &str, renders: Option<Renders>) {
-        if self.options.mode == Mode::Complete {
+        if self.options.mode == Mode::Complete || self.options.pin_digests {
             let rendering = AbortOnDropHandle::new(tokio::spawn(async { Ok(renders) }));
             let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
             begun.insert(key.to_owned(), rendering);
         }
+    }
+
+    /// A chart's published values with digests.
+    async fn pinned(
+        &self,
+        proof: &closure::ChartProof,
+        fetched: &Arc<Fetched>,
+        published: Values,
+        (coverage, digests): (&Coverage, &Digests),
+    ) -> anyhow::Result<Pinning> {
+        let (archive, capabilities) = (fetched.archive.clone(), self.capabilities.clone());
+        let (proof, coverage, digests) = (proof.clone(), coverage.clone(), digests.clone());
+        let work = move || {
+            let target = (&coverage, &digests);
+            match Chart::read(&archive, Keep::Everything) {
+                Ok(chart) => closure::pin(&proof, &chart, &published, &capabilities, target),
+                // The proof says so.
+                Err(_) => Pinning {
+                    values: published,
+                    ..Pinning::default()
+                },
+            }
+        };
+        let pinned = tokio::task::spawn_blocking(work).await;
+        pinned.context("writing the digests of a chart's images broke off")
     }
 
     /// Finds out which values set the gaps of a chart.

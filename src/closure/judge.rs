@@ -110,6 +110,7 @@ pub fn judge(checked: Checked, renders: Option<Renders>, coverage: &Coverage) ->
         references: Vec::new(),
         failures: Vec::new(),
         without_effect: Vec::new(),
+        unpinned: Vec::new(),
     };
     let Some(renders) = renders else {
         return proof;

@@ -62,6 +62,18 @@ pub struct ChartProof {
     /// The paths of published values that change nothing in any scenario.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_effect: Vec<String>,
+    /// With `PinDigests`: the copied images that are named by their tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unpinned: Vec<Unpinned>,
+}
+
+/// A copied image that is named by its tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpinned {
+    /// Its reference at the target.
+    pub image: String,
+    /// Why its digest cannot be written.
+    pub reason: String,
 }
 
 /// What came of a chart.

@@ -57,6 +57,23 @@ pub fn without_effect(key: &str, chart: &ChartProof) -> Option<Problem> {
     Some(Problem::input(place, what))
 }
 
+/// The images that keep their tags although digests are wanted, as a warning; `None` where there are none.
+#[must_use]
+pub fn unpinned(key: &str, chart: &ChartProof) -> Option<Problem> {
+    let count = chart.unpinned.len();
+    if count == 0 {
+        return None;
+    }
+    let are = if count == 1 { "image is" } else { "images are" };
+    let lines = chart.unpinned.iter();
+    let lines: Vec<String> = lines
+        .map(|one| format!("{}: {}", one.image, one_line(&one.reason)))
+        .collect();
+    let place = format!("charts.{key}: chart {} {}", chart.name, chart.version);
+    let what = format!("{count} {are} not pinned to a digest");
+    Some(Problem::input(place, what).remedy(lines.join("\n")))
+}
+
 fn gap(reference: &Reference) -> String {
     let mut text = reference.image.clone();
     let is_not_there = reference.state == State::NotAtTarget;

@@ -49,6 +49,7 @@ mod observing;
 mod owners;
 mod parity;
 mod permissions;
+mod pinning;
 mod preflight;
 mod properties;
 mod proving;

@@ -140,7 +140,7 @@ use Group::{Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 37] = [
+pub const ALL: [Parameter; 38] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -199,6 +199,13 @@ pub const ALL: [Parameter; 37] = [
         .flag("lock", Data, Text("FILE"))
         .under("Copying")
         .default("<eks-version>.lock.json beside the data file"),
+    Parameter::new(
+        "pin_digests",
+        "PinDigests",
+        "Publish the digests of images, where a render proves that the chart takes them",
+    )
+    .flag("pin-digests", Data, Switch)
+    .under("Copying"),
     Parameter::new(
         "platforms",
         "Platforms",

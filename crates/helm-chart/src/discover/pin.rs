@@ -1,25 +1,27 @@
 //! Digests written into a chart's values, where renders prove that the chart makes correct references of them.
 //!
-//! A tag becomes `tag@sha256:…`, or the value for a digest beside it is set. Charts also make labels and names of tags:
-//! a digest that ends up in one would make the object invalid, and is refused.
+//! Every value that could take a digest gets a marker of its own, and the rendered references say which of them
+//! it reaches. Then the real digests are written: an empty value for a digest is preferred, else the tag becomes
+//! `tag@sha256:…`. Charts also make labels and names of tags: a digest that would make one invalid, or that would
+//! reach another text, is refused.
+
+mod handles;
+mod objects;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
 
+use self::handles::{Handle, Handles};
+use self::objects::Objects;
 use super::renders::most;
 use super::seen::{Seen, Spot};
 use crate::chart::Chart;
-use crate::render::Manifest;
+use crate::dependencies::{Enabled, settle};
 use crate::render::release::{Options, Rendered, render};
 use crate::set;
+use crate::values::table::Work;
 use crate::values::{Overrides, Path};
-use crate::yaml::{self, Limits};
-
-/// The longest value of a label.
-const MAX_LABEL: usize = 63;
-/// The longest name of an object.
-const MAX_NAME: usize = 253;
 
 /// A chart whose images are to be pinned.
 pub struct Request<'a> {
@@ -31,38 +33,31 @@ pub struct Request<'a> {
     pub options: &'a Options,
     /// The values that are laid over those of each scenario.
     pub published: &'a Map<String, Json>,
-    /// The chart's own values as its templates see them; a path through a list takes the list along.
-    pub values: &'a Json,
 }
 
 /// An image that is to be pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// The reference that the chart renders now.
+    /// The reference that the chart renders now, without a digest.
     pub reference: String,
     /// `sha256:…`
     pub digest: String,
-    /// The value of its tag, from the top chart's values, and the tag.
-    pub tag: Option<(Path, String)>,
-    /// The value for a digest, which is empty.
-    pub place: Option<Path>,
 }
 
 /// What was pinned.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pinned {
-    /// The published values with the digests.
+    /// The values to lay over the published ones.
     pub values: Map<String, Json>,
-    /// The images, by their index, that stay as they are, and why.
+    /// The images, by their index, that stay as they are, and why; in their order.
     pub refused: Vec<(usize, String)>,
 }
 
 /// Writes digests where the chart takes them.
 #[must_use]
 pub fn pin(request: &Request<'_>, pins: &[Pin]) -> Pinned {
-    let mut pinned = Pinned {
-        values: request.published.clone(),
-        refused: Vec::new(),
+    let Some(values) = settled(request) else {
+        return none(pins, "the chart's values cannot be read");
     };
     let mut bases = Vec::new();
     for scenario in request.scenarios {
@@ -71,86 +66,32 @@ pub fn pin(request: &Request<'_>, pins: &[Pin]) -> Pinned {
             bases.push(base);
         }
     }
-    let mut open = Vec::new();
-    for (index, pin) in pins.iter().enumerate() {
-        let is_used = bases.iter().any(|base| {
-            base.seen
-                .iter()
-                .any(|(_, image)| image.reference == pin.reference)
-        });
-        let shared = pin.tag.as_ref().is_some_and(|(path, _)| {
-            pins.iter().any(|other| {
-                other.digest != pin.digest
-                    && other.tag.as_ref().is_some_and(|(theirs, _)| theirs == path)
-            })
-        });
-        if !is_used {
-            let why = "no scenario that renders uses it";
-            pinned.refused.push((index, why.to_owned()));
-        } else if pin.place.is_none() && shared {
-            let why = "its tag is the tag of another image too, which has another digest";
-            pinned.refused.push((index, why.to_owned()));
-        } else if pin.place.is_none() && pin.tag.is_none() {
-            let why = "the chart has no value for its tag or its digest";
-            pinned.refused.push((index, why.to_owned()));
-        } else {
-            open.push((index, shared));
-        }
+    if bases.is_empty() {
+        return none(pins, "the chart does not render");
     }
-    let all = |by: PinBy| -> Vec<usize> {
-        let can = |(index, shared): &&(usize, bool)| match by {
-            PinBy::Digest => pins[*index].place.is_some(),
-            PinBy::Tag => pins[*index].tag.is_some() && !*shared,
-        };
-        open.iter().filter(can).map(|(index, _)| *index).collect()
+    let pinner = Pinner {
+        handles: handles::find(request, &values, &bases, pins),
+        request,
+        values,
+        bases,
+        pins,
     };
-    let mut done: Vec<(usize, PinBy)> = Vec::new();
-    let mut reasons: Vec<(usize, String)> = Vec::new();
-    for by in [PinBy::Digest, PinBy::Tag] {
-        let left: Vec<usize> = all(by)
-            .into_iter()
-            .filter(|index| done.iter().all(|(known, _)| known != index))
-            .collect();
-        let fixed = done.clone();
-        let with = |on: &BTreeSet<usize>| {
-            let more = on.iter().map(|index| (*index, by));
-            fixed.iter().copied().chain(more).collect::<Vec<_>>()
-        };
-        let mut take = |on: &BTreeSet<usize>| try_all(request, &bases, pins, &with(on));
-        let is_named = |index: usize, error: &str| {
-            error.contains(&pins[index].digest) || error.contains(&pins[index].reference)
-        };
-        let (on, refused) = most(&left, &mut take, &is_named);
-        done = with(&on);
-        reasons.extend(
-            refused
-                .into_iter()
-                .map(|refused| (refused.index, refused.error)),
-        );
-    }
-    for (index, _) in open {
-        if done.iter().any(|(known, _)| *known == index) {
-            continue;
-        }
-        let reason = reasons.iter().rev().find(|(of, _)| *of == index);
-        let reason = reason.map_or_else(
-            || "its tag is the tag of another image too".to_owned(),
-            |(_, reason)| reason.clone(),
-        );
-        pinned.refused.push((index, reason));
-    }
-    pinned.refused.sort();
-    if let Ok(values) = written(request, pins, &done) {
-        pinned.values = values;
-    }
-    pinned
+    pinner.run()
 }
 
-/// Where a digest is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PinBy {
-    Digest,
-    Tag,
+fn none(pins: &[Pin], why: &str) -> Pinned {
+    let refused = pins.iter().enumerate();
+    Pinned {
+        values: Map::new(),
+        refused: refused.map(|(index, _)| (index, why.to_owned())).collect(),
+    }
+}
+
+/// What templates see with the published values.
+fn settled(request: &Request<'_>) -> Option<Json> {
+    let published = Json::Object(request.published.clone());
+    let settled = settle(request.chart, &published, Enabled::All).ok()?;
+    settled.values.to_json(&mut Work::default()).ok()
 }
 
 /// A scenario as it is without digests.
@@ -165,7 +106,7 @@ impl<'a> Base<'a> {
         let rendered = rendered(request, scenario, request.published)?;
         Ok(Self {
             scenario,
-            invalid: invalid(&rendered),
+            invalid: Objects::of(&rendered).invalid(),
             seen: Seen::new(rendered.images()),
         })
     }
@@ -181,60 +122,153 @@ fn rendered(
     render(request.chart, &Json::Object(values), request.options).map_err(|error| error.to_string())
 }
 
-/// The published values with some digests.
-fn written(
-    request: &Request<'_>,
-    pins: &[Pin],
-    chosen: &[(usize, PinBy)],
-) -> Result<Map<String, Json>, String> {
-    let mut overrides = Overrides::default();
-    for (index, by) in chosen {
-        let pin = &pins[*index];
-        let (path, text) = match (by, &pin.place, &pin.tag) {
-            (PinBy::Digest, Some(place), _) => (place, pin.digest.clone()),
-            (PinBy::Tag, _, Some((path, tag))) => (path, format!("{tag}@{}", pin.digest)),
-            _ => continue,
-        };
-        let conflict = overrides.write(path, text, request.values);
-        conflict.map_err(|conflict| {
-            format!(
-                "{} at {} would need another digest too: {}",
-                pin.digest, conflict.path, conflict.text
-            )
-        })?;
-    }
-    let mut values = request.published.clone();
-    set::merge(&mut values, overrides.into_values());
-    Ok(values)
+/// An image, and how it is pinned: its first choice of handles, or that of tags alone.
+type Choice = (usize, PinBy);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PinBy {
+    /// Values for digests where there are some.
+    Digests,
+    /// Tags only.
+    Tags,
 }
 
-/// Renders all scenarios with some digests: each reference must be the same one with its digest, and no label and no
-/// name may become invalid.
-fn try_all(
-    request: &Request<'_>,
-    bases: &[Base<'_>],
-    pins: &[Pin],
-    chosen: &[(usize, PinBy)],
-) -> Result<(), String> {
-    if chosen.is_empty() {
-        return Ok(());
-    }
-    let published = written(request, pins, chosen)?;
-    for base in bases {
-        let rendered = rendered(request, base.scenario, &published)?;
-        if let Some(text) = invalid(&rendered).difference(&base.invalid).next() {
-            return Err(format!("a label or a name would become invalid: {text}"));
+struct Pinner<'a> {
+    request: &'a Request<'a>,
+    values: Json,
+    bases: Vec<Base<'a>>,
+    pins: &'a [Pin],
+    handles: Handles,
+}
+
+impl Pinner<'_> {
+    fn run(&self) -> Pinned {
+        let mut pinned = Pinned::default();
+        let mut open = Vec::new();
+        for index in 0..self.pins.len() {
+            match self.obstacle(index) {
+                Some(why) => pinned.refused.push((index, why)),
+                None => open.push(index),
+            }
         }
-        let seen = Seen::new(rendered.images());
-        for (spot, image) in base.seen.iter() {
-            let pin = chosen
+        let mut done: Vec<Choice> = Vec::new();
+        let mut reasons: Vec<(usize, String)> = Vec::new();
+        for by in [PinBy::Digests, PinBy::Tags] {
+            let is_done = |index: usize| done.iter().any(|(known, _)| *known == index);
+            let left: Vec<usize> = open
                 .iter()
-                .map(|(index, _)| &pins[*index])
-                .find(|pin| pin.reference == image.reference);
-            check(base, &seen, (spot, &image.reference), pin)?;
+                .copied()
+                .filter(|index| !is_done(*index) && self.has(*index, by))
+                .collect();
+            let fixed = done.clone();
+            let with = |on: &BTreeSet<usize>| {
+                let more = on.iter().map(|index| (*index, by));
+                fixed.iter().copied().chain(more).collect::<Vec<_>>()
+            };
+            let mut take = |on: &BTreeSet<usize>| self.try_all(&with(on));
+            let is_named = |index: usize, error: &str| {
+                let pin = &self.pins[index];
+                error.contains(&pin.digest) || error.contains(&pin.reference)
+            };
+            let (on, refused) = most(&left, &mut take, &is_named);
+            done = with(&on);
+            let refused = refused.into_iter();
+            reasons.extend(refused.map(|refused| (refused.index, refused.error)));
         }
+        for index in open {
+            if done.iter().any(|(known, _)| *known == index) {
+                continue;
+            }
+            let mut reason = reasons.iter().rev();
+            let reason = reason.find(|(of, _)| *of == index);
+            let reason = reason.map_or_else(String::new, |(_, reason)| reason.clone());
+            pinned.refused.push((index, reason));
+        }
+        pinned.refused.sort();
+        pinned.values = self.written(&done).unwrap_or_default();
+        pinned
     }
-    Ok(())
+
+    /// Why an image cannot be pinned, as far as the handles say so.
+    fn obstacle(&self, index: usize) -> Option<String> {
+        let uses = self.handles.uses(index);
+        if uses.is_empty() {
+            return Some("no scenario that renders uses it".to_owned());
+        }
+        if let Some((place, _)) = uses.iter().find(|(_, handles)| handles.is_empty()) {
+            return Some(format!("no value takes a digest for {place}"));
+        }
+        let is_shared = |by| {
+            let writes = self.handles.chosen(index, by);
+            let mut writes = writes.into_iter().flatten();
+            writes.any(|handle| self.handles.is_shared(handle, self.pins))
+        };
+        let is_open = [PinBy::Digests, PinBy::Tags]
+            .into_iter()
+            .any(|by| self.handles.chosen(index, by).is_some() && !is_shared(by));
+        (!is_open)
+            .then(|| "its tag is the tag of another image too, which has another digest".to_owned())
+    }
+
+    /// Whether an image can be pinned so; tags alone only where that differs from the first choice.
+    fn has(&self, index: usize, by: PinBy) -> bool {
+        let Some(handles) = self.handles.chosen(index, by) else {
+            return false;
+        };
+        let is_shared = |handle: &&Handle| self.handles.is_shared(handle, self.pins);
+        !handles.iter().any(is_shared)
+            && (by == PinBy::Digests || self.handles.chosen(index, PinBy::Digests) != Some(handles))
+    }
+
+    /// The values of some choices.
+    fn written(&self, choices: &[Choice]) -> Result<Map<String, Json>, String> {
+        let mut overrides = Overrides::default();
+        for (index, by) in choices {
+            let digest = &self.pins[*index].digest;
+            for handle in self.handles.chosen(*index, *by).unwrap_or_default() {
+                let path = Path::from_parts(handle.path.clone());
+                let written = overrides.write(&path, handle.text(digest), &self.values);
+                written.map_err(|conflict| {
+                    format!(
+                        "{digest} at {path} would need another text at {}: {}",
+                        conflict.path, conflict.text
+                    )
+                })?;
+            }
+        }
+        Ok(overrides.into_values())
+    }
+
+    /// Renders all scenarios with some digests: each reference must be the same one with its digest, and no label,
+    /// no name and no other text may take harm.
+    fn try_all(&self, choices: &[Choice]) -> Result<(), String> {
+        if choices.is_empty() {
+            return Ok(());
+        }
+        let mut published = self.request.published.clone();
+        set::merge(&mut published, self.written(choices)?);
+        let wanted: Vec<&Pin> = choices
+            .iter()
+            .map(|(index, _)| &self.pins[*index])
+            .collect();
+        for base in &self.bases {
+            let rendered = rendered(self.request, base.scenario, &published)?;
+            let objects = Objects::of(&rendered);
+            if let Some(text) = objects.invalid().difference(&base.invalid).next() {
+                return Err(format!("a label or a name would become invalid: {text}"));
+            }
+            let seen = Seen::new(rendered.images());
+            for (spot, image) in base.seen.iter() {
+                let mut pins = wanted.iter();
+                let pin = pins.find(|pin| pin.reference == image.reference);
+                check(base, &seen, (spot, &image.reference), pin.copied())?;
+            }
+            if let Some(text) = objects.stray(&wanted) {
+                return Err(format!("the digest would also reach another text: {text}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn check(
@@ -244,79 +278,25 @@ fn check(
     pin: Option<&Pin>,
 ) -> Result<(), String> {
     let found = base.seen.found_in(seen, spot).unwrap_or_default();
-    let Some(pin) = pin else {
-        return if found == before {
-            Ok(())
-        } else {
-            Err(format!("{before} would become `{found}`"))
-        };
-    };
-    let name = before
-        .rsplit_once(':')
-        .filter(|(_, tag)| !tag.contains('/'))
-        .map_or(before, |(name, _)| name);
-    let is_pinned =
-        found == format!("{before}@{}", pin.digest) || found == format!("{name}@{}", pin.digest);
-    if is_pinned {
-        return Ok(());
-    }
-    Err(format!(
-        "{before} would become `{found}` and not have {}",
-        pin.digest
-    ))
-}
-
-/// The labels and names of all objects that Kubernetes refuses, and the images with two digests.
-fn invalid(rendered: &Rendered) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
-    for Manifest { content, .. } in rendered.manifests.iter().chain(hooks) {
-        let root = yaml::first_document(content, &Limits::default());
-        if let Ok(Some(root)) = root
-            && let Ok(json) = root.to_helm_json()
-        {
-            walk(&json, "", &mut found);
-        }
-    }
-    found
-}
-
-fn walk(value: &Json, key: &str, found: &mut BTreeSet<String>) {
-    match value {
-        Json::Object(map) => {
-            let are_labels = matches!(key, "labels" | "matchLabels" | "selector" | "nodeSelector");
-            for (inner, value) in map {
-                let is_refused = value.as_str().is_some_and(|text| {
-                    let is_name_of_object = key == "metadata" && inner == "name";
-                    (are_labels && !is_label(text)) || (is_name_of_object && !is_name(text))
-                });
-                if is_refused {
-                    found.insert(format!("{inner}: {}", value.as_str().unwrap_or_default()));
-                } else {
-                    walk(value, inner, found);
-                }
-            }
-        }
-        Json::Array(items) => items.iter().for_each(|item| walk(item, key, found)),
-        _ => {}
+    match pin {
+        None if found == before => Ok(()),
+        None => Err(format!("{before} would become `{found}`")),
+        Some(pin) if pin.names().iter().any(|name| name == found) => Ok(()),
+        Some(pin) => Err(format!(
+            "{before} would become `{found}` and not have {}",
+            pin.digest
+        )),
     }
 }
 
-/// A value of a label: up to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
-fn is_label(text: &str) -> bool {
-    let is_end = |letter: Option<char>| letter.is_none_or(|letter| letter.is_ascii_alphanumeric());
-    text.len() <= MAX_LABEL
-        && is_end(text.chars().next())
-        && is_end(text.chars().last())
-        && text
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
-}
+impl Pin {
+    /// The reference without its tag.
+    fn name(&self) -> &str {
+        super::shape::split(&self.reference).0
+    }
 
-/// A name of an object. Those of roles may have a colon.
-fn is_name(text: &str) -> bool {
-    text.len() <= MAX_NAME
-        && text.chars().all(|letter| {
-            letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-.:".contains(letter)
-        })
+    /// The reference with its digest, with and without the tag.
+    fn names(&self) -> [String; 2] {
+        [&*self.reference, self.name()].map(|name| format!("{name}@{}", self.digest))
+    }
 }

@@ -78,6 +78,15 @@ pub enum CopyError {
         /// What was copied.
         found: Digest,
     },
+    /// The source's tag has moved since its digest was published.
+    Moved {
+        /// The reference at the source.
+        reference: String,
+        /// The digest that was published.
+        published: Digest,
+        /// What was copied.
+        found: Digest,
+    },
     /// The tag names other content at the target, and its repository lets no tag move.
     Conflict {
         /// The reference there.
@@ -165,6 +174,7 @@ impl CopyError {
             | Self::Depth { .. } => true,
             Self::Platforms { .. }
             | Self::Pinned { .. }
+            | Self::Moved { .. }
             | Self::Conflict { .. }
             | Self::Stopped => false,
         }
@@ -191,6 +201,7 @@ impl CopyError {
             Self::Platforms { .. } => return Some(Remedy::Platforms),
             Self::Pinned { .. } => return Some(Remedy::PinnedPlatforms),
             Self::Depth { .. } | Self::Stopped => return None,
+            Self::Moved { .. } => "run it again: the new digest is published then",
             Self::Missing { .. } => {
                 "check name and tag; some registries also say this when credentials are missing"
             }
@@ -246,6 +257,15 @@ impl fmt::Display for CopyError {
                     "target: {reference} pins a digest, and what would be copied has {found}"
                 )
             }
+            Self::Moved {
+                reference,
+                published,
+                found,
+            } => write!(
+                f,
+                "source: {reference} moved from {published} to {found} while it was copied, and the values to publish \
+                 name the first"
+            ),
             Self::Conflict {
                 reference,
                 present,

@@ -7,22 +7,13 @@ fn digest(letter: &str) -> String {
     format!("sha256:{}", letter.repeat(64))
 }
 
-/// Reference, letter of the digest, path and text of the tag, path of the digest.
-type Wanted<'a> = (
-    &'a str,
-    &'a str,
-    Option<(&'a str, &'a str)>,
-    Option<&'a str>,
-);
-
-fn pinned(chart: &Chart, pins: &[Wanted<'_>]) -> Pinned {
+/// Pins references, each with the letter of its digest.
+fn pinned(chart: &Chart, pins: &[(&str, &str)]) -> Pinned {
     let pins: Vec<Pin> = pins
         .iter()
-        .map(|(reference, letter, tag, place)| Pin {
+        .map(|(reference, letter)| Pin {
             reference: (*reference).to_owned(),
             digest: digest(letter),
-            tag: tag.map(|(path, text)| (path.parse().unwrap(), text.to_owned())),
-            place: place.map(|path| path.parse().unwrap()),
         })
         .collect();
     let request = pin::Request {
@@ -30,40 +21,86 @@ fn pinned(chart: &Chart, pins: &[Wanted<'_>]) -> Pinned {
         scenarios: &[json!({})],
         options: &Options::default(),
         published: &Map::new(),
-        values: &chart.values,
     };
     pin::pin(&request, &pins)
+}
+
+fn values_of(chart: &Chart, pins: &[(&str, &str)]) -> Json {
+    let found = pinned(chart, pins);
+    assert!(found.refused.is_empty(), "{:?}", found.refused);
+    Json::Object(found.values)
+}
+
+fn refused(chart: &Chart, pins: &[(&str, &str)]) -> Vec<String> {
+    let found = pinned(chart, pins);
+    assert!(found.values.is_empty(), "{:?}", found.values);
+    found.refused.into_iter().map(|(_, why)| why).collect()
+}
+
+fn pod(spec: &str) -> String {
+    format!("kind: Pod\nmetadata: {{name: x}}\n{spec}")
 }
 
 const IMAGE: &str = "spec: {image: '{{ .Values.image.repository }}:{{ .Values.image.tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}'}\n";
 
 #[test]
 fn a_tag_gets_its_digest_or_the_value_for_a_digest_is_set() {
-    let values = "image: {repository: quay.io/a, tag: v1, digest: ''}\n";
-    let chart = plain(
-        values,
-        &format!("kind: Pod\nmetadata: {{name: x}}\n{IMAGE}"),
+    let with_digest = plain(
+        "image: {repository: quay.io/a, tag: v1, digest: ''}\n",
+        &pod(IMAGE),
     );
-    let found = pinned(
-        &chart,
-        &[(
-            "quay.io/a:v1",
-            "a",
-            Some(("image.tag", "v1")),
-            Some("image.digest"),
-        )],
-    );
+    let pins = [("quay.io/a:v1", "a")];
     assert_eq!(
-        Json::Object(found.values),
+        values_of(&with_digest, &pins),
         json!({"image": {"digest": digest("a")}})
     );
-    assert!(found.refused.is_empty());
-    let found = pinned(
-        &chart,
-        &[("quay.io/a:v1", "a", Some(("image.tag", "v1")), None)],
+    let without = plain("image: {repository: quay.io/a, tag: v1}\n", &pod(IMAGE));
+    let tag = format!("v1@{}", digest("a"));
+    assert_eq!(values_of(&without, &pins), json!({"image": {"tag": tag}}));
+}
+
+#[test]
+fn the_form_of_a_digest_and_of_a_tag_is_the_one_that_the_template_takes() {
+    let hex = plain(
+        "image: {repository: quay.io/a, tag: v1, sha: ''}\n",
+        &pod(
+            "spec: {image: '{{ .Values.image.repository }}:{{ .Values.image.tag }}{{ with .Values.image.sha }}@sha256:{{ . }}{{ end }}'}\n",
+        ),
+    );
+    let pins = [("quay.io/a:v1", "a")];
+    assert_eq!(
+        values_of(&hex, &pins),
+        json!({"image": {"sha": "a".repeat(64)}})
+    );
+    let empty = plain(
+        "image: {repository: quay.io/a, tag: ''}\n",
+        &pod(
+            "spec: {image: '{{ .Values.image.repository }}:v{{ .Values.image.tag | default \"1\" }}'}\n",
+        ),
+    );
+    let tag = format!("1@{}", digest("a"));
+    assert_eq!(values_of(&empty, &pins), json!({"image": {"tag": tag}}));
+    let whole = plain(
+        "image: quay.io/a:v1\n",
+        &pod("spec: {image: '{{ .Values.image }}'}\n"),
+    );
+    let name = format!("quay.io/a:v1@{}", digest("a"));
+    assert_eq!(values_of(&whole, &pins), json!({"image": name}));
+}
+
+#[test]
+fn an_image_that_two_values_name_is_pinned_at_both() {
+    let chart = plain(
+        "a: {image: quay.io/a, tag: v1}\nb: {image: quay.io/a, tag: v1, digest: ''}\nc: {image: quay.io/a, tag: v1}\n",
+        &pod(
+            "spec:\n  a: {image: '{{ .Values.a.image }}:{{ .Values.a.tag }}'}\n  b: {image: '{{ .Values.b.image }}:{{ .Values.b.tag }}{{ with .Values.b.digest }}@{{ . }}{{ end }}'}\n",
+        ),
     );
     let tag = format!("v1@{}", digest("a"));
-    assert_eq!(Json::Object(found.values), json!({"image": {"tag": tag}}));
+    assert_eq!(
+        values_of(&chart, &[("quay.io/a:v1", "a")]),
+        json!({"a": {"tag": tag}, "b": {"digest": digest("a")}})
+    );
 }
 
 #[test]
@@ -74,13 +111,7 @@ fn a_digest_that_would_end_up_in_a_label_or_a_name_is_refused_and_the_others_are
             "kind: Pod\nmetadata: {{name: x, labels: {{version: '{{{{ .Values.image.tag }}}}'}}}}\n{IMAGE}more: {{image: '{{{{ .Values.other.repository }}}}:{{{{ .Values.other.tag }}}}'}}\n"
         ),
     );
-    let found = pinned(
-        &chart,
-        &[
-            ("quay.io/a:v1", "a", Some(("image.tag", "v1")), None),
-            ("quay.io/b:v2", "b", Some(("other.tag", "v2")), None),
-        ],
-    );
+    let found = pinned(&chart, &[("quay.io/a:v1", "a"), ("quay.io/b:v2", "b")]);
     let tag = format!("v2@{}", digest("b"));
     assert_eq!(Json::Object(found.values), json!({"other": {"tag": tag}}));
     let [(0, reason)] = &found.refused[..] else {
@@ -93,33 +124,68 @@ fn a_digest_that_would_end_up_in_a_label_or_a_name_is_refused_and_the_others_are
 }
 
 #[test]
+fn a_label_that_the_template_keeps_valid_and_an_annotation_are_no_obstacle() {
+    let chart = plain(
+        "image: {repository: quay.io/a, tag: v1}\n",
+        &format!(
+            "kind: Pod\nmetadata:\n  name: x\n  annotations: {{tag: '{{{{ .Values.image.tag }}}}'}}\n  labels: {{version: '{{{{ .Values.image.tag | replace \"@\" \"_\" | replace \":\" \"_\" | trunc 63 }}}}'}}\n{IMAGE}"
+        ),
+    );
+    let tag = format!("v1@{}", digest("a"));
+    assert_eq!(
+        values_of(&chart, &[("quay.io/a:v1", "a")]),
+        json!({"image": {"tag": tag}})
+    );
+}
+
+#[test]
+fn a_digest_that_would_reach_another_text_is_refused() {
+    let chart = plain(
+        "image: {repository: quay.io/a, tag: v1}\n",
+        &pod(&format!(
+            "{IMAGE}more: {{env: [{{name: VERSION, value: '{{{{ .Values.image.tag }}}}'}}]}}\n"
+        )),
+    );
+    let [reason] = &refused(&chart, &[("quay.io/a:v1", "a")])[..] else {
+        panic!("one reason");
+    };
+    assert!(
+        reason.starts_with("the digest would also reach another text: value: v1@sha256:aaa"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_chart_that_compares_versions_keeps_its_tag() {
+    let chart = plain(
+        "image: {repository: quay.io/a, tag: 1.2.3}\nother: {repository: quay.io/b, tag: v2}\n",
+        &pod(&format!(
+            "{{{{ if semverCompare \">=1.0.0\" .Values.image.tag }}}}{IMAGE}{{{{ end }}}}more: {{image: '{{{{ .Values.other.repository }}}}:{{{{ .Values.other.tag }}}}'}}\n"
+        )),
+    );
+    let found = pinned(&chart, &[("quay.io/a:1.2.3", "a"), ("quay.io/b:v2", "b")]);
+    let tag = format!("v2@{}", digest("b"));
+    assert_eq!(Json::Object(found.values), json!({"other": {"tag": tag}}));
+    let place = "no value takes a digest for Pod x (spec.image)";
+    assert_eq!(found.refused, [(0, place.to_owned())]);
+}
+
+#[test]
 fn an_image_without_a_value_and_a_shared_tag_are_refused() {
     let chart = plain(
         "tag: v1\n",
         "kind: Pod\nmetadata: {name: x}\nspec: {a: {image: 'a:{{ .Values.tag }}'}, b: {image: 'b:{{ .Values.tag }}'}, c: {image: 'c:1'}}\n",
     );
-    let found = pinned(
-        &chart,
-        &[
-            ("a:v1", "a", Some(("tag", "v1")), None),
-            ("b:v1", "b", Some(("tag", "v1")), None),
-            ("c:1", "c", None, None),
-            ("d:1", "d", Some(("d", "1")), None),
-        ],
-    );
-    assert!(found.values.is_empty());
-    let reasons: Vec<&str> = found
-        .refused
-        .iter()
-        .map(|(_, reason)| reason.as_str())
-        .collect();
     let shared = "its tag is the tag of another image too, which has another digest";
     assert_eq!(
-        reasons,
+        refused(
+            &chart,
+            &[("a:v1", "a"), ("b:v1", "b"), ("c:1", "c"), ("d:1", "d")]
+        ),
         [
             shared,
             shared,
-            "the chart has no value for its tag or its digest",
+            "no value takes a digest for Pod x (spec.c.image)",
             "no scenario that renders uses it",
         ]
     );
@@ -129,21 +195,12 @@ fn an_image_without_a_value_and_a_shared_tag_are_refused() {
 fn a_template_that_makes_something_else_of_the_digest_is_refused() {
     let chart = plain(
         "image: {repository: quay.io/a, tag: v1, digest: ''}\n",
-        "kind: Pod\nmetadata: {name: x}\nspec: {image: '{{ .Values.image.repository }}:{{ .Values.image.tag | trunc 20 }}'}\n",
+        &pod(
+            "spec: {image: '{{ .Values.image.repository }}:{{ .Values.image.tag | trunc 20 }}'}\n",
+        ),
     );
-    let found = pinned(
-        &chart,
-        &[(
-            "quay.io/a:v1",
-            "a",
-            Some(("image.tag", "v1")),
-            Some("image.digest"),
-        )],
-    );
-    assert!(found.values.is_empty());
-    assert!(
-        found.refused[0].1.contains("quay.io/a:v1 would become"),
-        "{:?}",
-        found.refused
+    assert_eq!(
+        refused(&chart, &[("quay.io/a:v1", "a")]),
+        ["no value takes a digest for Pod x (spec.image)"]
     );
 }
