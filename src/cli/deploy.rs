@@ -390,7 +390,7 @@ pub(super) async fn copy_all(
 mod tests {
     use super::*;
     use crate::document::Kind;
-    use crate::plan::Source;
+    use crate::plan::CopySource;
 
     #[test]
     fn a_copy_with_another_digest_than_the_published_one_has_failed() {
@@ -399,7 +399,7 @@ mod tests {
             let location = |host: &str| format!("{host}/{name}:1").parse::<Location>();
             Copy {
                 kind: Kind::Image,
-                source: Source::At(location("quay.io").expect("a name")),
+                source: CopySource::At(location("quay.io").expect("a name")),
                 source_text: format!("quay.io/{name}:1"),
                 target: location("r.corp").expect("a name"),
                 target_text: format!("r.corp/{name}:1"),

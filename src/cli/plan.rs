@@ -79,7 +79,7 @@ pub(super) struct Options {
 impl Plan {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<u8> {
         let flags = self.repositories.onto(self.data.flags(&self.network));
-        self.options.run(&flags, environment).await
+        Box::pin(self.options.run(&flags, environment)).await
     }
 }
 

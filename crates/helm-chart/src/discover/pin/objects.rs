@@ -34,7 +34,7 @@ impl Objects {
         let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
         let manifests = rendered.manifests.iter().chain(hooks);
         let objects = manifests.filter_map(|Manifest { content, .. }| {
-            let root = yaml::first(content, &Limits::default()).ok()??;
+            let root = yaml::first_document(content, &Limits::default()).ok()??;
             root.to_helm_json().ok()
         });
         Self(objects.collect())
