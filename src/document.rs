@@ -10,6 +10,7 @@ mod pairs;
 mod plan;
 mod report;
 mod result;
+mod trust;
 mod verification;
 
 use serde::{Deserialize, Deserializer};
@@ -23,6 +24,7 @@ pub use pairs::{Pair, parse_pairs};
 pub use plan::{PlanDocument, PlanEstimate, PlanState, PlannedArtifact, RateFrom};
 pub use report::{Report, ReportedArtifact, State, Totals};
 pub use result::{Ami, Chart, Helm, MAX_RESULT, ResultDocument, Written};
+pub use trust::{Trust, TrustState};
 pub use verification::{ProofFindings, Verification, VerifiedArtifact};
 
 /// The result document's file.

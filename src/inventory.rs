@@ -10,6 +10,7 @@ mod keys;
 mod merge;
 mod pattern;
 mod spec;
+mod trust;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use spec::{
     AdditionalImage, ChartRepository, ChartSpec, Discovery, ImageSpec, Installation, OperatorImage,
     Origin, Part, Removal, Scenario, Subchart,
 };
+pub use trust::{Identity, KeyReference, Requirement, SourcePattern, TrustRule};
 
 /// What the data files ask for, both files merged.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct Inventory {
     pub mappings: Mappings,
     /// API versions that the cluster has besides those that Helm assumes, for rendering.
     pub api_versions: Vec<String>,
+    /// What the sources have to prove; the first rule that matches applies.
+    pub trust: Vec<TrustRule>,
     /// What is odd but harmless.
     pub warnings: Vec<String>,
 }
@@ -101,6 +105,7 @@ impl Inventory {
                 additional_images: reader.additional_images(&roots),
                 mappings: reader.mappings(&roots),
                 api_versions: reader.api_versions(&roots),
+                trust: reader.trust(&roots),
                 warnings: Vec::new(),
             }
         });

@@ -20,6 +20,7 @@
 //! | [`plan`] | inventory and charts into a [`plan::Plan`] | does I/O, reads the clock, logs |
 //! | [`closure`] | a plan and its charts into a [`closure::Proof`] that nothing else is pulled | does I/O, reads the clock, logs |
 //! | [`lock`] | a plan and what its sources have into a [`document::Lock`], and what changed since | does I/O |
+//! | [`trust`] | what a source has to prove before it is copied, and whether it does | copies |
 //! | [`oci_copy::copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
@@ -59,3 +60,4 @@ pub mod reference;
 pub mod settings;
 pub mod source_secret;
 pub mod stderr;
+pub mod trust;

@@ -19,6 +19,7 @@ use helm_chart::render::KubeVersion;
 use crate::closure;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
+use crate::trust;
 use oci_copy::copy;
 
 pub use environment::{AwsVariables, CodeBuildVariables, Environment, Forwarded, SeedFarmer};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub copy: copy::Options,
     /// How a plan's charts are proved.
     pub closure: closure::Options,
+    /// What happens to a source that does not prove what it has to.
+    pub trust: trust::Mode,
     /// ECR's quotas, in requests per second.
     pub quotas: Quotas,
     /// The share of the quotas that this build may use.
@@ -268,6 +271,9 @@ impl Settings {
         let locked = parameters.read(flags, "locked", false, problems, repositories::flag);
         let pin_digests =
             parameters.read(flags, "pin_digests", false, problems, repositories::flag);
+        let mode_of_trust = trust::Mode::default();
+        let mode_of_trust =
+            parameters.read(flags, "trust", mode_of_trust, problems, trust::Mode::parse);
         let auto = FanOut::default();
         let fan_out = parameters.read(flags, "fan_out", auto, problems, FanOut::parse);
         let given = network::Given::new(flags, environment, problems);
@@ -291,6 +297,7 @@ impl Settings {
                 kube_version: kube_version?,
                 pin_digests: pin_digests?,
             },
+            trust: mode_of_trust?,
             quotas,
             share: Share::default(),
             aws: Aws {

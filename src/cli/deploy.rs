@@ -17,7 +17,8 @@ use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, Publication};
 use crate::reference::Prefix;
 use crate::settings::{Environment, FanOut, Flags, Settings, TargetChoice};
-use oci_copy::copy::{CopyError, Detail, Done, Engine, Outcome, Preflight, Request, Side};
+use crate::trust::TrustGate;
+use oci_copy::copy::{CopyError, Detail, Done, Engine, Gate, Outcome, Preflight, Request, Side};
 use oci_copy::reference::{Digest, Location};
 use oci_copy::verify;
 
@@ -86,6 +87,10 @@ impl Deploy {
                 (flags, environment),
             )
         });
+        let coordinator = coordinator.map(|coordinator| Coordinator {
+            gate: planned.gate(),
+            ..coordinator
+        });
         let options = CopyOptions {
             coordinator: coordinator.as_ref(),
             will_publish: true,
@@ -93,6 +98,7 @@ impl Deploy {
             proof: proof.as_ref(),
             preflights,
             pinned: Some(&planned.pinned),
+            gate: planned.gate.as_ref(),
         };
         let outcomes = copy_all(&session, screen, &plan.copies, options).await?;
 
@@ -154,6 +160,7 @@ fn coordinator(
         own_hosts: Box::new(own_hosts),
         aws: Arc::clone(&session.aws),
         stores: Arc::clone(&session.stores),
+        gate: None,
         settings: settings.clone(),
         laid_out: OnceLock::new(),
     })
@@ -171,10 +178,11 @@ async fn prepare(
     let out = &session.settings.out;
     let mut planned = planning::planned(&session, inventory, &prefix).await?;
     if session.settings.closure.pin_digests {
-        let engine = Engine::new(
+        let engine = Engine::guarded(
             Arc::clone(&session.stores),
             &session.settings.copy,
             Arc::new(()),
+            planned.gate(),
         );
         let requests: Vec<Request> = planned.plan.copies.iter().map(Into::into).collect();
         let preflights = engine.preflight(&requests, Detail::Missing).await;
@@ -319,6 +327,8 @@ pub(super) struct CopyOptions<'a> {
     pub(super) preflights: Vec<Preflight>,
     /// The digests that the values to publish name, by the copies' names at the target.
     pub(super) pinned: Option<&'a Digests>,
+    /// What each artifact has to pass before it is copied.
+    pub(super) gate: Option<&'a Arc<TrustGate>>,
 }
 
 /// Copies with progress and report; an error when one of the copies failed. Before something is
@@ -337,7 +347,8 @@ pub(super) async fn copy_all(
     let mut outcomes = if let Some(coordinator) = options.coordinator {
         coordinator.run(copies, &events, &session.stop).await
     } else {
-        let engine = Engine::new(Arc::clone(&session.stores), &settings.copy, events);
+        let gate = options.gate.map(|gate| Arc::clone(gate) as Arc<dyn Gate>);
+        let engine = Engine::guarded(Arc::clone(&session.stores), &settings.copy, events, gate);
         let stop = session.stop.clone().cancelled_owned();
         let requests: Vec<Request> = copies.iter().map(Into::into).collect();
         let known = std::mem::take(&mut options.preflights).into_iter();
@@ -359,6 +370,9 @@ pub(super) async fn copy_all(
 
     let mut report = publish::report(copies, &outcomes, started.elapsed(), None);
     report.closure = options.proof.cloned();
+    if let Some(gate) = options.gate {
+        gate.add_to(&mut report);
+    }
     if let Some(out) = options.report_to {
         publish::write_report(&report, out)?;
     }

@@ -120,10 +120,11 @@ pub(super) async fn make(
     let planned = planning::planned(session, inventory, prefix).await?;
     let copies = &planned.plan.copies;
     let requests: Vec<Request> = copies.iter().map(Into::into).collect();
-    let engine = Engine::new(
+    let engine = Engine::guarded(
         Arc::clone(&session.stores),
         &session.settings.copy,
         Arc::new(()),
+        planned.gate(),
     );
     let described = engine.describe(&requests).await;
     let (mut descriptions, mut failed) = (Vec::new(), Vec::new());

@@ -100,7 +100,7 @@ impl Options {
         let prefix = session.prefix().await?;
         let mut planned = planning::planned(&session, &inventory, &prefix).await?;
         if pins {
-            let preflights = preflight(&session, &planned.plan).await?;
+            let preflights = preflight(&session, &planned).await?;
             planned.pin(preflights).await?;
         }
         let known = std::mem::take(&mut planned.preflights);
@@ -116,7 +116,7 @@ impl Options {
         } else if self.no_observe {
             plan.copies.iter().map(|_| Preflight::default()).collect()
         } else {
-            preflight(&session, plan).await?
+            preflight(&session, &planned).await?
         };
         let unanswered = state::unanswered(&plan.copies, &preflights);
         for warning in &unanswered {
@@ -128,7 +128,13 @@ impl Options {
         let document = || document(&planned, &preflights, &warnings, &estimate);
         let table = |width| {
             let closure = proof.as_ref().map(table::closure).unwrap_or_default();
-            let table = table::table(plan, &preflights, proof.as_ref(), width);
+            let table = table::table(
+                plan,
+                &preflights,
+                proof.as_ref(),
+                planned.gate.as_deref(),
+                width,
+            );
             format!("{table}{closure}{estimate}\n")
         };
         let text = match self.format() {
@@ -190,7 +196,7 @@ fn check(plan: &plan::Plan, preflights: &[Preflight], is_known: bool) -> anyhow:
 }
 
 /// The preflight of a deployment, without retries: without a response the state is shown as unknown.
-async fn preflight(session: &Session, plan: &plan::Plan) -> anyhow::Result<Vec<Preflight>> {
+async fn preflight(session: &Session, planned: &Planned) -> anyhow::Result<Vec<Preflight>> {
     let settings = &session.settings;
     let once = Network {
         tries: 1,
@@ -198,8 +204,8 @@ async fn preflight(session: &Session, plan: &plan::Plan) -> anyhow::Result<Vec<P
     };
     let aws = &session.aws;
     let stores = super::open_stores(settings, &once, aws, session.secret.clone())?;
-    let engine = Engine::new(stores, &settings.copy, Arc::new(()));
-    let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
+    let engine = Engine::guarded(stores, &settings.copy, Arc::new(()), planned.gate());
+    let requests: Vec<Request> = planned.plan.copies.iter().map(Into::into).collect();
     Ok(engine.preflight(&requests, Detail::Everything).await)
 }
 
@@ -226,6 +232,10 @@ fn document(
             .as_ref()
             .map(oci_copy::copy::Missing::bytes),
         state: state::of(preflight),
+        trust: planned
+            .gate
+            .as_ref()
+            .and_then(|gate| gate.answer(&copy.target_text)),
     });
     PlanDocument {
         plan: true,

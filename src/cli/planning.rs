@@ -23,7 +23,8 @@ use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::Prefix;
-use oci_copy::copy::Preflight;
+use crate::trust::{Policy, TrustGate};
+use oci_copy::copy::{Gate, Preflight};
 use oci_copy::reference::Digest;
 
 use super::Session;
@@ -37,6 +38,8 @@ pub(super) struct Planned {
     pub(super) proof: Option<Proof>,
     /// What was added to close gaps, by chart.
     closed: BTreeMap<String, Closing>,
+    /// What each artifact has to pass before it is copied, where sources are verified.
+    pub(super) gate: Option<Arc<TrustGate>>,
     /// What is known of the copies before they are made, where their digests are published.
     pub(super) preflights: Vec<Preflight>,
     /// The digests that are published, by the copies' names at the target.
@@ -54,6 +57,7 @@ pub(super) async fn planned(
     inventory: &Inventory,
     prefix: &Prefix,
 ) -> anyhow::Result<Planned> {
+    let policy = Policy::load(session.settings.trust, &inventory.trust)?;
     let mut prover = Prover::new(session, inventory, prefix);
     let charts = charts::fetch_each(inventory, &session.stores, |spec, fetched| {
         prover.begin(spec, fetched);
@@ -79,8 +83,10 @@ pub(super) async fn planned(
     }
     record(&mut plan, proof.as_ref());
     let pins = session.settings.closure.pin_digests;
+    let gate = policy.map(|policy| Arc::new(TrustGate::new(policy, &plan.copies)));
     Ok(Planned {
         plan,
+        gate,
         charts,
         proof,
         closed,
@@ -101,6 +107,12 @@ fn record(plan: &mut Plan, proof: Option<&Proof>) {
 }
 
 impl Planned {
+    /// The gate as the copy engine asks it.
+    pub(super) fn gate(&self) -> Option<Arc<dyn Gate>> {
+        let gate = self.gate.as_ref();
+        gate.map(|gate| Arc::clone(gate) as Arc<dyn Gate>)
+    }
+
     /// With `PinDigests`, writes the digests of copies into the published values, and proves the plan with them.
     /// `preflights` are those of the copies.
     ///

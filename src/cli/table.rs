@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use crate::closure::{ChartProof, Outcome, Proof};
-use crate::document::Kind;
+use crate::document::{Kind, Trust};
 use crate::plan::{Copy, Plan};
 use crate::progress;
+use crate::trust::TrustGate;
 use oci_copy::copy::Preflight;
 use oci_copy::reference::Digest;
 
@@ -16,7 +17,7 @@ use super::state::{self, State};
 /// So much of a name is shown before a column with its drift is left out, in characters.
 const NAME: usize = 30;
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     column("STATE", Fit::Stay),
     column("NAME", Fit::Shorten),
     Column {
@@ -25,6 +26,7 @@ const COLUMNS: [Column; 8] = [
         fit: Fit::Stay,
     },
     column("TARGET -> SOURCE", Fit::Drop(5, NAME)),
+    column("TRUST", Fit::Stay),
     column("KIND", Fit::Drop(4, usize::MAX)),
     column("PLATFORMS", Fit::Drop(3, usize::MAX)),
     column("SOURCE", Fit::Drop(2, usize::MAX)),
@@ -47,6 +49,7 @@ pub(super) fn table(
     plan: &Plan,
     preflights: &[Preflight],
     proof: Option<&Proof>,
+    gate: Option<&TrustGate>,
     width: Option<usize>,
 ) -> String {
     let prefix = plan.prefix.to_string();
@@ -54,7 +57,7 @@ pub(super) fn table(
     if let Some(name) = example(plan) {
         writeln!(text, "a complete name: {name}").expect("writing to a String cannot fail");
     }
-    let lines = lines(plan, preflights, proof, width.is_none());
+    let lines = lines(plan, preflights, proof, gate, width.is_none());
     let fitted = columns::fit(COLUMNS, &lines, width);
     write!(text, "\n{}", fitted.text).expect("writing to a String cannot fail");
     text.push_str(&not_shown(&fitted));
@@ -84,6 +87,7 @@ fn lines(
     plan: &Plan,
     preflights: &[Preflight],
     proof: Option<&Proof>,
+    gate: Option<&TrustGate>,
     is_wide: bool,
 ) -> Vec<Line<{ COLUMNS.len() }>> {
     let mut lines = Vec::new();
@@ -96,7 +100,7 @@ fn lines(
             for (number, copy) in plan.copies.iter().enumerate() {
                 if copy.kind == kind && copy.used_by.contains(key) {
                     let is_again = std::mem::replace(&mut is_shown[number], true);
-                    let row = row(plan, copy, &preflights[number], is_wide);
+                    let row = row(plan, copy, &preflights[number], gate, is_wide);
                     lines.push(Line::Row(if is_again { shared(row) } else { row }));
                 }
             }
@@ -110,7 +114,7 @@ fn lines(
         if place == 0 {
             lines.push(Line::Heading("additional images".to_owned()));
         }
-        let row = row(plan, copy, &preflights[number], is_wide);
+        let row = row(plan, copy, &preflights[number], gate, is_wide);
         lines.push(Line::Row(if is_shown[number] { shared(row) } else { row }));
     }
     lines
@@ -120,6 +124,17 @@ fn lines(
 fn shared(mut row: Row) -> Row {
     row[2] = "shared".to_owned();
     row
+}
+
+/// What the source proved, in a word; where there is room, by whom.
+fn trust(trust: Option<Trust>, is_wide: bool) -> String {
+    let Some(trust) = trust else {
+        return "unknown".to_owned();
+    };
+    match trust.signed_by {
+        Some(by) if is_wide => format!("{} by {by}", trust.state.as_str()),
+        _ => trust.state.as_str().to_owned(),
+    }
 }
 
 /// A chart's key with what was proved of it.
@@ -143,7 +158,13 @@ fn heading(key: &str, proof: Option<&ChartProof>) -> String {
     }
 }
 
-fn row(plan: &Plan, copy: &Copy, preflight: &Preflight, is_wide: bool) -> Row {
+fn row(
+    plan: &Plan,
+    copy: &Copy,
+    preflight: &Preflight,
+    gate: Option<&TrustGate>,
+    is_wide: bool,
+) -> Row {
     let prefix = plan.prefix.to_string();
     let name = copy.target_text.strip_prefix(&prefix);
     let name = name.unwrap_or(&copy.target_text);
@@ -159,6 +180,8 @@ fn row(plan: &Plan, copy: &Copy, preflight: &Preflight, is_wide: bool) -> Row {
         if is_wide { &copy.target_text } else { name }.to_owned(),
         size.unwrap_or_else(|| "unknown".to_owned()),
         drift(state, preflight, if is_wide { 12 } else { 6 }),
+        gate.map(|gate| trust(gate.answer(&copy.target_text), is_wide))
+            .unwrap_or_default(),
         match copy.kind {
             Kind::Image => "image",
             Kind::Chart => "chart",

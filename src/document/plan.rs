@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, ResultDocument};
+use super::{Kind, ResultDocument, Trust};
 use crate::closure::Proof;
 
 /// A plan: what a deployment would do, as far as source and target could be queried.
@@ -52,6 +52,9 @@ pub struct PlannedArtifact {
     pub missing_bytes: Option<u64>,
     /// How it is at source and target.
     pub state: PlanState,
+    /// What its source proved, where it was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
 }
 
 /// How an artifact is at source and target.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Kind, Trust};
 use crate::closure::Proof;
 
 /// What was done with each artifact, and in all.
@@ -44,6 +44,9 @@ pub struct ReportedArtifact {
     /// Bytes sent to the target.
     #[serde(default)]
     pub bytes: u64,
+    /// What its source proved, where it was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// How it ended.
     pub done: State,
     /// How long it took, in seconds.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::plan::Copy;
+use crate::plan::{Copy, CopySource};
 use crate::reference::EcrHost;
 use crate::settings::{Environment, Flags, Settings};
-use oci_copy::copy::{CopyError, Detail, Engine, Events, Outcome, Request};
+use oci_copy::copy::{CopyError, Detail, Engine, Events, Gate, Outcome, Preflight, Request};
 use oci_copy::store::Stores;
 
 use super::decision::{Decision, Terms};
@@ -52,6 +52,8 @@ pub struct Coordinator {
     pub aws: Arc<Aws>,
     /// All stores.
     pub stores: Arc<Stores>,
+    /// What each artifact has to pass before it is copied.
+    pub gate: Option<Arc<dyn Gate>>,
     /// The run's settings.
     pub settings: Settings,
     /// What this run's keys begin with, once there are some.
@@ -66,10 +68,11 @@ impl Coordinator {
         events: &Arc<dyn Events>,
         stop: &CancellationToken,
     ) -> Vec<Outcome> {
-        let engine = Engine::new(
+        let engine = Engine::guarded(
             Arc::clone(&self.stores),
             &self.settings.copy,
             Arc::clone(events),
+            self.gate.clone(),
         );
         let requests: Vec<Request> = copies.iter().map(Into::into).collect();
         let preflight = engine.preflight(&requests, Detail::Missing);
@@ -91,7 +94,18 @@ impl Coordinator {
             return engine.run_after(&requests, preflights, stop).await;
         }
         let shards = shard::pack(&decision.divisible, builds);
-        let executor = Executor::new(&self.stores, &self.settings, Arc::clone(events), stop);
+        let executor = Executor::new(
+            &self.stores,
+            &self.settings,
+            self.gate.clone(),
+            Arc::clone(events),
+            stop,
+        );
+        let pinned: Vec<Copy> = match self.gate {
+            None => Vec::new(),
+            Some(_) => pinned(copies, &preflights),
+        };
+        let copies = if pinned.is_empty() { copies } else { &pinned };
         let events = Arc::clone(events);
         let run = Run::new(self, copies, preflights, shards, executor, total, events);
         // It is large, and most runs never get here.
@@ -115,4 +129,19 @@ impl Coordinator {
     pub(super) fn silence(&self) -> Duration {
         self.settings.network.read_timeout.max(LEAST_SILENCE)
     }
+}
+
+/// The copies with the digests that passed the gate: workers have none, and a tag may move before they read it.
+fn pinned(copies: &[Copy], preflights: &[Preflight]) -> Vec<Copy> {
+    let each = copies.iter().zip(preflights);
+    each.map(|(copy, preflight)| {
+        let mut copy = copy.clone();
+        if let (CopySource::At(location), Some(digest)) =
+            (&mut copy.source, preflight.source_digest())
+        {
+            location.pin(digest);
+        }
+        copy
+    })
+    .collect()
 }

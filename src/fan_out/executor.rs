@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::plan::Copy;
 use crate::settings::Settings;
-use oci_copy::copy::{Engine, Events, Outcome, Preflight, Request};
+use oci_copy::copy::{Engine, Events, Gate, Outcome, Preflight, Request};
 use oci_copy::store::Stores;
 
 use super::forecast::as_f64;
@@ -42,6 +42,7 @@ pub(super) type Outcomes = Vec<(usize, Outcome)>;
 pub(super) struct Executor {
     stores: Arc<Stores>,
     settings: Settings,
+    gate: Option<Arc<dyn Gate>>,
     events: Arc<dyn Events>,
     stop: CancellationToken,
     running: FuturesUnordered<BoxFuture<'static, (usize, Outcomes)>>,
@@ -57,12 +58,14 @@ impl Executor {
     pub(super) fn new(
         stores: &Arc<Stores>,
         settings: &Settings,
+        gate: Option<Arc<dyn Gate>>,
         events: Arc<dyn Events>,
         stop: &CancellationToken,
     ) -> Self {
         Self {
             stores: Arc::clone(stores),
             settings: settings.clone(),
+            gate,
             events,
             stop: stop.clone(),
             running: FuturesUnordered::new(),
@@ -83,7 +86,12 @@ impl Executor {
         let name = self.taken;
         self.taken += 1;
         self.meters.insert(name, (Arc::clone(&meter), job.bytes));
-        let engine = Engine::new(Arc::clone(&self.stores), &self.settings.copy, meter);
+        let engine = Engine::guarded(
+            Arc::clone(&self.stores),
+            &self.settings.copy,
+            meter,
+            self.gate.clone(),
+        );
         let stop = self.stop.clone().cancelled_owned();
         let work = async move {
             let (numbers, copies): (Vec<usize>, Vec<Request>) = job

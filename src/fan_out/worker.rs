@@ -128,7 +128,7 @@ impl Work<'_> {
         let events = Arc::clone(&self.done) as Arc<dyn Events>;
         // The engine stops too when the coordinator says so.
         let stop = stop.child_token();
-        let mut executor = Executor::new(stores, settings, events, &stop);
+        let mut executor = Executor::new(stores, settings, None, events, &stop);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_more = true;

@@ -17,7 +17,7 @@ use super::{Discovery, Installation, OperatorImage, Scenario, keys};
 
 /// The most scenarios of a chart: each is rendered.
 const MAX_SCENARIOS: usize = 32;
-/// The most entries of `allow`, `operatorImages`, `also` and `apiVersions`.
+/// The most entries of `allow`, `operatorImages`, `also`, `apiVersions` and `trust`.
 const MAX_ITEMS: usize = 1_000;
 
 /// What images a chart has that are not written out.
@@ -285,7 +285,7 @@ impl DataReader {
     }
 
     /// The items of a list; anything else is a problem, and so is a null among them.
-    fn list<'a>(&mut self, entry: &Entry<'a>, expected: &str) -> Vec<Entry<'a>> {
+    pub(super) fn list<'a>(&mut self, entry: &Entry<'a>, expected: &str) -> Vec<Entry<'a>> {
         if !matches!(entry.node().kind, Kind::Sequence(_)) {
             self.wrong_kind(entry, expected);
             return Vec::new();

@@ -22,6 +22,7 @@ pub(super) const TOP: Keys = Keys {
         "additional_images",
         "docker_mappings",
         "apiVersions",
+        "trust",
     ],
 };
 
@@ -84,6 +85,39 @@ pub(super) const REMOVAL: Keys = Keys {
     known: &["location", "path", "subchart"],
 };
 
+/// A rule of `trust`.
+pub(super) const TRUST_RULE: Keys = Keys {
+    place: "in a rule of `trust`",
+    known: &[
+        "match",
+        "cosign",
+        "keyless",
+        "provenance",
+        "digest",
+        "none",
+        "reason",
+    ],
+};
+
+/// `cosign` of a rule.
+pub(super) const TRUST_COSIGN: Keys = Keys {
+    place: "in `cosign` of a rule",
+    known: &["key"],
+};
+
+/// `keyless` of a rule.
+pub(super) const TRUST_KEYLESS: Keys = Keys {
+    place: "in `keyless` of a rule",
+    known: &["issuer", "identity", "identityPattern", "trustRoot"],
+};
+
+/// `provenance` of a rule.
+pub(super) const TRUST_PROVENANCE: Keys = Keys {
+    place: "in `provenance` of a rule",
+    known: &["keyring"],
+};
+
+/// The places in which each unknown key may be a misplaced one.
 const ALL: [Keys; 8] = [
     TOP,
     AMI,
@@ -128,6 +162,23 @@ impl DataReader {
             let problem = Problem::input(entry.place(), what);
             self.problems
                 .push(problem.remedy(format!("{remedy}\n{known}")));
+        }
+    }
+
+    /// The same where an unknown key is always an error: what it asks for must not be ignored.
+    pub(super) fn strict_keys(&mut self, parent: &Entry<'_>, keys: Keys) {
+        for entry in parent.entries() {
+            let name = entry.name();
+            if keys.known.contains(&name) {
+                continue;
+            }
+            let near = slip(name, keys.known.iter().copied());
+            let near = near.map(|near| format!("write `{near}`\n"));
+            let what = format!("there is no key `{name}` {}", keys.place);
+            let known = format!("known here: {}", keys.known.join(", "));
+            let remedy = near.unwrap_or_default() + &known;
+            let problem = Problem::input(entry.place(), what).remedy(remedy);
+            self.problems.push(problem);
         }
     }
 

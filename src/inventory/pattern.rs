@@ -66,7 +66,7 @@ impl Pattern {
 }
 
 /// A reference with its registry's host, and with `library/` where Docker Hub has it.
-fn complete(name: ImageName) -> String {
+pub(super) fn complete(name: ImageName) -> String {
     let host = name.registry.as_deref().map_or("docker.io", hub_name);
     let is_official = host == "docker.io" && !name.repository.contains('/');
     let repository = if is_official {
@@ -83,7 +83,7 @@ fn complete(name: ImageName) -> String {
     .to_string()
 }
 
-fn without_tag(reference: &str) -> &str {
+pub(super) fn without_tag(reference: &str) -> &str {
     let name = reference.split('@').next().unwrap_or(reference);
     let last = name.rfind('/').map_or(0, |slash| slash + 1);
     let colon = name[last..].find(':').map(|colon| last + colon);
@@ -91,7 +91,7 @@ fn without_tag(reference: &str) -> &str {
 }
 
 /// Whether a pattern with `*` is all of a text: greedy with one step back, so quadratic at worst.
-fn is_match(pattern: &str, text: &str) -> bool {
+pub(super) fn is_match(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;

@@ -48,6 +48,7 @@ fn artifact(copy: &Copy, outcome: &Outcome) -> ReportedArtifact {
         digest: outcome.digest.as_ref().map(ToString::to_string),
         platforms: outcome.platforms.clone(),
         bytes: outcome.bytes,
+        trust: None,
         done: match outcome.done {
             Done::Copied => State::Copied,
             Done::AlreadyThere => State::AlreadyThere,

@@ -16,6 +16,7 @@ mod publishing;
 mod rendering;
 mod resuming;
 mod run;
+mod signer;
 mod spelling;
 mod stopping;
 mod unusual_registries;
@@ -59,6 +60,7 @@ mod settings;
 mod snapshots;
 mod streams;
 mod tls;
+mod trust;
 mod verifying;
 mod words;
 

@@ -7,6 +7,7 @@
 
 mod artifact;
 mod describe;
+mod gate;
 mod graph;
 mod options;
 mod outcome;
@@ -32,6 +33,7 @@ use crate::reference::{Digest, TagOrDigest};
 use crate::store::{self, Stores, Target, Unreachable, tag_or_digest};
 
 pub use describe::{Description, Part, ReferrerPart};
+pub use gate::{Candidate, Gate, Refused};
 pub use options::{HashPolicy, Options, ReferrerPolicy};
 pub use outcome::{CopyError, Done, Outcome, Side};
 pub use preflight::{Detail, Missing, Preflight, Presence};
@@ -72,6 +74,7 @@ pub struct Engine {
     options: Options,
     rules: Rules,
     events: Arc<dyn Events>,
+    gate: Option<Arc<dyn Gate>>,
 }
 
 /// What the artifacts of one namespace look up together.
@@ -108,6 +111,17 @@ impl Engine {
     /// An engine for any number of runs.
     #[must_use]
     pub fn new(stores: Arc<Stores>, options: &Options, events: Arc<dyn Events>) -> Arc<Self> {
+        Self::guarded(stores, options, events, None)
+    }
+
+    /// The same with a gate that each artifact has to pass.
+    #[must_use]
+    pub fn guarded(
+        stores: Arc<Stores>,
+        options: &Options,
+        events: Arc<dyn Events>,
+        gate: Option<Arc<dyn Gate>>,
+    ) -> Arc<Self> {
         let rules = Rules {
             policy: stores.http().policy().clone(),
             hash: options.hash,
@@ -117,6 +131,7 @@ impl Engine {
             options: options.clone(),
             rules,
             events,
+            gate,
         })
     }
 

@@ -140,7 +140,7 @@ use Group::{Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 38] = [
+pub const ALL: [Parameter; 39] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -179,6 +179,15 @@ pub const ALL: [Parameter; 38] = [
     .flag("closure", Data, Text("MODE"))
     .under("Copying")
     .default("report"),
+    Parameter::new(
+        "trust",
+        "Trust",
+        "Whether sources are verified by the rules under `trust` in the data files: off, warn (a warning) or \
+         require (what does not pass is not copied, and nothing is published)",
+    )
+    .flag("trust", Data, Text("MODE"))
+    .under("Copying")
+    .default("off"),
     Parameter::new(
         "kube_version",
         "KubeVersion",

@@ -101,6 +101,7 @@ impl<'a> ArtifactCopy<'a> {
                 digest,
                 platforms,
                 notes,
+                source: _,
             } => Ok(Finished {
                 digest,
                 platforms,
@@ -114,6 +115,7 @@ impl<'a> ArtifactCopy<'a> {
                     referrers,
                     mut notes,
                     present: _,
+                    source: _,
                 } = *tree;
                 self.register(&root, &referrers).await?;
                 notes.extend(self.commit_all(&root, &referrers).await?);

@@ -122,6 +122,7 @@ fn describe(tree: Tree, source_digest: Digest) -> Description {
         referrers,
         notes,
         present: _,
+        source: _,
     } = tree;
     let mut parts = Vec::new();
     add_referrers(&root.manifest.digest, &referrers, &mut parts);

@@ -115,6 +115,13 @@ pub enum CopyError {
         /// The reference at the source.
         reference: String,
     },
+    /// A gate does not let it pass.
+    Untrusted {
+        /// The reference at the source.
+        reference: String,
+        /// Which rule it does not satisfy, what was found, and what would satisfy it.
+        why: String,
+    },
     /// The run was stopped before.
     Stopped,
 }
@@ -176,6 +183,7 @@ impl CopyError {
             | Self::Pinned { .. }
             | Self::Moved { .. }
             | Self::Conflict { .. }
+            | Self::Untrusted { .. }
             | Self::Stopped => false,
         }
     }
@@ -200,7 +208,7 @@ impl CopyError {
             Self::Step { source, .. } => return source.remedy(),
             Self::Platforms { .. } => return Some(Remedy::Platforms),
             Self::Pinned { .. } => return Some(Remedy::PinnedPlatforms),
-            Self::Depth { .. } | Self::Stopped => return None,
+            Self::Depth { .. } | Self::Untrusted { .. } | Self::Stopped => return None,
             Self::Moved { .. } => "run it again: the new digest is published then",
             Self::Missing { .. } => {
                 "check name and tag; some registries also say this when credentials are missing"
@@ -290,6 +298,9 @@ impl fmt::Display for CopyError {
             ),
             Self::Depth { reference } => {
                 write!(f, "source: {reference} is an index of indexes without end")
+            }
+            Self::Untrusted { reference, why } => {
+                write!(f, "source: {reference} is not trusted: {why}")
             }
             Self::Stopped => f.write_str("the run was stopped before it was finished"),
         }

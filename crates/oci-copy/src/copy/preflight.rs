@@ -95,6 +95,15 @@ impl Preflight {
         self.resolved
     }
 
+    /// The digest that the artifact's name at the source names, where it is known.
+    #[must_use]
+    pub fn source_digest(&self) -> Option<&Digest> {
+        match self.resolved.as_ref()? {
+            Resolved::There { source, .. } => Some(source),
+            Resolved::Bring(tree) => tree.source.as_ref(),
+        }
+    }
+
     /// The source has no such artifact, or not all of it.
     #[must_use]
     pub fn has_no_source(&self) -> bool {

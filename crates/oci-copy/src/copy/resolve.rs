@@ -19,6 +19,8 @@ use super::target_name;
 pub(super) enum Resolved {
     /// Nothing: the target has it.
     There {
+        /// The digest that its name at the source names.
+        source: Digest,
         digest: Digest,
         platforms: Vec<String>,
         notes: Vec<String>,
@@ -48,6 +50,8 @@ pub(super) struct Selected {
 /// What is missing of an artifact, with its referrers.
 pub(super) struct Tree {
     pub(super) root: Node,
+    /// The digest that its name at the source names, where it was read there.
+    pub(super) source: Option<Digest>,
     /// The digest that the artifact's name at the target will have.
     pub(super) named: Digest,
     /// What that name names now.
@@ -87,11 +91,15 @@ impl ArtifactCopy<'_> {
         let present = self.present().await;
         let present = present.map_err(self.target_error("look for the manifest"))?;
         match self.query(present.as_ref()).await? {
-            Found::Same { digest, notes } => Ok(Resolved::There {
-                digest,
-                platforms: Vec::new(),
-                notes,
-            }),
+            Found::Same { digest, notes } => {
+                self.admit(&digest, None).await?;
+                Ok(Resolved::There {
+                    source: digest.clone(),
+                    digest,
+                    platforms: Vec::new(),
+                    notes,
+                })
+            }
             Found::Manifest(root) => {
                 let root = self.selected(root).await?;
                 self.compare(root, present).await
@@ -175,7 +183,9 @@ impl ArtifactCopy<'_> {
         } = root;
         let named = self.name_at_target(&root);
         if present.as_ref() == Some(&named) {
+            self.admit(&read, None).await?;
             return Ok(Resolved::There {
+                source: read,
                 platforms: root.platforms(),
                 digest: named,
                 notes,
@@ -190,8 +200,9 @@ impl ArtifactCopy<'_> {
         } else {
             ReferrerPolicy::None
         };
+        let is_read = wanted != ReferrerPolicy::None && !is_new;
         let referrers = async {
-            if wanted == ReferrerPolicy::None || is_new {
+            if !is_read {
                 Ok(Referrers::default())
             } else {
                 self.referrers_of(&read, 0).await
@@ -199,6 +210,7 @@ impl ArtifactCopy<'_> {
         };
         let root = self.lacking(root, present.as_ref());
         let (root, mut referrers) = tokio::try_join!(root, referrers)?;
+        self.admit(&read, is_read.then_some(&referrers)).await?;
         if wanted == ReferrerPolicy::All || !referrers.is_empty() {
             self.add_platform_referrers(&root, &mut referrers).await?;
         }
@@ -206,6 +218,7 @@ impl ArtifactCopy<'_> {
         notes.extend(left_behind(&root));
         Ok(Resolved::Bring(Box::new(Tree {
             root,
+            source: Some(read),
             named,
             present,
             referrers,

@@ -124,6 +124,7 @@ impl Snapshot {
             .with_platforms(&self.described.into_iter().collect::<HashMap<_, _>>());
         let tree = Tree {
             root,
+            source: None,
             named,
             present: None,
             referrers,

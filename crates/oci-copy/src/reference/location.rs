@@ -105,6 +105,13 @@ impl Location {
         }
     }
 
+    /// Makes the name of a registry pin a digest; a folder's name is left as it is.
+    pub fn pin(&mut self, digest: &Digest) {
+        if let Self::Registry(reference) = self {
+            reference.digest = Some(digest.clone());
+        }
+    }
+
     /// The host that is asked for it, `None` for a folder.
     #[must_use]
     pub fn host(&self) -> Option<&str> {

@@ -65,6 +65,7 @@ fn preflight() -> Preflight {
     let linux = serde_json::from_value(json!({"os": "linux", "architecture": "arm64"}));
     let platforms = [(arm.digest.clone(), linux.expect("a platform"))];
     let tree = Tree {
+        source: None,
         named: index.digest.clone(),
         present: None,
         root: Node {

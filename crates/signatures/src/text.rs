@@ -1,0 +1,41 @@
+//! Base64 and hexadecimal digits.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Standard Base64, with blanks and line ends around or within it.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let bare: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    STANDARD.decode(bare).ok()
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
+}
+
+/// The blocks of a label in a PEM text: `-----BEGIN <label>-----`.
+pub(crate) fn pem_blocks<'a>(
+    text: &'a str,
+    label: &str,
+) -> impl Iterator<Item = Option<Vec<u8>>> + use<'a> {
+    let (begin, end) = (
+        format!("-----BEGIN {label}-----"),
+        format!("-----END {label}-----"),
+    );
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (_, after) = rest.split_once(&begin)?;
+        let Some((body, after)) = after.split_once(&end) else {
+            rest = "";
+            return Some(None);
+        };
+        rest = after;
+        Some(from_base64(body))
+    })
+}
