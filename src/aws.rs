@@ -2,17 +2,25 @@
 
 mod call;
 mod codebuild;
+mod ec2;
 mod ecr;
 mod error;
+mod iam;
+mod kms;
 mod s3;
 mod secrets;
+mod service_quotas;
+mod signed;
+mod xml;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use oci_copy::http::{Http, Network};
 use tokio::sync::OnceCell;
 
 use crate::reference::EcrHost;
@@ -21,8 +29,11 @@ use crate::settings;
 use call::Calls;
 
 pub use codebuild::{Build, CodeBuild, Machine, Phase};
+pub use ec2::VpcEndpoint;
 pub use ecr::{Ecr, EcrProviders, Repository, Tags, Token};
 pub use error::Error;
+pub use iam::Simulated;
+pub use kms::{Key, PublicKey};
 pub use s3::{Bucket, BucketSettings};
 
 /// Access to AWS. No request is sent before the first call.
@@ -37,6 +48,10 @@ pub struct Aws {
     config: OnceCell<SdkConfig>,
     identity: OnceCell<Identity>,
     registries: Mutex<HashMap<String, Arc<Ecr>>>,
+    network: Network,
+    /// For signed calls.
+    http: OnceLock<Http>,
+    credentials: tokio::sync::Mutex<Option<Credentials>>,
 }
 
 /// The identity of the credentials, from STS.
@@ -89,6 +104,9 @@ impl Aws {
             config: OnceCell::new(),
             identity: OnceCell::new(),
             registries: Mutex::default(),
+            network: settings.network.clone(),
+            http: OnceLock::new(),
+            credentials: tokio::sync::Mutex::default(),
         })
     }
 

@@ -6,6 +6,7 @@ mod deploy;
 mod destroy;
 mod discover;
 mod discovering;
+mod doctor;
 mod estimate;
 mod failure_summary;
 mod flags;
@@ -102,6 +103,7 @@ enum Command {
     Images(Box<images::Images>),
     Discover(Box<discover::Discover>),
     Policy(Box<policy::Policy>),
+    Doctor(Box<doctor::Doctor>),
     #[command(name = "work")]
     Worker(worker::Worker),
 }
@@ -213,6 +215,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Images(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Discover(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Policy(args) => Box::pin(args.run(environment)).await,
+            Command::Doctor(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
         };
         done.map(|()| DONE)

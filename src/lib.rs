@@ -26,6 +26,7 @@
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
+//! | [`doctor`] | what was measured into findings | does I/O |
 //! | [`document`] | the documents' schemas: result, report, pairs, lock | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod closure;
 pub mod destroy;
 pub mod discovery;
+pub mod doctor;
 pub mod document;
 pub mod fan_out;
 pub mod hint;

@@ -1,4 +1,4 @@
-//! ECR's API, S3, STS, Secrets Manager and CodeBuild behind one address, and the registry that belongs to them.
+//! ECR's API, S3, STS, Secrets Manager, CodeBuild and as much as is needed of KMS, IAM, EC2 and Service Quotas behind one address, and the registry that belongs to them.
 //!
 //! Give a child process [`Aws::env`] and its AWS SDK talks to this server. The services are distinguished
 //! apart by the `X-Amz-Target` header, by a form body, and S3 by neither.
@@ -7,12 +7,15 @@ mod account;
 mod codebuild;
 mod ecr;
 mod error;
+mod kms;
+mod query;
+mod quotas;
 mod s3;
 mod secrets;
 mod service;
-mod sts;
 
 pub use codebuild::{Build, Builds, Phase, Status};
+pub use kms::KeySpec;
 pub use s3::{Bucket, Object};
 
 use crate::faults::Faults;
@@ -37,7 +40,7 @@ pub struct Aws {
 /// One API call, in the order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// `ecr`, `s3`, `sts`, `secretsmanager` or `codebuild`.
+    /// `ecr`, `s3`, `sts`, `secretsmanager`, `codebuild`, `kms`, `iam`, `ec2` or `servicequotas`.
     pub service: &'static str,
     /// `CreateRepository`, `PutObject`, ...
     pub action: String,
@@ -339,6 +342,53 @@ impl Aws {
             .or_default()
             .objects
             .insert(key.to_owned(), object);
+    }
+
+    /// Creates a key of KMS and returns its ARN.
+    #[must_use]
+    pub fn put_key(&self, spec: KeySpec) -> String {
+        let account = &self.account;
+        let mut state = account.state();
+        let (region, number) = (&account.region, &account.number);
+        let arn = format!("arn:aws:kms:{region}:{number}:key/{:08x}", state.keys.len());
+        state.keys.insert(arn.clone(), kms::Key::new(spec));
+        arn
+    }
+
+    /// Changes the state of a key, such as to `Disabled`.
+    pub fn set_key_state(&self, arn: &str, key_state: &str) {
+        if let Some(key) = self.account.state().keys.get_mut(arn) {
+            key_state.clone_into(&mut key.state);
+        }
+    }
+
+    /// The public half of a key, as PEM.
+    #[must_use]
+    pub fn public_key(&self, arn: &str) -> Option<String> {
+        self.account.state().keys.get(arn)?.public_pem()
+    }
+
+    /// Sets a quota of the account, by service and code.
+    pub fn put_quota(&self, service: &str, code: &str, value: f64) {
+        let quota = format!("{service}/{code}");
+        self.account.state().quotas.insert(quota, value);
+    }
+
+    /// Creates an endpoint in a VPC: its service, and `Interface` or `Gateway`.
+    pub fn put_vpc_endpoint(&self, vpc: &str, service: &str, kind: &str) {
+        let endpoint = [vpc, service, kind].map(str::to_owned);
+        self.account.state().vpc_endpoints.push(endpoint.into());
+    }
+
+    /// Denies an action of IAM, such as `ecr:PutImage`, to the caller: the API refuses it, and IAM's simulation
+    /// says so.
+    pub fn deny(&self, action: &str) {
+        self.account.state().denied.insert(action.to_owned());
+    }
+
+    /// Sets the clock of this AWS ahead by so many seconds, or back.
+    pub fn set_clock(&self, ahead: i64) {
+        self.account.state().clock = ahead;
     }
 
     /// Stores a secret string under its name or ARN.

@@ -63,6 +63,14 @@ pub enum Phase {
     Over(String),
 }
 
+impl Machine {
+    /// Its size, such as `BUILD_GENERAL1_LARGE`.
+    #[must_use]
+    pub fn compute(&self) -> Option<&str> {
+        self.compute.as_ref().map(ComputeType::as_str)
+    }
+}
+
 impl CodeBuild {
     pub(super) fn new(config: &SdkConfig, calls: Arc<Calls>) -> Self {
         Self {

@@ -106,6 +106,22 @@ impl Error {
         }
     }
 
+    /// An error that a service returned to a signed call.
+    pub(super) fn of_service(
+        action: &'static str,
+        resource: &str,
+        (code, status): (Option<String>, u16),
+        message: String,
+        wait: Option<Duration>,
+    ) -> Self {
+        Self {
+            class: classify(action, code.as_deref(), status, wait),
+            code,
+            status: Some(status),
+            ..Self::incomplete(action, resource, message)
+        }
+    }
+
     /// An incomplete response.
     pub(super) fn broken(action: &'static str, resource: &str, message: impl Into<String>) -> Self {
         Self {
@@ -230,7 +246,7 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
 }
 
 /// The whole chain in one line, without repetitions.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -140,10 +140,12 @@ impl RepositoryFlags {
 
 impl RetentionFlags {
     pub(super) fn flags(&self) -> Flags {
-        Flags {
-            parameters: self.parameters.0.clone(),
-            ..Flags::default()
-        }
+        self.onto(Flags::default())
+    }
+
+    pub(super) fn onto(&self, mut flags: Flags) -> Flags {
+        flags.parameters.extend(self.parameters.0.clone());
+        flags
     }
 }
 

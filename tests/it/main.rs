@@ -31,6 +31,7 @@ mod data_files;
 mod data_keys;
 mod destroying;
 mod discovering;
+mod doctor;
 mod ecr;
 mod failing;
 mod fanning;

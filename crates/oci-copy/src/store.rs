@@ -80,6 +80,15 @@ pub trait Source: Send + Sync {
     fn reads(&self) -> Arc<AimdLimit>;
 }
 
+/// What a registry says about a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// Whether it exists.
+    pub exists: bool,
+    /// How many pulls the registry says are left; `None` where it has no limit.
+    pub pulls_left: Option<u64>,
+}
+
 /// What was found, and in words what could not be.
 #[derive(Debug)]
 pub struct Partial<T> {
@@ -335,6 +344,19 @@ impl Stores {
             }
             Location::Layout { .. } => Ok(Vec::new()),
         }
+    }
+
+    /// Asks a registry about a name without reading it, with the login for its host; `None` for a folder.
+    ///
+    /// # Errors
+    /// When the registry does not answer, or refuses the login.
+    pub async fn probe(&self, location: &Location) -> Result<Option<Probe>, Error> {
+        let Location::Registry(reference) = location else {
+            return Ok(None);
+        };
+        let registry = self.registry(reference.registry());
+        let repository = registry.repository(reference.repository());
+        repository.probe(&tag_or_digest(location)).await.map(Some)
     }
 
     fn registry(&self, host: &str) -> Arc<Registry> {

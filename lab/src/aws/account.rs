@@ -2,11 +2,14 @@
 
 use super::codebuild::{Builds, Home};
 use super::error::Failure;
+use super::kms::Key;
+use super::service::Service;
 use super::{Bucket, Builder, Call};
 use crate::registry::Core;
 use crate::server::body::Body;
+use crate::server::set;
 use hyper::{Request, Response};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +35,15 @@ pub(super) struct State {
     pub(super) token_lifetime: Duration,
     pub(super) expires_at: Option<SystemTime>,
     pub(super) proxy_endpoint: String,
+    pub(super) keys: HashMap<String, Key>,
+    /// By `<service>/<code>`.
+    pub(super) quotas: HashMap<String, f64>,
+    /// VPC, service and type of each endpoint.
+    pub(super) vpc_endpoints: Vec<(String, String, String)>,
+    /// IAM actions that are not allowed, such as `ecr:PutImage`.
+    pub(super) denied: BTreeSet<String>,
+    /// How far the clock of this AWS is ahead, in seconds.
+    pub(super) clock: i64,
     failures: Vec<(String, Failure, u64)>,
     stalls: HashMap<String, Duration>,
 }
@@ -55,6 +67,11 @@ impl Account {
             token_lifetime: builder.token_lifetime,
             expires_at: None,
             proxy_endpoint,
+            keys: HashMap::new(),
+            quotas: HashMap::new(),
+            vpc_endpoints: Vec::new(),
+            denied: BTreeSet::new(),
+            clock: 0,
             failures: Vec::new(),
             stalls: HashMap::new(),
         };
@@ -113,6 +130,39 @@ impl Account {
                 Err(failure.clone())
             }
             None => Ok(()),
+        }
+    }
+
+    /// Fails if the action is not allowed, or a failure of it is left.
+    pub(super) fn admitted(&self, service: Service, action: &str) -> Result<(), Failure> {
+        let of_iam = format!("{}:{action}", service.name());
+        if self.state().denied.contains(&of_iam) {
+            let who = &self.arn;
+            let why = format!("User: {who} is not authorized to perform: {of_iam}");
+            let code = match service {
+                Service::S3 | Service::Iam | Service::Sts => "AccessDenied",
+                Service::Ec2 => "UnauthorizedOperation",
+                _ => "AccessDeniedException",
+            };
+            return Err(Failure::new(403, code, why));
+        }
+        self.injected(action)
+    }
+
+    /// A response with the date of this account's clock.
+    pub(super) fn dated(&self, response: Response<Body>) -> Response<Body> {
+        match self.state().clock {
+            0 => response,
+            ahead => {
+                let seconds = Duration::from_secs(ahead.unsigned_abs());
+                let now = SystemTime::now();
+                let now = if ahead > 0 {
+                    now + seconds
+                } else {
+                    now - seconds
+                };
+                set(response, "date", &httpdate::fmt_http_date(now))
+            }
         }
     }
 

@@ -39,7 +39,11 @@ impl Failure {
         let (code, message) = (xml_escape(&self.code), xml_escape(&self.message));
         let fields = format!("<Code>{code}</Code><Message>{message}</Message>");
         let answer = match service {
-            Service::Ecr | Service::Secrets | Service::CodeBuild => {
+            Service::Ecr
+            | Service::Secrets
+            | Service::CodeBuild
+            | Service::Kms
+            | Service::Quotas => {
                 let body = json!({"__type": self.code, "message": self.message}).to_string();
                 set(
                     with_body(status, JSON, body),
@@ -47,7 +51,11 @@ impl Failure {
                     &self.code,
                 )
             }
-            Service::Sts => {
+            Service::Ec2 => {
+                let error = format!("<Errors><Error>{fields}</Error></Errors>");
+                xml_answer(status, &format!("<Response>{error}</Response>"))
+            }
+            Service::Sts | Service::Iam => {
                 let error = format!("<Error><Type>Sender</Type>{fields}</Error>");
                 xml_answer(
                     status,

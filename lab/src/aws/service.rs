@@ -2,7 +2,8 @@
 
 use super::account::Account;
 use super::error::{self, Failure};
-use super::{Call, codebuild, ecr, s3, secrets, sts};
+use super::query::{self, Form};
+use super::{Call, codebuild, ecr, kms, quotas, s3, secrets};
 use crate::server::body::{Body, collect};
 use crate::server::{header, named};
 use hyper::{Request, Response};
@@ -15,17 +16,25 @@ pub(super) enum Service {
     Ecr,
     Secrets,
     CodeBuild,
+    Kms,
+    Quotas,
     Sts,
+    Iam,
+    Ec2,
     S3,
 }
 
 impl Service {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ecr => "ecr",
             Self::Secrets => "secretsmanager",
             Self::CodeBuild => "codebuild",
+            Self::Kms => "kms",
+            Self::Quotas => "servicequotas",
             Self::Sts => "sts",
+            Self::Iam => "iam",
+            Self::Ec2 => "ec2",
             Self::S3 => "s3",
         }
     }
@@ -40,6 +49,8 @@ type Resource = fn(&Value) -> String;
 fn json_service(prefix: &str) -> (Service, Handle, Resource) {
     match prefix {
         "AmazonEC2ContainerRegistry_V20150921" => (Service::Ecr, ecr::handle, ecr::resource),
+        "TrentService" => (Service::Kms, kms::handle, kms::resource),
+        "ServiceQuotasV20190624" => (Service::Quotas, quotas::handle, quotas::resource),
         "CodeBuild_20161006" => (Service::CodeBuild, codebuild::handle, codebuild::resource),
         _ => (Service::Secrets, secrets::handle, secrets::resource),
     }
@@ -61,7 +72,7 @@ pub(super) async fn respond(account: Arc<Account>, request: Request<Body>) -> Re
         let (service, handle, resource) = json_service(prefix);
         tokio::time::sleep(account.pause(action)).await;
         let result = account
-            .injected(action)
+            .admitted(service, action)
             .and_then(|()| handle(&account, action, &input));
         (
             service,
@@ -72,23 +83,25 @@ pub(super) async fn respond(account: Arc<Account>, request: Request<Body>) -> Re
                 .map(error::json_answer)
                 .map_err(Clone::clone),
         )
-    } else if sts::is_query(&head) {
-        let action = sts::action(&body);
+    } else if query::is_query(&head) {
+        let form = Form::read(&body);
+        let (service, action) = (form.service(), form.get("Action").to_owned());
         tokio::time::sleep(account.pause(&action)).await;
         let result = account
-            .injected(&action)
-            .and_then(|()| sts::handle(&account, &action));
-        (Service::Sts, action, String::new(), result)
+            .admitted(service, &action)
+            .and_then(|()| form.respond(&account));
+        (service, action, form.resource(), result)
     } else {
         let question = s3::Question::read(&head);
         let action = question.action();
         tokio::time::sleep(account.pause(&action)).await;
         let result = account
-            .injected(&action)
+            .admitted(Service::S3, &action)
             .and_then(|()| question.respond(&account, &body));
         (Service::S3, action, question.resource(), result)
     };
     let response = result.unwrap_or_else(|failure| failure.respond(service));
+    let response = account.dated(response);
     let status = response.status().as_u16();
     let name = format!("{}:{action}", service.name());
     account.state().calls.push(Call {

@@ -25,34 +25,44 @@ pub struct BucketSettings<'a> {
 }
 
 impl Bucket {
+    /// Whether the bucket exists and is the account's; `None` where S3 refuses the question without a reason. The
+    /// response to HEAD has no body with one; that of the next call does.
+    ///
+    /// # Errors
+    /// When it belongs to another account, this role may not use it, or it is in another region.
+    pub async fn exists(&self) -> Result<Option<bool>, Error> {
+        const ACTION: &str = "s3:HeadBucket";
+        let request = self.client.head_bucket().bucket(&self.name);
+        let request = request.expected_bucket_owner(&self.account);
+        let send = || request.clone().send();
+        let refused = |what, status| Err(Error::refused(ACTION, &self.name, what, status));
+        match self.calls.send(ACTION, &self.name, send).await {
+            Ok(_) => Ok(Some(true)),
+            Err(error) => match error.status() {
+                Some(404) => Ok(Some(false)),
+                Some(403) => refused(
+                    "the bucket exists, but another account owns it or this role may not use it",
+                    403,
+                ),
+                Some(301) => refused("the bucket exists, but in another region", 400),
+                _ if error.is_refusal() => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
     /// Makes sure that the bucket exists, is the account's, is encrypted, and is closed to the public and to
     /// unencrypted connections. Settings of others are kept.
     ///
     /// # Errors
     /// When it belongs to another account, this role may not use it, or S3 refuses a setting.
     pub async fn ensure(&self, settings: &BucketSettings<'_>) -> Result<(), Error> {
-        let request = self.client.head_bucket().bucket(&self.name);
-        let request = request.expected_bucket_owner(&self.account);
-        let send = || request.clone().send();
-        let head = self.calls.send("s3:HeadBucket", &self.name, send).await;
-        let is_new = match head {
-            Ok(_) => false,
-            Err(error) if error.status() == Some(404) => {
+        let is_new = match self.exists().await? {
+            Some(false) => {
                 self.create().await?;
                 true
             }
-            Err(error) if error.status() == Some(403) => {
-                let what =
-                    "the bucket exists, but another account owns it or this role may not use it";
-                return Err(Error::refused("s3:HeadBucket", &self.name, what, 403));
-            }
-            Err(error) if error.status() == Some(301) => {
-                let what = "the bucket exists, but in another region";
-                return Err(Error::refused("s3:HeadBucket", &self.name, what, 400));
-            }
-            // The response to HEAD has no body with the reason; that of the next call has one.
-            Err(error) if error.is_refusal() => false,
-            Err(error) => return Err(error),
+            Some(true) | None => false,
         };
         let policy = self.policy().await?;
         // A bucket without a policy and tags was left by an interrupted run, or is the Python module's.

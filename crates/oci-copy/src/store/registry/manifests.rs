@@ -13,6 +13,7 @@ use crate::store::Action;
 
 use super::auth::Access;
 use super::{Answer, Error, Repository, SubjectSupport, TagOrDigest, found};
+use crate::store::Probe;
 
 /// The header with a manifest's digest.
 const CONTENT_DIGEST: &str = "docker-content-digest";
@@ -133,6 +134,24 @@ impl Repository {
                 tracing::debug!(error = %error, "GET instead of HEAD: {error}");
                 self.digest(which, access).await
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a name exists, and how many pulls are left; a HEAD is none.
+    pub(in crate::store) async fn probe(&self, which: &TagOrDigest) -> Result<Probe, Error> {
+        let url = self.url(&format!("manifests/{which}")).await?;
+        let head =
+            |client: &reqwest::Client| client.head(url.clone()).header(ACCEPT, media_type::ACCEPT);
+        match self.head(Action::GetManifest, Access::Pull, head).await {
+            Ok(response) => Ok(Probe {
+                exists: true,
+                pulls_left: pulls_left(response.headers()),
+            }),
+            Err(error) if error.status_code() == Some(404) => Ok(Probe {
+                exists: false,
+                pulls_left: None,
+            }),
             Err(error) => Err(error),
         }
     }
@@ -263,6 +282,12 @@ impl Repository {
             (Err(error), _) => Err(error),
         }
     }
+}
+
+/// `ratelimit-remaining: 76;w=21600` (<https://docs.docker.com/docker-hub/usage/pulls/>).
+fn pulls_left(headers: &HeaderMap) -> Option<u64> {
+    let left = headers.get("ratelimit-remaining")?.to_str().ok()?;
+    left.split(';').next()?.trim().parse().ok()
 }
 
 fn digest_header(headers: &HeaderMap) -> Option<Digest> {

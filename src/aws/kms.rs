@@ -1,0 +1,99 @@
+//! KMS: keys that sign, and whether a key can be used.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::signed::{Call, KMS};
+use super::{Aws, Error};
+
+/// A key as KMS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Such as `Enabled` or `PendingDeletion`.
+    pub state: String,
+    /// Such as `SIGN_VERIFY`.
+    pub usage: String,
+    /// Such as `ECC_NIST_P256`.
+    pub spec: String,
+}
+
+/// The public half of a key that signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// `SubjectPublicKeyInfo` in DER.
+    pub der: Vec<u8>,
+    /// Such as `ECC_NIST_P256`.
+    pub spec: String,
+}
+
+impl Aws {
+    /// Describes a key, by its ARN, in the ARN's region.
+    ///
+    /// # Errors
+    /// When KMS refuses.
+    pub async fn kms_key(&self, arn: &str) -> Result<Key, Error> {
+        let answer = self
+            .kms("kms:DescribeKey", arn, &json!({"KeyId": arn}))
+            .await?;
+        let text = |name: &str| {
+            let text = answer["KeyMetadata"][name].as_str();
+            text.unwrap_or_default().to_owned()
+        };
+        Ok(Key {
+            state: text("KeyState"),
+            usage: text("KeyUsage"),
+            spec: text("KeySpec"),
+        })
+    }
+
+    /// The public half of a key.
+    ///
+    /// # Errors
+    /// When KMS refuses, or the key is symmetric.
+    pub async fn kms_public_key(&self, arn: &str) -> Result<PublicKey, Error> {
+        const ACTION: &str = "kms:GetPublicKey";
+        let answer = self.kms(ACTION, arn, &json!({"KeyId": arn})).await?;
+        Ok(PublicKey {
+            der: bytes(ACTION, arn, &answer["PublicKey"])?,
+            spec: answer["KeySpec"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Signs a digest, with one of KMS's algorithms such as `ECDSA_SHA_256`.
+    ///
+    /// # Errors
+    /// When KMS refuses.
+    pub async fn kms_sign(
+        &self,
+        arn: &str,
+        digest: &[u8],
+        algorithm: &str,
+    ) -> Result<Vec<u8>, Error> {
+        const ACTION: &str = "kms:Sign";
+        let input = json!({
+            "KeyId": arn,
+            "Message": STANDARD.encode(digest),
+            "MessageType": "DIGEST",
+            "SigningAlgorithm": algorithm,
+        });
+        let answer = self.kms(ACTION, arn, &input).await?;
+        bytes(ACTION, arn, &answer["Signature"])
+    }
+
+    async fn kms(&self, action: &'static str, arn: &str, input: &Value) -> Result<Value, Error> {
+        let call = Call {
+            service: KMS,
+            action,
+            resource: arn,
+            region: arn.split(':').nth(3).unwrap_or_default(),
+        };
+        self.call_json(&call, input).await
+    }
+}
+
+fn bytes(action: &'static str, arn: &str, value: &Value) -> Result<Vec<u8>, Error> {
+    let text = value.as_str().unwrap_or_default();
+    let bytes = STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty());
+    bytes.ok_or_else(|| Error::incomplete(action, arn, "the response lacks its bytes"))
+}

@@ -1,0 +1,217 @@
+//! `replicator doctor`
+
+mod access;
+mod sources;
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::doctor::{self, Finding, State};
+use crate::progress;
+use crate::settings::{Environment, Flags};
+
+use super::Session;
+use super::flags::{DataFlags, NetworkFlags, RepositoryFlags, RetentionFlags};
+use super::output;
+
+/// Check everything that a deployment needs, before it starts
+///
+/// Checks credentials, account and clock; each permission that these settings need (simulated by IAM, or by
+/// harmless calls); quotas of ECR and CodeBuild; every source with its credentials, and the pulls that are left;
+/// bucket and keys; disk and memory; and with --vpc-id the endpoints that a cluster needs to pull. Prints a row for
+/// each, with what to do about it. Writes nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  replicator doctor --eks-version 1.34 --project idf --deployment dev --module replication-images
+  replicator doctor --role-arn arn:aws:iam::123456789012:role/idf-dev-replication-images
+      check the permissions of the module's role, with your own credentials
+  replicator doctor --vpc-id vpc-0123456789abcdef0 -o json
+
+Exit codes: 0 a deployment can succeed (there may be warnings); 1 something is broken; 2 bad input.")]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    network: NetworkFlags,
+    #[command(flatten)]
+    repositories: RepositoryFlags,
+    #[command(flatten)]
+    retention: RetentionFlags,
+    /// The region [env: `AWS_REGION`]
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    region: Option<String>,
+    /// The role whose permissions are checked [default: the one of the credentials]
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    role_arn: Option<String>,
+    /// Also check the endpoints of this VPC
+    #[arg(long, value_name = "ID", help_heading = "AWS")]
+    vpc_id: Option<String>,
+    /// Print a table or JSON
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORM",
+        help_heading = "Output",
+        default_value_t
+    )]
+    output: Form,
+}
+
+/// The form of the findings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// A table, with the remedy below each row
+    #[default]
+    Table,
+    /// JSON
+    Json,
+}
+
+impl Doctor {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let flags = self.repositories.onto(self.data.flags(&self.network));
+        let flags = self.retention.onto(flags);
+        let flags = Flags {
+            region: self.region.clone(),
+            ..flags
+        };
+        let (settings, inventory) = super::read(&flags, environment)?;
+        let parameters = environment.parameters.of_stack(&flags);
+        let mut findings = Vec::new();
+        let session = Session::for_inventory(settings.clone(), &inventory, stop).await;
+        let session = match session {
+            Ok(session) => {
+                if let Some(secret) = &settings.secret {
+                    findings.push(Finding::ok(
+                        "secret",
+                        format!("{} can be read", secret.name),
+                    ));
+                }
+                session
+            }
+            Err(error) => {
+                let remedy = remedy(&error).unwrap_or(
+                    "check the name in HelmRepoSecretName, its entry in HelmRepoSecretKey, and the permission",
+                );
+                findings.push(Finding::broken("secret", format!("{error:#}"), remedy));
+                Session::open(settings, stop)?
+            }
+        };
+        let asked = access::Asked {
+            role_arn: self.role_arn.as_deref(),
+            vpc: self.vpc_id.as_deref(),
+            parameters,
+        };
+        let planned = sources::check(&session, &inventory, &mut findings).await;
+        let own = access::check(&session, planned.as_ref(), asked).await;
+        findings.splice(0..0, own);
+        findings.extend(machine(&session.settings.out));
+        let text = match self.output {
+            Form::Table => table(&findings, output::width(environment)),
+            Form::Json => output::json(&json!({"findings": findings}))?,
+        };
+        super::print(text).await?;
+        let broken = count(&findings, State::Broken);
+        if broken > 0 {
+            bail!("{} failed", progress::count(broken, "check"));
+        }
+        Ok(())
+    }
+}
+
+/// What a user can do about an error of AWS or of a source, where its kind says that.
+fn remedy(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        let of_aws = cause.downcast_ref::<crate::aws::Error>();
+        let of_store = cause.downcast_ref::<oci_copy::store::Error>();
+        let of_http = cause.downcast_ref::<oci_copy::http::Error>();
+        let of_store = of_store.and_then(oci_copy::store::Error::remedy);
+        let of_source = of_store.or_else(|| of_http?.remedy());
+        of_source
+            .map(crate::hint::text)
+            .or_else(|| of_aws?.remedy())
+    })
+}
+
+fn count(findings: &[Finding], state: State) -> usize {
+    let of_state = findings.iter().filter(|finding| finding.state == state);
+    of_state.count()
+}
+
+/// Space and memory of this machine.
+fn machine(out: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let existing = out.ancestors().find(|folder| folder.is_dir());
+    let folder = existing.unwrap_or(Path::new("."));
+    if let Ok(space) = rustix::fs::statvfs(folder) {
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        findings.push(doctor::disk(&folder.display().to_string(), free));
+    }
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    findings.extend(doctor::available_memory(&meminfo).map(doctor::memory));
+    findings
+}
+
+/// A row for each finding, its remedy below it.
+fn table(findings: &[Finding], width: usize) -> String {
+    let heads = findings.iter().map(|finding| finding.check.chars().count());
+    let check = heads.max().unwrap_or_default().clamp(5, 24);
+    let indent = 9 + check + 2;
+    let mut text = format!("{:9}{:check$}  FOUND\n", "STATE", "CHECK");
+    for finding in findings {
+        let state = match finding.state {
+            State::Ok => "ok",
+            State::Warning => "warning",
+            State::Broken => "BROKEN",
+            State::Skipped => "skipped",
+        };
+        let remedy = finding.remedy.iter().map(|remedy| format!("-> {remedy}"));
+        let lines = std::iter::once(finding.found.clone()).chain(remedy);
+        let lines = lines.flat_map(|text| wrapped(&text, width.saturating_sub(indent).max(20)));
+        for (number, line) in lines.enumerate() {
+            let (state, name) = match number {
+                0 => (state, finding.check.as_str()),
+                _ => ("", ""),
+            };
+            let row = format!("{state:9}{name:check$}  {line}");
+            writeln!(text, "{}", row.trim_end()).expect("writing to a String cannot fail");
+        }
+    }
+    let all = progress::count(findings.len(), "check");
+    let (broken, warnings) = (
+        count(findings, State::Broken),
+        count(findings, State::Warning),
+    );
+    let warnings = progress::count(warnings, "warning");
+    writeln!(text, "\n{all}: {broken} broken, {warnings}")
+        .expect("writing to a String cannot fail");
+    text
+}
+
+/// The lines of a text in a width; a word that is longer is cut.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let letters: Vec<char> = word.chars().collect();
+        for part in letters.chunks(width) {
+            let part: String = part.iter().collect();
+            match lines.last_mut() {
+                Some(line) if line.chars().count() + 1 + part.chars().count() <= width => {
+                    line.push(' ');
+                    line.push_str(&part);
+                }
+                _ => lines.push(part),
+            }
+        }
+    }
+    lines
+}
