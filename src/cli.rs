@@ -1,6 +1,7 @@
 //! The commands.
 
 mod columns;
+mod completions;
 mod copy;
 mod deploy;
 mod destroy;
@@ -24,6 +25,7 @@ mod signals;
 mod state;
 mod table;
 mod template;
+mod values;
 mod verify;
 mod worker;
 
@@ -34,7 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, EcrProviders};
@@ -104,6 +106,8 @@ enum Command {
     Discover(Box<discover::Discover>),
     Policy(Box<policy::Policy>),
     Doctor(Box<doctor::Doctor>),
+    Values(values::Values),
+    Completions(completions::Completions),
     #[command(name = "work")]
     Worker(worker::Worker),
 }
@@ -123,6 +127,12 @@ struct Log {
 enum LogFormat {
     Text,
     Json,
+}
+
+/// The definition of the command line: what the help, the completions and the man pages are made from.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program: parses the command line, runs the command, reports errors.
@@ -216,6 +226,8 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Discover(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Policy(args) => Box::pin(args.run(environment)).await,
             Command::Doctor(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Values(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Completions(args) => args.run().await,
             Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
         };
         done.map(|()| DONE)

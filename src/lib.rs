@@ -28,11 +28,12 @@
 //! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
 //! | [`doctor`] | what was measured into findings | does I/O |
 //! | [`document`] | the documents' schemas: result, report, pairs, lock | does I/O |
+//! | [`export`] | a result document into values and manifests for Helm, Argo CD, Flux, Terraform and Helmfile | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
 //! [`reference`](mod@reference) (names at the target), [`ownership`] (which project a repository belongs to),
-//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`progress`], [`stderr`],
+//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`yaml`] (values as text), [`progress`], [`stderr`],
 //! [`hint`] and [`problem`] (what a person sees), [`cli`] (the commands).
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
@@ -48,6 +49,7 @@ pub mod destroy;
 pub mod discovery;
 pub mod doctor;
 pub mod document;
+pub mod export;
 pub mod fan_out;
 pub mod hint;
 pub mod inventory;
@@ -63,3 +65,4 @@ pub mod settings;
 pub mod source_secret;
 pub mod stderr;
 pub mod trust;
+pub mod yaml;

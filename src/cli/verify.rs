@@ -123,7 +123,13 @@ impl Verify {
             let problem = Problem::input(flag, what).remedy("leave the flag out");
             return Err(Problems::from(problem).into());
         }
-        let (settings, place) = self.place(environment)?;
+        let flags = self.network.flags();
+        let (settings, place) = place(
+            self.result.as_deref(),
+            self.out.as_deref(),
+            &flags,
+            environment,
+        )?;
         let session = Session::open(settings, stop)?;
         let (shown, text) = read(&place, &session).await?;
         let document = ExpectedArtifacts::read(&text, &shown)?;
@@ -163,22 +169,28 @@ impl Verify {
             None => verified,
         }
     }
+}
 
-    fn place(&self, environment: &Environment) -> anyhow::Result<(Settings, DocumentLocation)> {
-        let flags = self.network.flags();
-        let by_name = || Settings::without_target(&flags, environment);
-        if let Some(result) = &self.result {
-            let place = place_of(result)?;
-            return Ok((by_name()?, place));
-        }
-        if self.out.is_none()
-            && let Some((settings, publication)) = module(&flags, environment)?
-        {
-            return Ok((settings, DocumentLocation::Module(publication)));
-        }
-        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("."));
-        Ok((by_name()?, DocumentLocation::File(out.join(RESULT_FILE))))
+/// Where a command finds the document that its user means, and the settings to read it with: what is named; else
+/// the module's own in a Seed-Farmer build; else the file in the output folder.
+pub(super) fn place(
+    result: Option<&str>,
+    out: Option<&Path>,
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<(Settings, DocumentLocation), Problems> {
+    let by_name = || Settings::without_target(flags, environment);
+    if let Some(result) = result {
+        let place = place_of(result)?;
+        return Ok((by_name()?, place));
     }
+    if out.is_none()
+        && let Some((settings, publication)) = module(flags, environment)?
+    {
+        return Ok((settings, DocumentLocation::Module(publication)));
+    }
+    let out = out.unwrap_or(Path::new("."));
+    Ok((by_name()?, DocumentLocation::File(out.join(RESULT_FILE))))
 }
 
 /// The module, if this is a module's build and it publishes to a bucket.
@@ -220,7 +232,7 @@ fn place_of(text: &str) -> Result<DocumentLocation, Problems> {
 }
 
 /// The document, with its name in messages.
-async fn read(place: &DocumentLocation, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
+pub(super) async fn read(place: &DocumentLocation, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
     if let DocumentLocation::File(path) = place {
         let shown = path.display().to_string();
         let text = read_file(path).map_err(|what| missing(&shown, what))?;

@@ -9,6 +9,8 @@ use helm_chart::render::images::Image;
 
 use crate::inventory::{Installation, Origin, Part, Removal};
 
+use crate::yaml::{scalar, write as yaml};
+
 use super::Found;
 
 /// A chart as a data file has it.
@@ -253,90 +255,5 @@ fn comment(text: &str, indent: usize, out: &mut String) {
     for line in text.lines() {
         let clean: String = line.chars().filter(|c| !c.is_control()).collect();
         writeln!(out, "{:indent$}# {}", "", clean.trim_end()).expect("a String takes all text");
-    }
-}
-
-/// Writes a mapping or a list in block style, its entries in their order.
-fn yaml(value: &Value, indent: usize, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                write!(out, "{:indent$}{}:", "", scalar(key)).expect("a String takes all text");
-                below(value, indent, out);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                write!(out, "{:indent$}-", "").expect("a String takes all text");
-                below(item, indent, out);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn below(value: &Value, indent: usize, out: &mut String) {
-    match value {
-        Value::Object(map) if map.is_empty() => out.push_str(" {}\n"),
-        Value::Array(items) if items.is_empty() => out.push_str(" []\n"),
-        Value::Object(_) | Value::Array(_) => {
-            out.push('\n');
-            yaml(value, indent + 2, out);
-        }
-        Value::String(text) => writeln!(out, " {}", scalar(text)).expect("a String takes all text"),
-        Value::Number(number) => {
-            // Helm's numbers are floats; a whole one is written without a point.
-            let text = number.to_string();
-            writeln!(out, " {}", text.strip_suffix(".0").unwrap_or(&text))
-                .expect("a String takes all text");
-        }
-        other => writeln!(out, " {other}").expect("a String takes all text"),
-    }
-}
-
-/// A text as it stands in YAML: plain where every reader takes it for a text, else in double quotes.
-fn scalar(text: &str) -> String {
-    const WORDS: [&str; 10] = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan",
-    ];
-    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_./-".contains(c))
-        && !WORDS.contains(&text.to_lowercase().as_str());
-    let is_url =
-        text.starts_with("https://") || text.starts_with("http://") || text.starts_with("oci://");
-    if is_plain
-        || (is_url
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_./-:".contains(c)))
-    {
-        text.to_owned()
-    } else {
-        json!(text).to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_read_back_as_they_were() {
-        let values = json!({
-            "a": {"b": ["x", {"c": 1.5, "d": null}, []], "e": {}, "on": true, "1": "1"},
-            "text": "two\nlines: \"quoted\" # no comment",
-            "plain": "a/b.c-d", "url": "https://x.io/y", "colon": "a: b", "n": 3.0, "empty": "", "off": "off", "path": "a\\.b",
-        });
-        let mut text = String::new();
-        yaml(&values, 0, &mut text);
-        let read = helm_chart::yaml::first_document(&text, &helm_chart::yaml::Limits::default());
-        let read = read.unwrap().unwrap().to_helm_json().unwrap();
-        assert_eq!(
-            helm_chart::set::as_floats(read),
-            helm_chart::set::as_floats(values)
-        );
     }
 }

@@ -58,10 +58,12 @@ mod proving;
 mod referrers;
 mod secrets;
 mod settings;
+mod shells;
 mod snapshots;
 mod streams;
 mod tls;
 mod trust;
+mod using;
 mod verifying;
 mod words;
 
