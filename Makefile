@@ -11,7 +11,7 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(or $(CARGO_TARGET_DIR),.target)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help man render-cases corpus-check closure-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
+.PHONY: help docs-check man render-cases corpus-check closure-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ discover-check: ## Discovers the images of real charts in CHARTS=DIR, and compar
 man: ## The man pages, into .target/man
 	$(CARGO) run --locked -p replicator-tools --bin man -- .target/man
 
+docs-check: ## Runs the commands of the guides against stand-ins; GUIDES=docs/ci.md
+	$(CARGO) build --locked -p dockerimage-replication --bin replicator --example quickstart -p replicator-tools --bin lab-guides
+	python3 tests/docs/check.py $(or $(CARGO_TARGET_DIR),.target)/debug/replicator \
+		$(or $(CARGO_TARGET_DIR),.target)/debug/lab-guides $(GUIDES)
+
 MINUTES ?= 5
 TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
@@ -101,7 +106,7 @@ fan-out: ## A run over four builds with a link each, against one build, and agai
 bench: ## Against skopeo, crane, oras, regctl and regsync: docs/internals/benchmarks.md; BENCH="--quick"
 	python3 bench/run.py $(BENCH)
 
-ci: lint test interop quickstart ## What CI runs
+ci: lint test interop docs-check quickstart ## What CI runs
 	$(MAKE) --no-print-directory chaos RUNS=300
 
 bundle: ## The binary for CodeBuild into bin/, from a laptop (Linux, macOS), for the first deployment

@@ -13,7 +13,9 @@ mod failure_summary;
 mod flags;
 mod images;
 mod lock;
+mod inspect;
 mod log;
+mod ls;
 mod output;
 mod plan;
 mod planning;
@@ -21,6 +23,7 @@ mod policy;
 mod preflight;
 mod prove;
 mod rendering;
+mod report;
 mod signals;
 mod state;
 mod table;
@@ -107,6 +110,9 @@ enum Command {
     Policy(Box<policy::Policy>),
     Doctor(Box<doctor::Doctor>),
     Values(values::Values),
+    Inspect(inspect::Inspect),
+    Ls(ls::Ls),
+    Report(report::MakeReport),
     Completions(completions::Completions),
     #[command(name = "work")]
     Worker(worker::Worker),
@@ -227,6 +233,9 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Policy(args) => Box::pin(args.run(environment)).await,
             Command::Doctor(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Values(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Inspect(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Ls(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Report(args) => args.run().await,
             Command::Completions(args) => args.run().await,
             Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
         };

@@ -22,7 +22,7 @@ pub use lock::{
 };
 pub use pairs::{Pair, parse_pairs};
 pub use plan::{PlanDocument, PlanEstimate, PlanState, PlannedArtifact, RateFrom};
-pub use report::{Report, ReportedArtifact, State, Totals};
+pub use report::{Report, ReportedArtifact, RunFacts, State, Totals, host_of};
 pub use result::{Ami, Chart, Helm, MAX_RESULT, ResultDocument, Written};
 pub use trust::{Trust, TrustState};
 pub use verification::{ProofFindings, Verification, VerifiedArtifact};
@@ -35,6 +35,8 @@ pub const PAIRS_FILE: &str = "updated_images.json";
 pub const PROOF_FILE: &str = "replication_closure.json";
 /// What was done with each artifact.
 pub const REPORT_FILE: &str = "replication_report.json";
+/// The report as a page.
+pub const PAGE_FILE: &str = "replication_report.html";
 
 /// The name of the lock of an EKS version, beside its data file.
 #[must_use]

@@ -29,11 +29,13 @@
 //! | [`doctor`] | what was measured into findings | does I/O |
 //! | [`document`] | the documents' schemas: result, report, pairs, lock | does I/O |
 //! | [`export`] | a result document into values and manifests for Helm, Argo CD, Flux, Terraform and Helmfile | does I/O |
+//! | [`report_page`] | a report into a page to look at | does I/O |
+//! | [`inspect`], [`listing`] | a reference or a prefix into what is there | reads a layer |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
 //! [`reference`](mod@reference) (names at the target), [`ownership`] (which project a repository belongs to),
-//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`yaml`] (values as text), [`progress`], [`stderr`],
+//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`yaml`] (values as text), [`printable`] (text from others), [`progress`], [`stderr`],
 //! [`hint`] and [`problem`] (what a person sees), [`cli`] (the commands).
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
@@ -52,15 +54,19 @@ pub mod document;
 pub mod export;
 pub mod fan_out;
 pub mod hint;
+pub mod inspect;
 pub mod inventory;
 pub mod lock;
+pub mod listing;
 pub mod ownership;
 pub mod permissions;
 pub mod plan;
+pub mod printable;
 pub mod problem;
 pub mod progress;
 pub mod publish;
 pub mod reference;
+pub mod report_page;
 pub mod settings;
 pub mod source_secret;
 pub mod stderr;

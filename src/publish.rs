@@ -38,6 +38,9 @@ const OBJECT_END: &str = "-metadata.json";
 /// How the key of its proof ends, which lies beside it.
 const PROOF_END: &str = "-closure.json";
 
+/// How the key of the report's page ends, which lies beside it too.
+const PAGE_END: &str = "-report.html";
+
 /// Where the result document is published, besides the local folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
@@ -106,6 +109,13 @@ impl Publication {
         proof_key(&self.object)
     }
 
+    /// The key of the report's page, beside the document's.
+    #[must_use]
+    pub fn page_object(&self) -> String {
+        let module = self.object.trim_end_matches(OBJECT_END);
+        format!("{module}{PAGE_END}")
+    }
+
     /// The run store: keys that only this module uses.
     #[must_use]
     pub fn runs(&self, host: &EcrHost) -> RunPlace {
@@ -127,14 +137,14 @@ impl Publication {
         bucket.ensure(&aws.bucket_settings(&partition)).await
     }
 
-    /// Uploads the proof and the result document, which names it by its digest, and writes the module's metadata into the working directory, where
+    /// Uploads the report's page, the proof, and the result document, which names the proof by its digest, and writes the module's metadata into the working directory, where
     /// Seed-Farmer looks for it.
     ///
     /// # Errors
     /// When a step fails, naming object or file.
     pub async fn publish(
         &self,
-        (result, proof): (&str, Option<&Proof>),
+        (result, proof, page): (&str, Option<&Proof>, &str),
         host: &EcrHost,
         module: &Module,
         aws: &Aws,
@@ -167,6 +177,10 @@ impl Publication {
             put => put,
         };
         put.with_context(place)?;
+        // A role from before there were pages may not write it, and nothing depends on it.
+        if let Err(error) = bucket.put_page(&self.page_object(), page).await {
+            tracing::warn!("the report's page could not be uploaded: {error}");
+        }
         metadata::write(
             Path::new(MODULE_METADATA),
             module.metadata.as_deref(),
@@ -339,6 +353,14 @@ pub fn write_result(
     let text = result.to_json();
     write(out, RESULT_FILE, &text)?;
     Ok(text)
+}
+
+/// Writes a file by its path, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_whole(path, text.as_bytes()).map_err(anyhow::Error::new)
 }
 
 fn write(out: &Path, name: &str, text: &str) -> anyhow::Result<()> {

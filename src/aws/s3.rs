@@ -61,8 +61,20 @@ impl Bucket {
     /// # Errors
     /// When S3 refuses it, or the call fails.
     pub async fn put_json(&self, key: &str, text: &str) -> Result<(), Error> {
+        self.put_text(key, text, "application/json").await
+    }
+
+    /// Writes an HTML page.
+    ///
+    /// # Errors
+    /// When S3 refuses it, or the call fails.
+    pub async fn put_page(&self, key: &str, text: &str) -> Result<(), Error> {
+        self.put_text(key, text, "text/html; charset=utf-8").await
+    }
+
+    async fn put_text(&self, key: &str, text: &str, kind: &str) -> Result<(), Error> {
         let put = || {
-            let request = self.put(key).content_type("application/json");
+            let request = self.put(key).content_type(kind);
             let body = ByteStream::from(text.as_bytes().to_vec());
             request.body(body).send()
         };

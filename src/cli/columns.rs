@@ -11,6 +11,17 @@ pub(super) struct Column {
     pub(super) fit: Fit,
 }
 
+impl Column {
+    /// A column whose texts stand at its left edge.
+    pub(super) const fn new(head: &'static str, fit: Fit) -> Self {
+        Self {
+            head,
+            right: false,
+            fit,
+        }
+    }
+}
+
 /// What happens to a column where the table is too wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {

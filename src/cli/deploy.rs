@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
 use crate::closure::{Digests, Proof};
-use crate::document::RESULT_FILE;
+use crate::document::{PAGE_FILE, RESULT_FILE, RunFacts};
 use crate::fan_out::Coordinator;
 use crate::inventory::Inventory;
 use crate::plan::{Copy, Plan};
@@ -74,7 +74,7 @@ impl Deploy {
             prepared = prepare(settings, &inventory, publication.as_ref(), stop) => prepared,
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
-        let (session, mut planned, shared) =
+        let (session, mut planned, (shared, warnings)) =
             prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
         let preflights = std::mem::take(&mut planned.preflights);
         let Planned { plan, proof, .. } = &planned;
@@ -99,6 +99,12 @@ impl Deploy {
             preflights,
             pinned: Some(&planned.pinned),
             gate: planned.gate.as_ref(),
+            facts: RunFacts {
+                prefix: Some(plan.prefix.to_string()),
+                eks_version: Some(inventory.eks_version.clone()),
+                ..RunFacts::default()
+            },
+            warnings,
         };
         let outcomes = copy_all(&session, screen, &plan.copies, options).await?;
 
@@ -172,7 +178,7 @@ async fn prepare(
     inventory: &Inventory,
     publication: Option<&Publication>,
     stop: &CancellationToken,
-) -> anyhow::Result<(Session, Planned, BTreeSet<String>)> {
+) -> anyhow::Result<(Session, Planned, (BTreeSet<String>, Vec<String>))> {
     let session = Session::for_inventory(settings, inventory, stop).await?;
     let prefix = session.prefix().await?;
     let out = &session.settings.out;
@@ -189,7 +195,7 @@ async fn prepare(
         planned.pin(preflights).await?;
     }
     let plan = &planned.plan;
-    super::plan_warnings(plan, inventory, &session);
+    let warnings = super::plan_warnings(plan, inventory, &session);
     planned.report().1?;
     let shared = match publication {
         Some(publication) => preflight::check(&session, plan, publication).await?,
@@ -202,7 +208,7 @@ async fn prepare(
         inventory.eks_version,
         progress::count(plan.copies.len(), "artifact")
     );
-    Ok((session, planned, shared))
+    Ok((session, planned, (shared, warnings)))
 }
 
 /// Writes the result, and uploads it if the target is ECR.
@@ -218,8 +224,14 @@ async fn publish(
     publish::write_proof(proof, &settings.out)?;
     let result = publish::write_result(plan, outcomes, shared, &settings.out)?;
     if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &plan.prefix) {
+        let page = std::fs::read_to_string(settings.out.join(PAGE_FILE))?;
         let published = publication
-            .publish((&result, proof), host, &settings.module, &session.aws)
+            .publish(
+                (&result, proof, &page),
+                host,
+                &settings.module,
+                &session.aws,
+            )
             .await?;
         tracing::info!("published s3://{}/{}", published.bucket, published.object);
     }
@@ -329,6 +341,10 @@ pub(super) struct CopyOptions<'a> {
     pub(super) pinned: Option<&'a Digests>,
     /// What each artifact has to pass before it is copied.
     pub(super) gate: Option<&'a Arc<TrustGate>>,
+    /// What the report says of the run.
+    pub(super) facts: RunFacts,
+    /// What the report warns of.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Copies with progress and report; an error when one of the copies failed. Before something is
@@ -340,6 +356,7 @@ pub(super) async fn copy_all(
     mut options: CopyOptions<'_>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let progress = Progress::start(screen, copies.len());
     let heartbeat =
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
@@ -373,6 +390,12 @@ pub(super) async fn copy_all(
     if let Some(gate) = options.gate {
         gate.add_to(&mut report);
     }
+    report.warnings.clone_from(&options.warnings);
+    report.run = RunFacts {
+        program: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        started_at: now.ok().map(|now| now.as_secs()),
+        ..options.facts.clone()
+    };
     if let Some(out) = options.report_to {
         publish::write_report(&report, out)?;
     }

@@ -138,6 +138,9 @@ impl Destroy {
         }
         bucket.delete(object).await?;
         bucket.delete(&publication.proof_object()).await?;
+        if let Err(error) = bucket.delete(&publication.page_object()).await {
+            tracing::warn!("the report's page could not be deleted: {error}");
+        }
         let runs = publication.runs(&host).prefix;
         if let Err(error) = clear(&bucket, &runs).await {
             tracing::warn!(

@@ -18,28 +18,20 @@ use super::state::{self, State};
 const NAME: usize = 30;
 
 const COLUMNS: [Column; 9] = [
-    column("STATE", Fit::Stay),
-    column("NAME", Fit::Shorten),
+    Column::new("STATE", Fit::Stay),
+    Column::new("NAME", Fit::Shorten),
     Column {
         head: "SIZE",
         right: true,
         fit: Fit::Stay,
     },
-    column("TARGET -> SOURCE", Fit::Drop(5, NAME)),
-    column("TRUST", Fit::Stay),
-    column("KIND", Fit::Drop(4, usize::MAX)),
-    column("PLATFORMS", Fit::Drop(3, usize::MAX)),
-    column("SOURCE", Fit::Drop(2, usize::MAX)),
-    column("USED BY", Fit::Drop(1, usize::MAX)),
+    Column::new("TARGET -> SOURCE", Fit::Drop(5, NAME)),
+    Column::new("TRUST", Fit::Stay),
+    Column::new("KIND", Fit::Drop(4, usize::MAX)),
+    Column::new("PLATFORMS", Fit::Drop(3, usize::MAX)),
+    Column::new("SOURCE", Fit::Drop(2, usize::MAX)),
+    Column::new("USED BY", Fit::Drop(1, usize::MAX)),
 ];
-
-const fn column(head: &'static str, fit: Fit) -> Column {
-    Column {
-        head,
-        right: false,
-        fit,
-    }
-}
 
 type Row = [String; COLUMNS.len()];
 

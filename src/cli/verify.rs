@@ -232,7 +232,10 @@ fn place_of(text: &str) -> Result<DocumentLocation, Problems> {
 }
 
 /// The document, with its name in messages.
-pub(super) async fn read(place: &DocumentLocation, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
+pub(super) async fn read(
+    place: &DocumentLocation,
+    session: &Session,
+) -> anyhow::Result<(String, Vec<u8>)> {
     if let DocumentLocation::File(path) = place {
         let shown = path.display().to_string();
         let text = read_file(path).map_err(|what| missing(&shown, what))?;

@@ -13,6 +13,12 @@ pub struct Report {
     /// Sums.
     #[serde(default)]
     pub totals: Totals,
+    /// What was run.
+    #[serde(default, skip_serializing_if = "RunFacts::is_empty")]
+    pub run: RunFacts,
+    /// What is odd but possible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What was proved of the rendered charts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closure: Option<Proof>,
@@ -47,8 +53,18 @@ pub struct ReportedArtifact {
     /// What its source proved, where it was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
+    /// The bytes of all that it consists of, each blob once; absent where it was at the target before. What was not
+    /// sent of them was there already, or came with another artifact.
+    #[serde(default, rename = "contentBytes", skip_serializing_if = "is_zero")]
+    pub content_bytes: u64,
+    /// What its name named at the target before, where that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
     /// How it ended.
     pub done: State,
+    /// When its copy began, in seconds since the copying began; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
     /// How long it took, in seconds.
     #[serde(default)]
     pub seconds: f64,
@@ -61,6 +77,63 @@ pub struct ReportedArtifact {
     /// What can be done about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What was run.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RunFacts {
+    /// The program's version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The target prefix; absent for `copy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// The EKS version; absent for `copy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eks_version: Option<String>,
+    /// When the copying began, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<u64>,
+}
+
+impl RunFacts {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The host of a source's reference; `folder` for an image layout, `files` for a path.
+#[must_use]
+pub fn host_of(source: &str) -> &str {
+    let schemes = ["https://", "http://", "oci://", "docker://"];
+    let plain = schemes
+        .iter()
+        .find_map(|scheme| source.strip_prefix(scheme));
+    match plain {
+        None if source.starts_with("oci:") => "folder",
+        None if source.starts_with(['.', '/']) => "files",
+        _ => {
+            let (host, path) = plain
+                .unwrap_or(source)
+                .split_once('/')
+                .unwrap_or((source, ""));
+            let is_host = plain.is_some() || host.contains(['.', ':']) || host == "localhost";
+            if is_host && (plain.is_some() || !path.is_empty()) {
+                host
+            } else {
+                "docker.io"
+            }
+        }
+    }
 }
 
 /// How the copy of an artifact ended.
@@ -100,13 +173,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_source_has_a_host() {
+        for (source, host) in [
+            ("quay.io/a/b:1", "quay.io"),
+            ("localhost:5000/a:1", "localhost:5000"),
+            ("busybox:1.36", "docker.io"),
+            ("library/busybox@sha256:00", "docker.io"),
+            ("https://charts.corp/x:1", "charts.corp"),
+            ("oci://ghcr.io/charts/x:1", "ghcr.io"),
+            ("oci:mirror:x:1", "folder"),
+            ("./charts/x", "files"),
+            ("", "docker.io"),
+        ] {
+            assert_eq!(host_of(source), host, "{source}");
+        }
+    }
+
+    #[test]
     fn a_report_is_read_as_it_was_written() {
         let text = concat!(
             r#"{"artifacts":[{"kind":"image","source":"quay.io/a:1","target":"r.corp/p-a:1","usedBy":["x"],"#,
-            r#""digest":"sha256:00","platforms":["linux/amd64"],"bytes":7,"done":"already there","seconds":0.1},"#,
+            r#""digest":"sha256:00","platforms":["linux/amd64"],"bytes":7,"contentBytes":9,"replaced":"sha256:01","done":"already there","start":0.5,"seconds":0.1},"#,
             r#"{"kind":"chart","source":"https://c.corp/b:1","target":"r.corp/p-b:1","usedBy":[],"digest":null,"#,
             r#""platforms":[],"bytes":0,"done":"failed","seconds":1.5,"notes":["n"],"error":["a","b"],"remedy":"r"}],"#,
-            r#""totals":{"artifacts":2,"copied":0,"alreadyThere":1,"failed":1,"bytes":7,"seconds":1.6},"error":["e"]}"#,
+            r#""totals":{"artifacts":2,"copied":0,"alreadyThere":1,"failed":1,"bytes":7,"seconds":1.6},"run":{"prefix":"r.corp/p-","startedAt":5},"warnings":["w"],"error":["e"]}"#,
         );
         let report: Report = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&report).unwrap(), text);

@@ -119,6 +119,8 @@ pub(super) struct Delivered {
     digest: Option<String>,
     platforms: Vec<String>,
     bytes: u64,
+    content_bytes: u64,
+    replaced: Option<String>,
     seconds: f64,
     notes: Vec<String>,
     was_there: bool,
@@ -132,6 +134,8 @@ impl Delivered {
             digest: outcome.digest.as_ref().map(ToString::to_string),
             platforms: outcome.platforms.clone(),
             bytes: outcome.bytes,
+            content_bytes: outcome.content_bytes,
+            replaced: outcome.replaced.as_ref().map(ToString::to_string),
             seconds: outcome.took.as_secs_f64(),
             notes: outcome.notes.clone(),
             was_there: match outcome.done {
@@ -148,6 +152,10 @@ impl Delivered {
             digest: self.digest.as_ref().and_then(|text| text.parse().ok()),
             platforms: self.platforms.clone(),
             bytes: self.bytes,
+            content_bytes: self.content_bytes,
+            replaced: self.replaced.as_ref().and_then(|text| text.parse().ok()),
+            // The worker's run began at another time.
+            ended: None,
             took: took.unwrap_or_default(),
             notes: self.notes.clone(),
             done: if self.was_there {

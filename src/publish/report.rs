@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::document::{REPORT_FILE, Report, ReportedArtifact, State, Totals};
+use crate::document::{PAGE_FILE, REPORT_FILE, Report, ReportedArtifact, RunFacts, State, Totals};
 use crate::plan::Copy;
+use crate::report_page;
 use oci_copy::copy::{CopyError, Done, Outcome};
 
 /// The report of a run that took some time. `error` is why the run failed as a whole.
@@ -33,6 +34,8 @@ pub fn report(
     Report {
         artifacts,
         totals,
+        run: RunFacts::default(),
+        warnings: Vec::new(),
         closure: None,
         error: levels.map(ToString::to_string).collect(),
     }
@@ -49,11 +52,16 @@ fn artifact(copy: &Copy, outcome: &Outcome) -> ReportedArtifact {
         platforms: outcome.platforms.clone(),
         bytes: outcome.bytes,
         trust: None,
+        content_bytes: outcome.content_bytes,
+        replaced: outcome.replaced.as_ref().map(ToString::to_string),
         done: match outcome.done {
             Done::Copied => State::Copied,
             Done::AlreadyThere => State::AlreadyThere,
             Done::Failed(_) => State::Failed,
         },
+        start: outcome
+            .ended
+            .map(|ended| ended.saturating_sub(outcome.took).as_secs_f64()),
         seconds: outcome.took.as_secs_f64(),
         notes: outcome.notes.clone(),
         error: error.map(levels).unwrap_or_default(),
@@ -71,10 +79,11 @@ fn levels(error: &CopyError) -> Vec<String> {
         .collect()
 }
 
-/// Writes the report into the output folder.
+/// Writes the report, and the page that shows it, into the output folder.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_report(report: &Report, out: &Path) -> anyhow::Result<()> {
-    super::write(out, REPORT_FILE, &serde_json::to_string_pretty(report)?)
+    super::write(out, REPORT_FILE, &serde_json::to_string_pretty(report)?)?;
+    super::write(out, PAGE_FILE, &report_page::html(report))
 }

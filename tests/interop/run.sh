@@ -8,7 +8,7 @@
 #
 #     REPLICATOR=PROGRAM   the program to test, instead of building it
 #     CHARTS_DIR=FOLDER    full chart archives, to be rendered with the values that the program makes for them
-#     ONLY='deploy helm'   only these parts, of: deploy helm export copies clients charts signatures consumer emulators rendering
+#     ONLY='deploy helm'   only these parts, of: deploy helm export browser copies clients charts signatures consumer emulators rendering
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONDONTWRITEBYTECODE=1
@@ -29,7 +29,7 @@ trap 'exit 130' INT TERM
 # Where other people's clients look for logins: an empty home.
 export DOCKER_CONFIG=$work/docker
 
-for part in checks tools servers deploy helm export copies clients charts signatures consumer emulators rendering; do
+for part in checks tools servers deploy helm export browser copies clients charts signatures consumer emulators rendering; do
     # shellcheck source=/dev/null
     . "tests/interop/$part.sh"
 done
@@ -61,12 +61,13 @@ main() {
     "$registry_program" --version
     if find_go; then "$go_program" version; else skip go 'there is no Go to build the others with'; fi
 
-    if wants deploy || wants helm || wants export; then check_deploy; fi
+    if wants deploy || wants helm || wants export || wants browser; then check_deploy; fi
     if wants helm; then check_helm; fi
     if wants export; then
         check_export
         check_completions
     fi
+    if wants browser; then check_browser; fi
     if { wants copies || wants clients || wants signatures; } &&
         use crane "$crane_version" github.com/google/go-containerregistry cmd/crane &&
         use oras "$oras_version" oras.land/oras cmd/oras; then

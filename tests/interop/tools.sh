@@ -10,7 +10,7 @@ crane_version=v0.22.1 oras_version=v1.3.6 cosign_version=v3.1.3
 distribution_version=v3.1.2 olareg_version=v0.2.2 zot_version=v2.1.8
 # All of them are built with this Go, or a later one that is here.
 go_minor=26 go_toolchain=v0.0.1-go1.26.8
-python_packages=(seed-farmer==8.0.9 'moto[server]==5.2.5' deepmerge==2.0 jsonschema==4.26.0 PyYAML==6.0.3 python-hcl2==7.3.1)
+python_packages=(seed-farmer==8.0.9 'moto[server]==5.2.5' deepmerge==2.0 jsonschema==4.26.0 PyYAML==6.0.3 python-hcl2==7.3.1 websocket-client==1.9.0)
 
 # Debian -------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,10 @@ async fn one_reference_is_copied_and_the_second_time_nothing_is_sent() -> Result
     let run = Run::new().args(["copy", &from, &to]).out();
     let second = run.run().await.ended(0);
     assert_eq!(writes(target.wire()), Vec::<String>::new());
-    assert_eq!(second.files(), ["replication_report.json"]);
+    assert_eq!(
+        second.files(),
+        ["replication_report.html", "replication_report.json"]
+    );
     assert_eq!(second.report_of("any/name:2")["done"], "already there");
     Ok(())
 }

@@ -31,7 +31,11 @@ async fn a_missing_source_image_fails_alone_and_nothing_is_published() -> Result
     assert_eq!(target.tags(&mirrored("team/gone")), Vec::<String>::new());
     assert_eq!(
         failed.files(),
-        ["replication_report.json", "updated_images.json"]
+        [
+            "replication_report.html",
+            "replication_report.json",
+            "updated_images.json"
+        ]
     );
     assert_eq!(failed.report_of("team/there:1")["done"], "copied");
     for gone in ["team/gone:1", "team/there:2"] {

@@ -38,7 +38,11 @@ async fn refused(source: &Registry, reasons: &[&str]) -> anyhow::Result<Registry
     assert_eq!(target.tags(&mirrored("team/bad")), Vec::<String>::new());
     assert_eq!(
         failed.files(),
-        ["replication_report.json", "updated_images.json"]
+        [
+            "replication_report.html",
+            "replication_report.json",
+            "updated_images.json"
+        ]
     );
     let error = failed.report_of("team/bad:1")["error"].to_string();
     for reason in reasons {

@@ -47,6 +47,7 @@ mod links;
 mod local_charts;
 mod locking;
 mod logins;
+mod looking;
 mod observing;
 mod owners;
 mod parity;

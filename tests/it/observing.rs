@@ -226,6 +226,7 @@ async fn a_plan_writes_no_file_unless_a_folder_is_named() -> Result {
         "replication_result.json",
         "updated_images.json",
         "replication_report.json",
+        "replication_report.html",
     ] {
         assert_eq!(planned.work_file(name), None, "{name}");
     }

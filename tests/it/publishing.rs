@@ -43,7 +43,7 @@ async fn a_build_needs_nothing_but_its_environment() -> Result {
         calls.last().map(|call| call.action.as_str()),
         Some("PutObject")
     );
-    assert_eq!(aws.count("PutObject"), 1);
+    assert_eq!(aws.count("PutObject"), 2, "document and page");
     assert!(
         calls
             .iter()
@@ -99,7 +99,11 @@ async fn the_bucket_is_created_encrypted_closed_and_tagged_and_only_once() -> Re
         .filter(|call| call.service == "s3" && !call.action.starts_with("Get"))
         .map(|call| call.action.as_str())
         .collect();
-    assert_eq!(s3, ["HeadBucket", "PutObject"]);
+    assert_eq!(
+        s3,
+        ["HeadBucket", "PutObject", "PutObject"],
+        "document and page"
+    );
     Ok(())
 }
 
@@ -129,7 +133,11 @@ async fn after_a_failure_the_object_before_stays_and_nothing_is_put() -> Result 
     assert_eq!(failed.work_file("SEEDFARMER_MODULE_METADATA"), None);
     assert_eq!(
         failed.files(),
-        ["replication_report.json", "updated_images.json"]
+        [
+            "replication_report.html",
+            "replication_report.json",
+            "updated_images.json"
+        ]
     );
     failed.said(&["1 of 2 artifacts failed, nothing was published"]);
     Ok(())
@@ -246,7 +254,11 @@ async fn a_result_that_cannot_be_published_is_not_left_behind_and_the_report_say
     let failed = build(&aws, &app(), &source).run().await.ended(1);
     assert_eq!(
         failed.files(),
-        ["replication_report.json", "updated_images.json"]
+        [
+            "replication_report.html",
+            "replication_report.json",
+            "updated_images.json"
+        ]
     );
     assert_eq!(failed.report_of("team/app:1")["done"], "copied");
     let error = failed.json("replication_report.json")["error"].to_string();

@@ -60,7 +60,11 @@ async fn a_stopped_deployment_ends_at_once_with_its_report_and_publishes_nothing
     );
     assert_eq!(
         stopped.files(),
-        ["replication_report.json", "updated_images.json"]
+        [
+            "replication_report.html",
+            "replication_report.json",
+            "updated_images.json"
+        ]
     );
     for (name, done) in [
         ("stalled", "failed"),
@@ -99,7 +103,10 @@ async fn a_run_that_is_stopped_while_it_fetches_charts_ends_too() -> Result {
         asked.elapsed()
     );
     let stopped = stopped.ended(143);
-    assert_eq!(stopped.files(), ["replication_report.json"]);
+    assert_eq!(
+        stopped.files(),
+        ["replication_report.html", "replication_report.json"]
+    );
     let report = stopped.json("replication_report.json");
     assert_eq!(report["error"][0], "stopped before anything was copied");
     Ok(())

@@ -52,8 +52,11 @@ class Policy(unittest.TestCase):
         self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], f"arn:aws:s3:::idf{MARK}/{document}")
         proof = "dev-replication-images-closure.json"
         self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], f"arn:aws:s3:::idf{MARK}/{proof}")
+        page = f"arn:aws:s3:::idf{MARK}/dev-replication-images-report.html"
+        self.assert_allowed(granted, "s3:", ["PutObject"], page)
+        self.assert_denied(granted, "s3:", ["GetObject"], page)
         self.assertEqual({statement["Sid"] for statement in granted},
-                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument", "Proof", "OtherResults"})
+                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument", "Proof", "ReportPage", "OtherResults"})
         actions = [action for statement in granted for action in statement["Action"]]
         self.assertFalse([action for action in actions if "*" in action or "Delete" in action])
 
@@ -65,7 +68,7 @@ class Policy(unittest.TestCase):
         self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf2" + MARK)
         self.assert_denied(granted, "s3:", BUCKET + ["DeleteBucket"], "arn:aws:s3:::idf" + MARK[:-1] + "3")
         for name in ("other-replication-images-metadata.json", "dev-replication-images-metadata.json2",
-                     "other-replication-images-closure.json", "x"):
+                     "other-replication-images-closure.json", "other-replication-images-report.html", "x"):
             self.assert_denied(granted, "s3:", ["PutObject", "DeleteObject"], f"arn:aws:s3:::idf{MARK}/{name}")
         # Results of other deployments of the project may be read, and nothing else.
         self.assert_allowed(granted, "s3:", ["GetObject"], f"arn:aws:s3:::idf{MARK}/other-replication-images-metadata.json")
@@ -142,7 +145,8 @@ class Policy(unittest.TestCase):
     def test_deleting_takes_the_word_destroy(self):
         delete = [("ecr:", ["DeleteRepository"], ECR + "idf-a"), ("s3:", ["DeleteBucket"], "arn:aws:s3:::idf" + MARK),
                   ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-metadata.json"),
-                  ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-closure.json")]
+                  ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-closure.json"),
+                  ("s3:", ["DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-replication-images-report.html")]
         for word in ("DESTROY", "destroy", "Destroy", " DESTROY ", "dEsTrOy"):
             for call in delete:
                 self.assert_allowed(statements(RetentionType=word), *call)

@@ -23,6 +23,7 @@ mod transfer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -153,6 +154,7 @@ impl Engine {
         preflights: Vec<Option<Preflight>>,
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
+        let started = Instant::now();
         let open = |copy| self.open(copy, Access::Write);
         let opened: Vec<_> = copies.iter().map(open).collect();
         let run = Arc::new(Run::new(copies, &opened));
@@ -184,7 +186,8 @@ impl Engine {
             let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
             tasks.spawn(async move {
                 let artifact = ArtifactCopy::new(&engine, &run, &copy, opened);
-                let outcome = artifact.outcome(preflight).await;
+                let mut outcome = artifact.outcome(preflight).await;
+                outcome.ended = Some(started.elapsed());
                 engine.events.finished(&copy, &outcome);
                 (index, outcome)
             });

@@ -359,6 +359,22 @@ impl Stores {
         repository.probe(&tag_or_digest(location)).await.map(Some)
     }
 
+    /// The names of the repositories that a registry lists for this login.
+    ///
+    /// # Errors
+    /// When it does not list them: many registries do not.
+    pub async fn repositories(&self, host: &str) -> Result<Partial<String>, Error> {
+        self.registry(host).catalog().await
+    }
+
+    /// The names in a layout folder.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn names(&self, dir: &std::path::Path) -> Result<Vec<String>, Error> {
+        self.layout(dir).names()
+    }
+
     fn registry(&self, host: &str) -> Arc<Registry> {
         let mut registries = self
             .registries

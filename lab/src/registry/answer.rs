@@ -97,6 +97,7 @@ async fn handle(
             "docker-distribution-api-version",
             "registry/2.0",
         )),
+        (Noun::Catalog, Method::GET) => Ok(core.list_repositories(&request)),
         (Noun::Tags, Method::GET) => core.list_tags(route, &request),
         (Noun::Manifest, Method::GET) => core.get_manifest(route, true),
         (Noun::Manifest, Method::HEAD) => core.get_manifest(route, false),

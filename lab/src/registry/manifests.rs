@@ -40,6 +40,9 @@ struct Parsed {
     subject: Option<Descriptor>,
 }
 
+/// The most repositories on a page of the catalog: few, so that there are several pages.
+const CATALOG_PAGE: usize = 3;
+
 impl References {
     pub(crate) fn parse(manifest: &[u8]) -> serde_json::Result<Self> {
         let parsed: Parsed = serde_json::from_slice(manifest)?;
@@ -262,6 +265,31 @@ impl Core {
             "MANIFEST_UNKNOWN",
             format!("manifest {} is not known", route.reference),
         ))
+    }
+
+    /// The names of all repositories, page by page.
+    pub(super) fn list_repositories(&self, request: &Request<Body>) -> Response<Body> {
+        let query = request.uri().query().unwrap_or_default();
+        let n: Option<usize> = text::pair(query, "n").and_then(|n| n.parse().ok());
+        let last = text::pair(query, "last").unwrap_or_default();
+        let state = self.store.state();
+        let names = state.repositories.keys();
+        let mut after: Vec<&String> = names
+            .filter(|name| last.is_empty() || **name > last)
+            .collect();
+        after.sort();
+        let most = n.unwrap_or(CATALOG_PAGE).min(CATALOG_PAGE);
+        let page = &after[..most.min(after.len())];
+        let body = json!({"repositories": page}).to_string();
+        let response = with_body(StatusCode::OK, "application/json", body);
+        match page.last() {
+            Some(last) if page.len() < after.len() => set(
+                response,
+                "link",
+                &format!("</v2/_catalog?n={}&last={last}>; rel=\"next\"", page.len()),
+            ),
+            _ => response,
+        }
     }
 
     pub(super) fn list_tags(

@@ -6,6 +6,7 @@ use hyper::Method;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Noun {
     Ping,
+    Catalog,
     Token,
     Tags,
     Manifest,
@@ -43,6 +44,9 @@ impl Route {
             return route(Noun::Ping, "", "");
         }
         let rest = rest.strip_prefix('/')?;
+        if rest == "_catalog" {
+            return route(Noun::Catalog, "", "");
+        }
         if let Some(name) = rest.strip_suffix("/tags/list") {
             return route(Noun::Tags, name, "");
         }
@@ -69,6 +73,7 @@ impl Route {
         match self.noun {
             Noun::Ping => "ping".to_owned(),
             Noun::Token => "token".to_owned(),
+            Noun::Catalog => "catalog.list".to_owned(),
             Noun::Tags => "tags.list".to_owned(),
             Noun::Manifest => format!("manifest.{verb}"),
             Noun::Blob => format!("blob.{verb}"),

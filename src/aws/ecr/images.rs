@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use aws_sdk_ecr::primitives::DateTimeFormat;
 use aws_sdk_ecr::types::{ImageIdentifier, LayerAvailability};
 
 use oci_copy::manifest::media_type;
@@ -108,5 +109,55 @@ impl Ecr {
                 .extend(available.filter_map(|layer| layer.layer_digest()?.parse::<Digest>().ok()));
         }
         Ok(found)
+    }
+}
+
+/// An image of a repository, as ECR describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedImage {
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its digest.
+    pub digest: Option<String>,
+    /// Its bytes; of an index those of its largest image.
+    pub size: Option<u64>,
+    /// When it was pushed (RFC 3339).
+    pub pushed: Option<String>,
+}
+
+impl Ecr {
+    /// All images of a repository, with and without tags; none when it was deleted meanwhile.
+    ///
+    /// # Errors
+    /// When ECR does not describe them.
+    pub async fn images(&self, repository: &str) -> Result<Vec<DescribedImage>, Error> {
+        const ACTION: &str = "ecr:DescribeImages";
+        let request = self.client().await.describe_images();
+        let request = request.registry_id(&self.host.account);
+        let request = request.repository_name(repository).max_results(1000);
+        let (mut images, mut next) = (Vec::new(), None);
+        loop {
+            let send = || request.clone().set_next_token(next.clone()).send();
+            let page = match self.aws.calls.send(ACTION, repository, send).await {
+                Err(error) if error.code() == Some(NO_REPOSITORY) => return Ok(images),
+                page => page?,
+            };
+            images.extend(page.image_details().iter().map(|image| {
+                let pushed = image.image_pushed_at();
+                DescribedImage {
+                    tags: image.image_tags().to_vec(),
+                    digest: image.image_digest().map(str::to_owned),
+                    size: image
+                        .image_size_in_bytes()
+                        .and_then(|size| u64::try_from(size).ok()),
+                    pushed: pushed.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()),
+                }
+            }));
+            match page.next_token() {
+                // The same page again would come for ever.
+                Some(token) if next.as_deref() != Some(token) => next = Some(token.to_owned()),
+                _ => return Ok(images),
+            }
+        }
     }
 }

@@ -42,6 +42,8 @@ struct Finished {
     digest: Digest,
     platforms: Vec<String>,
     notes: Vec<String>,
+    /// What its name named before.
+    replaced: Option<Digest>,
     done: Done,
 }
 
@@ -76,6 +78,7 @@ impl<'a> ArtifactCopy<'a> {
                 digest: Some(finished.digest),
                 platforms: finished.platforms,
                 notes: finished.notes,
+                replaced: finished.replaced,
                 ..Outcome::ended(finished.done)
             },
             Err(error) => {
@@ -86,6 +89,10 @@ impl<'a> ArtifactCopy<'a> {
         };
         Outcome {
             bytes: self.handles().map(BlobHandle::bytes).sum(),
+            content_bytes: self
+                .handles()
+                .map(|handle| handle.pending.descriptor.size)
+                .fold(0, u64::saturating_add),
             took: started.elapsed(),
             ..finished
         }
@@ -106,6 +113,7 @@ impl<'a> ArtifactCopy<'a> {
                 digest,
                 platforms,
                 notes,
+                replaced: None,
                 done: Done::AlreadyThere,
             }),
             Resolved::Bring(tree) => {
@@ -114,13 +122,14 @@ impl<'a> ArtifactCopy<'a> {
                     named,
                     referrers,
                     mut notes,
-                    present: _,
+                    present,
                     source: _,
                 } = *tree;
                 self.register(&root, &referrers).await?;
                 notes.extend(self.commit_all(&root, &referrers).await?);
                 Ok(Finished {
                     platforms: root.manifest.platforms(),
+                    replaced: present.filter(|present| *present != named),
                     digest: named,
                     notes,
                     done: Done::Copied,

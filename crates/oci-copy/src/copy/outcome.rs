@@ -17,8 +17,14 @@ pub struct Outcome {
     pub platforms: Vec<String>,
     /// The bytes that were sent to the target.
     pub bytes: u64,
+    /// The bytes of all that it consists of, each blob once; 0 where it was there already.
+    pub content_bytes: u64,
+    /// What its name named at the target before, where that is something else.
+    pub replaced: Option<Digest>,
     /// How long it took.
     pub took: Duration,
+    /// When it ended, counted from the begin of the run; `None` where it is not known.
+    pub ended: Option<Duration>,
     /// What is worth knowing although it went well.
     pub notes: Vec<String>,
     /// What was done.
@@ -152,7 +158,10 @@ impl Outcome {
             digest: None,
             platforms: Vec::new(),
             bytes: 0,
+            content_bytes: 0,
+            replaced: None,
             took: Duration::ZERO,
+            ended: None,
             notes: Vec::new(),
             done,
         }

@@ -132,6 +132,22 @@ impl Layout {
         })
     }
 
+    /// The names in the index, in its order.
+    pub(super) fn names(&self) -> Result<Vec<String>, Error> {
+        if !self.index_path().is_file() {
+            return Err(Error::Layout {
+                path: self.dir.clone(),
+                expected: "an image layout",
+            });
+        }
+        let entries = self.entries()?;
+        Ok(entries
+            .iter()
+            .filter_map(name_of)
+            .map(str::to_owned)
+            .collect())
+    }
+
     fn find_name(&self, which: &TagOrDigest) -> Result<Option<Digest>, Error> {
         match which {
             TagOrDigest::Digest(digest) => {

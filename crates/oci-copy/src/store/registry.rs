@@ -3,6 +3,7 @@
 
 mod auth;
 mod blobs;
+mod catalog;
 mod limits;
 mod manifests;
 mod provider;

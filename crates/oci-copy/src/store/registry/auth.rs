@@ -37,17 +37,19 @@ pub(super) struct Scope {
 pub(super) enum Access {
     Pull,
     Push,
+    /// The list of all repositories.
+    Catalog,
 }
 
 impl Scope {
     /// As token services want it, one text per repository; and what the registry itself asked for, which can
     /// know the repository by another name.
     fn texts(&self, asked: &[String]) -> Vec<String> {
-        let actions = match self.access {
-            Access::Pull => "pull",
-            Access::Push => "pull,push",
+        let own = match self.access {
+            Access::Pull => format!("repository:{}:pull", self.repository),
+            Access::Push => format!("repository:{}:pull,push", self.repository),
+            Access::Catalog => "registry:catalog:*".to_owned(),
         };
-        let own = format!("repository:{}:{actions}", self.repository);
         let other = self
             .mount_from
             .as_ref()

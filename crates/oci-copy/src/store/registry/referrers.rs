@@ -18,7 +18,7 @@ use super::auth::Access;
 use super::{Error, Repository, TagOrDigest, found};
 
 use listing::Listing;
-use pages::Next;
+pub(super) use pages::Next;
 
 /// The most pages of a list of referrers. ECR gives 50 on one, others choose as they like.
 const MAX_PAGES: usize = 1_000;

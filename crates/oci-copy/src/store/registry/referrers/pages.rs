@@ -5,7 +5,7 @@ use url::Url;
 
 /// What follows a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(in crate::store::registry) enum Next {
     /// Nothing.
     None,
     /// A page.
@@ -18,7 +18,7 @@ impl Next {
     /// What a page's headers say. A registry can write its own name or the name behind a proxy into the
     /// link; the page is asked for where the list was begun, so that nothing is sent to other hosts.
     /// `base` is where the registry is reached.
-    pub(super) fn of(base: &str, page: &Url, headers: &HeaderMap) -> Self {
+    pub(in crate::store::registry) fn of(base: &str, page: &Url, headers: &HeaderMap) -> Self {
         let links = headers.get_all("link").into_iter();
         let texts = links.filter_map(|text| text.to_str().ok());
         let Some(target) = texts.flat_map(links_of).find_map(next_of) else {

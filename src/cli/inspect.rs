@@ -1,0 +1,168 @@
+//! `replicator inspect`
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::inspect::{Inspection, inspect};
+use crate::printable::{escaped_json, printable, shortened};
+use crate::problem::{Problem, Problems};
+use crate::progress;
+use crate::settings::{Environment, Settings};
+use oci_copy::reference::Location;
+
+use super::Session;
+use super::columns::{self, Column, Fit, Line};
+use super::flags::NetworkFlags;
+use super::output::{self, Format};
+
+/// The most characters of an annotation that the table shows.
+const MAX_TEXT: usize = 100;
+/// The most characters of a platform and of a date.
+const MAX_WORD: usize = 24;
+/// The most characters of an artifact's type.
+const MAX_KIND: usize = 60;
+
+/// Show what an image or chart consists of
+///
+/// Prints its digest, media types, platforms, sizes, annotations, referrers (signatures, attestations, SBOMs) and
+/// cosign's tags. Reads manifests and configs, but no layers.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:
+  replicator inspect quay.io/prometheus/prometheus:v3.5.0
+  replicator inspect oci:mirror:quay.io/prometheus/prometheus:v3.5.0
+  replicator inspect 123456789012.dkr.ecr.eu-west-1.amazonaws.com/idf-charts/app:1.0.0 -o json",
+    mut_arg("platforms", |arg| arg.hide(true)),
+    mut_arg("no_referrers", |arg| arg.hide(true)),
+    mut_arg("referrers", |arg| arg.hide(true))
+)]
+pub(super) struct Inspect {
+    /// The reference: host[:port]/repository[:tag][@digest], or oci:DIR:NAME in an image layout folder
+    #[arg(value_name = "REF")]
+    reference: String,
+    /// The form: table, wide (whole names), json or yaml
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true,
+        help_heading = "Output",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    output: Format,
+    #[command(flatten)]
+    network: NetworkFlags,
+}
+
+impl Inspect {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let settings = Settings::without_target(&self.network.flags(), environment);
+        let location = self.reference.parse::<Location>();
+        let location =
+            location.map_err(|error| Problems::from(Problem::input("REF", error.to_string())));
+        let (settings, location) = Problems::both(settings, location)?;
+        let session = Session::open(settings, stop)?;
+        let found = inspect(&session.stores, &location, &self.reference).await;
+        let found = found.with_context(|| format!("cannot read {}", self.reference))?;
+        let found = found.with_context(|| {
+            format!("there is no {}: check name and tag; some registries also say this when credentials are missing", self.reference)
+        })?;
+        let text = match self.output {
+            Format::Table => table(&found, Some(output::width(environment))),
+            Format::Wide => table(&found, None),
+            Format::Json => escaped_json(&output::json(&found)?),
+            Format::Yaml => output::yaml(&found)?,
+        };
+        super::print(text).await
+    }
+}
+
+const IMAGES: [Column; 5] = [
+    Column::new("PLATFORM", Fit::Stay),
+    Column::new("SIZE", Fit::Stay),
+    Column::new("LAYERS", Fit::Drop(2, 20)),
+    Column::new("CREATED", Fit::Drop(1, 20)),
+    Column::new("DIGEST", Fit::Shorten),
+];
+
+const REFERRERS: [Column; 2] = [
+    Column::new("REFERRED TO BY", Fit::Stay),
+    Column::new("DIGEST", Fit::Shorten),
+];
+
+fn table(found: &Inspection, width: Option<usize>) -> String {
+    let mut text = String::new();
+    let mut say = |line: &str| {
+        text.push_str(line);
+        text.push('\n');
+    };
+    let kind = found
+        .artifact_type
+        .as_deref()
+        .map(|kind| ("artifact", kind.to_owned()));
+    let head = [
+        ("reference", found.reference.clone()),
+        ("digest", found.digest.to_string()),
+        ("media type", found.media_type.clone()),
+        ("size", progress::bytes(found.size)),
+    ];
+    for (name, value) in head.into_iter().chain(kind) {
+        say(&format!("{name:<12}{}", printable(&value)));
+    }
+    if !found.annotations.is_empty() {
+        say("\nANNOTATIONS");
+        for (key, value) in &found.annotations {
+            say(&format!(
+                "  {}: {}",
+                printable(key),
+                shortened(value, MAX_TEXT)
+            ));
+        }
+    }
+    let images = found.images.iter().map(|image| {
+        let created = image.created.as_deref().unwrap_or_default();
+        let day = created.split('T').next().unwrap_or_default();
+        Line::Row([
+            shortened(image.platform.as_deref().unwrap_or("-"), MAX_WORD),
+            progress::bytes(image.size),
+            image.layers.len().to_string(),
+            shortened(day, MAX_WORD),
+            image.digest.to_string(),
+        ])
+    });
+    let images: Vec<Line<5>> = images.collect();
+    say(&format!(
+        "\n{}",
+        columns::fit(IMAGES, &images, width).text.trim_end()
+    ));
+    let listed = found.referrers.iter().map(|one| {
+        let kind = one.artifact_type.as_deref().unwrap_or("unknown");
+        (kind.to_owned(), &one.digest)
+    });
+    let tagged = found
+        .signatures
+        .iter()
+        .map(|one| (format!("cosign {}", one.kind), &one.digest));
+    let all: Vec<Line<2>> = listed
+        .chain(tagged)
+        .map(|(kind, digest)| Line::Row([shortened(&kind, MAX_KIND), digest.to_string()]))
+        .collect();
+    if !all.is_empty() {
+        say(&format!(
+            "\n{}",
+            columns::fit(REFERRERS, &all, width).text.trim_end()
+        ));
+    } else if found.notes.is_empty() {
+        say("\nno signatures, attestations or SBOMs");
+    }
+    for note in &found.notes {
+        say(&format!("note: {}", printable(note)));
+    }
+    text
+}

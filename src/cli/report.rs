@@ -1,0 +1,59 @@
+//! `replicator report`
+
+use std::path::{Path, PathBuf};
+
+use crate::document::{REPORT_FILE, Report};
+use crate::problem::{Problem, Problems};
+use crate::{publish, report_page};
+
+use super::verify::read_file;
+
+/// Make a page to look at from a report
+///
+/// Writes one HTML file without scripts and without anything from elsewhere, light and dark, ready to print: summary,
+/// failures, warnings, drift, charts with their images and closure, a timeline of the transfers by host, and the bytes
+/// by registry. `deploy` writes the same page beside the report.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  replicator report
+  replicator report out/replication_report.json --output report.html
+  replicator report - < replication_report.json > report.html")]
+pub(super) struct MakeReport {
+    /// The report, or `-` for standard input
+    #[arg(value_name = "FILE", default_value = REPORT_FILE)]
+    file: PathBuf,
+    /// The page to write, or `-` for standard output [default: FILE with the ending .html]
+    #[arg(short, long, value_name = "PAGE")]
+    output: Option<PathBuf>,
+}
+
+impl MakeReport {
+    pub(super) async fn run(&self) -> anyhow::Result<()> {
+        let is_piped = self.file == Path::new("-");
+        let path = if is_piped {
+            Path::new("/dev/stdin")
+        } else {
+            &self.file
+        };
+        let shown = path.display().to_string();
+        let bad = |what: String| {
+            let problem = Problem::input(shown.as_str(), what);
+            Problems::from(problem.remedy("give the replication_report.json of a deployment"))
+        };
+        let text = read_file(path).map_err(bad)?;
+        let report: Report = serde_json::from_slice(&text)
+            .map_err(|error| bad(format!("it is not a report: {error}")))?;
+        let page = report_page::html(&report);
+        let beside = self.file.with_extension("html");
+        let output = match &self.output {
+            Some(output) => output,
+            None if is_piped => Path::new("-"),
+            None => &beside,
+        };
+        if output == Path::new("-") {
+            return super::print(page).await;
+        }
+        publish::write_file(output, &page)?;
+        super::print(format!("{}\n", output.display())).await
+    }
+}

@@ -1,0 +1,327 @@
+//! Looking at what is there: `replicator inspect`, `ls` and `report`.
+
+use lab::aws::Aws;
+use lab::faults::{Fault, Rule};
+use lab::image::Image;
+use lab::registry::Registry;
+use serde_json::Value;
+
+use super::Result;
+use super::data::Data;
+use super::ecr::{build, image, seed_farmer};
+use super::run::Run;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[tokio::test]
+async fn an_index_is_shown_with_its_platforms_sizes_and_layers() -> Result {
+    let registry = Registry::start().await?;
+    let pushed = image().push(&registry, "team/app", "1")?;
+    let name = format!("{}/team/app:1", registry.host());
+    let table = Run::new().args(["inspect", &name]).run().await.ended(0);
+    for wanted in [
+        name.as_str(),
+        "application/vnd.oci.image.index.v1+json",
+        "linux/amd64",
+        "linux/arm64",
+        "no signatures",
+    ] {
+        assert!(
+            table.stdout.contains(wanted),
+            "no {wanted} in\n{}",
+            table.stdout
+        );
+    }
+    assert!(
+        table.stdout.lines().all(|line| line.chars().count() <= 120),
+        "{}",
+        table.stdout
+    );
+    let found = Run::new()
+        .args(["inspect", &name, "-o", "json"])
+        .run()
+        .await
+        .ended(0);
+    let found = json(&found.stdout);
+    assert_eq!(found["digest"], pushed.root.digest.as_str());
+    let images = found["images"].as_array().expect("images");
+    assert_eq!(images.len(), 2);
+    let layers = images[0]["layers"].as_array().expect("layers");
+    let of_layers: u64 = layers
+        .iter()
+        .filter_map(|layer| layer["size"].as_u64())
+        .sum();
+    assert!(
+        images[0]["size"].as_u64() > Some(of_layers),
+        "the config counts too"
+    );
+    assert!(
+        found["size"].as_u64() < images[0]["size"].as_u64().map(|size| size * 2),
+        "shared layers count once"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_an_error_that_says_so() -> Result {
+    let registry = Registry::start().await?;
+    image().push(&registry, "team/app", "1")?;
+    let name = format!("{}/team/app:2", registry.host());
+    let missing = Run::new().args(["inspect", &name]).run().await.ended(1);
+    assert!(missing.stderr.contains("there is no"), "{}", missing.stderr);
+    let bad = Run::new().args(["inspect", "UPPER:1"]).run().await.ended(2);
+    assert!(bad.stderr.contains("REF"), "{}", bad.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_registry_lists_what_is_below_a_prefix_page_by_page() -> Result {
+    let registry = Registry::start().await?;
+    for number in 0..8 {
+        image().push(&registry, &format!("mirror/app-{number}"), "1")?;
+    }
+    image().push(&registry, "mirror/app-0", "2")?;
+    image().push(&registry, "other/app", "1")?;
+    let prefix = format!("{}/mirror/", registry.host());
+    let listed = Run::new().args(["ls", &prefix]).run().await.ended(0);
+    assert!(listed.stdout.contains("9 artifacts"), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("mirror/app-7:1"),
+        "{}",
+        listed.stdout
+    );
+    assert!(!listed.stdout.contains("other/app"), "{}", listed.stdout);
+    let first = Run::new()
+        .args(["ls", &prefix, "--limit", "2", "-o", "json"])
+        .run()
+        .await
+        .ended(0);
+    let first = json(&first.stdout);
+    assert_eq!(first["artifacts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(first["leftOut"], 7);
+    assert!(first["artifacts"][0]["size"].as_u64() > Some(8000));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_registry_without_a_catalog_lists_a_repository_or_what_a_result_names() -> Result {
+    let registry = Registry::start().await?;
+    let pushed = image().push(&registry, "mirror/app", "1")?;
+    image().push(&registry, "mirror/app", "2")?;
+    image().push(&registry, "mirror/more", "1")?;
+    registry
+        .faults()
+        .add(Rule::new(Fault::status(401)).on("GET", "/_catalog"));
+    let host = registry.host();
+    let prefix = format!("{host}/mirror/");
+    let refused = Run::new().args(["ls", &prefix]).run().await.ended(1);
+    assert!(
+        refused.stderr.contains("does not list its repositories"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("--result"), "{}", refused.stderr);
+    let one = Run::new()
+        .args(["ls", &format!("{host}/mirror/app")])
+        .run()
+        .await
+        .ended(0);
+    assert!(
+        one.stdout.contains("2 artifacts") && one.stdout.contains("only mirror/app is shown"),
+        "{}",
+        one.stdout
+    );
+
+    let dir = tempfile::tempdir()?;
+    let result = dir.path().join("replication_result.json");
+    let digests = serde_json::json!({
+        format!("{host}/mirror/app:1"): pushed.root.digest,
+        format!("{host}/mirror/more:1"): format!("sha256:{}", "0".repeat(64)),
+        format!("{host}/mirror/gone:1"): pushed.root.digest,
+    });
+    std::fs::write(
+        &result,
+        serde_json::json!({"charts": {}, "digests": digests}).to_string(),
+    )?;
+    let run = Run::new()
+        .args(["ls", &prefix, "-o", "json", "--result"])
+        .arg(&result);
+    let listed = json(&run.run().await.ended(0).stdout);
+    let state = |name: &str| {
+        let all = listed["artifacts"].as_array().expect("artifacts");
+        let one = all
+            .iter()
+            .find(|one| one["reference"] == format!("{host}/mirror/{name}"));
+        one.map(|one| one["result"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(state("app:1").as_deref(), Some("recorded"));
+    assert_eq!(state("app:2").as_deref(), Some("unknown"));
+    assert_eq!(state("more:1").as_deref(), Some("moved"));
+    assert_eq!(
+        listed["missing"],
+        serde_json::json!([format!("{host}/mirror/gone:1")])
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_lists_its_names() -> Result {
+    let source = Registry::start().await?;
+    image().push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let dir = tempfile::tempdir()?;
+    let prefix = format!("oci:{}", dir.path().join("mirror").display());
+    let run = data.run("deploy").args(["--registry-prefix", &prefix]);
+    run.endpoint("quay.io", &source.url()).run().await.ended(0);
+    let listed = Run::new().args(["ls", &prefix]).run().await.ended(0);
+    assert!(
+        listed.stdout.contains("quay.io/team/app:1") && listed.stdout.contains("1 artifact\n"),
+        "{}",
+        listed.stdout
+    );
+    let none = Run::new()
+        .args(["ls", &format!("oci:{}", dir.path().display())])
+        .run()
+        .await;
+    assert_eq!(none.code, Some(1), "{}", none.stderr);
+    assert!(
+        none.stderr.contains("is not an image layout"),
+        "{}",
+        none.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn ecr_lists_by_its_api_with_times_and_the_page_is_beside_the_result() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let done = build(&aws, &data, &source).run().await.ended(0);
+    let prefix = format!("{}/idf-", aws.ecr_host());
+    let result = done.out().join("replication_result.json");
+    let run = Run::new()
+        .envs(aws.env())
+        .args(["ls", &prefix, "--result"])
+        .arg(&result);
+    let listed = run.run().await.ended(0).stdout;
+    for wanted in [
+        "idf-quay.io/team/app:1",
+        "recorded",
+        "PUSHED",
+        "manifests without a tag",
+    ] {
+        assert!(listed.contains(wanted), "no {wanted} in\n{listed}");
+    }
+    assert!(!listed.contains("missing:"), "{listed}");
+
+    const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
+    const PAGE: &str = "dev-replication-images-report.html";
+    let page = aws.object(BUCKET, PAGE).expect("the page is uploaded");
+    assert_eq!(
+        page,
+        std::fs::read(done.out().join("replication_report.html"))?
+    );
+    let destroy = seed_farmer(Run::new().arg("destroy").envs(aws.env()));
+    destroy
+        .env("SEEDFARMER_PARAMETER_RETENTION_TYPE", "DESTROY")
+        .run()
+        .await
+        .ended(0);
+    assert!(
+        aws.object(BUCKET, PAGE).is_none(),
+        "deleted with the result"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_write_the_page_deploys_all_the_same() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    let denied =
+        Fault::status(403).body("<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
+    aws.faults().add(Rule::new(denied).on("PUT", "report.html"));
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let done = build(&aws, &data, &source).run().await.ended(0);
+    done.said(&["the report's page could not be uploaded", "AccessDenied"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deployment_writes_a_page_that_report_makes_again() -> Result {
+    let source = Registry::start().await?;
+    Image::new().layer(5000, 1).push(&source, "team/app", "1")?;
+    Image::new()
+        .layer(5000, 1)
+        .push(&source, "team/twin", "1")?;
+    let target = Registry::start().await?;
+    Image::new()
+        .layer(10, 9)
+        .push(&target, "mirror/quay.io/team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1", "quay.io/team/twin:1"]);
+    let run = data
+        .run("deploy")
+        .args(["--registry-prefix", &format!("{}/mirror/", target.host())]);
+    let done = run.endpoint("quay.io", &source.url()).run().await.ended(0);
+    let report = done.out().join("replication_report.json");
+    let written = json(&std::fs::read_to_string(&report)?);
+    let artifacts = written["artifacts"].as_array().expect("artifacts");
+    assert!(
+        artifacts.iter().all(|one| one["start"].is_number()),
+        "{written}"
+    );
+    assert!(artifacts[0]["replaced"].is_string(), "{written}");
+    let (sent, content) = artifacts.iter().fold((0, 0), |(sent, content), one| {
+        let number = |key: &str| one[key].as_u64().unwrap_or_default();
+        (sent + number("bytes"), content + number("contentBytes"))
+    });
+    assert!(
+        content >= sent + 5000,
+        "the twin's layer is sent once: {sent} of {content}"
+    );
+    let page = std::fs::read_to_string(done.out().join("replication_report.html"))?;
+    assert!(page.contains("quay.io/team/twin:1") && page.contains("before <code>sha256:"));
+    let again = Run::new()
+        .arg("report")
+        .arg(&report)
+        .args(["--output", "-"])
+        .run()
+        .await
+        .ended(0);
+    assert_eq!(again.stdout, page);
+    let refused = Run::new()
+        .arg("report")
+        .arg(done.out().join("updated_images.json"))
+        .run()
+        .await
+        .ended(2);
+    assert!(
+        refused.stderr.contains("give the replication_report.json"),
+        "{}",
+        refused.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn hostile_names_do_not_reach_the_terminal() -> Result {
+    let registry = Registry::start().await?;
+    let body = "{\"repositories\": [\"mirror/a\u{1b}[31m\u{202e}\", \"mirror/b\u{9b}31m\"]}";
+    registry
+        .faults()
+        .add(Rule::new(Fault::status(200).body(body)).on("GET", "/_catalog"));
+    let prefix = format!("{}/mirror/", registry.host());
+    for form in ["table", "wide", "json", "yaml"] {
+        let listed = Run::new().args(["ls", &prefix, "-o", form]).run().await;
+        for text in [&listed.stdout, &listed.stderr] {
+            assert!(
+                !text.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+                "{form}: {text:?}"
+            );
+        }
+    }
+    Ok(())
+}

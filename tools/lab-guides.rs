@@ -1,0 +1,78 @@
+//! The stand-ins that the commands of the guides run against (`tests/docs/check.py`): a source registry, a chart
+//! repository, a target registry and an AWS account.
+//!
+//! ```text
+//! lab-guides FOLDER [SECONDS]
+//! ```
+//!
+//! Writes data files into FOLDER, prints the environment of the commands as a line of JSON, and serves until the
+//! seconds (900) are over.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use lab::aws::Aws;
+use lab::chart::{Chart, ChartRepository};
+use lab::image::Image;
+use lab::registry::Registry;
+
+const DEFAULT: &str = "charts:
+  app:
+    name: app
+    repository: https://charts.corp/charts
+    version: 1.0.0
+    images:
+      app:
+        repository: {location: values, path: image.repository}
+        tag: {location: chart, path: appVersion}
+additional_images:
+  agent: quay.io/team/agent:2
+";
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().context("lab-guides FOLDER [SECONDS]")?;
+    let seconds = arguments.next().map_or(Ok(900), |text| text.parse());
+    let seconds = Duration::from_secs(seconds.context("SECONDS is a number")?);
+
+    let versions = Path::new(&folder).join("data/eks_dockerimage-replication/versions");
+    std::fs::create_dir_all(&versions)?;
+    std::fs::write(versions.join("default.yaml"), DEFAULT)?;
+    std::fs::write(versions.join("1.34.yaml"), "ami: {version: 1.34.0}\n")?;
+
+    let (source, target, aws) = (
+        Registry::start().await?,
+        Registry::start().await?,
+        Aws::start().await?,
+    );
+    let image = |seed| {
+        let image = Image::new().platform("linux/amd64").platform("linux/arm64");
+        image.base(50_000, 1).layer(30_000, seed)
+    };
+    image(2).push(&source, "team/app", "7.1")?;
+    image(3).push(&source, "team/agent", "2")?;
+    let template = "apiVersion: v1\nkind: Pod\nmetadata: {name: app}\nspec:\n  containers:\n    - {name: app, image: \
+                    '{{ .Values.image.repository }}:{{ .Chart.AppVersion }}'}\n";
+    let chart = Chart::new("app", "1.0.0").app_version("7.1");
+    let chart = chart
+        .values("image: {repository: quay.io/team/app}\n")
+        .file("templates/pod.yaml", template);
+    let charts = ChartRepository::start(vec![chart]).await?;
+
+    let endpoints = [
+        format!("quay.io={}", source.url()),
+        format!("charts.corp={}", charts.url()),
+        format!("localhost:5000={}", target.url()),
+    ];
+    let mut environment: BTreeMap<String, String> = aws.env().into_iter().collect();
+    environment.insert(
+        "SEEDFARMER_PARAMETER_ENDPOINTS".to_owned(),
+        endpoints.join(","),
+    );
+    println!("{}", serde_json::to_string(&environment)?);
+    tokio::time::sleep(seconds).await;
+    Ok(())
+}
