@@ -36,6 +36,10 @@ fn item(page: &mut Markup, one: &ReportedArtifact) {
         }
         facts.push(progress::duration(seconds(one.seconds)));
     }
+    if let Some(trust) = &one.trust {
+        let by = trust.signed_by.iter().map(|by| format!(" by {by}"));
+        facts.push(format!("{}{}", trust.state.as_str(), by.collect::<String>()));
+    }
     if !one.platforms.is_empty() {
         facts.push(one.platforms.join(", "));
     }
