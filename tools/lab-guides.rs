@@ -21,7 +21,7 @@ use lab::registry::Registry;
 const DEFAULT: &str = "charts:
   app:
     name: app
-    repository: https://charts.corp/charts
+    repository: https://charts.corp
     version: 1.0.0
     images:
       app:

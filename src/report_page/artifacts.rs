@@ -38,7 +38,11 @@ fn item(page: &mut Markup, one: &ReportedArtifact) {
     }
     if let Some(trust) = &one.trust {
         let by = trust.signed_by.iter().map(|by| format!(" by {by}"));
-        facts.push(format!("{}{}", trust.state.as_str(), by.collect::<String>()));
+        facts.push(format!(
+            "{}{}",
+            trust.state.as_str(),
+            by.collect::<String>()
+        ));
     }
     if !one.platforms.is_empty() {
         facts.push(one.platforms.join(", "));
