@@ -119,7 +119,9 @@ pub(super) struct Delivered {
     digest: Option<String>,
     platforms: Vec<String>,
     bytes: u64,
+    #[serde(default)]
     content_bytes: u64,
+    #[serde(default)]
     replaced: Option<String>,
     seconds: f64,
     notes: Vec<String>,
