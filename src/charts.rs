@@ -207,7 +207,31 @@ async fn download(
         ChartRepository::Http(url) => repositories.fetch(url, spec, stores).await,
         ChartRepository::Oci(repository) => oci::fetch(repository, spec, stores).await,
         ChartRepository::Path(path) => path::fetch(path, spec).await,
+        ChartRepository::Bundle(location) => bundle(location, spec, stores).await,
     }
+}
+
+/// Reads a chart out of a bundle, whose artifact of it is copied as it is.
+async fn bundle(
+    location: &Location,
+    spec: &ChartSpec,
+    stores: &Stores,
+) -> Result<Download, Problem> {
+    let found = match oci::read(location, stores).await {
+        Ok(found) => found.map(|found| found.archive),
+        Err(error) => {
+            let error = error.context("it cannot be read from the bundle");
+            return Err(Problem::outside(place(spec), &error));
+        }
+    };
+    let archive = found.ok_or_else(|| {
+        Problem::input(place(spec), "the bundle does not have it").remedy("save the bundle again")
+    })?;
+    Ok(Download {
+        archive,
+        provenance: None,
+        artifact: Some(location.clone()),
+    })
 }
 
 /// A chart's bytes as they were published.

@@ -13,6 +13,7 @@ mod failure_summary;
 mod flags;
 mod images;
 mod inspect;
+mod load;
 mod lock;
 mod log;
 mod ls;
@@ -24,6 +25,7 @@ mod preflight;
 mod prove;
 mod rendering;
 mod report;
+mod save;
 mod signals;
 mod state;
 mod table;
@@ -43,6 +45,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, EcrProviders};
+use crate::bundle::{self, Bundle};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
@@ -100,6 +103,8 @@ enum Command {
     Deploy(Box<deploy::Deploy>),
     Plan(Box<plan::Plan>),
     Copy(copy::Copy),
+    Save(Box<save::Save>),
+    Load(Box<load::Load>),
     Verify(verify::Verify),
     Lock(lock::MakeLock),
     Destroy(destroy::Destroy),
@@ -214,15 +219,23 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
     // These write a report, or notify other builds.
     let finishes_its_report = matches!(
         command,
-        Command::Deploy(_) | Command::Copy(_) | Command::Worker(_)
+        Command::Deploy(_)
+            | Command::Copy(_)
+            | Command::Save(_)
+            | Command::Load(_)
+            | Command::Worker(_)
     );
     let work = async {
         let done = match command {
             Command::Deploy(args) => {
                 return Box::pin(args.run(environment, screen, &stop)).await;
             }
+            Command::Load(args) => {
+                return Box::pin(args.run(environment, screen, &stop)).await;
+            }
             Command::Plan(args) => return Box::pin(args.run(environment)).await,
             Command::Copy(args) => args.run(environment, screen, &stop).await,
+            Command::Save(args) => Box::pin(args.run(environment, screen, &stop)).await,
             Command::Verify(args) => args.run(environment, &stop).await,
             Command::Lock(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
@@ -411,6 +424,78 @@ fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory
         tracing::warn!("{warning}");
     }
     Ok((settings, inventory))
+}
+
+/// What a deployment reads: settings, inventory, and the bundle if there is one.
+struct Sources {
+    settings: Settings,
+    inventory: Inventory,
+    bundle: Option<Bundle>,
+}
+
+impl Sources {
+    /// Reads the data files, or opens the bundle, which has them.
+    async fn read(flags: &Flags, environment: &Environment) -> anyhow::Result<Self> {
+        if !flags.parameters.contains_key("bundle")
+            && environment.parameters.get("bundle").is_none()
+        {
+            let (settings, inventory) = read(flags, environment)?;
+            return Ok(Self {
+                settings,
+                inventory,
+                bundle: None,
+            });
+        }
+        let settings = Settings::new(flags, environment)?;
+        publish::check_out(&settings.out)?;
+        let Some(named) = &settings.bundle else {
+            anyhow::bail!("the bundle is not in the settings (please report this)");
+        };
+        let bundle = bundle::open(named, &settings).await?;
+        let wanted = DataFiles::new(flags, environment).ok();
+        if let Some(DataFiles { eks_version, .. }) = wanted
+            && eks_version != bundle.eks_version()
+        {
+            let what = format!(
+                "the bundle {} is of EKS {}",
+                named.place,
+                bundle.eks_version()
+            );
+            let problem = Problem::input(format!("eks-version {eks_version}"), what);
+            let remedy = "name the bundle of this version, or leave eks-version out";
+            return Err(Problems::from(problem.remedy(remedy)).into());
+        }
+        let inventory = bundle.inventory().await?;
+        for warning in &inventory.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Self {
+            settings,
+            inventory,
+            bundle: Some(bundle),
+        })
+    }
+
+    /// The session in which these sources are read, and no other ones if there is a bundle.
+    async fn open(
+        self,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<(Session, Inventory, Option<Bundle>)> {
+        let Self {
+            settings,
+            inventory,
+            bundle,
+        } = self;
+        let session = match &bundle {
+            None => Session::for_inventory(settings, &inventory, stop).await?,
+            Some(bundle) => {
+                let session = Session::open(settings, stop)?;
+                session.stores.read_only_from(Arc::clone(bundle.archive()));
+                session
+            }
+        };
+        Ok((session, inventory, bundle))
+    }
 }
 
 /// Logs the warnings about a plan, and returns them.

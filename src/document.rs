@@ -4,6 +4,7 @@
 //! The JSON keys and their order are what users and the EKS module rely on. A document of an older version, or of
 //! the Python module, lacks keys; it is read all the same.
 
+mod bundle_info;
 mod expected;
 mod lock;
 mod pairs;
@@ -15,6 +16,7 @@ mod verification;
 
 use serde::{Deserialize, Deserializer};
 
+pub use bundle_info::{BundleInfo, BundledArtifact, BundledChart, document as bundle_document};
 pub use expected::ExpectedArtifacts;
 pub use lock::{
     LOCK_VERSION, Lock, LockedChart, LockedClosure, LockedImage, LockedPlatform, LockedReferrer,

@@ -23,6 +23,7 @@
 //! | [`trust`] | what a source has to prove before it is copied, and whether it does | copies |
 //! | [`oci_copy::copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
+//! | [`bundle`] | a bundle into the only source of a deployment | reads anything else |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
@@ -44,6 +45,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aws;
+pub mod bundle;
 pub mod charts;
 pub mod cli;
 pub mod closure;

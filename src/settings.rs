@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use helm_chart::render::KubeVersion;
 
+use crate::bundle::BundleLocation;
 use crate::closure;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub retention: Retention,
     /// The secret with credentials for sources, if one is named.
     pub secret: Option<SecretName>,
+    /// The bundle that is the only source, if one is named.
+    pub bundle: Option<Bundle>,
     /// The path of the user's Docker configuration file.
     pub docker_config: Option<PathBuf>,
     /// Whether `NO_COLOR` is unset.
@@ -105,6 +108,15 @@ fn referrer_policy(text: &str) -> Result<ReferrerPolicy, String> {
         "all" => Ok(ReferrerPolicy::All),
         _ => Err(format!("`{text}` is none of image, all, none")),
     }
+}
+
+/// The bundle that is the only source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Where it is: `Bundle`.
+    pub place: BundleLocation,
+    /// The account that owns its bucket, where that is another one: `BundleBucketOwner`.
+    pub bucket_owner: Option<String>,
 }
 
 /// A secret of Secrets Manager.
@@ -276,6 +288,7 @@ impl Settings {
             parameters.read(flags, "trust", mode_of_trust, problems, trust::Mode::parse);
         let auto = FanOut::default();
         let fan_out = parameters.read(flags, "fan_out", auto, problems, FanOut::parse);
+        let bundle = Bundle::new(flags, parameters, problems);
         let given = network::Given::new(flags, environment, problems);
         let network::Given {
             network,
@@ -315,6 +328,7 @@ impl Settings {
             repositories,
             retention: retention?,
             secret,
+            bundle,
             docker_config: environment.docker_config.clone(),
             color: environment.color,
         })
@@ -354,6 +368,25 @@ impl DataFiles {
         Ok(Self {
             dir: PathBuf::from(dir.unwrap_or(DEFAULT_DATA_DIR)),
             eks_version: version.text.trim().to_owned(),
+        })
+    }
+}
+
+impl Bundle {
+    /// The bundle that flags and parameters name, if they do.
+    fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Option<Self> {
+        let place = |text: &str| text.parse::<BundleLocation>().map(Some);
+        let place = parameters.read(flags, "bundle", None, problems, place);
+        let account = |text: &str| {
+            let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let wrong =
+                || format!("`{text}` is not an account of AWS: it has 12 digits, in quotes");
+            is_account.then(|| Some(text.to_owned())).ok_or_else(wrong)
+        };
+        let owner = parameters.read(flags, "bundle_bucket_owner", None, problems, account);
+        Some(Self {
+            place: place.flatten()?,
+            bucket_owner: owner.flatten(),
         })
     }
 }

@@ -16,7 +16,7 @@ mod service;
 
 pub use codebuild::{Build, Builds, Phase, Status};
 pub use kms::KeySpec;
-pub use s3::{Bucket, Object};
+pub use s3::{Bucket, Object, Part, Upload};
 
 use crate::faults::Faults;
 use crate::registry::{self, EcrBehaviour, Registry, Repo};

@@ -43,6 +43,11 @@ impl Calls {
         }
     }
 
+    /// How often and for how long something is repeated.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The time limit of an attempt.
     pub(super) fn read_timeout(&self) -> Duration {
         self.read_timeout

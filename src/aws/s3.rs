@@ -1,7 +1,9 @@
 //! The objects of the module's bucket.
 
 mod policy;
+mod ranges;
 mod setup;
+mod upload;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +16,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use super::Error;
 use super::call::Calls;
 
+pub use ranges::ObjectReader;
 pub use setup::BucketSettings;
+pub use upload::{MOST_PARTS, ObjectUpload, UploadedPart};
 
 /// The largest object that is read, in bytes. A result document that the EKS module can use has 131 kB.
 const LARGEST: usize = 16 * 1024 * 1024;

@@ -122,7 +122,7 @@ pub async fn fetch_remote(mut spec: ChartSpec, stores: &Stores) -> Result<Chart,
     let found = match &spec.repository {
         ChartRepository::Http(url) => repositories.matching(url, &spec, stores.http()).await?,
         ChartRepository::Oci(repository) => oci::matching(repository, &spec, stores).await?,
-        ChartRepository::Path(_) => None,
+        ChartRepository::Path(_) | ChartRepository::Bundle(_) => None,
     };
     spec.version = found.unwrap_or(spec.version);
     let download = download(&spec, &repositories, stores).await?;

@@ -12,7 +12,7 @@ use crate::inventory::ChartSpec;
 use crate::problem::Problem;
 use oci_copy::manifest::{Descriptor, Manifest, Refers};
 use oci_copy::reference::{Digest, Location};
-use oci_copy::store::{self, Source, Stores, TagOrDigest, read_whole};
+use oci_copy::store::{self, Source, Stores, TagOrDigest, read_whole, tag_or_digest};
 
 use super::artifact::{HELM_CHART, HELM_CONFIG};
 use super::{Download, place};
@@ -154,11 +154,7 @@ impl From<Found> for Download {
 /// Reads a chart's archive; `None` where there is no such tag or digest.
 pub(super) async fn read(location: &Location, stores: &Stores) -> anyhow::Result<Option<Found>> {
     let source = stores.source(location)?;
-    let which = match (location.digest(), location.tag()) {
-        (Some(digest), _) => TagOrDigest::Digest(digest),
-        (None, tag) => TagOrDigest::Tag(tag.context("a chart's location has a tag")?.to_owned()),
-    };
-    let Some(root) = source.manifest(&which).await? else {
+    let Some(root) = source.manifest(&tag_or_digest(location)).await? else {
         return Ok(None);
     };
     let asked = root.digest.clone();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
+use crate::bundle::Bundle;
 use crate::closure::{Digests, Proof};
 use crate::document::{PAGE_FILE, RESULT_FILE, RunFacts};
 use crate::fan_out::Coordinator;
@@ -22,9 +23,9 @@ use oci_copy::copy::{CopyError, Detail, Done, Engine, Gate, Outcome, Preflight, 
 use oci_copy::reference::{Digest, Location};
 use oci_copy::verify;
 
-use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
+use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
 use super::planning::{self, Planned};
-use super::{Session, preflight};
+use super::{Session, Sources, preflight};
 
 /// Copy all charts and images of an EKS version, and publish the result
 ///
@@ -53,6 +54,8 @@ pub(super) struct Deploy {
     dry_run: bool,
     #[command(flatten)]
     plan: super::plan::Options,
+    #[command(flatten)]
+    bundle: BundleFlags,
 }
 
 impl Deploy {
@@ -62,23 +65,47 @@ impl Deploy {
         screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<u8> {
-        let started = Instant::now();
+        Box::pin(self.run_with(self.flags(), (environment, screen), stop)).await
+    }
+
+    pub(super) fn flags(&self) -> Flags {
         let flags = self.repositories.onto(self.data.flags(&self.network));
+        self.bundle.onto(flags)
+    }
+
+    pub(super) async fn run_with(
+        &self,
+        flags: Flags,
+        (environment, screen): (&Environment, &Screen),
+        stop: &CancellationToken,
+    ) -> anyhow::Result<u8> {
         if self.dry_run {
             return Box::pin(self.plan.run(&flags, environment)).await;
         }
-        let (settings, inventory) = super::read(&flags, environment)?;
-        let publication = publication(&settings)?;
-        let out = settings.out.clone();
+        let started = Instant::now();
+        let sources = tokio::select! {
+            sources = Sources::read(&flags, environment) => sources?,
+            () = stop.cancelled() => bail!("stopped before anything was copied"),
+        };
+        let publication = publication(&sources.settings)?;
+        let out = sources.settings.out.clone();
         let prepared = tokio::select! {
-            prepared = prepare(settings, &inventory, publication.as_ref(), stop) => prepared,
+            prepared = prepare(sources, publication.as_ref(), stop) => prepared,
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
-        let (session, mut planned, (shared, warnings)) =
-            prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
+        let Prepared {
+            session,
+            inventory,
+            mut planned,
+            shared,
+            warnings,
+            bundle,
+        } = prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
         let preflights = std::mem::take(&mut planned.preflights);
         let Planned { plan, proof, .. } = &planned;
-        let coordinator = publication.as_ref().and_then(|publication| {
+        // A bundle is read here, once.
+        let coordinated = publication.as_ref().filter(|_| bundle.is_none());
+        let coordinator = coordinated.and_then(|publication| {
             coordinator(
                 &session,
                 plan,
@@ -172,17 +199,27 @@ fn coordinator(
     })
 }
 
-/// Everything before the first copy: credentials, charts, plan, repositories' settings.
+/// A deployment before the first copy.
+struct Prepared {
+    session: Session,
+    inventory: Inventory,
+    planned: Planned,
+    /// The repositories that this program did not create.
+    shared: BTreeSet<String>,
+    warnings: Vec<String>,
+    bundle: Option<Bundle>,
+}
+
+/// Everything before the first copy: credentials, charts, plan, the bundle, repositories' settings.
 async fn prepare(
-    settings: Settings,
-    inventory: &Inventory,
+    sources: Sources,
     publication: Option<&Publication>,
     stop: &CancellationToken,
-) -> anyhow::Result<(Session, Planned, (BTreeSet<String>, Vec<String>))> {
-    let session = Session::for_inventory(settings, inventory, stop).await?;
+) -> anyhow::Result<Prepared> {
+    let (session, inventory, bundle) = Box::pin(sources.open(stop)).await?;
     let prefix = session.prefix().await?;
     let out = &session.settings.out;
-    let mut planned = planning::planned(&session, inventory, &prefix).await?;
+    let mut planned = planning::planned(&session, &inventory, &prefix).await?;
     if session.settings.closure.pin_digests {
         let engine = Engine::guarded(
             Arc::clone(&session.stores),
@@ -195,8 +232,14 @@ async fn prepare(
         planned.pin(preflights).await?;
     }
     let plan = &planned.plan;
-    let warnings = super::plan_warnings(plan, inventory, &session);
+    let warnings = super::plan_warnings(plan, &inventory, &session);
     planned.report().1?;
+    if let Some(bundle) = &bundle {
+        bundle.check_plan(plan).await?;
+        bundle.verify(out).await?;
+        let (stores, options) = (&session.stores, &session.settings.copy);
+        bundle.check_target(plan, stores, options).await?;
+    }
     let shared = match publication {
         Some(publication) => preflight::check(&session, plan, publication).await?,
         None => BTreeSet::new(),
@@ -208,7 +251,14 @@ async fn prepare(
         inventory.eks_version,
         progress::count(plan.copies.len(), "artifact")
     );
-    Ok((session, planned, (shared, warnings)))
+    Ok(Prepared {
+        session,
+        inventory,
+        planned,
+        shared,
+        warnings,
+        bundle,
+    })
 }
 
 /// Writes the result, and uploads it if the target is ECR.

@@ -29,6 +29,7 @@ const NETWORK: u8 = Group::Network as u8;
 const DATA: u8 = Group::Data as u8;
 const REPOSITORIES: u8 = Group::Repositories as u8;
 const DESTROY: u8 = Group::Destroy as u8;
+const BUNDLE: u8 = Group::Bundle as u8;
 
 fn of_group(group: u8) -> impl Iterator<Item = (&'static str, parameters::Flag, String)> {
     let all = parameters::ALL.iter();
@@ -124,6 +125,13 @@ pub(super) struct RepositoryFlags {
     parameters: OfParameters<REPOSITORIES>,
 }
 
+/// The flags of commands that read a bundle.
+#[derive(Debug, Args)]
+pub(super) struct BundleFlags {
+    #[command(flatten)]
+    parameters: OfParameters<BUNDLE>,
+}
+
 /// The flags of `destroy` for the retention.
 #[derive(Debug, Args)]
 pub(super) struct RetentionFlags {
@@ -132,6 +140,13 @@ pub(super) struct RetentionFlags {
 }
 
 impl RepositoryFlags {
+    pub(super) fn onto(&self, mut flags: Flags) -> Flags {
+        flags.parameters.extend(self.parameters.0.clone());
+        flags
+    }
+}
+
+impl BundleFlags {
     pub(super) fn onto(&self, mut flags: Flags) -> Flags {
         flags.parameters.extend(self.parameters.0.clone());
         flags

@@ -22,7 +22,7 @@ use super::verify::read_file_within;
 use super::{Session, failure_summary};
 
 /// The prefix that a plan for a lock has: a lock is for every target.
-const ANY_TARGET: &str = "target.invalid/";
+pub(super) const ANY_TARGET: &str = "target.invalid/";
 
 /// Record the exact content that the data files of an EKS version mean
 ///

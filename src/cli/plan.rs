@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::bundle::Bundle;
 use crate::document::{PlanDocument, PlannedArtifact};
 use crate::plan;
 use crate::problem::{Problem, Problems};
@@ -14,12 +15,12 @@ use oci_copy::copy::{Detail, Engine, Preflight, Request};
 use oci_copy::reference::Digest;
 
 use super::estimate::{self, Estimate, Rate};
-use super::flags::{DataFlags, NetworkFlags, RepositoryFlags};
+use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
 use super::log::Advised;
 use super::output::{self, Format};
 use super::planning::{self, Planned};
 use super::state::{self, State};
-use super::{CHANGES, DONE, Session, table};
+use super::{CHANGES, DONE, Session, Sources, table};
 
 /// Show what `deploy` would do
 ///
@@ -42,6 +43,8 @@ pub(super) struct Plan {
     network: NetworkFlags,
     #[command(flatten)]
     repositories: RepositoryFlags,
+    #[command(flatten)]
+    bundle: BundleFlags,
     #[command(flatten)]
     options: Options,
 }
@@ -79,6 +82,7 @@ pub(super) struct Options {
 impl Plan {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<u8> {
         let flags = self.repositories.onto(self.data.flags(&self.network));
+        let flags = self.bundle.onto(flags);
         Box::pin(self.options.run(&flags, environment)).await
     }
 }
@@ -86,7 +90,8 @@ impl Plan {
 impl Options {
     /// Plans, and prints the plan. Returns the exit code.
     pub(super) async fn run(&self, flags: &Flags, environment: &Environment) -> anyhow::Result<u8> {
-        let (settings, inventory) = super::read(flags, environment)?;
+        let sources = Sources::read(flags, environment).await?;
+        let settings = &sources.settings;
         let pins = settings.closure.pin_digests;
         if pins && self.no_observe {
             let what = "digests are read from the registries, and --no-observe queries none";
@@ -95,16 +100,19 @@ impl Options {
             return Err(Problems::from(problem.remedy(remedy)).into());
         }
         let rate = Rate::find(self.bandwidth, &settings.out, settings.build.is_some());
-        let session =
-            Session::for_inventory(settings, &inventory, &CancellationToken::new()).await?;
+        let (session, inventory, bundle) =
+            Box::pin(sources.open(&CancellationToken::new())).await?;
         let prefix = session.prefix().await?;
         let mut planned = planning::planned(&session, &inventory, &prefix).await?;
         if pins {
-            let preflights = preflight(&session, &planned).await?;
+            let preflights = preflight(&session, &planned, bundle.as_ref()).await?;
             planned.pin(preflights).await?;
         }
         let known = std::mem::take(&mut planned.preflights);
         let Planned { plan, proof, .. } = &planned;
+        if let Some(bundle) = &bundle {
+            bundle.check_plan(plan).await?;
+        }
         if let Some(out) = &flags.out {
             publish::write_plan(plan, proof.as_ref(), out)?;
         }
@@ -116,7 +124,7 @@ impl Options {
         } else if self.no_observe {
             plan.copies.iter().map(|_| Preflight::default()).collect()
         } else {
-            preflight(&session, &planned).await?
+            preflight(&session, &planned, bundle.as_ref()).await?
         };
         let unanswered = state::unanswered(&plan.copies, &preflights);
         for warning in &unanswered {
@@ -196,7 +204,11 @@ fn check(plan: &plan::Plan, preflights: &[Preflight], is_known: bool) -> anyhow:
 }
 
 /// The preflight of a deployment, without retries: without a response the state is shown as unknown.
-async fn preflight(session: &Session, planned: &Planned) -> anyhow::Result<Vec<Preflight>> {
+async fn preflight(
+    session: &Session,
+    planned: &Planned,
+    bundle: Option<&Bundle>,
+) -> anyhow::Result<Vec<Preflight>> {
     let settings = &session.settings;
     let once = Network {
         tries: 1,
@@ -204,6 +216,9 @@ async fn preflight(session: &Session, planned: &Planned) -> anyhow::Result<Vec<P
     };
     let aws = &session.aws;
     let stores = super::open_stores(settings, &once, aws, session.secret.clone())?;
+    if let Some(bundle) = bundle {
+        stores.read_only_from(Arc::clone(bundle.archive()));
+    }
     let engine = Engine::guarded(stores, &settings.copy, Arc::new(()), planned.gate());
     let requests: Vec<Request> = planned.plan.copies.iter().map(Into::into).collect();
     Ok(engine.preflight(&requests, Detail::Everything).await)

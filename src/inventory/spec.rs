@@ -7,7 +7,7 @@ use helm_chart::values::Path;
 use serde_json::{Map, Value};
 use url::Url;
 
-use oci_copy::reference::ImageName;
+use oci_copy::reference::{ImageName, Location};
 
 use super::Pattern;
 
@@ -138,10 +138,12 @@ pub enum ChartRepository {
     Oci(String),
     /// A chart's folder or archive, or a folder that holds such.
     Path(PathBuf),
+    /// A bundle: the chart's artifact in it.
+    Bundle(Location),
 }
 
 impl ChartRepository {
-    /// Its host, with its port; `None` for a path.
+    /// Its host, with its port; `None` for a path and for a bundle.
     #[must_use]
     pub fn host(&self) -> Option<String> {
         match self {
@@ -153,7 +155,7 @@ impl ChartRepository {
                 )
             }
             Self::Oci(path) => path.split('/').next().map(str::to_owned),
-            Self::Path(_) => None,
+            Self::Path(_) | Self::Bundle(_) => None,
         }
     }
 }

@@ -26,6 +26,7 @@ mod aws_calls;
 mod bad_charts;
 mod bad_input;
 mod bucket;
+mod bundles;
 mod copying;
 mod data_files;
 mod data_keys;

@@ -14,6 +14,7 @@ use replication::settings::parameters::ALL;
 use serde_json::{Value, json};
 
 use super::Result;
+use super::bundles::Sources;
 use super::corpus::skip;
 use super::data::Data;
 use super::ecr::{build, image, seed_farmer};
@@ -43,6 +44,7 @@ fn call_actions(service: &str, action: &str) -> Vec<String> {
         ("sts", _) => &[],
         ("ecr", "CreateRepository") => &["CreateRepository", "TagResource"],
         ("s3", "HeadBucket" | "ListObjectsV2") => &["ListBucket"],
+        ("s3", "HeadObject") => &["GetObject"],
         ("s3", "PutPublicAccessBlock") => &["PutBucketPublicAccessBlock"],
         ("s3", "GetPublicAccessBlock") => &["GetBucketPublicAccessBlock"],
         ("s3", "PutBucketEncryption") => &["PutEncryptionConfiguration"],
@@ -377,6 +379,34 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
     assert_granted(&python, Grants::Template(&parameters), &all, true)?;
     let printed = policy(&parameters).run().await.ended(0).stdout;
     assert_granted(&python, Grants::Policy(&printed), &all, true)
+}
+
+#[tokio::test]
+async fn a_bundle_in_a_bucket_may_be_read_and_nothing_else_of_the_bucket() -> Result {
+    let Some(python) = python() else {
+        skip("`make module-lint` has not installed its Python here");
+        return Ok(());
+    };
+    let (aws, parent) = (Aws::start().await?, tempfile::tempdir()?);
+    let bundle = parent.path().join("bundle.tar");
+    Sources::start().await?.save(&bundle).await.ended(0);
+    aws.put_bucket("carried");
+    aws.put_object("carried", "2026/bundle.tar", fs::read(&bundle)?);
+    let place = "s3://carried/2026/bundle.tar";
+    let run = seed_farmer(Run::new().arg("deploy").envs(aws.env())).out();
+    run.env("SEEDFARMER_PARAMETER_BUNDLE", place)
+        .run()
+        .await
+        .ended(0);
+    let all = calls(&aws);
+    assert_granted(&python, Grants::Template(&[("Bundle", place)]), &all, false)?;
+    let refused =
+        std::panic::catch_unwind(|| assert_granted(&python, Grants::Template(&[]), &all, false));
+    assert!(
+        refused.is_err(),
+        "the bundle may be read without the parameter"
+    );
+    Ok(())
 }
 
 #[tokio::test]

@@ -223,6 +223,25 @@ class Policy(unittest.TestCase):
         for url in ("https://s3/tools/v1/replicator", "", "s3"):
             self.assert_denied(statements(ReplicatorDistroUrl=url), "s3:", ["GetObject"], "arn:aws:s3:::tools/v1/replicator")
 
+    def test_a_bundle_in_s3(self):
+        granted = statements(Bundle="s3://carried/2026/bundle.tar")
+        bundle = "arn:aws:s3:::carried/2026/bundle.tar"
+        self.assert_allowed(granted, "s3:", ["GetObject"], bundle)
+        self.assert_denied(granted, "s3:", ["PutObject", "DeleteObject", "ListBucket"], bundle)
+        self.assert_denied(granted, "s3:", ["GetObject"], "arn:aws:s3:::carried/2026/other.tar")
+        through = {"kms:ViaService": "s3.us-east-1.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": bundle}
+        self.assert_allowed(granted, "kms:", ["Decrypt"], KEY, through)
+        # With a bucket key the context is the bucket.
+        bucket = {**through, "kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::carried"}
+        self.assert_allowed(granted, "kms:", ["Decrypt"], KEY, bucket)
+        other = {**through, "kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::other/bundle.tar"}
+        self.assert_denied(granted, "kms:", ["Decrypt"], KEY, other)
+        self.assert_denied(granted, "kms:", ["Decrypt"], KEY, {"kms:ViaService": "ecr.us-east-1.amazonaws.com"})
+        self.assert_denied(granted, "kms:", ["Encrypt", "GenerateDataKey"], KEY, through)
+        for place in ("bundle.tar", "", "s3"):
+            self.assert_denied(statements(Bundle=place), "s3:", ["GetObject"], bundle)
+            self.assert_denied(statements(Bundle=place), "kms:", ["Decrypt"], KEY, through)
+
     def test_other_partitions(self):
         granted = statements(**{"AWS::Partition": "aws-cn", "AWS::Region": "cn-north-1"})
         text = str(granted)
@@ -233,7 +252,7 @@ class Policy(unittest.TestCase):
         # IAM takes 10,240 characters for all inline policies of a role, and Seed-Farmer attaches its own.
         most = statements(ProjectName="P" * 36, DeploymentName="d" * 30, ModuleName="m" * 60, RetentionType="DESTROY",
                           HelmRepoSecretName="s" * 200, ReplicatorDistroSecretName="s" * 200, BlobMounting="enable",
-                          ReplicatorDistroUrl="s3://" + "b" * 300, KmsKeyArn=KEY, ImageTagMutability="IMMUTABLE")
+                          ReplicatorDistroUrl="s3://" + "b" * 300, Bundle="s3://c/" + "b" * 200, KmsKeyArn=KEY, ImageTagMutability="IMMUTABLE")
         self.assertLess(size(most), 8000)
         self.assertLess(TEMPLATE.stat().st_size, 51_200)
 

@@ -1,6 +1,7 @@
-//! Stores of content, registries and image layout folders, behind one small interface.
+//! Stores of content, registries, image layout folders and archives of them, behind one small interface.
 
 mod action;
+pub mod archive;
 mod error;
 mod layout;
 mod nowhere;
@@ -11,7 +12,7 @@ mod verified;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
@@ -266,6 +267,10 @@ pub struct Stores {
     network: Network,
     registries: Mutex<HashMap<String, Arc<Registry>>>,
     layouts: Mutex<HashMap<PathBuf, Arc<Layout>>>,
+    /// Archives that are written, by the folder that locations name.
+    writers: Mutex<HashMap<PathBuf, Arc<archive::Writer>>>,
+    /// The archive that is the only source.
+    only_source: OnceLock<Arc<archive::Archive>>,
 }
 
 impl Stores {
@@ -278,7 +283,26 @@ impl Stores {
             network: network.clone(),
             registries: Mutex::default(),
             layouts: Mutex::default(),
+            writers: Mutex::default(),
+            only_source: OnceLock::new(),
         }
+    }
+
+    /// Reads every source from an archive from now on, whatever its location.
+    pub fn read_only_from(&self, archive: Arc<archive::Archive>) {
+        let is_first = self.only_source.set(archive).is_ok();
+        debug_assert!(is_first, "a run has one archive to read from");
+    }
+
+    /// Writes what goes to a layout folder into an archive from now on.
+    pub fn write_to(&self, dir: &std::path::Path, writer: Arc<archive::Writer>) {
+        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.insert(dir.to_owned(), writer);
+    }
+
+    fn writer(&self, dir: &std::path::Path) -> Option<Arc<archive::Writer>> {
+        let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.get(dir).map(Arc::clone)
     }
 
     /// The HTTP client.
@@ -292,6 +316,9 @@ impl Stores {
     /// # Errors
     /// When a layout folder is none.
     pub fn source(&self, location: &Location) -> Result<Arc<dyn Source>, Error> {
+        if let Some(archive) = self.only_source.get() {
+            return Ok(Arc::new(archive.repository(location)));
+        }
         Ok(match location {
             Location::Registry(reference) => Arc::new(
                 self.registry(reference.registry())
@@ -312,6 +339,9 @@ impl Stores {
                     .repository(reference.repository()),
             ),
             Location::Layout { dir, .. } => {
+                if let Some(writer) = self.writer(dir) {
+                    return Ok(writer);
+                }
                 let layout = self.layout(dir);
                 layout.create()?;
                 layout
@@ -326,7 +356,10 @@ impl Stores {
     pub fn existing(&self, location: &Location) -> Result<Arc<dyn Target>, Error> {
         match location {
             Location::Registry(_) => self.target(location),
-            Location::Layout { dir, .. } => Ok(self.layout(dir)),
+            Location::Layout { dir, .. } => Ok(match self.writer(dir) {
+                Some(writer) => writer,
+                None => self.layout(dir),
+            }),
         }
     }
 
@@ -335,6 +368,9 @@ impl Stores {
     /// # Errors
     /// When the registry does not say.
     pub async fn tags(&self, location: &Location) -> Result<Vec<String>, Error> {
+        if self.only_source.get().is_some() {
+            return Ok(Vec::new());
+        }
         match location {
             Location::Registry(reference) => {
                 self.registry(reference.registry())

@@ -1,8 +1,10 @@
 //! S3 in path style: `/bucket` and `/bucket/key`.
 
 mod chunked;
+mod multipart;
 mod objects;
 
+pub use multipart::{Part, Upload};
 pub use objects::Object;
 
 use super::account::Account;
@@ -25,6 +27,10 @@ pub struct Bucket {
     pub settings: BTreeMap<String, String>,
     /// Its objects by key.
     pub objects: BTreeMap<String, Object>,
+    /// Uploads in parts by their ids.
+    pub uploads: BTreeMap<String, Upload>,
+    /// How many such uploads were begun.
+    pub begun: u64,
 }
 
 /// The subresources of a bucket: query key, name in the action, and the error if there is none.
@@ -86,6 +92,9 @@ impl<'a> Question<'a> {
     }
 
     pub(super) fn action(&self) -> String {
+        if let Some(action) = self.upload_action() {
+            return action.to_owned();
+        }
         let verb = match self.head.method {
             Method::HEAD => "Head",
             Method::PUT => "Put",
@@ -116,6 +125,9 @@ impl<'a> Question<'a> {
         }
         let missing = || Failure::new(404, "NoSuchBucket", "The specified bucket does not exist");
         let bucket = state.buckets.get_mut(&self.bucket).ok_or_else(missing)?;
+        if let Some(action) = self.upload_action() {
+            return self.answer_upload(bucket, action, body);
+        }
         if !self.key.is_empty() {
             return self.answer_object(bucket, body);
         }

@@ -44,6 +44,8 @@ pub enum Group {
     Repositories,
     /// `destroy`.
     Destroy,
+    /// Those that read a bundle.
+    Bundle,
 }
 
 /// What the value of a flag is.
@@ -76,6 +78,7 @@ impl Parameter {
         let heading = match group {
             Group::Network => Some("Network"),
             Group::Repositories => Some("ECR"),
+            Group::Bundle => Some("Bundle"),
             Group::Data | Group::Destroy => None,
         };
         Self {
@@ -136,11 +139,11 @@ impl Parameter {
     }
 }
 
-use Group::{Data, Destroy, Network, Repositories};
+use Group::{Bundle, Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 39] = [
+pub const ALL: [Parameter; 41] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -159,6 +162,20 @@ pub const ALL: [Parameter; 39] = [
     .flag("registry-prefix", Data, Text("PREFIX"))
     .default("<account>.dkr.ecr.<region>.<suffix>/<project>-")
     .for_workers(),
+    Parameter::new(
+        "bundle",
+        "Bundle",
+        "A bundle of `replicator save`, a file or s3://BUCKET/KEY: the only source, with the data files in it",
+    )
+    .flag("bundle", Bundle, Text("BUNDLE"))
+    .in_stack(),
+    Parameter::new(
+        "bundle_bucket_owner",
+        "BundleBucketOwner",
+        "The account that owns the bundle's bucket",
+    )
+    .flag("bundle-bucket-owner", Bundle, Text("ACCOUNT"))
+    .default("this account"),
     Parameter::new(
         "fan_out",
         "FanOut",

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt, future, stream};
 
 use crate::manifest::{Budget, Descriptor, Manifest, Visitor, walk};
 use crate::reference::Digest;
-use crate::store;
+use crate::store::{self, archive};
 
 use super::artifact::ArtifactCopy;
 use super::outcome::{CopyError, Side, step};
@@ -88,6 +88,30 @@ impl Preflight {
         Self {
             errors: vec![error],
             ..Self::default()
+        }
+    }
+
+    /// Everything that belongs to the artifact, where nothing of it is at the target.
+    #[must_use]
+    pub fn content(&self) -> Option<archive::Artifact<'_>> {
+        let Some(Resolved::Bring(tree)) = &self.resolved else {
+            return None;
+        };
+        Some(archive::Artifact {
+            root: &tree.root.manifest,
+            manifests: tree.root.manifests(),
+            blobs: tree.root.blobs(),
+            referrers: tree.referrers.all(),
+        })
+    }
+
+    /// What is worth knowing about it.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        match &self.resolved {
+            Some(Resolved::Bring(tree)) => &tree.notes,
+            Some(Resolved::There { notes, .. }) => notes,
+            None => &[],
         }
     }
 

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::manifest::{Descriptor, MAX_MANIFESTS, Manifest, Node, cosign_tag};
 use crate::reference::Digest;
-use crate::store::{SubjectSupport, TagOrDigest};
+use crate::store::{SubjectSupport, TagOrDigest, archive};
 
 use super::artifact::ArtifactCopy;
 use super::outcome::CopyError;
@@ -49,6 +49,30 @@ impl Referrers {
         });
         let platforms = self.platforms.iter().flat_map(|(_, of)| of.nodes());
         tagged.chain(listed).chain(platforms).collect()
+    }
+}
+
+impl Referrers {
+    /// Everything that refers to something, each with all that belongs to it.
+    pub(super) fn all(&self) -> Vec<archive::Referrer<'_>> {
+        let tagged = self.tagged.iter();
+        let tagged = tagged.map(|(tag, node)| of_node(Some(tag.as_str()), node));
+        let listed = self.listed.iter().flat_map(|Referrer { node, next }| {
+            let mut all = vec![of_node(None, node)];
+            all.extend(next.all());
+            all
+        });
+        let platforms = self.platforms.iter().flat_map(|(_, of)| of.all());
+        tagged.chain(listed).chain(platforms).collect()
+    }
+}
+
+fn of_node<'a>(tag: Option<&'a str>, node: &'a Node) -> archive::Referrer<'a> {
+    archive::Referrer {
+        tag,
+        root: &node.manifest,
+        manifests: node.manifests(),
+        blobs: node.blobs(),
     }
 }
 

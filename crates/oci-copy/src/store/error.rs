@@ -32,6 +32,14 @@ pub enum Error {
         /// What it should be, with its article.
         expected: &'static str,
     },
+    /// An archive that is not whole, or lacks something.
+    #[error("{archive}: {what}")]
+    Archive {
+        /// What messages call it.
+        archive: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Bytes that are no manifest.
     #[error("the manifest {digest} cannot be copied")]
     Manifest {
@@ -122,6 +130,13 @@ impl Error {
         }
     }
 
+    pub(super) fn archive(archive: &str, what: impl Into<String>) -> Self {
+        Self::Archive {
+            archive: archive.to_owned(),
+            what: what.into(),
+        }
+    }
+
     /// Whether another try is worth it.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -132,6 +147,7 @@ impl Error {
             Self::Interrupted | Self::Expired(_) | Self::NotYetVisible(_) => Class::Transient(None),
             Self::File { .. }
             | Self::Layout { .. }
+            | Self::Archive { .. }
             | Self::Manifest { .. }
             | Self::NoListing { .. }
             | Self::Contended { .. }

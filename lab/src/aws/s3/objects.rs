@@ -26,6 +26,31 @@ impl Object {
     fn etag(&self) -> String {
         format!("\"{}\"", &digest_of(&self.bytes)[7..39])
     }
+
+    /// The part that a `Range` of the form `bytes=FIRST-LAST` names.
+    fn range(&self, range: &str, media_type: &str) -> Result<Response<Body>, Failure> {
+        let size = self.bytes.len();
+        let bounds = range
+            .strip_prefix("bytes=")
+            .and_then(|range| range.split_once('-'));
+        let bounds =
+            bounds.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        match bounds {
+            Some((first, last)) if first <= last && first < size => {
+                let last: usize = last;
+                let end = last.saturating_add(1).min(size);
+                let part = self.bytes.slice(first..end);
+                let response = with_body(StatusCode::PARTIAL_CONTENT, media_type, part);
+                let range = format!("bytes {first}-{}/{size}", end - 1);
+                Ok(set(response, "content-range", &range))
+            }
+            _ => Err(Failure::new(
+                416,
+                "InvalidRange",
+                "The requested range is not satisfiable",
+            )),
+        }
+    }
 }
 
 impl Question<'_> {
@@ -46,7 +71,15 @@ impl Question<'_> {
                 let object = bucket.objects.get(&self.key).ok_or_else(missing)?;
                 let media_type = object.headers.get("content-type");
                 let media_type = media_type.map_or("binary/octet-stream", String::as_str);
-                let response = with_body(StatusCode::OK, media_type, object.bytes.clone());
+                let wanted = header(&self.head.headers, "if-match");
+                if wanted.is_some_and(|wanted| wanted != object.etag()) {
+                    let message = "At least one of the pre-conditions you specified did not hold";
+                    return Err(Failure::new(412, "PreconditionFailed", message));
+                }
+                let response = match header(&self.head.headers, "range") {
+                    None => with_body(StatusCode::OK, media_type, object.bytes.clone()),
+                    Some(range) => object.range(&range, media_type)?,
+                };
                 let response = set(response, "etag", &object.etag());
                 Ok(set(response, "last-modified", MODIFIED))
             }
