@@ -236,6 +236,54 @@ folder_gives_all_blobs() {
     return "$wrong"
 }
 
+# The bundle -----------------------------------------------------------------------------------------
+
+saves_a_bundle() {
+    on_data "$work/saved" save "$work/bundle.tar"
+    on_data "$work/saved" save "$work/again.tar"
+    cmp "$work/bundle.tar" "$work/again.tar"
+    mkdir "$work/carried"
+    tar xf "$work/bundle.tar" -C "$work/carried"
+    cd "$work/carried"
+    sha256sum --check --quiet --strict bundle.json.sha256
+    cd blobs/sha256
+    find . -type f -printf '%f  %f\n' | sha256sum --check --quiet --strict
+}
+
+# names_of_bundle: the names of its images and charts with their digests.
+names_of_bundle() {
+    jq -r '.manifests[] | select(.mediaType | contains("docker") | not)
+        | "\(.annotations["org.opencontainers.image.ref.name"] // empty) \(.digest)"' "$work/carried/index.json"
+}
+
+bundle_is_read_by_skopeo() {
+    local name digest wrong=0 count=0
+    while read -r name digest; do
+        # skopeo takes a tag or a digest, not both.
+        [[ $name == *@* ]] && continue
+        is "digest of $name" "sha256:$(skopeo_raw "oci:$work/carried:$name" | sha256sum | cut -d ' ' -f 1)" "$digest" || wrong=1
+        count=$((count + 1))
+    done < <(names_of_bundle)
+    [ "$count" -gt 20 ] || wrong=1
+    return "$wrong"
+}
+
+# Without endpoints no source can be reached.
+loads_what_a_deployment_copies() {
+    local result="replication_result.json"
+    env -i PATH="$PATH" HOME="$work" timeout 300 "$replicator_program" load "$work/bundle.tar" \
+        --out "$work/loaded" --registry-prefix "$registry/loaded/"
+    totals_are "$work/loaded" "$1" "$1" 0 0
+    cmp <(sed "s#$registry/loaded/##g" "$work/loaded/$result" | jq -S 'del(.closure.proof)') \
+        <(sed "s#$prefix##g" "$work/registry/$result" | jq -S 'del(.closure.proof)')
+}
+
+check_bundle() {
+    check "save: the same bytes twice, and tar makes an image layout of them" saves_a_bundle
+    check "skopeo reads the images and charts of the bundle under the names of their sources" bundle_is_read_by_skopeo
+    check "load into docker-registry without any source: what deploy copies" loads_what_a_deployment_copies "$artifacts"
+}
+
 check_folder() {
     check "deploy into a folder: $artifacts artifacts, none of them twice" deploys_into_a_folder "$artifacts"
     check "the folder is an image layout whose blobs have their digests" folder_is_a_layout "$artifacts"
@@ -266,4 +314,5 @@ check_deploy() {
     images=30 artifacts=$((charts + images))
     check_folder
     check_registry
+    check_bundle
 }
