@@ -11,7 +11,7 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(or $(CARGO_TARGET_DIR),.target)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-check man render-cases corpus-check closure-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
+.PHONY: bundle-check help docs-check man render-cases corpus-check closure-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ fuzz: ## Each fuzz target for MINUTES=5; needs cargo-fuzz, clang is not needed
 render-hostile: ## Renders charts made to exhaust the renderer, and prints what each took
 	$(CARGO) build --release --locked --bin replicator
 	python3 tests/hostile/render.py .target/release/replicator
+
+bundle-check: ## A bundle of 2 GiB: memory, and speed beside a plain copy; release build
+	$(CARGO) test --release --locked --test it -- --ignored --nocapture two_gibibytes
 
 quickstart: ## Runs examples/quickstart.rs
 	$(CARGO) run --release --example quickstart

@@ -81,7 +81,7 @@ impl BundleUpload {
     /// other content is known: an upload of other contents is given up.
     async fn open(&self, first: &[u8], part: u64) -> anyhow::Result<Parts> {
         if let Some((upload, parts)) = self.bucket.interrupted_upload(&self.key).await? {
-            let is_same = parts.get(&1).is_some_and(|part| part.is(first));
+            let is_same = parts.is_empty() || parts.get(&1).is_some_and(|part| part.is(first));
             if is_same {
                 let whole = parts.into_iter().zip(1..);
                 let whole = whole

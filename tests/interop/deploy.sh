@@ -244,9 +244,9 @@ saves_a_bundle() {
     cmp "$work/bundle.tar" "$work/again.tar"
     mkdir "$work/carried"
     tar xf "$work/bundle.tar" -C "$work/carried"
-    cd "$work/carried"
+    cd "$work/carried" || exit
     sha256sum --check --quiet --strict bundle.json.sha256
-    cd blobs/sha256
+    cd blobs/sha256 || exit
     find . -type f -printf '%f  %f\n' | sha256sum --check --quiet --strict
 }
 

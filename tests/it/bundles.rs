@@ -344,7 +344,10 @@ async fn a_bundle_is_saved_into_a_bucket_as_it_would_be_into_a_file() -> Result 
     aws.put_bucket("carried");
     let place = std::ffi::OsStr::new("s3://carried/bundle.tar");
     // A part does not arrive; what was sent before is kept, and not sent again.
-    aws.fail("UploadPart", "AccessDenied", 403, 1);
+    let denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+    let refusal = Rule::new(Fault::status(403).body(denied));
+    aws.faults()
+        .add(refusal.on("PUT", "bundle.tar").nth(4).times(1));
     save(place)
         .run()
         .await
@@ -733,5 +736,83 @@ async fn an_image_that_is_missing_at_its_source_leaves_no_bundle() -> Result {
         .ended(1)
         .said(&["there is no quay.io/team/gone:1", "nothing was written"]);
     assert_eq!(fs::read_dir(parent.path())?.count(), 0);
+    Ok(())
+}
+
+/// A bundle of 2 GiB in bounded memory, and how fast it is saved and loaded, beside a plain copy of the file:
+/// `make bundle-check`.
+#[tokio::test]
+#[ignore = "it moves many gibibytes: make bundle-check"]
+async fn two_gibibytes_fit_into_64_mebibytes_of_memory() -> Result {
+    const MEBIBYTE: u64 = 1 << 20;
+    let limit = std::time::Duration::from_mins(30);
+    let (registry, parent) = (Registry::start().await?, tempfile::tempdir()?);
+    let at = |name: &str| parent.path().join(name);
+    let big = Image::new()
+        .layer(900 * MEBIBYTE, 1)
+        .layer(300 * MEBIBYTE, 2);
+    big.push(&registry, "team/big", "1")?;
+    let images = (0..8).map(|number| format!("quay.io/team/app:{number}"));
+    for number in 0..8 {
+        let image = Image::new()
+            .layer(100 * MEBIBYTE, 10 + number)
+            .layer(3000, 30 + number);
+        image.push(&registry, "team/app", &number.to_string())?;
+    }
+    let images: Vec<String> = images.chain(["quay.io/team/big:1".to_owned()]).collect();
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    let data = Data::images(&images);
+    let save = data
+        .run("save")
+        .endpoint("quay.io", &registry.url())
+        .arg(at("bundle.tar"))
+        .within(limit);
+    let saved = save.run().await.ended(0);
+    let size = fs::metadata(at("bundle.tar"))?.len();
+    let folder = load(
+        &at("bundle.tar"),
+        &format!("oci:{}", at("loaded").display()),
+    )
+    .within(limit);
+    let loaded = folder.run().await.ended(0);
+    let direct = data.run("deploy").args([
+        "--registry-prefix",
+        &format!("oci:{}", at("direct").display()),
+    ]);
+    let direct = direct
+        .endpoint("quay.io", &registry.url())
+        .within(limit)
+        .run()
+        .await
+        .ended(0);
+    let started = std::time::Instant::now();
+    fs::copy(at("bundle.tar"), at("copy.tar"))?;
+    fs::File::open(at("copy.tar"))?.sync_all()?;
+    let copied = started.elapsed();
+    let seconds = |took: std::time::Duration| format!("{:.1} s", took.as_secs_f64());
+    for (what, took, peak) in [
+        ("save", saved.took, saved.peak),
+        ("load into a folder", loaded.took, loaded.peak),
+        ("deploy into a folder", direct.took, direct.peak),
+        ("cp and sync", copied, 0),
+    ] {
+        println!(
+            "{what}: {} for {} MiB, {} MiB of memory",
+            seconds(took),
+            size / MEBIBYTE,
+            peak / MEBIBYTE
+        );
+    }
+    assert!(size > 2000 * MEBIBYTE);
+    assert!(
+        saved.peak < 64 * MEBIBYTE,
+        "{} MiB to save",
+        saved.peak / MEBIBYTE
+    );
+    assert!(
+        loaded.peak < 64 * MEBIBYTE,
+        "{} MiB to load",
+        loaded.peak / MEBIBYTE
+    );
     Ok(())
 }

@@ -19,6 +19,7 @@ pub(crate) struct Run {
     command: Command,
     dir: TempDir,
     needed: Option<Arc<TempDir>>,
+    limit: Duration,
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
 }
@@ -28,6 +29,7 @@ pub(crate) struct Running {
     child: Child,
     dir: TempDir,
     started: Instant,
+    limit: Duration,
     _needed: Option<Arc<TempDir>>,
 }
 
@@ -64,6 +66,7 @@ impl Run {
             command,
             dir,
             needed: None,
+            limit: LIMIT,
             stdout: None,
             stderr: None,
         }
@@ -117,6 +120,12 @@ impl Run {
         self.arg("--out").arg(out)
     }
 
+    /// Lets it take longer than usual.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Keeps a folder until the run has ended.
     pub(crate) fn needs(mut self, folder: &Arc<TempDir>) -> Self {
         self.needed = Some(Arc::clone(folder));
@@ -150,6 +159,7 @@ impl Run {
             child: self.command.spawn().expect("the binary starts"),
             dir: self.dir,
             started: Instant::now(),
+            limit: self.limit,
             _needed: self.needed,
         }
     }
@@ -208,8 +218,9 @@ impl Running {
                 break status.code();
             }
             assert!(
-                self.started.elapsed() < LIMIT,
-                "the run has not ended after {LIMIT:?}; standard error so far:\n{}",
+                self.started.elapsed() < self.limit,
+                "the run has not ended after {:?}; standard error so far:\n{}",
+                self.limit,
                 self.text("stderr")
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
