@@ -29,7 +29,7 @@ pub use proof::{
     Cause, ChartProof, Failure, Outcome, Proof, Reference, Short, State, Totals, Unpinned, Use,
 };
 pub use render::{Installs, Renders, has_templates, render};
-pub use words::{gaps, unpinned, without_effect};
+pub use words::{Gaps, gaps, unpinned, without_effect};
 
 /// What a gap does to a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub struct Options {
     pub mode: Mode,
     /// The cluster's Kubernetes version, where it is given.
     pub kube_version: Option<KubeVersion>,
+    /// Whether charts are rendered with their switches on, too.
+    pub switches: bool,
     /// Whether digests are written into the published values.
     pub pin_digests: bool,
 }

@@ -13,7 +13,9 @@ use helm_chart::render::release::{Error, Options};
 use helm_chart::set;
 use helm_chart::values::Path;
 
-use crate::inventory::{ChartSpec, ImageSpec, Installation, Origin, Part, Removal, Subchart};
+use crate::inventory::{
+    ChartSpec, ImageSpec, Installation, Origin, Part, Pattern, Removal, Subchart,
+};
 use crate::reference::Prefix;
 use oci_copy::reference::ImageName;
 
@@ -31,6 +33,8 @@ pub struct Search {
     pub capabilities: Capabilities,
     /// Whether images count that only switches add.
     pub switches: bool,
+    /// The references that stay as they are.
+    pub allow: Vec<Pattern>,
 }
 
 /// The images of a chart as a data file lists them.
@@ -58,13 +62,7 @@ pub fn find(chart: &Chart, search: &Search, prefix: Option<&Prefix>) -> Result<F
         capabilities: search.capabilities.clone(),
         ..Options::default()
     };
-    find_with(
-        chart,
-        &search.installation,
-        search.switches,
-        &options,
-        prefix,
-    )
+    find_with(chart, search, &options, prefix)
 }
 
 /// Like [`find`], rendered with other options.
@@ -73,12 +71,11 @@ pub fn find(chart: &Chart, search: &Search, prefix: Option<&Prefix>) -> Result<F
 /// As [`find`].
 pub fn find_with(
     chart: &Chart,
-    installation: &Installation,
-    switches: bool,
+    search: &Search,
     options: &Options,
     prefix: Option<&Prefix>,
 ) -> Result<Found, Error> {
-    let scenarios = installation.all().into_iter();
+    let scenarios = search.installation.all().into_iter();
     let scenarios: Vec<Value> = scenarios
         .map(|scenario| Value::Object(scenario.values))
         .collect();
@@ -89,14 +86,14 @@ pub fn find_with(
     };
     let target = |reference: &str| {
         let name: ImageName = reference.parse().ok()?;
-        let is_there = reference.starts_with(&prefix);
-        (!is_there).then(|| format!("{prefix}{}", name.target()))
+        let may_stay = search.allow.iter().any(|pattern| pattern.covers(reference));
+        (!may_stay && !reference.starts_with(&prefix)).then(|| format!("{prefix}{}", name.target()))
     };
     let request = Request {
         chart,
         scenarios: &scenarios,
         options,
-        switches,
+        switches: search.switches,
         target: &target,
     };
     Ok(Found::new(discover::discover(&request)?))

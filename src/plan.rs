@@ -364,12 +364,29 @@ fn chart_repository(spec: &ChartSpec) -> String {
         .next()
         .unwrap_or(text)
         .trim_end_matches('/');
-    let last = text.rsplit('/').next().unwrap_or(text);
-    let last = match last {
-        // A path to an archive itself: its folder names the repository.
-        archive if is_archive(archive) => text.rsplit('/').nth(1).unwrap_or("charts"),
-        "." | ".." | "" => "charts",
-        last => last,
+    let mut parts = text.rsplit('/');
+    let last = parts.next().unwrap_or(text);
+    // A path to an archive itself: its folder names the repository.
+    let last = match parts.next() {
+        folder if is_archive(last) => folder.unwrap_or_default(),
+        _ => last,
     };
-    format!("{}/{}", repository_path(last), spec.name.to_lowercase())
+    format!("{}/{}", folder_name(last), spec.name.to_lowercase())
+}
+
+/// A folder's name as a part of a repository's: such as it is where it can be one, else without the letters that
+/// cannot stand there.
+fn folder_name(folder: &str) -> String {
+    let name = repository_path(folder);
+    if name.parse::<ImageName>().is_ok() {
+        return name;
+    }
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let parts = name.split(|c| !is_letter(c));
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        "charts".to_owned()
+    } else {
+        parts.join("-")
+    }
 }

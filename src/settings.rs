@@ -281,6 +281,7 @@ impl Settings {
         let file = parameters.pick(flags, "lock");
         let file = file.map(|file| PathBuf::from(file.text));
         let locked = parameters.read(flags, "locked", false, problems, repositories::flag);
+        let switches = parameters.read(flags, "switches", false, problems, repositories::flag);
         let pin_digests =
             parameters.read(flags, "pin_digests", false, problems, repositories::flag);
         let mode_of_trust = trust::Mode::default();
@@ -308,6 +309,7 @@ impl Settings {
             closure: closure::Options {
                 mode: mode?,
                 kube_version: kube_version?,
+                switches: switches?,
                 pin_digests: pin_digests?,
             },
             trust: mode_of_trust?,

@@ -117,6 +117,7 @@ fn main() -> anyhow::Result<()> {
                     api_versions: inventory.api_versions.clone(),
                 },
                 switches: false,
+                allow: Vec::new(),
             };
             let start = Instant::now();
             match discovery::find(&chart, &search, Some(&prefix)) {
@@ -149,6 +150,7 @@ fn main() -> anyhow::Result<()> {
             installation: Installation::default(),
             capabilities: Capabilities::default(),
             switches: false,
+            allow: Vec::new(),
         };
         let start = Instant::now();
         match discovery::find(&chart, &search, Some(&prefix)) {

@@ -100,7 +100,7 @@ impl Deploy {
             shared,
             warnings,
             bundle,
-        } = prepared.map_err(|error| report_abort(&out, (&[], &[]), started, error))?;
+        } = prepared.map_err(|error| report_abort(&out, (&[], &[]), (started, None), error))?;
         let preflights = std::mem::take(&mut planned.preflights);
         let Planned { plan, proof, .. } = &planned;
         // A bundle is read here, once.
@@ -143,7 +143,10 @@ impl Deploy {
             published = publish(&session, publication, (&planned, &outcomes), &shared) => published,
             () = late => Err(anyhow!("stopped while the result was published")),
         };
-        published.map_err(|error| report_abort(&out, (&plan.copies, &outcomes), started, error))?;
+        published.map_err(|error| {
+            let what = (&plan.copies[..], &outcomes[..]);
+            report_abort(&out, what, (started, proof.as_ref()), error)
+        })?;
         if let Some(coordinator) = coordinator
             && let Err(error) = coordinator.clear().await
         {
@@ -293,13 +296,14 @@ async fn publish(
 fn report_abort(
     out: &Path,
     (copies, outcomes): (&[Copy], &[Outcome]),
-    started: Instant,
+    (started, proof): (Instant, Option<&Proof>),
     error: anyhow::Error,
 ) -> anyhow::Error {
     if super::is_input(&error) {
         return error;
     }
-    let report = publish::report(copies, outcomes, started.elapsed(), Some(&error));
+    let mut report = publish::report(copies, outcomes, started.elapsed(), Some(&error));
+    report.closure = proof.cloned();
     let left = publish::remove_result(out).and_then(|()| publish::write_report(&report, out));
     if let Err(error) = left {
         tracing::error!("{error:#}");

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::discovery::{self, Found, Fragment};
+use crate::discovery::{self, Found, Fragment, Search};
 use crate::settings::Environment;
 
 use super::rendering::RenderFlags;
@@ -48,9 +48,14 @@ impl Discover {
         );
         let api_versions = prepared.options.capabilities.api_versions.clone();
         let installation = prepared.installation();
-        let (switches, of) = (self.switches, installation.clone());
+        let search = Search {
+            installation: installation.clone(),
+            capabilities: prepared.options.capabilities.clone(),
+            switches: self.switches,
+            allow: Vec::new(),
+        };
         let found = prepared.run_blocking(move |prepared| {
-            discovery::find_with(&prepared.chart, &of, switches, &prepared.options, None)
+            discovery::find_with(&prepared.chart, &search, &prepared.options, None)
         });
         let found = found.await?;
         report(&found);

@@ -45,6 +45,7 @@ pub(super) async fn discovered<'i>(
                 installation: spec.installation.under(&spec.overrides),
                 capabilities,
                 switches: discovery.switches,
+                allow: spec.allow.clone(),
             };
             let find = move || find(&spec, &archive, &search, &prefix);
             let found = tokio::task::spawn_blocking(find).await;

@@ -15,10 +15,10 @@ use helm_chart::render::Capabilities;
 
 use crate::charts::{self, Charts, Fetched};
 use crate::closure::{
-    self, Checked, Closing, Coverage, Digests, Installs, Mode, Outcome, Pinning, Proof, Renders,
-    Values,
+    self, Checked, Closing, Coverage, Digests, Gaps, Installs, Mode, Outcome, Pinning, Proof,
+    Renders, Values,
 };
-use crate::inventory::{ChartSpec, Inventory};
+use crate::inventory::{ChartSpec, Inventory, Scenario};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::progress;
@@ -119,7 +119,7 @@ impl Planned {
     /// # Errors
     /// When the result document becomes too large.
     pub(super) async fn pin(&mut self, preflights: Vec<Preflight>) -> anyhow::Result<()> {
-        let (Some(prover), Some(proof)) = (self.to_pin.take(), &self.proof) else {
+        let (Some(mut prover), Some(proof)) = (self.to_pin.take(), &self.proof) else {
             self.preflights = preflights;
             return Ok(());
         };
@@ -179,13 +179,17 @@ impl Planned {
                 .clone()
                 .filter_map(move |(key, chart)| of(key, chart))
         };
-        let gaps: Vec<Problem> = of_each(closure::gaps).collect();
+        let gaps = |which: Gaps| -> Vec<Problem> {
+            let each = charts.clone();
+            each.filter_map(|(key, chart)| closure::gaps(key, chart, which))
+                .collect()
+        };
         let odd = of_each(closure::without_effect).chain(of_each(closure::unpinned));
         let mut warnings: Vec<String> = odd.map(|problem| problem.to_string()).collect();
         let (gaps, refused) = if proof.mode == Mode::Report {
-            (gaps, Ok(()))
+            (gaps(Gaps::All), Ok(()))
         } else {
-            (Vec::new(), Problems::check(gaps))
+            (gaps(Gaps::Optional), Problems::check(gaps(Gaps::Fatal)))
         };
         warnings.extend(gaps.iter().map(ToString::to_string));
         for warning in &warnings {
@@ -216,6 +220,8 @@ struct Prover {
     outside: Coverage,
     places: Arc<Semaphore>,
     begun: Mutex<BTreeMap<String, Rendering>>,
+    /// The scenarios of charts that were rendered already, those with switches on included.
+    scenarios: BTreeMap<String, Vec<Scenario>>,
 }
 
 /// A chart that is being rendered; without a result where it has no templates.
@@ -233,6 +239,7 @@ impl Prover {
             outside: Coverage::new(prefix),
             places: Arc::new(Semaphore::new(at_once)),
             begun: Mutex::default(),
+            scenarios: BTreeMap::new(),
         }
     }
 
@@ -260,7 +267,12 @@ impl Prover {
         published: impl FnOnce() -> Values + Send + 'static,
     ) -> Rendering {
         let (places, outside) = (Arc::clone(&self.places), self.outside.clone());
-        let (archive, installs) = (archive.clone(), Installs::from(&spec.installation));
+        let archive = archive.clone();
+        let mut installs = Installs::from(&spec.installation);
+        match self.scenarios.get(&spec.key) {
+            Some(scenarios) => installs.scenarios.clone_from(scenarios),
+            None => installs.switches = self.options.switches,
+        }
         let capabilities = self.capabilities.clone();
         let work = move || {
             let published = outside.values(&published());
@@ -284,7 +296,7 @@ impl Prover {
     /// Waits for all renders, and says of each reference whether the plan copies it.
     /// Also says what closes gaps, by chart.
     async fn prove(
-        &self,
+        &mut self,
         plan: &Plan,
         charts: &Charts,
         digests: &Digests,
@@ -293,7 +305,8 @@ impl Prover {
         let mut begun =
             std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         let (mut proofs, mut closings) = (BTreeMap::new(), BTreeMap::new());
-        for spec in &self.inventory.charts {
+        let inventory = Arc::clone(&self.inventory);
+        for spec in &inventory.charts {
             let Some(fetched) = charts.get(&spec.key) else {
                 continue;
             };
@@ -316,6 +329,18 @@ impl Prover {
                 renders = Some(rendering.await??);
             }
             let renders = renders.flatten();
+            if let Some(renders) = &renders {
+                let scenarios = renders.scenarios.iter();
+                let scenarios = scenarios.map(|(scenario, _)| scenario.clone()).collect();
+                self.scenarios.insert(spec.key.clone(), scenarios);
+                if renders.is_partial {
+                    tracing::warn!(
+                        "charts.{}: the search for what switches add took too many renders and ended early; images \
+                         may be missing",
+                        spec.key
+                    );
+                }
+            }
             self.keep(&spec.key, renders.clone());
             let metadata = &fetched.chart.metadata;
             let versions = (metadata.version.as_str(), metadata.app_version.as_str());

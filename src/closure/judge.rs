@@ -90,6 +90,7 @@ impl ChartProof {
         Installs {
             namespace: self.namespace.clone(),
             scenarios: scenarios.collect(),
+            switches: false,
         }
     }
 }

@@ -9,6 +9,7 @@ use helm_chart::render::images::FieldKind;
 use crate::inventory::Scenario;
 use oci_copy::reference::Digest;
 
+use super::render::SWITCHES_ON;
 use super::{Mode, Values};
 
 /// What was proved of a plan, with all that is needed to prove it again.
@@ -162,6 +163,16 @@ pub enum State {
     /// It is below the target's prefix, but not copied.
     #[serde(rename = "not at the target")]
     NotAtTarget,
+}
+
+impl Reference {
+    /// Whether it is a gap only with the chart's switches on, and no value sets it: a user of that part has to decide.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        let scenarios = self.uses.iter().flat_map(|one| &one.scenarios);
+        let mut scenarios = scenarios.filter(|name| !name.starts_with(SWITCHES_ON));
+        self.state == State::Gap && self.set_by.is_empty() && scenarios.next().is_none()
+    }
 }
 
 impl State {

@@ -8,6 +8,7 @@ use helm_chart::chart::Chart;
 use helm_chart::render::Capabilities;
 use helm_chart::render::images::Image;
 use helm_chart::render::release::{self, Rendered};
+use helm_chart::render::switches::{self, Switch};
 use helm_chart::set;
 
 use crate::inventory::{Installation, Scenario};
@@ -25,6 +26,8 @@ pub struct Installs {
     pub namespace: Option<String>,
     /// Each way with all values that the consumer sets.
     pub scenarios: Vec<Scenario>,
+    /// Whether the first of them is rendered with the chart's switches on, too.
+    pub switches: bool,
 }
 
 /// A chart in all its scenarios.
@@ -36,7 +39,12 @@ pub struct Renders {
     pub scenarios: Vec<(Scenario, Result<Vec<Image>, Failure>)>,
     /// The paths of published values that change nothing in any scenario.
     pub without_effect: Vec<String>,
+    /// Whether the search for images that switches add ended early.
+    pub is_partial: bool,
 }
+
+/// The name of the scenarios in which the chart's switches are on. No data file can have it.
+pub(super) const SWITCHES_ON: &str = "switches on";
 
 /// Whether there is anything to render.
 #[must_use]
@@ -59,7 +67,16 @@ pub fn render(
         ..Renders::default()
     };
     let mut rendered = Vec::new();
-    for scenario in installs.scenarios {
+    let mut scenarios = installs.scenarios;
+    if let Some(first) = scenarios.first().filter(|_| installs.switches) {
+        let found = switches::sets(chart, &over(&first.values, published), &options);
+        // Where it does not render as it is, its own render says so.
+        let found = found.unwrap_or_default();
+        renders.is_partial = found.is_partial;
+        let more = with_switches(first, &found.sets);
+        scenarios.extend(more);
+    }
+    for scenario in scenarios {
         let one = One {
             chart,
             options: &options,
@@ -79,11 +96,28 @@ pub fn render(
     renders
 }
 
+/// A scenario with each of some sets of switches on.
+fn with_switches(scenario: &Scenario, sets: &[Vec<Switch>]) -> Vec<Scenario> {
+    let values = Value::Object(scenario.values.clone());
+    let each = sets.iter().enumerate().map(|(index, on)| Scenario {
+        name: match index {
+            0 => SWITCHES_ON.to_owned(),
+            _ => format!("{SWITCHES_ON} {}", index + 1),
+        },
+        values: match switches::switched_on(&values, on) {
+            Value::Object(values) => values,
+            _ => Values::new(),
+        },
+    });
+    each.collect()
+}
+
 impl From<&Installation> for Installs {
     fn from(installation: &Installation) -> Self {
         Self {
             namespace: installation.namespace.clone(),
             scenarios: installation.all(),
+            switches: false,
         }
     }
 }
@@ -104,6 +138,7 @@ impl Renders {
             published,
             scenarios: installs.scenarios.into_iter().map(fail).collect(),
             without_effect: Vec::new(),
+            is_partial: false,
         }
     }
 }

@@ -7,12 +7,36 @@ use super::proof::{Cause, ChartProof, Failure, Reference, State};
 /// The most lines about one chart; the report has them all.
 const MAX_LINES: usize = 12;
 
+/// Which gaps are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gaps {
+    /// All of them.
+    All,
+    /// Those that keep a run from starting in `require` and `complete`, and failed renders.
+    Fatal,
+    /// Those of parts that are off, which no value sets.
+    Optional,
+}
+
+impl Gaps {
+    fn have(self, reference: &Reference) -> bool {
+        match self {
+            Self::All => true,
+            Self::Fatal => !reference.is_optional(),
+            Self::Optional => reference.is_optional(),
+        }
+    }
+}
+
 /// What keeps a chart from being proved; `None` where it is.
 #[must_use]
-pub fn gaps(key: &str, chart: &ChartProof) -> Option<Problem> {
-    let mut lines: Vec<String> = chart.failures.iter().flat_map(failure).collect();
-    let gaps: Vec<String> = chart.gaps().map(gap).collect();
-    let what = match (chart.failures.len(), gaps.len()) {
+pub fn gaps(key: &str, chart: &ChartProof, which: Gaps) -> Option<Problem> {
+    let failures = chart.failures.iter().filter(|_| which != Gaps::Optional);
+    let failures: Vec<&Failure> = failures.collect();
+    let mut lines: Vec<String> = failures.iter().flat_map(|one| failure(one)).collect();
+    let gaps = chart.gaps().filter(|reference| which.have(reference));
+    let gaps: Vec<String> = gaps.map(gap).collect();
+    let what = match (failures.len(), gaps.len()) {
         (0, 0) => return None,
         (0, 1) => "1 image is not at the target".to_owned(),
         (0, count) => format!("{count} images are not at the target"),

@@ -94,3 +94,92 @@ async fn what_an_operator_starts_is_at_the_target_where_the_operator_is_told_so(
     planned.is_a_gap(&[words]).await;
     Ok(())
 }
+
+/// An image for parts that are off: of the same name as one that the data file lists, another one, and one that is
+/// fixed in the template.
+fn with_parts_that_are_off() -> (&'static str, String) {
+    let template = "  containers:
+  - image: {{ .Values.image }}
+{{- if .Values.windows.enabled }}
+  - image: {{ .Values.windows.image }}
+{{- end }}
+{{- if .Values.extra.enabled }}
+  - image: {{ .Values.extra.repository }}:{{ .Values.extra.tag }}
+  - image: quay.io/team/fixed:3
+{{- end }}
+";
+    let values = "image: quay.io/team/app:1
+windows: {enabled: false, image: quay.io/team/app:1}
+extra: {enabled: false, repository: quay.io/team/extra, tag: '2'}
+";
+    (values, pod(template))
+}
+
+#[tokio::test]
+async fn with_switches_parts_that_are_off_are_proved_and_closed_too() -> Result {
+    let (values, template) = with_parts_that_are_off();
+    let planned = Planned::new(chart(values, &template), LISTED).await?;
+    planned.is_proved().await;
+    let on = |mode: &str| planned.run(mode).arg("--switches").run();
+    let gaps = [
+        "quay.io/team/app:1 is copied, but the chart still names the source",
+        "scenario switches on); set by windows.image",
+        "quay.io/team/extra:2 is not copied",
+        "quay.io/team/fixed:3 is not copied",
+    ];
+    on("report").await.ended(0).said(&gaps);
+    on("require").await.ended(2).said(&gaps[..3]);
+    let closed = on("complete").await.ended(0);
+    // What no value sets is for those to decide who turn that part on.
+    let closed = closed.said(&[
+        "charts.app: closed by copying ",
+        "warning: charts.app: chart app 1.0.0: 1 image is not at the target",
+        "no value changes it: it is fixed in app/templates/x.yaml",
+    ]);
+    let values = &closed.result()["charts"]["app"]["values"];
+    assert_eq!(values["windows"]["image"], AT_TARGET);
+    assert_eq!(
+        values["extra"]["repository"],
+        "target.corp/idf-quay.io/team/extra"
+    );
+    assert!(values["windows"]["enabled"].is_null(), "it stays off");
+    let names: Vec<String> = states(&closed).into_iter().map(|(name, _)| name).collect();
+    assert!(
+        names.contains(&"target.corp/idf-quay.io/team/extra:2".to_owned()),
+        "{names:?}"
+    );
+    let scenarios = &proof(&closed)["charts"]["app"]["scenarios"];
+    assert_eq!(scenarios[1]["name"], "switches on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_image_that_a_switch_adds_under_a_listed_name_is_set_at_its_own_path() -> Result {
+    let (values, template) = with_parts_that_are_off();
+    let auto = "    images:
+      auto: true
+      switches: true
+      app:
+        repository: {location: values, path: image}
+";
+    let planned = Planned::new(chart(values, &template), auto).await?;
+    let done = planned.run("require").run().await.ended(0);
+    let values = &done.result()["charts"]["app"]["values"];
+    assert_eq!(values["image"], AT_TARGET);
+    assert_eq!(values["windows"]["image"], AT_TARGET);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_may_stay_is_not_copied_where_images_are_found() -> Result {
+    let template =
+        pod("  containers: [{image: {{ .Values.image }}}, {image: '{{ .Values.agent.image }}'}]\n");
+    let values = "image: quay.io/team/app:1\nagent: {image: 'aws.corp/team/agent:1'}\n";
+    let auto = "    images: auto\n    allow: ['aws.corp/*']\n";
+    let planned = Planned::new(chart(values, &template), auto).await?;
+    let done = planned.is_proved().await;
+    let pairs = done.json("updated_images.json");
+    assert_eq!(pairs.as_array().map(Vec::len), Some(1), "{pairs}");
+    assert!(done.result()["charts"]["app"]["values"]["agent"].is_null());
+    Ok(())
+}

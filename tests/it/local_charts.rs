@@ -76,3 +76,38 @@ async fn a_local_chart_of_another_version_and_a_path_to_nothing_are_refused() ->
     ]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_local_chart_is_copied_whatever_its_folder_is_called() -> Result {
+    let data = Data::new(
+        "charts:
+  beside: {name: app, repository: ./app.tgz, version: 1.0.0}
+  hidden: {name: app, repository: .My charts_, version: 1.0.0}
+  archive: {name: app, repository: ./.hidden/app.tgz, version: 1.0.0}
+  above: {name: app, repository: archives/.., version: 1.0.0}
+",
+        "ami: {}\n",
+    );
+    fs::write(data.file_path("app.tgz"), app().archive())?;
+    for (folder, name) in [
+        (".My charts_", "app-1.0.0.tgz"),
+        (".hidden", "app.tgz"),
+        ("archives", "x"),
+    ] {
+        fs::create_dir(data.file_path(folder))?;
+        fs::write(data.file_path(folder).join(name), app().archive())?;
+    }
+    fs::write(data.file_path("app-1.0.0.tgz"), app().archive())?;
+    let done = data.plan().run().await.ended(0);
+    let charts = &done.result()["charts"];
+    for (key, repository) in [
+        ("beside", "charts"),
+        ("hidden", "my-charts"),
+        ("archive", "hidden"),
+        ("above", "charts"),
+    ] {
+        let expected = format!("oci://target.corp/idf-{repository}/app");
+        assert_eq!(charts[key]["helm"]["repository"], expected, "{key}");
+    }
+    Ok(())
+}

@@ -182,3 +182,17 @@ async fn the_proof_lies_beside_the_document_in_the_bucket_and_goes_with_it() -> 
     assert!(aws.bucket(BUCKET).is_none(), "nothing was left in it");
     Ok(())
 }
+
+#[tokio::test]
+async fn the_report_of_a_failed_publication_has_the_proof() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    Image::new().layer(100, 1).push(&source, "team/app", "1")?;
+    let charts = ChartRepository::start(vec![chart("")]).await?;
+    let data = Data::chart(&charts.url(), LISTED);
+    aws.fail("PutObject", "AccessDenied", 403, 9);
+    let failed = build(&aws, &data, &source).run().await.ended(1);
+    let report = failed.json("replication_report.json");
+    assert!(report["error"].to_string().contains("AccessDenied"));
+    assert_eq!(report["closure"]["charts"]["app"]["outcome"], "proved");
+    Ok(())
+}

@@ -143,7 +143,7 @@ use Group::{Bundle, Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 41] = [
+pub const ALL: [Parameter; 42] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -225,6 +225,13 @@ pub const ALL: [Parameter; 41] = [
         .flag("lock", Data, Text("FILE"))
         .under("Copying")
         .default("<eks-version>.lock.json beside the data file"),
+    Parameter::new(
+        "switches",
+        "Switches",
+        "Render the charts with their own switches on, too: what `Closure` does then covers parts that are off",
+    )
+    .flag("switches", Data, Switch)
+    .under("Copying"),
     Parameter::new(
         "pin_digests",
         "PinDigests",

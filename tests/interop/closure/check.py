@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """Whether what a plan publishes covers every image that Helm renders from the charts: make closure-check.
 
-    check.py --helm HELM --replicator REPLICATOR --charts DIR [--versions 1.30,...] [--closure MODE] [--discover-switches]
-             [--json FILE]
+    check.py --helm HELM --replicator REPLICATOR --charts DIR [--versions 1.30,...] [--closure MODE] [--switches]
+             [--discover-switches] [--json FILE]
 
 For each EKS version it plans from our data files and the archives in DIR, renders each chart with Helm and the published
 values on top of each scenario (as the charts come, as the EKS module installs them, with the charts' own switches on),
 and looks for images in what comes out. Finder and switch search are its own. What the program's own proof finds in the first two
-must be the same. Prints a table in Markdown, every gap and every difference; exit code 1 where the scenarios default and eks
-are not covered to 100 %, or the proof differs.
+must be the same. An image whose name stands in a template of a part that is off is counted by itself: no values can move
+it. Prints a table in Markdown, every gap and every difference; exit code 1 where the scenarios default and eks are not covered
+to 100 %, or the proof differs.
 """
 
 import argparse
 import fnmatch
+import io
 import json
 import os
 import subprocess
@@ -132,6 +134,12 @@ class Chart:
         walk(tree, [])
         return found
 
+    def fixed(self, reference):
+        """Whether a template has the name of an image, so that no value changes it."""
+        name = reference.partition("@")[0]
+        bare = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+        return any(bare.encode() in text for text in templates(self.archive.read_bytes()))
+
     def tree(self, files, folder):
         """A chart's values with those of its subcharts below them."""
         values = yaml.load(files.get(f"{folder}/values.yaml", b"{}"), Loader) or {}
@@ -181,6 +189,19 @@ class Chart:
         return images, len(on), [".".join(path) for path in off]
 
 
+def templates(archive):
+    """The templates of a chart, of its subcharts and of those that are packed in it."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        for member in packed.getmembers():
+            if not member.isfile():
+                continue
+            data = packed.extractfile(member).read()
+            if "/templates/" in member.name:
+                yield data
+            elif member.name.endswith(".tgz") and "/charts/" in member.name:
+                yield from templates(data)
+
+
 def allowed(reference, patterns):
     name, _, last = reference.partition("@")[0].rpartition("/")
     bare = f"{name}/{last.partition(':')[0]}"
@@ -203,6 +224,8 @@ def classify(chart, images, targets, is_switched):
             yield "test", reference, "only `helm test` starts it", place
         elif reference.startswith(PREFIX):
             yield "gap", reference, "it is below the prefix, but not copied", place
+        elif is_switched and chart.fixed(reference):
+            yield "fixed", reference, "it is written into a template, and no value changes it", place
         else:
             yield "gap", reference, "a switch adds it, and no entry moves it" if is_switched else "no entry moves it", place
 
@@ -210,12 +233,13 @@ def classify(chart, images, targets, is_switched):
 def compare(chart, images, proof):
     """Where our program's proof names other references than Helm renders by default and with the EKS module's values."""
     ours = {reference["image"] for reference in proof["references"]
-            if any(use["place"] != "operator" for use in reference["uses"])}
+            if any(use["place"] != "operator" and set(use["scenarios"]) & set(SCENARIOS) for use in reference["uses"])}
     theirs = {image for _, _, field, image, _ in images if field != "by the operator"}
     for image in sorted(ours ^ theirs):
         yield f"DIFFERS: {image} is found by {'our program' if image in ours else 'Helm and the finder'} alone"
     for reference in proof["references"]:
-        if reference["state"] in ("gap", "not at the target"):
+        scenarios = {name for use in reference["uses"] for name in use["scenarios"]}
+        if reference["state"] in ("gap", "not at the target") and scenarios & set(SCENARIOS):
             yield f"DIFFERS: {reference['image']} is a gap to our program"
 
 
@@ -266,7 +290,7 @@ def check_version(options, version):
 
 
 def cell(counts):
-    total = sum(counts.values()) - counts["test"]
+    total = sum(counts.values()) - counts["test"] - counts["fixed"]
     closed = counts["covered"] + counts["allowed"]
     return f"{closed} of {total} ({100 * closed / total if total else 100:.1f} %)"
 
@@ -277,22 +301,23 @@ def main():
         parser.add_argument(name, required=True)
     parser.add_argument("--versions", default=",".join(VERSIONS))
     parser.add_argument("--closure", help="how the plan treats gaps: report, require or complete")
+    parser.add_argument("--switches", action="store_true", help="plan with the charts' switches on, too")
     parser.add_argument("--discover-switches", action="store_true",
                         help="plan with `auto` and `switches` for every chart: what its switches add is discovered")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", help="all findings, into this file")
     options = parser.parse_args()
-    options.flags = ["--closure", options.closure] if options.closure else []
+    options.flags = (["--closure", options.closure] if options.closure else []) + ["--switches"] * options.switches
     everything, bad = {}, False
-    print("| EKS | default: covered and allowed | eks | switches on | allowed | `helm test` only | gaps |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| EKS | default: covered and allowed | eks | switches on | allowed | `helm test` only | fixed | gaps |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     notes = []
     for version in options.versions.split(","):
         missing, charts = check_version(options, version)
         everything[version] = {key: found for key, (found, _) in charts.items()}
         notes += [f"{version}: {name} is not in the folder" for name in missing]
         counts = {scenario: Counter(f[0] for found, _ in charts.values() for f in found[scenario]) for scenario in SCENARIOS}
-        sums = [f"{' / '.join(str(counts[s][kind]) for s in SCENARIOS)}" for kind in ("allowed", "test", "gap")]
+        sums = [f"{' / '.join(str(counts[s][kind]) for s in SCENARIOS)}" for kind in ("allowed", "test", "fixed", "gap")]
         print(f"| {version} | {' | '.join(cell(counts[s]) for s in SCENARIOS)} | {' | '.join(sums)} |", flush=True)
         bad = bad or any(counts[scenario]["gap"] for scenario in ("default", "eks"))
         for key, (found, said) in charts.items():
@@ -300,7 +325,7 @@ def main():
             bad = bad or any("DIFFERS" in note for note in said)
             for scenario, findings in found.items():
                 notes += [f"{version} {key} {scenario}: {reference}: {reason} ({place})"
-                          for kind, reference, reason, place in findings if kind in ("gap", "test")]
+                          for kind, reference, reason, place in findings if kind in ("gap", "test", "fixed")]
     print("\n" + "\n".join(notes))
     if options.json:
         Path(options.json).write_text(json.dumps(everything, indent=1), "utf-8")

@@ -13,7 +13,7 @@ use super::variant::{Added, Variant, Wanted};
 use super::{Discovery, Request, check};
 use crate::render::images::Image;
 use crate::render::release::Error;
-use crate::render::switches::{self, Switch};
+use crate::render::switches::{self, Switch, switched_on};
 use crate::set;
 
 pub(super) struct Search<'a> {
@@ -35,8 +35,7 @@ impl<'a> Search<'a> {
         };
         let mut first = None;
         for (index, scenario) in request.scenarios.iter().enumerate() {
-            let added = search.add_scenario(scenario);
-            if let Err(error) = added {
+            if let Err(error) = search.add_variant(scenario.clone(), &[]) {
                 search.failed.push((index, error.to_string()));
                 first = first.or(Some(error));
             }
@@ -48,6 +47,20 @@ impl<'a> Search<'a> {
     }
 
     pub(super) fn run(mut self) -> Result<Discovery, Error> {
+        let mut discovery = self.rounds()?;
+        if self.request.switches {
+            self.add_switches(&discovery.values)?;
+            discovery = self.rounds()?;
+        }
+        Ok(Discovery {
+            failed: self.failed,
+            renders: self.renders.count,
+            is_partial: self.renders.is_partial,
+            ..discovery
+        })
+    }
+
+    fn rounds(&mut self) -> Result<Discovery, Error> {
         // What turns out not to hold is tried with the values of later rounds.
         for _ in Round::ALL {
             for round in Round::ALL {
@@ -59,49 +72,48 @@ impl<'a> Search<'a> {
             let check = check::Check::new(&self.charts, &mut self.renders);
             let (discovery, is_final) = check.run(&mut self.variants)?;
             if is_final {
-                return Ok(Discovery {
-                    failed: self.failed,
-                    renders: self.renders.count,
-                    is_partial: self.renders.is_partial,
-                    ..discovery
-                });
+                return Ok(discovery);
             }
         }
         Err(Error::helm("the search does not end (please report this)"))
     }
 
-    fn add_scenario(&mut self, user: &Json) -> Result<(), Error> {
-        if !self.request.switches {
-            return self.add_variant(user.clone(), &[]);
-        }
-        let found = switches::search(self.request.chart, user, self.request.options)?;
-        self.renders.count += found.renders;
-        self.renders.is_partial |= found.is_partial;
-        self.add_variant(user.clone(), &[])?;
-        // Switches that go together are one variant.
-        let mut groups: Vec<(BTreeSet<Switch>, Vec<Added>)> = Vec::new();
-        for (image, switches) in found.added {
-            let fitting = groups.iter_mut().find_map(|(on, images)| {
-                let mut all = on.clone();
-                all.extend(switches.iter().cloned());
-                if all != *on {
-                    let seen = self.renders.plain(&switched_on(user, &all)).ok()?;
-                    let has = |image: &Image| {
-                        seen.iter()
-                            .any(|(_, other)| other.reference == image.reference)
-                    };
-                    (has(&image) && images.iter().all(|(image, _)| has(image))).then_some(())?;
+    /// The further ways to render the chart in which its switches are on. `moved` are the values that move the images
+    /// of the others: what still names a source then is moved by other values, be it an image of those or not.
+    fn add_switches(&mut self, moved: &Map<String, Json>) -> Result<(), Error> {
+        let users: Vec<Json> = self.variants.iter().map(|one| one.user.clone()).collect();
+        for user in users {
+            let mut values = user.as_object().cloned().unwrap_or_default();
+            set::merge(&mut values, moved.clone());
+            let moved = Json::Object(values);
+            let found = switches::search(self.request.chart, &moved, self.request.options)?;
+            self.renders.count += found.renders;
+            self.renders.is_partial |= found.is_partial;
+            // Switches that go together are one variant.
+            let mut groups: Vec<(BTreeSet<Switch>, Vec<Added>)> = Vec::new();
+            for (image, switches) in found.added {
+                let fitting = groups.iter_mut().find_map(|(on, images)| {
+                    let mut all = on.clone();
+                    all.extend(switches.iter().cloned());
+                    if all != *on {
+                        let seen = self.renders.plain(&switched_on(&moved, &all)).ok()?;
+                        let has = |image: &Image| {
+                            seen.iter()
+                                .any(|(_, other)| other.reference == image.reference)
+                        };
+                        (has(&image) && images.iter().all(|(image, _)| has(image))).then_some(())?;
+                    }
+                    *on = all;
+                    images.push((image.clone(), switches.clone()));
+                    Some(())
+                });
+                if fitting.is_none() {
+                    groups.push((switches.iter().cloned().collect(), vec![(image, switches)]));
                 }
-                *on = all;
-                images.push((image.clone(), switches.clone()));
-                Some(())
-            });
-            if fitting.is_none() {
-                groups.push((switches.iter().cloned().collect(), vec![(image, switches)]));
             }
-        }
-        for (on, images) in groups {
-            self.add_variant(switched_on(user, &on), &images)?;
+            for (on, images) in groups {
+                self.add_variant(switched_on(&user, &on), &images)?;
+            }
         }
         Ok(())
     }
@@ -233,12 +245,4 @@ fn explain(
         ))
     })
     .collect()
-}
-
-fn switched_on(user: &Json, on: &BTreeSet<Switch>) -> Json {
-    let mut values: Map<String, Json> = user.as_object().cloned().unwrap_or_default();
-    for switch in on {
-        set::merge(&mut values, switches::turned_on(switch));
-    }
-    Json::Object(values)
 }

@@ -102,8 +102,13 @@ impl Variant {
             let remove = digests.get(spot).filter(|_| is_blanked);
             let remove = remove.cloned().unwrap_or_default();
             variant.blank.extend(&remove);
+            // Its reference can be another one there, but not its place.
+            let is_it = |other: &Image| {
+                (&other.kind, &other.name, &other.field, &other.template)
+                    == (&image.kind, &image.name, &image.field, &image.template)
+            };
             let mut added = added.iter();
-            let needed = added.find(|(other, _)| other.reference == image.reference);
+            let needed = added.find(|(other, _)| is_it(other));
             let switches = needed.map(|(_, switches)| switches.clone());
             let paths = remove.iter().map(|leaf| variant.leaves[*leaf].path.clone());
             let wanted = Wanted {

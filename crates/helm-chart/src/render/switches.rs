@@ -40,6 +40,52 @@ pub struct Found {
     pub renders: usize,
 }
 
+/// Sets of switches that together show all images that a chart names with its switches on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sets {
+    /// The switches of each render, the largest set first; each set adds an image that those before do not.
+    pub sets: Vec<Vec<Switch>>,
+    /// Whether the search ended early because it took too many renders.
+    pub is_partial: bool,
+}
+
+/// Renders a chart with a user's values, and again with as many switches on as go together. Which switch adds which
+/// image is not looked for: that takes fewer renders than [`search`].
+///
+/// # Errors
+/// When the chart does not render as it is.
+pub fn sets(chart: &Chart, user: &Json, options: &Options) -> Result<Sets, Error> {
+    let switches = of_chart(chart, user)?;
+    let base = render(chart, user, options)?.images();
+    let mut search = Search::new((chart, user, options), &switches, &base);
+    let (mut tried, _) = search.renderable_sets();
+    tried.sort_by_key(|set| std::cmp::Reverse(set.len()));
+    let mut known = BTreeSet::new();
+    let mut sets = Vec::new();
+    for set in tried {
+        let images = search.images(&set).into_iter();
+        let before = known.len();
+        known.extend(images.map(|image| image.reference));
+        if known.len() > before {
+            sets.push(set.iter().map(|index| switches[*index].clone()).collect());
+        }
+    }
+    Ok(Sets {
+        sets,
+        is_partial: search.is_partial,
+    })
+}
+
+/// A user's values with some switches on.
+#[must_use]
+pub fn switched_on<'s>(user: &Json, on: impl IntoIterator<Item = &'s Switch>) -> Json {
+    let mut values = user.as_object().cloned().unwrap_or_default();
+    for switch in on {
+        set::merge(&mut values, turned_on(switch));
+    }
+    Json::Object(values)
+}
+
 /// Renders a chart with a user's values, and again with its switches on.
 ///
 /// # Errors
@@ -47,30 +93,8 @@ pub struct Found {
 pub fn search(chart: &Chart, user: &Json, options: &Options) -> Result<Found, Error> {
     let base = render(chart, user, options)?.images();
     let switches = of_chart(chart, user)?;
-    let mut search = Search {
-        chart,
-        user,
-        options,
-        switches: &switches,
-        known: base.iter().map(|image| image.reference.clone()).collect(),
-        renders: BTreeMap::new(),
-        is_partial: false,
-    };
-    let mut refused = BTreeSet::new();
-    let mut seen = Vec::new();
-    for group in search.groups() {
-        let on = search.renderable(&BTreeSet::new(), &group, &mut refused);
-        seen.push(on);
-    }
-    let tried: Vec<usize> = refused.iter().copied().collect();
-    let mut reasons = Vec::new();
-    for switch in tried {
-        let alone = BTreeSet::from([switch]);
-        match search.render(&alone) {
-            Ok(_) => seen.push(alone),
-            Err(reason) => reasons.push((switches[switch].clone(), reason)),
-        }
-    }
+    let mut search = Search::new((chart, user, options), &switches, &base);
+    let (mut seen, reasons) = search.renderable_sets();
     // The smallest sets first: they need the fewest renders to be made smaller.
     seen.sort_by_key(BTreeSet::len);
     let mut added: Vec<(Image, Vec<Switch>)> = Vec::new();
@@ -135,7 +159,43 @@ struct Search<'a> {
     is_partial: bool,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(
+        (chart, user, options): (&'a Chart, &'a Json, &'a Options),
+        switches: &'a [Switch],
+        base: &[Image],
+    ) -> Self {
+        Self {
+            chart,
+            user,
+            options,
+            switches,
+            known: base.iter().map(|image| image.reference.clone()).collect(),
+            renders: BTreeMap::new(),
+            is_partial: false,
+        }
+    }
+
+    /// All switches that render together, those of each group, and each that does not go with others; and the
+    /// switches with which alone the chart does not render, with the reason.
+    fn renderable_sets(&mut self) -> (Vec<Set>, Vec<(Switch, String)>) {
+        let mut refused = Set::new();
+        let mut sets = Vec::new();
+        for group in self.groups() {
+            let on = self.renderable(&Set::new(), &group, &mut refused);
+            sets.push(on);
+        }
+        let mut reasons = Vec::new();
+        for switch in refused {
+            let alone = Set::from([switch]);
+            match self.render(&alone) {
+                Ok(_) => sets.push(alone),
+                Err(reason) => reasons.push((self.switches[switch].clone(), reason)),
+            }
+        }
+        (sets, reasons)
+    }
+
     /// All switches, and those below each top-level key.
     fn groups(&self) -> Vec<Vec<usize>> {
         let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -159,11 +219,8 @@ impl Search<'_> {
             self.is_partial = true;
             return Err(format!("more than {MAX_RENDERS} renders are needed"));
         }
-        let mut values = self.user.as_object().cloned().unwrap_or_default();
-        for switch in on {
-            set::merge(&mut values, turned_on(&self.switches[*switch]));
-        }
-        let result = render(self.chart, &Json::Object(values), self.options)
+        let values = switched_on(self.user, on.iter().map(|switch| &self.switches[*switch]));
+        let result = render(self.chart, &values, self.options)
             .map(|rendered| {
                 let mut images = rendered.images();
                 images.retain(|image| !self.known.contains(&image.reference));
@@ -240,7 +297,7 @@ impl Search<'_> {
 }
 
 /// The values that turn a switch on.
-pub(crate) fn turned_on(switch: &[String]) -> Map<String, Json> {
+fn turned_on(switch: &[String]) -> Map<String, Json> {
     let value = switch.iter().rev().fold(Json::Bool(true), |inner, key| {
         Json::Object(Map::from_iter([(key.clone(), inner)]))
     });
