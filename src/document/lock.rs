@@ -15,7 +15,7 @@ pub const LOCK_VERSION: u32 = 1;
 /// The largest lock that is read, in bytes. One of 10,000 artifacts has about 10 MB.
 pub const MAX_LOCK: usize = 32 * 1024 * 1024;
 
-/// What stands for the target prefix in a lock's values, so that one lock serves all targets.
+/// The placeholder of the target prefix in the values of a lock, so that one lock serves all targets.
 pub const PREFIX: &str = "<prefix>";
 
 /// What to do about a lock that cannot be used.

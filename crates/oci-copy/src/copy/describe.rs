@@ -55,7 +55,7 @@ pub struct ReferrerPart {
     pub artifact_type: Option<String>,
     /// The digest that it is about.
     pub subject: Digest,
-    /// The tag that it is known by, where it is no OCI 1.1 referrer: cosign's.
+    /// The tag that it is known by, if it has one: cosign's.
     pub tag: Option<String>,
     /// The bytes of all its distinct content.
     pub bytes: u64,
