@@ -15,6 +15,7 @@ mod images;
 mod inspect;
 mod load;
 mod lock;
+mod locked;
 mod log;
 mod ls;
 mod output;

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod plan;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use crate::settings::{ReferrerPolicy, Settings};
 
 pub use build::Observed;
 pub use check::check;
+pub use plan::{by_digest, plan};
 
 /// The parameters that decide what is copied, as manifests spell them: a lock is for one choice of them.
 #[must_use]
@@ -40,6 +42,7 @@ pub fn parameters(settings: &Settings, eks_version: &str) -> BTreeMap<String, St
         ("Referrers", referrers.to_owned()),
         ("Closure", closure.to_owned()),
         ("KubeVersion", kubernetes.kube_version.version),
+        ("PinDigests", settings.closure.pin_digests.to_string()),
     ];
     let all = all.into_iter();
     all.map(|(name, value)| (name.to_owned(), value)).collect()

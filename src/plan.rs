@@ -276,6 +276,7 @@ impl<'a> Planner<'a> {
                 target,
                 target_text,
                 used_by: vec![user.to_owned()],
+                expected: None,
             }),
             (Err(error), _) | (_, Err(error)) => {
                 self.problems.push(Problem::input(place, error.to_string()));
@@ -318,6 +319,7 @@ impl<'a> Planner<'a> {
                 target,
                 target_text: self.prefix.join(&name),
                 used_by: vec![spec.key.clone()],
+                expected: None,
             }),
             Err(error) => self
                 .problems

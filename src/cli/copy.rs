@@ -128,6 +128,7 @@ fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
                 target: to,
                 target_text: target.clone(),
                 used_by: Vec::new(),
+                expected: None,
             }),
             Some(other) if matches!(&other.source, CopySource::At(location) if *location == from) =>
                 {}

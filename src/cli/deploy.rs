@@ -19,7 +19,9 @@ use crate::publish::{self, Publication};
 use crate::reference::Prefix;
 use crate::settings::{Environment, FanOut, Flags, Settings, TargetChoice};
 use crate::trust::TrustGate;
-use oci_copy::copy::{CopyError, Detail, Done, Engine, Gate, Outcome, Preflight, Request, Side};
+use oci_copy::copy::{
+    CopyError, Detail, Done, Engine, Gate, Outcome, Preflight, Presence, Request, Side,
+};
 use oci_copy::reference::{Digest, Location};
 use oci_copy::verify;
 
@@ -118,8 +120,13 @@ impl Deploy {
             gate: planned.gate(),
             ..coordinator
         });
+        // With nothing to copy there is nothing to share, and no second look at the target.
+        let has_all = !preflights.is_empty()
+            && preflights
+                .iter()
+                .all(|known| known.presence == Presence::Present);
         let options = CopyOptions {
-            coordinator: coordinator.as_ref(),
+            coordinator: coordinator.as_ref().filter(|_| !has_all),
             will_publish: true,
             report_to: Some(&out),
             proof: proof.as_ref(),
@@ -223,7 +230,11 @@ async fn prepare(
     let prefix = session.prefix().await?;
     let out = &session.settings.out;
     let mut planned = planning::planned(&session, &inventory, &prefix).await?;
-    if session.settings.closure.pin_digests {
+    if session.settings.lock.is_required {
+        for moved in super::locked::moved(&session, &planned.missing()).await {
+            tracing::warn!("{moved}");
+        }
+    } else if session.settings.closure.pin_digests {
         let engine = Engine::guarded(
             Arc::clone(&session.stores),
             &session.settings.copy,
@@ -495,6 +506,7 @@ mod tests {
                 target: location("r.corp").expect("a name"),
                 target_text: format!("r.corp/{name}:1"),
                 used_by: Vec::new(),
+                expected: None,
             }
         };
         let copies = [copy("same"), copy("moved"), copy("tagged")];

@@ -13,7 +13,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Settings};
-use oci_copy::copy::{Engine, Outcome, Request};
+use oci_copy::copy::{Engine, Outcome, Preflight, Request};
 use oci_copy::store::write_whole;
 
 use super::flags::{DataFlags, NetworkFlags};
@@ -117,7 +117,7 @@ pub(super) async fn make(
     inventory: &Inventory,
     prefix: &Prefix,
 ) -> anyhow::Result<(Lock, Planned)> {
-    let planned = planning::planned(session, inventory, prefix).await?;
+    let mut planned = planning::from_sources(session, inventory, prefix).await?;
     let copies = &planned.plan.copies;
     let requests: Vec<Request> = copies.iter().map(Into::into).collect();
     let engine = Engine::guarded(
@@ -144,6 +144,14 @@ pub(super) async fn make(
         let (copies, outcomes): (Vec<_>, Vec<_>) = failed.into_iter().unzip();
         failure_summary::report(&copies, outcomes);
         bail!("{count} cannot be locked, nothing was written");
+    }
+    if session.settings.closure.pin_digests {
+        let known = descriptions.iter().map(|description| {
+            let mut known = Preflight::default();
+            known.digest = Some(description.digest.clone());
+            known
+        });
+        planned.pin(known.collect()).await?;
     }
     let observed = Observed {
         plan: &planned.plan,

@@ -119,6 +119,13 @@ impl Options {
         let mut warnings = super::plan_warnings(plan, &inventory, &session);
         let (of_proof, closed) = planned.report();
         warnings.extend(of_proof);
+        if !self.no_observe {
+            let since = super::locked::since_lock(&session, &inventory, plan).await;
+            for warning in &since {
+                tracing::warn!("{warning}");
+            }
+            warnings.extend(since);
+        }
         let preflights = if pins {
             known
         } else if self.no_observe {

@@ -24,7 +24,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::Prefix;
 use crate::trust::{Policy, TrustGate};
-use oci_copy::copy::{Gate, Preflight};
+use oci_copy::copy::{Gate, Preflight, Presence};
 use oci_copy::reference::Digest;
 
 use super::Session;
@@ -53,6 +53,18 @@ pub(super) struct Planned {
 /// # Errors
 /// Everything that is wrong with data files and charts. Gaps are no error here.
 pub(super) async fn planned(
+    session: &Session,
+    inventory: &Inventory,
+    prefix: &Prefix,
+) -> anyhow::Result<Planned> {
+    if session.settings.lock.is_required {
+        return Box::pin(super::locked::planned(session, inventory, prefix)).await;
+    }
+    from_sources(session, inventory, prefix).await
+}
+
+/// The same whether there is a lock or not.
+pub(super) async fn from_sources(
     session: &Session,
     inventory: &Inventory,
     prefix: &Prefix,
@@ -96,8 +108,24 @@ pub(super) async fn planned(
     })
 }
 
+/// Proves a plan with charts that it was made of.
+pub(super) async fn prove(
+    session: &Session,
+    inventory: &Inventory,
+    plan: &Plan,
+    charts: &Charts,
+) -> anyhow::Result<Option<Proof>> {
+    let prover = Prover::new(session, inventory, &plan.prefix);
+    let copies = plan.copies.iter();
+    let digests =
+        copies.filter_map(|copy| Some((copy.target_text.clone(), copy.expected.clone()?)));
+    let pins = session.settings.closure.pin_digests;
+    let digests = digests.filter(|_| pins).collect();
+    Ok(prover.prove(plan, charts, &digests).await?.0)
+}
+
 /// Notes the proof's short form in the result document.
-fn record(plan: &mut Plan, proof: Option<&Proof>) {
+pub(super) fn record(plan: &mut Plan, proof: Option<&Proof>) {
     if let Some(proof) = proof {
         let short = proof.short();
         plan.result = plan
@@ -107,6 +135,42 @@ fn record(plan: &mut Plan, proof: Option<&Proof>) {
 }
 
 impl Planned {
+    /// What a lock says.
+    pub(super) fn of_lock(
+        plan: Plan,
+        charts: Charts,
+        proof: Option<Proof>,
+        gate: Option<Arc<TrustGate>>,
+        preflights: Vec<Preflight>,
+        pinned: Digests,
+    ) -> Self {
+        Self {
+            plan,
+            charts,
+            proof,
+            gate,
+            preflights,
+            pinned,
+            closed: BTreeMap::new(),
+            to_pin: None,
+        }
+    }
+
+    /// The plan of those copies alone that are not known to be at the target.
+    pub(super) fn missing(&self) -> Plan {
+        let known = self
+            .preflights
+            .iter()
+            .map(|known| known.presence == Presence::Present);
+        let known = known.chain(std::iter::repeat(false));
+        let copies = self.plan.copies.iter().zip(known);
+        let copies = copies.filter(|(_, is_there)| !is_there);
+        Plan {
+            copies: copies.map(|(copy, _)| copy.clone()).collect(),
+            ..self.plan.clone()
+        }
+    }
+
     /// The gate as the copy engine asks it.
     pub(super) fn gate(&self) -> Option<Arc<dyn Gate>> {
         let gate = self.gate.as_ref();

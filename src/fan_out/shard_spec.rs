@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::Kind;
 use crate::plan::{Copy, CopySource};
 use oci_copy::copy::{Preflight, Snapshot};
-use oci_copy::reference::Location;
+use oci_copy::reference::{Digest, Location};
 
 /// The most bytes of manifests that a shard's object passes on: in Base64, with everything else, that is
 /// less than the 16 MiB that are read of an object.
@@ -36,6 +36,9 @@ pub(super) struct Item {
     target: String,
     target_text: String,
     used_by: Vec<String>,
+    /// The digest that it must have at the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected: Option<Digest>,
     /// Its manifests, unless they are too many: then the worker reads them at the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     snapshot: Option<Snapshot>,
@@ -55,6 +58,7 @@ impl Item {
             target: copy.target.to_string(),
             target_text: copy.target_text.clone(),
             used_by: copy.used_by.clone(),
+            expected: copy.expected.clone(),
             snapshot: None,
         })
     }
@@ -89,6 +93,7 @@ impl Item {
             target: self.target.parse()?,
             target_text: self.target_text,
             used_by: self.used_by,
+            expected: self.expected,
         };
         let restored = self
             .snapshot

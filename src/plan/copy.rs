@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use oci_copy::copy::{Origin, Request};
-use oci_copy::reference::Location;
+use oci_copy::reference::{Digest, Location};
 
 use crate::charts::{Artifact, ChartSource};
 use crate::document::Kind;
@@ -23,6 +23,8 @@ pub struct Copy {
     pub target_text: String,
     /// The keys of the charts and additional images that need it.
     pub used_by: Vec<String>,
+    /// The digest that it must have at the target: that of a lock.
+    pub expected: Option<Digest>,
 }
 
 impl From<&Copy> for Request {
@@ -39,6 +41,7 @@ impl From<&Copy> for Request {
             source_text: copy.source_text.clone(),
             target: copy.target.clone(),
             target_text: copy.target_text.clone(),
+            expected: copy.expected.clone(),
         }
     }
 }

@@ -46,6 +46,7 @@ mod hostile_registry;
 mod layout;
 mod links;
 mod local_charts;
+mod locked;
 mod locking;
 mod logins;
 mod looking;

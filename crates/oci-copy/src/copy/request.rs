@@ -16,6 +16,9 @@ pub struct Request {
     pub target: Location,
     /// The target as messages name it.
     pub target_text: String,
+    /// The digest that it must have at the target, where that is known beforehand: a target that has it needs no
+    /// look at the source.
+    pub expected: Option<Digest>,
 }
 
 impl Request {
@@ -27,6 +30,7 @@ impl Request {
             origin: Origin::Location(source),
             target_text: target.to_string(),
             target,
+            expected: None,
         }
     }
 }

@@ -88,6 +88,7 @@ fn request(target: &str) -> Request {
         source_text: "quay.io/team/app:1".to_owned(),
         target: location(target),
         target_text: target.to_owned(),
+        expected: None,
     }
 }
 
