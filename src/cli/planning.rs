@@ -115,7 +115,7 @@ pub(super) async fn prove(
     plan: &Plan,
     charts: &Charts,
 ) -> anyhow::Result<Option<Proof>> {
-    let prover = Prover::new(session, inventory, &plan.prefix);
+    let mut prover = Prover::new(session, inventory, &plan.prefix);
     let copies = plan.copies.iter();
     let digests =
         copies.filter_map(|copy| Some((copy.target_text.clone(), copy.expected.clone()?)));
