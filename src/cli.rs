@@ -1,5 +1,6 @@
 //! The commands.
 
+mod attest;
 mod columns;
 mod completions;
 mod copy;

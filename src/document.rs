@@ -27,7 +27,7 @@ pub use plan::{PlanDocument, PlanEstimate, PlanState, PlannedArtifact, RateFrom}
 pub use report::{Report, ReportedArtifact, RunFacts, State, Totals, host_of};
 pub use result::{Ami, Chart, Helm, MAX_RESULT, ResultDocument, Written};
 pub use trust::{Trust, TrustState};
-pub use verification::{ProofFindings, Verification, VerifiedArtifact};
+pub use verification::{AttestationFindings, ProofFindings, Verification, VerifiedArtifact};
 
 /// The result document's file.
 pub const RESULT_FILE: &str = "replication_result.json";

@@ -32,6 +32,7 @@
 //! | [`export`] | a result document into values and manifests for Helm, Argo CD, Flux, Terraform and Helmfile | does I/O |
 //! | [`report_page`] | a report into a page to look at | does I/O |
 //! | [`inspect`], [`listing`] | a reference or a prefix into what is there | reads a layer |
+//! | [`attestation`] | outcomes into signed statements | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
@@ -44,6 +45,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod attestation;
 pub mod aws;
 pub mod bundle;
 pub mod charts;

@@ -320,6 +320,7 @@ mod tests {
             ("HelmRepoSecretName", "replication/sources"),
             ("ReplicatorDistroUrl", "s3://a-bucket/tools/replicator"),
             ("KmsKeyArn", key),
+            ("AttestationKmsKeyArn", key),
             ("ImageTagMutability", "IMMUTABLE"),
             ("BlobMounting", "enable"),
         ]);

@@ -82,6 +82,8 @@ pub struct Settings {
     pub repositories: Repositories,
     /// What happens to repositories when the module is destroyed.
     pub retention: Retention,
+    /// `AttestationKmsKeyArn`: the key that signs what was copied.
+    pub attestation_key: Option<String>,
     /// The secret with credentials for sources, if one is named.
     pub secret: Option<SecretName>,
     /// The bundle that is the only source, if one is named.
@@ -260,6 +262,11 @@ impl Settings {
         let retention = retention(flags, parameters, problems);
         let default = ReferrerPolicy::default();
         let referrers = parameters.read(flags, "referrers", default, problems, referrer_policy);
+        let attestation_key = parameters.pick(flags, "attestation_kms_key_arn");
+        let attestation_key = attestation_key.and_then(|given| {
+            let checked = |text: &str| repositories::key_arn(text).map(|()| text.to_owned());
+            given.parse_with(problems, checked)
+        });
         let secret_name = parameters.pick(flags, "helm_repo_secret_name");
         let secret_key = parameters.pick(flags, "helm_repo_secret_key");
         if let (None, Some(_)) = (&secret_name, &secret_key) {
@@ -329,6 +336,7 @@ impl Settings {
             build: environment.codebuild.build_id.clone(),
             repositories,
             retention: retention?,
+            attestation_key,
             secret,
             bundle,
             docker_config: environment.docker_config.clone(),

@@ -1,11 +1,15 @@
 //! KMS: keys that sign, and whether a key can be used.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::signed::{Call, KMS};
 use super::{Aws, Error};
+
+/// The longest message that KMS hashes, in bytes (KMS's `Sign`).
+const LONGEST: usize = 4096;
 
 /// A key as KMS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +27,8 @@ pub struct Key {
 pub struct PublicKey {
     /// `SubjectPublicKeyInfo` in DER.
     pub der: Vec<u8>,
-    /// Such as `ECC_NIST_P256`.
-    pub spec: String,
+    /// The algorithms that the key signs with, such as `ECDSA_SHA_256`.
+    pub algorithms: Vec<String>,
 }
 
 impl Aws {
@@ -54,27 +58,36 @@ impl Aws {
     pub async fn kms_public_key(&self, arn: &str) -> Result<PublicKey, Error> {
         const ACTION: &str = "kms:GetPublicKey";
         let answer = self.kms(ACTION, arn, &json!({"KeyId": arn})).await?;
+        let algorithms = answer["SigningAlgorithms"].as_array();
+        let algorithms = algorithms.into_iter().flatten().filter_map(Value::as_str);
         Ok(PublicKey {
             der: bytes(ACTION, arn, &answer["PublicKey"])?,
-            spec: answer["KeySpec"].as_str().unwrap_or_default().to_owned(),
+            algorithms: algorithms.map(str::to_owned).collect(),
         })
     }
 
-    /// Signs a digest, with one of KMS's algorithms such as `ECDSA_SHA_256`.
+    /// Signs a message, with one of KMS's algorithms on SHA-256 such as `ECDSA_SHA_256`. KMS hashes the message; of a
+    /// longer one it gets the digest.
     ///
     /// # Errors
     /// When KMS refuses.
     pub async fn kms_sign(
         &self,
         arn: &str,
-        digest: &[u8],
+        message: &[u8],
         algorithm: &str,
     ) -> Result<Vec<u8>, Error> {
         const ACTION: &str = "kms:Sign";
+        let digest = digest(&SHA256, message);
+        let (message, kind) = if message.len() <= LONGEST {
+            (message, "RAW")
+        } else {
+            (digest.as_ref(), "DIGEST")
+        };
         let input = json!({
             "KeyId": arn,
-            "Message": STANDARD.encode(digest),
-            "MessageType": "DIGEST",
+            "Message": STANDARD.encode(message),
+            "MessageType": kind,
             "SigningAlgorithm": algorithm,
         });
         let answer = self.kms(ACTION, arn, &input).await?;

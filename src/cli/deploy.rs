@@ -27,7 +27,7 @@ use oci_copy::verify;
 
 use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
 use super::planning::{self, Planned};
-use super::{Session, Sources, preflight};
+use super::{Session, Sources, attest, preflight};
 
 /// Copy all charts and images of an EKS version, and publish the result
 ///
@@ -141,6 +141,16 @@ impl Deploy {
             warnings,
         };
         let outcomes = copy_all(&session, screen, &plan.copies, options).await?;
+        let run = attest::Run {
+            lock: lock_digest(&session.settings, &inventory),
+            closure: proof.as_ref().map(|proof| proof.short().proof),
+        };
+        let aborted = |error| {
+            let what = (&plan.copies[..], &outcomes[..]);
+            report_abort(&out, what, (started, proof.as_ref()), error)
+        };
+        let attested = attest(&session, plan, &outcomes, run).await;
+        attested.map_err(aborted)?;
 
         let late = async {
             stop.cancelled().await;
@@ -150,10 +160,7 @@ impl Deploy {
             published = publish(&session, publication, (&planned, &outcomes), &shared) => published,
             () = late => Err(anyhow!("stopped while the result was published")),
         };
-        published.map_err(|error| {
-            let what = (&plan.copies[..], &outcomes[..]);
-            report_abort(&out, what, (started, proof.as_ref()), error)
-        })?;
+        published.map_err(aborted)?;
         if let Some(coordinator) = coordinator
             && let Err(error) = coordinator.clear().await
         {
@@ -165,6 +172,31 @@ impl Deploy {
             out.join(RESULT_FILE).display()
         );
         Ok(super::DONE)
+    }
+}
+
+/// The digest of the lock, where only what it has is copied.
+fn lock_digest(settings: &Settings, inventory: &Inventory) -> Option<Digest> {
+    let path = super::lock::path(settings, inventory);
+    let text = std::fs::read(path)
+        .ok()
+        .filter(|_| settings.lock.is_required)?;
+    Some(Digest::of(&text))
+}
+
+/// Signs what is at the target now, if a key is named.
+async fn attest(
+    session: &Session,
+    plan: &Plan,
+    outcomes: &[Outcome],
+    run: attest::Run,
+) -> anyhow::Result<()> {
+    let Some(signer) = attest::Signer::open(session).await? else {
+        return Ok(());
+    };
+    tokio::select! {
+        attested = signer.attest(&plan.copies, outcomes, &run) => attested,
+        () = session.stop.cancelled() => Err(anyhow!("stopped while the copies were attested")),
     }
 }
 
@@ -254,6 +286,8 @@ async fn prepare(
         let (stores, options) = (&session.stores, &session.settings.copy);
         bundle.check_target(plan, stores, options).await?;
     }
+    // A key that cannot be used is found before anything is copied.
+    attest::Signer::open(&session).await?;
     let shared = match publication {
         Some(publication) => preflight::check(&session, plan, publication).await?,
         None => BTreeSet::new(),

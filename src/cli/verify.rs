@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Bucket;
 use crate::document::{
-    ExpectedArtifacts, ProofFindings, RESULT_FILE, Verification, VerifiedArtifact,
+    AttestationFindings, ExpectedArtifacts, ProofFindings, RESULT_FILE, Verification,
+    VerifiedArtifact,
 };
 use crate::problem::{Problem, Problems};
 use crate::progress;
@@ -20,7 +21,7 @@ use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::flags::NetworkFlags;
-use super::{Session, log, prove};
+use super::{Session, attest, log, prove};
 
 /// The largest file that is read, in bytes. A report of 10,000 artifacts has about 5 MB.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -63,6 +64,10 @@ pub(super) struct Verify {
     /// images that are there
     #[arg(long)]
     prove: bool,
+    /// Also check that this key made an attestation of each copy: a file with a public key in PEM, or the ARN of a
+    /// key of KMS [default: the parameter `AttestationKmsKeyArn`]
+    #[arg(long, value_name = "KEY")]
+    attestation_key: Option<String>,
     /// Print the findings as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -147,16 +152,51 @@ impl Verify {
         for fault in proved.iter().flat_map(|(_, faults)| faults) {
             tracing::error!("{fault}");
         }
+        let key = self.attestation_key.as_ref();
+        let key = key.or(session.settings.attestation_key.as_ref());
+        let attested = match key {
+            Some(key) => {
+                let key = attest::verifier(&session, key).await;
+                let key = key.context("the key of the attestations")?;
+                Some(attest::check(&session, &key, &document.artifacts).await)
+            }
+            None => None,
+        };
+        for fault in attested.iter().flat_map(|(_, faults)| faults) {
+            tracing::error!("{fault}");
+        }
         if self.json {
             let mut document = as_document(&shown, &document, &findings);
             document.proof = proved.as_ref().map(|(charts, problems)| ProofFindings {
                 charts: *charts,
                 problems: problems.clone(),
             });
+            document.attestations =
+                attested
+                    .as_ref()
+                    .map(|(verified, problems)| AttestationFindings {
+                        verified: *verified,
+                        problems: problems.clone(),
+                    });
             let text = serde_json::to_string_pretty(&document)? + "\n";
             super::print(text).await?;
         }
         let verified = conclude(&shown, &findings);
+        let verified = match &attested {
+            Some((_, faults)) if !faults.is_empty() => {
+                let what = progress::count(faults.len(), "artifact");
+                let what = format!("{what} without a valid attestation");
+                match verified {
+                    Ok(()) => Err(anyhow!(what)),
+                    Err(error) => Err(error.context(what)),
+                }
+            }
+            Some((count, _)) => {
+                tracing::info!("attested: {}", progress::count(*count, "artifact"));
+                verified
+            }
+            None => verified,
+        };
         match proved {
             Some((_, faults)) if !faults.is_empty() => match verified {
                 Ok(()) => bail!("what is deployed is not what was proved"),
@@ -401,5 +441,6 @@ fn as_document(shown: &str, document: &ExpectedArtifacts, findings: &[Finding]) 
         artifacts: artifacts.collect(),
         totals: all.chain(states).collect(),
         proof: None,
+        attestations: None,
     }
 }

@@ -17,6 +17,18 @@ pub struct Verification {
     /// With `--prove`: what came of proving the charts again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<ProofFindings>,
+    /// With a key: what came of checking the attestations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestations: Option<AttestationFindings>,
+}
+
+/// What came of checking the attestations of copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestationFindings {
+    /// Artifacts with a valid one.
+    pub verified: usize,
+    /// What is wrong with the others.
+    pub problems: Vec<String>,
 }
 
 /// What was found of an artifact.

@@ -165,7 +165,7 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
     }
 }
 
-fn key_arn(text: &str) -> Result<(), String> {
+pub(super) fn key_arn(text: &str) -> Result<(), String> {
     let parts: Vec<&str> = text.trim().splitn(6, ':').collect();
     match parts.as_slice() {
         ["arn", _, "kms", _, _, resource] if resource.starts_with("key/") => Ok(()),

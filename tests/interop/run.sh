@@ -29,7 +29,7 @@ trap 'exit 130' INT TERM
 # Where other people's clients look for logins: an empty home.
 export DOCKER_CONFIG=$work/docker
 
-for part in checks tools servers deploy helm export browser copies clients charts signatures consumer emulators rendering; do
+for part in checks tools servers deploy helm export browser copies clients charts signatures attestations consumer emulators rendering; do
     # shellcheck source=/dev/null
     . "tests/interop/$part.sh"
 done
@@ -73,7 +73,10 @@ main() {
         use oras "$oras_version" oras.land/oras cmd/oras; then
         check_copies
         if wants clients; then check_clients; fi
-        if wants signatures; then check_signatures; fi
+        if wants signatures; then
+            check_signatures
+            if [ -n "${cosign:-}" ]; then check_attestations; fi
+        fi
     fi
     if wants charts; then check_charts; fi
     if wants consumer; then check_consumer; fi

@@ -289,6 +289,17 @@ async fn a_key_that_is_disabled_or_of_another_kind() -> Result {
     world.aws.set_key_state(&key, "Disabled");
     let run = run().run().await.ended(1);
     broken(&run, "key KmsKeyArn", "is Disabled", "enable the key");
+    let run = world.run().env(
+        "SEEDFARMER_PARAMETER_ATTESTATION_KMS_KEY_ARN",
+        world.aws.put_key(KeySpec::P384),
+    );
+    let run = run.run().await.ended(1);
+    broken(
+        &run,
+        "key AttestationKmsKeyArn",
+        "ECDSA_SHA_384",
+        "ECC_NIST_P256",
+    );
     let signs = world.aws.put_key(KeySpec::P256);
     let run = world.run().env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", &signs);
     let run = run.run().await.ended(1);

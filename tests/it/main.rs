@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod attesting;
 mod builds;
 mod chart_forms;
 mod charts;

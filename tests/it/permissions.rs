@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use lab::aws::Aws;
+use lab::aws::{Aws, KeySpec};
 use lab::chart::{Chart, ChartRepository};
 use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
@@ -27,7 +27,8 @@ const POLICY: &str = r#"{"Statement": []}"#;
 /// The IAM actions behind a request to a registry (ECR's guide, "Private registry authentication").
 fn registry_actions(action: &str) -> &'static [&'static str] {
     match action {
-        "manifest.get" | "manifest.head" | "referrers.list" => &["ecr:BatchGetImage"],
+        "manifest.get" | "manifest.head" => &["ecr:BatchGetImage"],
+        "referrers.list" => &["ecr:BatchGetImage", "ecr:ListImageReferrers"],
         "manifest.put" => &["ecr:PutImage"],
         "blob.get" => &["ecr:GetDownloadUrlForLayer"],
         "blob.head" => &["ecr:BatchCheckLayerAvailability"],
@@ -85,6 +86,7 @@ fn arn(service: &str, action: &str, resource: &str) -> String {
             format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{resource}-a1B2c3")
         }
         // STS asks for no permission.
+        _ if service == "kms" => resource.to_owned(),
         _ => "*".to_owned(),
     }
 }
@@ -113,7 +115,7 @@ fn calls(aws: &Aws) -> Value {
             .iter()
             .filter_map(|part| path.find(part))
             .min();
-        let name = &path[..end.expect("a repository's request")];
+        let name = &path[..end.unwrap_or_else(|| panic!("{}", request.path))];
         for action in registry_actions(&request.action) {
             let resource = arn("ecr", "", name);
             calls.push(json!({"action": action, "resource": resource, "context": context}));
@@ -309,6 +311,7 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
     assert_granted(&python, granted, &calls(&aws), false)?;
 
     // With all of them: what a new repository needs, what an existing one needs, and the end.
+    let key = aws.put_key(KeySpec::P256);
     aws.put_secret("sources", r#"{"username": "me", "password": "p"}"#);
     let with_settings = |run: Run| {
         run.env(
@@ -320,6 +323,7 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
         .env("SEEDFARMER_PARAMETER_LIFECYCLE_POLICY", LIFECYCLE)
         .env("SEEDFARMER_PARAMETER_REPOSITORY_POLICY", POLICY)
         .env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY)
+        .env("SEEDFARMER_PARAMETER_ATTESTATION_KMS_KEY_ARN", &key)
         .env("SEEDFARMER_PARAMETER_BLOB_MOUNTING", "enable")
         .env("SEEDFARMER_PARAMETER_BUCKET_VERSIONING", "true")
         .env("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "sources")
@@ -373,6 +377,7 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
         ("HelmRepoSecretName", "sources"),
         ("ImageTagMutability", "IMMUTABLE"),
         ("BlobMounting", "enable"),
+        ("AttestationKmsKeyArn", key.as_str()),
     ];
     let all = calls(&aws);
     assert!(actions(&all).len() > 25, "{:?}", actions(&all));

@@ -216,6 +216,13 @@ class Policy(unittest.TestCase):
         self.assert_denied(granted, "kms:", ["Decrypt", "PutKeyPolicy"], KEY, through)
         self.assert_denied(statements(), "kms:", ["CreateGrant"], KEY, through)
 
+    def test_the_key_that_signs(self):
+        granted = statements(AttestationKmsKeyArn=KEY)
+        self.assert_allowed(granted, "kms:", ["GetPublicKey", "Sign"], KEY)
+        self.assert_denied(granted, "kms:", ["Sign"], KEY + "f")
+        self.assert_denied(granted, "kms:", ["Decrypt", "CreateGrant"], KEY)
+        self.assert_denied(statements(), "kms:", ["GetPublicKey", "Sign"], KEY)
+
     def test_a_program_in_s3(self):
         granted = statements(ReplicatorDistroUrl="s3://tools/v1/replicator")
         self.assert_allowed(granted, "s3:", ["GetObject"], "arn:aws:s3:::tools/v1/replicator")

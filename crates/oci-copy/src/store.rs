@@ -382,6 +382,25 @@ impl Stores {
         }
     }
 
+    /// What was attached to a manifest at a target, as its registry lists it now.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn attached(
+        &self,
+        location: &Location,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, Error> {
+        match location {
+            Location::Registry(reference) => {
+                let registry = self.registry(reference.registry());
+                let repository = registry.repository(reference.repository());
+                repository.attached(subject).await
+            }
+            Location::Layout { .. } => Ok(self.source(location)?.referrers(subject).await?.found),
+        }
+    }
+
     /// Asks a registry about a name without reading it, with the login for its host; `None` for a folder.
     ///
     /// # Errors

@@ -257,6 +257,14 @@ impl Bundle {
         Err(Rejected::Image(first))
     }
 
+    /// The statement in it, which is not verified by reading it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn statement(&self) -> Result<Vec<u8>, Rejected> {
+        from_base64(&self.envelope()?.payload).ok_or_else(|| malformed("no Base64"))
+    }
+
     fn envelope(&self) -> Result<&Envelope, Rejected> {
         let envelope = self.dsse_envelope.as_ref();
         envelope.ok_or_else(|| malformed("the bundle holds no statement"))
@@ -264,7 +272,8 @@ impl Bundle {
 }
 
 /// What a DSSE signature is over ("pre-authentication encoding").
-fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let (of_type, of_payload) = (payload_type.len(), payload.len());
     let head = format!("DSSEv1 {of_type} {payload_type} {of_payload} ");
     [head.as_bytes(), payload].concat()

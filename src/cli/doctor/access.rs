@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::attestation;
 use crate::aws::{Aws, Error, Identity};
 use crate::cli::planning::Planned;
 use crate::cli::{Session, policy};
@@ -403,10 +404,11 @@ async fn bucket(session: &Session, host: &EcrHost) -> Option<Finding> {
 /// The key that encrypts repositories.
 async fn keys(session: &Session, region: &str) -> Vec<Finding> {
     const CHECK: &str = "key KmsKeyArn";
+    let mut findings: Vec<Finding> = signs(session).await.into_iter().collect();
     let Some(arn) = &session.settings.repositories.kms_key else {
-        return Vec::new();
+        return findings;
     };
-    let finding = match session.aws.kms_key(arn).await {
+    findings.push(match session.aws.kms_key(arn).await {
         Ok(key) if arn.split(':').nth(3) != Some(region) => {
             let found = format!("{arn} ({}) is not in {region}", key.spec);
             Finding::broken(CHECK, found, "name a key of the repositories' region")
@@ -438,6 +440,23 @@ async fn keys(session: &Session, region: &str) -> Vec<Finding> {
             )
         }
         Err(error) => of_error(CHECK, &error, "name an existing key"),
-    };
-    vec![finding]
+    });
+    findings
+}
+
+/// The key that signs attestations.
+async fn signs(session: &Session) -> Option<Finding> {
+    const CHECK: &str = "key AttestationKmsKeyArn";
+    let arn = session.settings.attestation_key.as_deref()?;
+    Some(match session.aws.kms_public_key(arn).await {
+        Ok(key) => match attestation::algorithm(&key.der, &key.algorithms) {
+            Ok(algorithm) => Finding::ok(CHECK, format!("signs with {algorithm}")),
+            Err(why) => Finding::broken(CHECK, format!("{arn}: {why}"), attestation::KINDS),
+        },
+        Err(error) => {
+            let usual =
+                "name an enabled key for signatures, and allow kms:GetPublicKey and kms:Sign";
+            of_error(CHECK, &error, usual)
+        }
+    })
 }

@@ -143,7 +143,7 @@ use Group::{Bundle, Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 42] = [
+pub const ALL: [Parameter; 43] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -418,6 +418,15 @@ pub const ALL: [Parameter; 42] = [
     .flag("secret-key", Repositories, Text("KEY"))
     .under("Secrets")
     .for_workers(),
+    Parameter::new(
+        "attestation_kms_key_arn",
+        "AttestationKmsKeyArn",
+        "The KMS key (ECC_NIST_P256 or RSA) that signs an attestation of each copy, which cosign verifies",
+    )
+    .flag("attestation-kms-key-arn", Repositories, Text("ARN"))
+    .under("Copying")
+    .default("no attestations")
+    .in_stack(),
     Parameter::new(
         "retention_type",
         "RetentionType",

@@ -60,6 +60,19 @@ impl Repository {
         Ok(listed)
     }
 
+    /// The same from one place: the registry's own list, or else the tag. It asks for no list of tags, which needs
+    /// another permission in some registries.
+    pub(in crate::store) async fn attached(
+        &self,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let listed = match self.read_referrers(subject).await? {
+            Some(listed) => listed,
+            None => self.tagged_referrers(subject).await?,
+        };
+        Ok(listed.found)
+    }
+
     /// The registry's own list, page by page; `None` where it has none. What it says of one repository
     /// says nothing of others: it may be a proxy of several registries.
     async fn read_referrers(&self, subject: &Digest) -> Result<Option<Partial<Descriptor>>, Error> {
