@@ -6,7 +6,7 @@ mod copy;
 mod image;
 mod operator;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -129,6 +129,7 @@ struct Planner<'a> {
     prefix: &'a Prefix,
     inventory: &'a Inventory,
     copies: Vec<Copy>,
+    by_target: HashMap<Location, usize>,
     /// The names of all images, before `docker_mappings`.
     names: Vec<ImageName>,
     problems: Vec<Problem>,
@@ -140,6 +141,7 @@ impl<'a> Planner<'a> {
             prefix,
             inventory,
             copies: Vec::new(),
+            by_target: HashMap::new(),
             names: Vec::new(),
             problems: Vec::new(),
         }
@@ -329,12 +331,13 @@ impl<'a> Planner<'a> {
 
     /// Adds a copy, once; two sources for one target are a conflict.
     fn copy(&mut self, copy: Copy) {
-        match self
-            .copies
-            .iter_mut()
-            .find(|other| other.target == copy.target)
-        {
-            None => self.copies.push(copy),
+        let known = self.by_target.get(&copy.target);
+        match known.map(|index| &mut self.copies[*index]) {
+            None => {
+                self.by_target
+                    .insert(copy.target.clone(), self.copies.len());
+                self.copies.push(copy);
+            }
             Some(same) if same.is_same_source(&copy) => {
                 for user in copy.used_by {
                     if !same.used_by.contains(&user) {

@@ -1,5 +1,6 @@
 //! `replicator copy`
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,7 @@ fn read_list(path: &Path) -> anyhow::Result<Vec<Pair>> {
 /// Each pair once; two sources for one target are a conflict.
 fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
     let (mut copies, mut problems): (Vec<plan::Copy>, Vec<Problem>) = (Vec::new(), Vec::new());
+    let mut by_target: HashMap<Location, usize> = HashMap::with_capacity(pairs.len());
     for (index, Pair { src, target }) in pairs.iter().enumerate() {
         let place = if pairs.len() > 1 {
             format!("pair {}", index + 1)
@@ -120,16 +122,19 @@ fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
         let (Some(from), Some(to)) = (locate(src), locate(target)) else {
             continue;
         };
-        match copies.iter().find(|other| other.target == to) {
-            None => copies.push(plan::Copy {
-                kind: Kind::Image,
-                source: CopySource::At(from),
-                source_text: src.clone(),
-                target: to,
-                target_text: target.clone(),
-                used_by: Vec::new(),
-                expected: None,
-            }),
+        match by_target.get(&to).map(|index| &copies[*index]) {
+            None => {
+                by_target.insert(to.clone(), copies.len());
+                copies.push(plan::Copy {
+                    kind: Kind::Image,
+                    source: CopySource::At(from),
+                    source_text: src.clone(),
+                    target: to,
+                    target_text: target.clone(),
+                    used_by: Vec::new(),
+                    expected: None,
+                });
+            }
             Some(other) if matches!(&other.source, CopySource::At(location) if *location == from) =>
                 {}
             Some(other) => {

@@ -1,6 +1,7 @@
 //! An OCI image layout folder: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
+mod index;
 mod partial;
 
 use std::collections::{HashMap, HashSet};
@@ -11,11 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt, future, stream};
-use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use crate::http::AimdLimit;
-use crate::manifest::{Descriptor, Manifest, REF_NAME, media_type};
+use crate::manifest::{Descriptor, Manifest};
 use crate::reference::Digest;
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     SubjectSupport, TagOrDigest, Target, TargetInfo, UploadSession, UploadStart,
 };
 
+use index::{Change, Index};
 pub use partial::write_whole;
 
 /// How much of a file is read at once, in bytes.
@@ -35,8 +36,9 @@ const FILES: usize = 16;
 #[derive(Debug)]
 pub struct Layout {
     dir: PathBuf,
-    /// One change of the index at a time; a file lock keeps other processes apart.
-    index: Mutex<()>,
+    index: Arc<Index>,
+    /// What manifests are about, as far as they were read.
+    subjects: Mutex<HashMap<Digest, Option<Digest>>>,
     /// Files that are read or written at once.
     files: Arc<AimdLimit>,
     /// What killed runs left was removed.
@@ -47,7 +49,8 @@ impl Layout {
     pub(super) fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
-            index: Mutex::new(()),
+            index: Index::new(dir),
+            subjects: Mutex::default(),
             files: AimdLimit::new(FILES, FILES),
             is_swept: AtomicBool::new(false),
         }
@@ -64,7 +67,7 @@ impl Layout {
 
     /// Removes what killed runs left. While the lock is held, no process begins a file.
     fn sweep(&self) {
-        let Ok(_lock) = self.lock() else { return };
+        let Ok(_lock) = self.index.lock() else { return };
         partial::sweep(&self.dir);
         let algorithms = std::fs::read_dir(self.dir.join("blobs"));
         for algorithm in algorithms.into_iter().flatten().flatten() {
@@ -112,40 +115,16 @@ impl Layout {
             .join(digest.hex())
     }
 
-    fn index_path(&self) -> PathBuf {
-        self.dir.join("index.json")
-    }
-
-    /// The descriptors of `index.json`, as they stand there.
-    fn entries(&self) -> Result<Vec<Value>, Error> {
-        let path = self.index_path();
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::file("read", &path, error)),
-        };
-        let index: Option<Value> = serde_json::from_slice(&bytes).ok();
-        let manifests = index.and_then(|index| index.get("manifests")?.as_array().cloned());
-        manifests.ok_or(Error::Layout {
-            path,
-            expected: "the index of an image layout",
-        })
-    }
-
     /// The names in the index, in its order.
     pub(super) fn names(&self) -> Result<Vec<String>, Error> {
-        if !self.index_path().is_file() {
+        if !self.dir.join("index.json").is_file() {
             return Err(Error::Layout {
                 path: self.dir.clone(),
                 expected: "an image layout",
             });
         }
-        let entries = self.entries()?;
-        Ok(entries
-            .iter()
-            .filter_map(name_of)
-            .map(str::to_owned)
-            .collect())
+        let version = self.index.version()?;
+        Ok(version.names().map(str::to_owned).collect())
     }
 
     fn find_name(&self, which: &TagOrDigest) -> Result<Option<Digest>, Error> {
@@ -153,12 +132,7 @@ impl Layout {
             TagOrDigest::Digest(digest) => {
                 Ok(self.blob_path(digest).is_file().then(|| digest.clone()))
             }
-            TagOrDigest::Tag(name) => {
-                let entries = self.entries()?;
-                let entry = entries.iter().find(|entry| name_of(entry) == Some(name));
-                let digest = entry.and_then(|entry| entry.get("digest")?.as_str()?.parse().ok());
-                Ok(digest)
-            }
+            TagOrDigest::Tag(name) => Ok(self.index.version()?.find(name).cloned()),
         }
     }
 
@@ -187,23 +161,27 @@ impl Layout {
 
     /// What the index lists that is about a manifest.
     fn find_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let mut referrers = Vec::new();
-        for entry in self.entries()? {
-            let Ok(descriptor) = serde_json::from_value::<Descriptor>(entry) else {
-                continue;
-            };
-            let which = TagOrDigest::Digest(descriptor.digest.clone());
-            let manifest = self.read_manifest(&which)?;
-            if manifest.is_some_and(|manifest| manifest.subject.as_ref() == Some(subject)) {
-                referrers.push(descriptor);
-            }
+        let version = self.index.version()?;
+        version.referrers(subject, |digest| self.subject_of(digest))
+    }
+
+    /// What a manifest is about; each is read once.
+    fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, Error> {
+        let subjects = || self.subjects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = subjects().get(digest) {
+            return Ok(known.clone());
         }
-        Ok(referrers)
+        let manifest = self.read_manifest(&TagOrDigest::Digest(digest.clone()))?;
+        let Some(manifest) = manifest else {
+            return Ok(None);
+        };
+        subjects().insert(digest.clone(), manifest.subject.clone());
+        Ok(manifest.subject)
     }
 
     /// Writes a manifest's bytes, and its entry in the index where it has a name or is about another
-    /// manifest. The entry comes last and replaces an older one of the same name.
-    fn write_manifest(
+    /// manifest.
+    async fn write_manifest(
         &self,
         which: &TagOrDigest,
         manifest: &Manifest,
@@ -213,50 +191,18 @@ impl Layout {
             let folder = path.parent().unwrap_or(&self.dir);
             partial::write(self.begin_file(folder), &path, &manifest.bytes)?;
         }
+        let support = if manifest.subject.is_some() {
+            SubjectSupport::Listed
+        } else {
+            SubjectSupport::Ignored
+        };
         let name = match which {
-            TagOrDigest::Tag(name) => Some(name),
-            TagOrDigest::Digest(_) if manifest.subject.is_none() => {
-                return Ok(SubjectSupport::Ignored);
-            }
+            TagOrDigest::Tag(name) => Some(name.as_str()),
+            TagOrDigest::Digest(_) if manifest.subject.is_none() => return Ok(support),
             TagOrDigest::Digest(_) => None,
         };
-        let _one_at_a_time = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let lock = self.lock()?;
-        let mut entries = self.entries()?;
-        let digest = manifest.digest.to_string();
-        entries.retain(|entry| match name {
-            Some(name) => name_of(entry) != Some(name),
-            None => name_of(entry).is_some() || entry.get("digest") != Some(&json!(digest)),
-        });
-        let mut entry = json!({
-            "mediaType": manifest.media_type,
-            "digest": manifest.digest,
-            "size": manifest.bytes.len(),
-        });
-        if let Some(name) = name {
-            entry["annotations"] = json!({REF_NAME: name});
-        }
-        entries.push(entry);
-        let index =
-            json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
-        let written = write_whole(&self.index_path(), index.to_string().as_bytes());
-        drop(lock);
-        written.map(|()| {
-            if manifest.subject.is_some() {
-                SubjectSupport::Listed
-            } else {
-                SubjectSupport::Ignored
-            }
-        })
-    }
-
-    /// Keeps other processes from changing the index at the same time.
-    fn lock(&self) -> Result<std::fs::File, Error> {
-        let path = self.dir.join("oci-layout");
-        let file = std::fs::File::open(&path).map_err(|error| Error::file("open", &path, error))?;
-        file.lock()
-            .map_err(|error| Error::file("lock", &path, error))?;
-        Ok(file)
+        self.index.write(Change::new(name, manifest)).await?;
+        Ok(support)
     }
 
     async fn write_blob(&self, descriptor: &Descriptor, mut blob: Blob) -> Result<(), Error> {
@@ -282,10 +228,6 @@ impl Layout {
             .persist(&path)
             .map_err(|error| Error::file("write", &path, error.error))
     }
-}
-
-fn name_of(entry: &Value) -> Option<&str> {
-    entry.get("annotations")?.get(REF_NAME)?.as_str()
 }
 
 impl Source for Layout {
@@ -440,7 +382,7 @@ impl Target for Layout {
         which: &'a TagOrDigest,
         manifest: &'a Manifest,
     ) -> Answer<'a, SubjectSupport> {
-        async move { self.write_manifest(which, manifest) }.boxed()
+        self.write_manifest(which, manifest).boxed()
     }
 
     fn add_referrers<'a>(&'a self, _: &'a Digest, _: &'a [Descriptor]) -> Answer<'a, ()> {
