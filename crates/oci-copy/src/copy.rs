@@ -164,47 +164,67 @@ impl Engine {
             .map(|mount_scope| self.schedule(mount_scope, &over))
             .collect();
         let mut tasks = JoinSet::new();
-        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(copies.len());
-        let each = copies.iter().zip(opened).zip(preflights).enumerate();
-        for (index, ((copy, opened), preflight)) in each {
-            let (source, target) = match opened {
-                Ok(opened) => opened,
-                Err(error) => {
-                    let outcome = Outcome::failed(error);
-                    self.events.finished(copy, &outcome);
-                    outcomes.push(Some(outcome));
-                    continue;
-                }
-            };
-            outcomes.push(None);
-            let mount_scope = Arc::clone(&run.mount_scopes[&target.mount_scope()]);
-            let opened = Endpoints {
-                source,
-                target,
-                mount_scope,
-            };
-            let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
-            tasks.spawn(async move {
-                let artifact = ArtifactCopy::new(&engine, &run, &copy, opened);
-                let mut outcome = artifact.outcome(preflight).await;
-                outcome.ended = Some(started.elapsed());
-                engine.events.finished(&copy, &outcome);
-                (index, outcome)
-            });
-        }
+        let mut outcomes: Vec<Option<Outcome>> = copies.iter().map(|_| None).collect();
+        let mut rest = copies.iter().zip(opened).zip(preflights).enumerate();
+        let mut next = None;
         tokio::pin!(stop);
         loop {
-            let finished = tokio::select! {
-                finished = tasks.join_next() => finished,
-                () = &mut stop => None,
+            if next.is_none() {
+                next = rest.next().map(|(index, ((copy, opened), preflight))| {
+                    let opened = opened.map(|(source, target)| Endpoints {
+                        mount_scope: Arc::clone(&run.mount_scopes[&target.mount_scope()]),
+                        source,
+                        target,
+                    });
+                    (index, copy, opened, preflight)
+                });
+            }
+            if next.is_none() && tasks.is_empty() {
+                break;
+            }
+            let window = match &next {
+                Some((_, _, Ok(opened), _)) => Some(Arc::clone(&opened.mount_scope.window)),
+                _ => None,
             };
-            match finished {
-                Some(Ok((index, outcome))) => outcomes[index] = Some(outcome),
-                // A task that broke off leaves no outcome behind and is counted below.
-                Some(Err(error)) => tracing::error!(
-                    "a task of the copy engine broke off (please report this): {error}"
-                ),
-                None => break,
+            let admitted = async {
+                match window {
+                    // It is never closed.
+                    Some(window) => window.acquire_owned().await.ok(),
+                    None => None,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(finished) = tasks.join_next() => match finished {
+                    Ok((index, outcome)) => {
+                        let place: &mut Option<Outcome> = &mut outcomes[index];
+                        *place = Some(outcome);
+                    }
+                    // A task that broke off leaves no outcome behind and is counted below.
+                    Err(error) => tracing::error!(
+                        "a task of the copy engine broke off (please report this): {error}"
+                    ),
+                },
+                permit = admitted, if next.is_some() => match next.take() {
+                    Some((index, copy, Ok(opened), preflight)) => {
+                        let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
+                        tasks.spawn(async move {
+                            let artifact = ArtifactCopy::new(&engine, &run, &copy, opened);
+                            let mut outcome = artifact.outcome(preflight).await;
+                            outcome.ended = Some(started.elapsed());
+                            engine.events.finished(&copy, &outcome);
+                            drop(permit);
+                            (index, outcome)
+                        });
+                    }
+                    Some((index, copy, Err(error), _)) => {
+                        let outcome = Outcome::failed(error);
+                        self.events.finished(copy, &outcome);
+                        outcomes[index] = Some(outcome);
+                    }
+                    None => {}
+                },
             }
         }
         tasks.shutdown().await;

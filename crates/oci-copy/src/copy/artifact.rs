@@ -74,13 +74,16 @@ impl<'a> ArtifactCopy<'a> {
         let result = self.go(preflight.and_then(Preflight::into_resolved)).await;
         self.registered();
         let finished = match result {
-            Ok(finished) => Outcome {
-                digest: Some(finished.digest),
-                platforms: finished.platforms,
-                notes: finished.notes,
-                replaced: finished.replaced,
-                ..Outcome::ended(finished.done)
-            },
+            Ok(finished) => {
+                self.mount_scope.release(self.handles());
+                Outcome {
+                    digest: Some(finished.digest),
+                    platforms: finished.platforms,
+                    notes: finished.notes,
+                    replaced: finished.replaced,
+                    ..Outcome::ended(finished.done)
+                }
+            }
             Err(error) => {
                 // Wake pending mounts: this artifact's manifest will never be pushed.
                 self.handles().for_each(|handle| handle.pending.abandon());

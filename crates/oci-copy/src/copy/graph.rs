@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 
 use crate::manifest::Descriptor;
 use crate::reference::Digest;
@@ -19,8 +19,17 @@ use crate::store::{Error, Mounting, Source, Target, UploadSession};
 use super::outcome::Side;
 use super::schedule::Queue;
 
+/// How many artifacts of a mount scope are copied at once: more than the hosts' limits let through, and few
+/// enough that what is held of them in memory does not grow with the run.
+const WINDOW: usize = 256;
+
+/// The most sources that are kept for one blob.
+const MAX_SOURCES: usize = 16;
+
 /// The namespaces that may mount blobs from each other.
 pub(super) struct MountScope {
+    /// Artifacts that may still be started.
+    pub(super) window: Arc<Semaphore>,
     mounting: OnceCell<Mounting>,
     /// A mount was refused, so no more are tried.
     refused: AtomicBool,
@@ -30,8 +39,8 @@ pub(super) struct MountScope {
     pub(super) probe: tokio::sync::Mutex<()>,
     contents: Mutex<HashMap<Digest, Content>>,
     pub(super) queue: Queue,
-    /// Artifacts that are not registered yet. Where blobs cannot be mounted, reads wait for them: one of
-    /// them may need the same blob.
+    /// Of the artifacts that are started first, those that are not registered yet. Where blobs cannot be
+    /// mounted, reads wait for them: one of them may need the same blob.
     unresolved: watch::Sender<usize>,
     /// Artifacts that are registered.
     noted: AtomicUsize,
@@ -41,15 +50,28 @@ pub(super) struct MountScope {
 }
 
 /// One distinct blob.
+#[derive(Default)]
 struct Content {
-    /// By namespace.
-    pending: HashMap<String, Arc<PendingBlob>>,
+    /// By namespace; `None` once a manifest that refers to it is there.
+    pending: HashMap<Arc<str>, Option<Arc<PendingBlob>>>,
+    /// How many of them are not there yet.
+    unfinished: usize,
     /// The one that others mount from.
-    owner: Option<Arc<PendingBlob>>,
+    owner: Option<Owner>,
     /// The uploads that the next read of the blob serves.
     waiting: Vec<Sink>,
     /// Where it can be read, each source once: one may have it damaged, or not at all.
     sources: Vec<Arc<dyn Source>>,
+}
+
+/// The namespace that others mount a blob from.
+enum Owner {
+    Pending(Arc<PendingBlob>),
+    /// A manifest that refers to the blob is there.
+    Committed {
+        namespace: Arc<str>,
+        is_old: bool,
+    },
 }
 
 /// A namespace that a read serves, with its upload where one has begun.
@@ -69,7 +91,7 @@ pub(super) struct PendingBlob {
     pub(super) descriptor: Descriptor,
     pub(super) source: Arc<dyn Source>,
     pub(super) target: Arc<dyn Target>,
-    pub(super) namespace: String,
+    pub(super) namespace: Arc<str>,
     /// It was there before the run.
     pub(super) is_old: bool,
     /// The priority of the artifact that needs it.
@@ -130,13 +152,14 @@ impl MountScope {
     /// `artifacts` is how many artifacts are yet to be registered.
     pub(super) fn new(artifacts: usize) -> Arc<Self> {
         Arc::new(Self {
+            window: Arc::new(Semaphore::new(WINDOW)),
             mounting: OnceCell::new(),
             refused: AtomicBool::new(false),
             proven: AtomicBool::new(false),
             probe: tokio::sync::Mutex::default(),
             contents: Mutex::default(),
             queue: Queue::default(),
-            unresolved: watch::Sender::new(artifacts),
+            unresolved: watch::Sender::new(artifacts.min(WINDOW)),
             noted: AtomicUsize::new(0),
             mount_waits: Mutex::default(),
             news: Notify::new(),
@@ -169,7 +192,8 @@ impl MountScope {
 
     /// An artifact is registered, or has failed before.
     pub(super) fn resolved(&self) {
-        self.unresolved.send_modify(|left| *left -= 1);
+        self.unresolved
+            .send_modify(|left| *left = left.saturating_sub(1));
     }
 
     /// Waits until all artifacts are registered.
@@ -185,7 +209,8 @@ impl MountScope {
 
     /// Registers all blobs of an artifact in one step; the handles are in their order.
     pub(super) fn register(&self, needs: &Needs<'_>, blobs: &[Descriptor]) -> Vec<BlobHandle> {
-        let (namespace, mounting) = (needs.target.namespace(), self.mounts());
+        let namespace: Arc<str> = needs.target.namespace().into();
+        let (mounting, home) = (self.mounts(), needs.source.identity());
         let mut contents = self.contents();
         let is_known = |blob: &&Descriptor| {
             let known = needs.known;
@@ -197,53 +222,42 @@ impl MountScope {
             noted: Reverse(self.noted.fetch_add(1, Ordering::Relaxed)),
         };
         let handles = blobs.iter().map(|blob| {
-            let content = contents.entry(blob.digest.clone()).or_insert(Content {
-                pending: HashMap::new(),
-                owner: None,
-                waiting: Vec::new(),
-                sources: Vec::new(),
-            });
-            let home = needs.source.identity();
-            if content
-                .sources
-                .iter()
-                .all(|source| source.identity() != home)
-            {
-                content.sources.push(Arc::clone(needs.source));
-            }
-            // A failed one is retried with this artifact's source.
-            let has_failed = |pending: &&Arc<PendingBlob>| matches!(pending.ended(), Some(Err(_)));
-            let pending = content.pending.get(&namespace);
-            if let Some(pending) = pending.filter(|pending| !has_failed(pending)) {
-                return BlobHandle {
-                    pending: Arc::clone(pending),
-                    is_first: false,
-                };
-            }
-            if content
-                .owner
-                .as_ref()
-                .is_some_and(|owner| has_failed(&owner))
-            {
-                content.owner = None;
+            let content = contents.entry(blob.digest.clone()).or_default();
+            content.add_source(needs.source, &home);
+            match content.pending.get(&namespace) {
+                Some(Some(pending)) if !pending.has_failed() => {
+                    return BlobHandle {
+                        pending: Arc::clone(pending),
+                        is_first: false,
+                    };
+                }
+                Some(None) => {
+                    let pending = PendingBlob::new(blob, needs, &namespace, true, rank);
+                    return BlobHandle {
+                        pending: Arc::new(pending),
+                        is_first: false,
+                    };
+                }
+                // A failed one is retried with this artifact's source.
+                Some(Some(_)) | None => {}
             }
             let is_there = is_known(&blob);
-            let pending = Arc::new(PendingBlob::new(
-                blob,
-                needs,
-                namespace.clone(),
-                is_there,
-                rank,
-            ));
-            content
+            let pending = Arc::new(PendingBlob::new(blob, needs, &namespace, is_there, rank));
+            let known = Some(Arc::clone(&pending));
+            if content
                 .pending
-                .insert(namespace.clone(), Arc::clone(&pending));
-            match &content.owner {
+                .insert(Arc::clone(&namespace), known)
+                .is_none()
+            {
+                content.unfinished += 1;
+            }
+            let owner = content.owner(needs, blob);
+            match owner {
                 _ if is_there => {}
                 Some(owner) if mounting != Mounting::Never => {
                     let mount_wait = MountWait {
                         pending: Arc::clone(&pending),
-                        owner: Arc::clone(owner),
+                        owner,
                     };
                     let mut mount_waits = self
                         .mount_waits
@@ -259,7 +273,9 @@ impl MountScope {
                     self.queue.push(&pending);
                 }
             }
-            content.owner.get_or_insert_with(|| Arc::clone(&pending));
+            content
+                .owner
+                .get_or_insert_with(|| Owner::Pending(Arc::clone(&pending)));
             BlobHandle {
                 pending,
                 is_first: true,
@@ -269,6 +285,16 @@ impl MountScope {
         drop(contents);
         self.news.notify_one();
         handles
+    }
+
+    /// Keeps of an artifact that is there only that its namespace has its blobs.
+    pub(super) fn release<'a>(&self, handles: impl Iterator<Item = &'a BlobHandle>) {
+        let mut contents = self.contents();
+        for handle in handles {
+            if let Some(content) = contents.get_mut(&handle.pending.descriptor.digest) {
+                content.release(&handle.pending.namespace);
+            }
+        }
     }
 
     /// Queues a read after a refused mount, with the upload that the refusal began.
@@ -321,11 +347,61 @@ impl MountScope {
     }
 }
 
+impl Content {
+    fn add_source(&mut self, source: &Arc<dyn Source>, identity: &str) {
+        let is_new = |known: &Arc<dyn Source>| known.identity() != identity;
+        if self.sources.len() < MAX_SOURCES && self.sources.iter().all(is_new) {
+            self.sources.push(Arc::clone(source));
+        }
+    }
+
+    /// The one that others mount from; a failed one no longer is.
+    fn owner(&mut self, needs: &Needs<'_>, blob: &Descriptor) -> Option<Arc<PendingBlob>> {
+        match self.owner.as_ref()? {
+            Owner::Pending(owner) if owner.has_failed() => {
+                self.owner = None;
+                None
+            }
+            Owner::Pending(owner) => Some(Arc::clone(owner)),
+            Owner::Committed { namespace, is_old } => {
+                let owner = PendingBlob::new(blob, needs, namespace, true, Rank::default());
+                Some(Arc::new(PendingBlob {
+                    is_old: *is_old,
+                    ..owner
+                }))
+            }
+        }
+    }
+
+    /// Drops what is not needed of a blob that a namespace has.
+    fn release(&mut self, namespace: &str) {
+        let Some(place) = self.pending.get_mut(namespace) else {
+            return;
+        };
+        if place.take_if(|pending| pending.is_committed()).is_none() {
+            return;
+        }
+        self.unfinished -= 1;
+        if let Some(Owner::Pending(owner)) = &self.owner
+            && owner.is_committed()
+        {
+            self.owner = Some(Owner::Committed {
+                namespace: Arc::clone(&owner.namespace),
+                is_old: owner.is_old,
+            });
+        }
+        if self.unfinished == 0 {
+            self.sources = Vec::new();
+            self.waiting = Vec::new();
+        }
+    }
+}
+
 impl PendingBlob {
     pub(super) fn new(
         blob: &Descriptor,
         needs: &Needs<'_>,
-        namespace: String,
+        namespace: &Arc<str>,
         is_there: bool,
         rank: Rank,
     ) -> Self {
@@ -338,7 +414,7 @@ impl PendingBlob {
             descriptor: blob.clone(),
             source: Arc::clone(needs.source),
             target: Arc::clone(needs.target),
-            namespace,
+            namespace: Arc::clone(namespace),
             is_old: is_there,
             rank,
             state: watch::Sender::new(state),
@@ -358,6 +434,16 @@ impl PendingBlob {
     /// No manifest that refers to it will be written.
     pub(super) fn abandon(&self) {
         self.state.send_modify(|state| state.abandoned = true);
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.state.borrow().end, Some(Err(_)))
+    }
+
+    /// It is there, and a manifest that refers to it is.
+    fn is_committed(&self) -> bool {
+        let state = self.state.borrow();
+        state.committed && matches!(state.end, Some(Ok(_)))
     }
 
     /// How it ended, if it has.

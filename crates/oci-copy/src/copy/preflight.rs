@@ -286,6 +286,8 @@ impl ArtifactCopy<'_> {
             presence,
             present: named,
             errors,
+            // Nothing is copied after a description: what was read need not be kept.
+            resolved: None,
             ..preflight
         }
     }

@@ -54,7 +54,7 @@ impl ArtifactCopy<'_> {
         let pending = Arc::new(PendingBlob::new(
             blob,
             &needs,
-            self.target.namespace(),
+            &self.target.namespace().into(),
             false,
             Rank::default(),
         ));
