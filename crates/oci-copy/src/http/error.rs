@@ -1,15 +1,20 @@
 //! What goes wrong with a request, and whether another try is worth it.
 
-use std::fmt;
-use std::time::{Duration, SystemTime};
+mod answer;
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use crate::remedy::Remedy;
 
 use super::{encoding, tls};
+
+pub use answer::retry_after;
+use answer::{Code, codes};
 
 /// How much of an error answer is read: some registries answer with whole web pages.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -46,13 +51,6 @@ enum Reason {
     TooLarge(u64),
     Unbuilt(reqwest::Error),
     Refused(String),
-}
-
-/// One entry of a registry's error list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Code {
-    code: String,
-    message: String,
 }
 
 /// Whether the same request can succeed later.
@@ -345,8 +343,8 @@ impl Error {
                 )),
                 _ => None,
             },
-            Reason::Transport(error) if tls_error(error).is_some() => {
-                tls_error(error).and_then(tls::remedy)
+            Reason::Transport(error) if tls::error_of(error).is_some() => {
+                tls::error_of(error).and_then(tls::remedy)
             }
             Reason::Transport(error) if error.is_connect() => Some(Remedy::Unreachable),
             _ => None,
@@ -408,85 +406,6 @@ fn shown(method: &Method, url: &Url) -> String {
         url.host_str().unwrap_or_default(),
         url.path()
     )
-}
-
-/// What TLS says about a connection, if it is to blame.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // An I/O error does not name what it wraps as its source.
-        cause = match error.downcast_ref::<std::io::Error>() {
-            Some(error) => error.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-/// `Retry-After`: seconds, or a date, which is compared with the answer's own (clocks differ).
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
-    let date = |name| httpdate::parse_http_date(text(name)?).ok();
-    if let Ok(seconds) = text(RETRY_AFTER)?.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let (then, now) = (
-        date(RETRY_AFTER)?,
-        date(DATE).unwrap_or_else(SystemTime::now),
-    );
-    Some(then.duration_since(now).unwrap_or_default())
-}
-
-/// The distribution specification's `{"errors":[{"code","message"}]}`, or AWS's `{"__type"}`, or
-/// the `{"details"}` of token services.
-fn codes(body: &[u8]) -> Vec<Code> {
-    let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else {
-        return Vec::new();
-    };
-    let text = |value: &serde_json::Value, key: &str| {
-        let text = value
-            .get(key)
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default();
-        // A registry must not control the terminal.
-        text.chars()
-            .filter(|c| !c.is_control())
-            .take(500)
-            .collect::<String>()
-    };
-    if let Some(list) = body.get("errors").and_then(serde_json::Value::as_array) {
-        let code = |entry| Code {
-            code: text(entry, "code"),
-            message: text(entry, "message"),
-        };
-        return list.iter().take(5).map(code).collect();
-    }
-    let code = [text(&body, "__type"), text(&body, "code")]
-        .into_iter()
-        .find(|code| !code.is_empty());
-    let message = ["message", "Message", "details"]
-        .map(|key| text(&body, key))
-        .into_iter()
-        .find(|m| !m.is_empty());
-    match (code, message) {
-        (None, None) => Vec::new(),
-        (code, message) => {
-            let message = message.unwrap_or_default();
-            vec![code.map_or_else(
-                || Code {
-                    code: message.clone(),
-                    message: String::new(),
-                },
-                |code| Code {
-                    code,
-                    message: message.clone(),
-                },
-            )]
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,25 +2,29 @@
 //! among the machine's trusted ones themselves.
 
 use crate::remedy::Remedy;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+};
 use rustls_platform_verifier::Verifier;
 
 /// TLS as curl has it: with the machine's trusted certificates, or those of `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR`.
+/// `SSL_CERT_DIR`. They are read with the first certificate of a server: there are a hundred files and
+/// more of them, and a run without TLS needs none.
 ///
 /// # Errors
-/// When there are no trusted certificates at all.
+/// When the TLS library has no common version with itself; never.
 pub(super) fn config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let trust = Trust {
-        authorities: Verifier::new(Arc::clone(&provider))?,
+        authorities: OnceLock::new(),
         provider: Arc::clone(&provider),
     };
     Ok(ClientConfig::builder_with_provider(provider)
@@ -32,8 +36,31 @@ pub(super) fn config() -> Result<ClientConfig, Error> {
 
 #[derive(Debug)]
 struct Trust {
-    authorities: Verifier,
+    authorities: OnceLock<Result<Verifier, Error>>,
     provider: Arc<CryptoProvider>,
+}
+
+/// The machine trusts no certificates at all.
+#[derive(Debug)]
+struct NoAuthorities(Error);
+
+impl fmt::Display for NoAuthorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there are no trusted certificates: {}", self.0)
+    }
+}
+
+impl std::error::Error for NoAuthorities {}
+
+impl Trust {
+    fn authorities(&self) -> Result<&Verifier, Error> {
+        let read = || Verifier::new(Arc::clone(&self.provider));
+        let read = self.authorities.get_or_init(read).as_ref();
+        read.map_err(|error| {
+            let none = OtherError(Arc::new(NoAuthorities(error.clone())));
+            Error::InvalidCertificate(CertificateError::Other(none))
+        })
+    }
 }
 
 impl ServerCertVerifier for Trust {
@@ -45,7 +72,7 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.authorities.verify_server_cert(
+        let verified = self.authorities()?.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
@@ -111,6 +138,9 @@ pub(super) fn remedy(error: &Error) -> Option<Remedy> {
         return matches!(error, Error::InvalidMessage(_)).then_some(Remedy::PlainHttp);
     };
     Some(Remedy::Text(match reason {
+        CertificateError::Other(other) if other.0.downcast_ref::<NoAuthorities>().is_some() => {
+            "install the package ca-certificates, or name a PEM file with the authorities to trust in SSL_CERT_FILE"
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "the host's certificate has expired: have it renewed, and check this machine's clock"
         }
@@ -127,4 +157,20 @@ pub(super) fn remedy(error: &Error) -> Option<Remedy> {
              it to that list"
         }
     }))
+}
+
+/// What TLS says about a connection, if it is to blame.
+pub(super) fn error_of(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An I/O error does not name what it wraps as its source.
+        cause = match error.downcast_ref::<std::io::Error>() {
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    None
 }

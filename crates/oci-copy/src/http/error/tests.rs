@@ -1,3 +1,5 @@
+use reqwest::header::{DATE, RETRY_AFTER};
+
 use super::*;
 
 #[test]
