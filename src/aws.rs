@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 
 use crate::reference::EcrHost;
 use crate::settings;
+use oci_copy::http::Share;
 
 use call::Calls;
 
@@ -43,7 +44,8 @@ pub struct Aws {
     tags: Vec<(String, String)>,
     repositories: settings::Repositories,
     quotas: settings::Quotas,
-    share: settings::Share,
+    /// The part of ECR's quotas that this build uses: all, unless there are workers.
+    share: Share,
     calls: Arc<Calls>,
     config: OnceCell<SdkConfig>,
     identity: OnceCell<Identity>,
@@ -99,7 +101,7 @@ impl Aws {
             tags,
             repositories: settings.repositories.clone(),
             quotas: settings.quotas.clone(),
-            share: settings.share.clone(),
+            share: Share::default(),
             calls: Arc::new(Calls::new(&settings.network)),
             config: OnceCell::new(),
             identity: OnceCell::new(),
@@ -138,8 +140,14 @@ impl Aws {
         &self.repositories
     }
 
+    /// The part of ECR's quotas that this build uses. All its clones change together.
+    #[must_use]
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
     /// The quotas of ECR, and how much of them this build may use.
-    fn quotas(&self) -> (&settings::Quotas, &settings::Share) {
+    fn quotas(&self) -> (&settings::Quotas, &Share) {
         (&self.quotas, &self.share)
     }
 

@@ -17,10 +17,10 @@ use std::path::PathBuf;
 
 use crate::problem::{Problem, Problems};
 use crate::reference::Mappings;
-use crate::settings::DataFiles;
 use crate::source_secret::SourceHosts;
 
 pub(crate) use chart::remote_repository;
+pub use file::DataFiles;
 use file::{DataFile, DataReader, Entry};
 pub use pattern::Pattern;
 pub use spec::{

@@ -23,13 +23,14 @@ use crate::reference::Prefix;
 use crate::trust;
 use oci_copy::copy;
 
+pub use crate::inventory::DataFiles;
 pub use environment::{AwsVariables, CodeBuildVariables, Environment, Forwarded, SeedFarmer};
 pub use fan_out::{FanOut, MOST_BUILDS};
 pub use flags::Flags;
 pub use hosts::unused_hosts;
 pub use network::{Quotas, quota};
 pub use oci_copy::copy::{HashPolicy, ReferrerPolicy};
-pub use oci_copy::http::{DEFAULT_JOBS, Network, Share};
+pub use oci_copy::http::{DEFAULT_JOBS, Network};
 pub use oci_copy::manifest::Platform;
 pub use parameters::Parameters;
 pub use platform::parse_list as parse_platforms;
@@ -68,8 +69,6 @@ pub struct Settings {
     pub trust: trust::Mode,
     /// ECR's quotas, in requests per second.
     pub quotas: Quotas,
-    /// The share of the quotas that this build may use.
-    pub share: Share,
     /// Account, region and endpoints of AWS.
     pub aws: Aws,
     /// Whether only locked content is copied, and by which lock.
@@ -128,15 +127,6 @@ pub struct SecretName {
     pub name: String,
     /// The entry of it to use: `HelmRepoSecretKey`.
     pub key: Option<String>,
-}
-
-/// Which data files to read.
-#[derive(Debug, Clone)]
-pub struct DataFiles {
-    /// The folder.
-    pub dir: PathBuf,
-    /// The EKS version as it was given, such as `1.34`.
-    pub eks_version: String,
 }
 
 /// The target.
@@ -321,7 +311,6 @@ impl Settings {
             },
             trust: mode_of_trust?,
             quotas,
-            share: Share::default(),
             aws: Aws {
                 account: environment.aws.account_id.clone(),
                 region: region.map(str::to_owned),

@@ -61,8 +61,8 @@ impl Worker {
         let mut environment = task.environment(environment.clone());
         environment.aws.region = Some(self.region.clone());
         let settings = Settings::new(task.flags(), &environment)?;
-        task.apply_share(&settings.share);
         let session = Session::for_hosts(settings, task.hosts(), stop).await?;
+        task.apply_share(session.aws.share());
         fan_out::run_task(task, &session.stores, &session.settings, stop).await
     }
 }

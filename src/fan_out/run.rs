@@ -335,7 +335,7 @@ impl<'a> Run<'a> {
                 spec,
                 program,
                 arguments: arguments.collect(),
-                share: settings.share,
+                share: aws.share().clone(),
                 silence,
                 token: name,
             })

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Bucket;
 use crate::plan::Copy;
-use crate::settings::{Environment, Flags, Settings, Share};
+use crate::settings::{Environment, Flags, Settings};
 use oci_copy::copy::{Events, Outcome, Request};
+use oci_copy::http::Share;
 use oci_copy::reference::Digest;
 use oci_copy::store::Stores;
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::aws::{CodeBuild, Machine, Phase};
-use crate::settings::Share;
+use oci_copy::http::Share;
 
 use super::run_store::{Control, Delivered, Program, Report, RunSpec, RunStore};
 use super::start::{Started, Starts, buildspec};

@@ -4,8 +4,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::problem::Problem;
-use crate::settings::DataFiles;
 use helm_chart::yaml::{self, Kind, Limits, Node};
+
+/// Which data files to read.
+#[derive(Debug, Clone)]
+pub struct DataFiles {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The EKS version as it was given, such as `1.34`.
+    pub eks_version: String,
+}
 
 /// Where a reader says what it found wrong.
 #[derive(Debug, Default)]

@@ -148,3 +148,106 @@ fn the_crates_that_the_product_is_made_of_need_neither_aws_nor_clap_nor_the_prod
         }
     }
 }
+
+/// Knowledge that closes a circle between rooms, and why it stays.
+const INHERENT: [(&str, &str, &str); 1] = [(
+    "document",
+    "closure",
+    "the report and the lock carry the proof in the shape in which the closure makes it",
+)];
+
+/// The rooms that the code of each room names, with a file that does.
+fn known_rooms(root: &Path) -> BTreeMap<String, BTreeMap<String, PathBuf>> {
+    let room = |file: &Path| {
+        let path = file.strip_prefix(root).unwrap();
+        let first = path.components().next().unwrap().as_os_str();
+        let first = first.to_str().unwrap();
+        first.strip_suffix(".rs").unwrap_or(first).to_owned()
+    };
+    let files = sources(root);
+    let mut rooms: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
+    for file in &files {
+        let name = room(file);
+        if name != "lib" && name != "main" {
+            rooms.entry(name).or_default();
+        }
+    }
+    let names: BTreeSet<String> = rooms.keys().cloned().collect();
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        let own = room(file);
+        let Some(known) = rooms.get_mut(&own) else {
+            continue;
+        };
+        let text = std::fs::read_to_string(file).unwrap();
+        // What tests know does not count.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let code: String = code
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default())
+            .collect();
+        for used in code.split("crate::").skip(1) {
+            // `crate::room`, or `crate::{one, other::part}`.
+            let list = used
+                .strip_prefix('{')
+                .and_then(|list| list.split('}').next());
+            let first = used
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next();
+            let words = list.unwrap_or_else(|| first.unwrap_or_default());
+            for word in words.split(|c: char| !c.is_alphanumeric() && c != '_') {
+                if names.contains(word) && word != own {
+                    known.insert(word.to_owned(), file.clone());
+                }
+            }
+        }
+    }
+    rooms
+}
+
+/// The rooms that a room knows, directly or through others.
+fn reached<'a>(
+    rooms: &'a BTreeMap<String, BTreeMap<String, PathBuf>>,
+    from: &str,
+) -> BTreeSet<&'a str> {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+    while let Some(room) = open.pop() {
+        for next in rooms[room].keys() {
+            if seen.insert(next.as_str()) {
+                open.push(next);
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn no_room_knows_a_room_that_knows_it() {
+    let roots = ["src", "crates/oci-copy/src", "crates/helm-chart/src"];
+    let mut found = Vec::new();
+    for root in roots.map(|path| self::root().join(path)) {
+        let mut rooms = known_rooms(&root);
+        assert!(rooms.len() > 5, "{rooms:?}");
+        for (from, to, _) in INHERENT {
+            if let Some(known) = rooms.get_mut(from) {
+                known.remove(to);
+            }
+        }
+        for (room, known) in &rooms {
+            for (next, file) in known {
+                if reached(&rooms, next).contains(room.as_str()) {
+                    found.push(format!("{}: {room} -> {next}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "circles:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_circles_that_stay_exist() {
+    let rooms = known_rooms(&root().join("src"));
+    for (from, to, why) in INHERENT {
+        let is_there = rooms[from].contains_key(to) && reached(&rooms, to).contains(from);
+        assert!(is_there, "{from} -> {to} is no circle any more ({why})");
+    }
+}

@@ -5,6 +5,8 @@
 //! the first one renames stays renamed for the second. That is so here too. Only what two aliases of one
 //! chart do to a subchart that its Chart.yaml does not name is not shared.
 
+pub mod coalesce;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -12,10 +14,11 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::chart::{Chart, Dependency, Metadata};
-use crate::values::coalesce::{Coalescer, Error, Nulls};
 use crate::values::table::{Entry, Table, TooMuch, Work};
 use crate::version;
 use crate::yaml::template_text;
+
+use coalesce::{Coalescer, Error, Nulls};
 
 /// Which subcharts are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,7 @@ pub mod helmignore;
 pub mod index;
 pub mod render;
 pub mod set;
+mod strconv;
 pub mod values;
 pub mod version;
 pub mod yaml;

@@ -1,6 +1,5 @@
 //! Paths into a chart's values, and the overrides that are written along them. Pure.
 
-pub mod coalesce;
 pub mod table;
 
 use std::collections::BTreeMap;

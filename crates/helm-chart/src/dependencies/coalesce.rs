@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::table::{Entry, Table, TooMuch, Work};
-use crate::dependencies::Processed;
+use super::Processed;
+use crate::values::table::{Entry, Table, TooMuch, Work};
 
 /// The key of the values that all subcharts see.
 pub const GLOBAL: &str = "global";

@@ -6,18 +6,15 @@ pub mod toml;
 pub mod yaml;
 
 mod convert;
-pub(crate) mod number;
 mod output;
-mod quote;
 #[cfg(test)]
 mod tests;
-pub(super) mod unicode;
 mod view;
 
+pub use crate::strconv::quote;
 pub use convert::{from_json_value, to_json_value};
 pub use fmt::{sprint, sprintf, sprintln};
 pub use json::{from_json, from_json_array, to_json, to_pretty_json, to_raw_json};
 pub use output::Limits;
-pub use quote::quote;
 pub use toml::to_toml;
 pub use yaml::{from_yaml, from_yaml_array, to_yaml, to_yaml_pretty};

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use boon::{Compiler, ErrorKind, InstanceToken, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
-use super::format::number::format_float;
+use crate::strconv::number::format_float;
 
 /// The address under which Helm compiles a chart's schema.
 const ADDRESS: &str = "file:///values.schema.json";

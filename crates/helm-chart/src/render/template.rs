@@ -3,7 +3,7 @@
 //! A text becomes tokens ([`lexer`]), a tree of nodes ([`parser`], [`node`]), and by execution
 //! ([`exec`]) what it prints. Errors have Go's words and places. Everything is bounded by [`Limits`].
 
-use super::format::unicode;
+use crate::strconv::unicode;
 
 mod budget;
 mod builtins;

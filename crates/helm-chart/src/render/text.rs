@@ -8,9 +8,8 @@
 use std::borrow::Cow;
 
 use super::value::Str;
-
-/// The character that keeps the byte 0.
-const FIRST: u32 = 0x0010_FE00;
+use crate::strconv::FIRST;
+pub use crate::strconv::escaped_byte;
 
 /// A Go string of these bytes.
 #[must_use]
@@ -90,12 +89,6 @@ pub fn len(text: &str) -> usize {
     } else {
         text.len()
     }
-}
-
-/// The byte that a character keeps, if it keeps one.
-#[must_use]
-pub fn escaped_byte(c: char) -> Option<u8> {
-    u8::try_from(u32::from(c).checked_sub(FIRST)?).ok()
 }
 
 /// The character as Go reads it: U+FFFD for a byte that is not UTF-8.

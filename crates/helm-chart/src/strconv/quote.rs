@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::escaped_byte;
 use super::unicode::is_print;
-use crate::render::text::escaped_byte;
 
 /// `strconv.Quote`, or with `ascii` `strconv.QuoteToASCII`.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn quote(text: &str, ascii: bool) -> String {
 }
 
 /// `strconv.QuoteRune`, or with `ascii` `strconv.QuoteRuneToASCII`.
-pub(super) fn quote_char(char: char, ascii: bool) -> String {
+pub(crate) fn quote_char(char: char, ascii: bool) -> String {
     let mut quoted = "'".to_owned();
     escape(&mut quoted, char, '\'', ascii);
     quoted.push('\'');
@@ -26,7 +26,7 @@ pub(super) fn quote_char(char: char, ascii: bool) -> String {
 }
 
 /// `strconv.CanBackquote`.
-pub(super) fn can_backquote(text: &str) -> bool {
+pub(crate) fn can_backquote(text: &str) -> bool {
     !text.chars().any(|char| {
         escaped_byte(char).is_some()
             || matches!(char, '\0'..='\u{8}' | '\n'..='\u{1f}' | '`' | '\u{7f}' | '\u{feff}')

@@ -146,16 +146,16 @@ impl Table {
         self.0.borrow_mut().insert(Rc::from(key), entry);
     }
 
-    pub(super) fn set(&self, key: Rc<str>, entry: Entry) {
+    pub(crate) fn set(&self, key: Rc<str>, entry: Entry) {
         self.0.borrow_mut().insert(key, entry);
     }
 
-    pub(super) fn remove(&self, key: &str) {
+    pub(crate) fn remove(&self, key: &str) {
         self.0.borrow_mut().remove(key);
     }
 
     /// What it holds now, so that it can change meanwhile.
-    pub(super) fn entries(&self, work: &mut Work) -> Result<Vec<(Rc<str>, Entry)>, TooMuch> {
+    pub(crate) fn entries(&self, work: &mut Work) -> Result<Vec<(Rc<str>, Entry)>, TooMuch> {
         let entries = self.0.borrow();
         work.spend(entries.len() + 1)?;
         Ok(entries
@@ -165,7 +165,7 @@ impl Table {
     }
 
     /// A copy in which only the tables below are shared.
-    pub(super) fn shallow(&self, work: &mut Work) -> Result<Self, TooMuch> {
+    pub(crate) fn shallow(&self, work: &mut Work) -> Result<Self, TooMuch> {
         let entries = self.entries(work)?;
         Ok(Self(Rc::new(RefCell::new(entries.into_iter().collect()))))
     }
@@ -193,7 +193,7 @@ impl Table {
             .collect()
     }
 
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 }

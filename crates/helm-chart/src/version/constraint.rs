@@ -1,7 +1,7 @@
 //! Constraints on versions.
 
 use super::Version;
-use crate::render::format::quote;
+use crate::strconv::quote;
 
 /// Masterminds' `MaxConstraintLen`, in bytes.
 const MAX_CONSTRAINT: usize = 512;

@@ -8,7 +8,7 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Number, Value};
 
 use super::timestamp::is_timestamp;
-use crate::render::format::number;
+use crate::strconv::number;
 
 /// Text, a number, a boolean or null, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 
 use super::fmt::string_method;
-use super::number::format_float;
 use super::output::{Limits, Output};
 use crate::render::func::Failure;
 use crate::render::value::{Encoded, IntType, Str, Value};
+use crate::strconv::number::format_float;
 
 /// Helm's `toToml`.
 ///

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::number::format_float;
 use crate::render::func::Failure;
 use crate::render::text;
 use crate::render::value::{Encoded, IntType, List, Map, MapCell, Str, Value};
+use crate::strconv::number::format_float;
 
 /// A value as encoding/json sees it.
 pub(super) enum View {

@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use self::emitter::{Emitter, INDENT};
 use self::scalar::Scalar;
-use super::number::format_float;
 use super::output::{Limits, Output};
 use super::view::{Path, View, view};
 use crate::render::func::Failure;
 use crate::render::value::{ElementType, Encoded, IntType, List, Str, Value};
+use crate::strconv::number::format_float;
 
 mod emitter;
 mod json_text;

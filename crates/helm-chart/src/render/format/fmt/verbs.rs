@@ -1,10 +1,10 @@
 //! Scalars in the verbs of fmt: padding, integers, floats, texts.
 
-use crate::render::format::number::format_float;
 use crate::render::format::output::Output;
-use crate::render::format::quote::{can_backquote, quote, quote_char};
-use crate::render::format::unicode::is_print;
 use crate::render::text::{from_bytes, to_bytes};
+use crate::strconv::number::format_float;
+use crate::strconv::unicode::is_print;
+use crate::strconv::{can_backquote, quote, quote_char};
 
 /// The flags of a directive. `%#v` and `%+v` have flags of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

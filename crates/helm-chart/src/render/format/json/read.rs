@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::render::format::quote::quote;
 use crate::render::func::Failure;
 use crate::render::text::{from_text, to_bytes};
 use crate::render::value::{ElementType, List, MAX_DEPTH, Map, Value};
+use crate::strconv::quote;
 
 /// Helm's `fromJson`: a map, in which `Error` tells what is wrong with the text.
 ///

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Version;
-use crate::render::format::unicode::{is_digit, is_letter};
+use crate::strconv::unicode::{is_digit, is_letter};
 
 /// Sorts keys as goyaml's `sorter.go` does. Its comparison is no total order (the numbers of very
 /// long runs of digits overflow), for which the standard library's sort may panic.
