@@ -11,7 +11,7 @@ BUILD_TOOL = $(CARGO) build --release --locked -p dockerimage-replication --bin 
 RUN_TOOL = $(or $(CARGO_TARGET_DIR),.target)/release
 
 .DEFAULT_GOAL := help
-.PHONY: bundle-check help docs-check man render-cases corpus-check closure-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out bench advisories
+.PHONY: bundle-check help docs-check man render-cases corpus-check closure-check test lint module-lint bundle dist release-check ci interop quickstart chaos load fuzz render-hostile fan-out growth bench advisories
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,10 @@ fan-out: ## A run over four builds with a link each, against one build, and agai
 	$(BUILD_TOOL) --bin fan-out
 	$(RUN_TOOL)/fan-out measure
 	$(RUN_TOOL)/fan-out simulate
+
+growth: ## Time, memory and requests of 100 to 50,000 artifacts: docs/internals/growth.md; NUMBERS="100 1000"
+	$(BUILD_TOOL) --bin growth
+	$(RUN_TOOL)/growth $(NUMBERS)
 
 bench: ## Against skopeo, crane, oras, regctl and regsync: docs/internals/benchmarks.md; BENCH="--quick"
 	python3 bench/run.py $(BENCH)

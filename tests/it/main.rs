@@ -40,6 +40,7 @@ mod fanning;
 mod foreign_builds;
 mod frugal;
 mod fuzz_corpus;
+mod growing;
 mod hostile_charts;
 mod hostile_data;
 mod hostile_manifests;
