@@ -207,10 +207,10 @@ impl ArtifactCopy<'_> {
         };
         let is_read = wanted != ReferrerPolicy::None && !is_new;
         let referrers = async {
-            if !is_read {
-                Ok(Referrers::default())
-            } else {
+            if is_read {
                 self.referrers_of(&read, 0).await
+            } else {
+                Ok(Referrers::default())
             }
         };
         let root = self.lacking(root, present.as_ref());

@@ -97,15 +97,14 @@ async fn every_flipped_byte_is_noticed() {
     let whole = written().await;
     assert!(is_whole(whole.clone()).await);
     for at in 0..whole.len() {
-        for bit in [0, 7] {
-            let mut flipped = whole.to_vec();
-            flipped[at] ^= 1 << bit;
-            assert!(
-                !is_whole(flipped.into()).await,
-                "bit {bit} of byte {at} of {}",
-                whole.len()
-            );
-        }
+        let mut flipped = whole.to_vec();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(
+            !is_whole(flipped.into()).await,
+            "bit {} of byte {at} of {}",
+            at % 8,
+            whole.len()
+        );
     }
 }
 
