@@ -6,6 +6,7 @@ mod completions;
 mod copy;
 mod deploy;
 mod destroy;
+mod diff;
 mod discover;
 mod discovering;
 mod doctor;
@@ -109,6 +110,7 @@ enum Command {
     Load(Box<load::Load>),
     Verify(verify::Verify),
     Lock(lock::MakeLock),
+    Diff(Box<diff::Diff>),
     Destroy(destroy::Destroy),
     DeleteRepos(destroy::DeleteRepos),
     Template(Box<template::Template>),
@@ -240,6 +242,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Save(args) => Box::pin(args.run(environment, screen, &stop)).await,
             Command::Verify(args) => args.run(environment, &stop).await,
             Command::Lock(args) => Box::pin(args.run(environment, &stop)).await,
+            Command::Diff(args) => return Box::pin(args.run(environment, &stop)).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
             Command::Template(args) => Box::pin(args.run(environment, &stop)).await,

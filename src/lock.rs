@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod diff;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::settings::{ReferrerPolicy, Settings};
 
 pub use build::Observed;
 pub use check::check;
+pub use diff::{Change, Contents, Difference, Differences, Version};
 pub use plan::{by_digest, plan};
 
 /// The parameters that decide what is copied, as manifests spell them: a lock is for one choice of them.

@@ -32,6 +32,7 @@ mod copying;
 mod data_files;
 mod data_keys;
 mod destroying;
+mod diffing;
 mod discovering;
 mod doctor;
 mod ecr;

@@ -1,0 +1,247 @@
+//! `replicator diff`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::document::{Lock, MAX_LOCK, ResultDocument};
+use crate::inventory::Inventory;
+use crate::lock::{Change, Contents, Difference, Differences, Version};
+use crate::problem::{Problem, Problems};
+use crate::progress;
+use crate::settings::{DataFiles, Environment, Flags, Settings};
+
+use super::flags::{DataFlags, NetworkFlags};
+use super::lock::{ANY_TARGET, make};
+use super::verify::read_file_within;
+use super::{CHANGES, DONE, Session};
+
+/// Compare two locks, results or EKS versions
+///
+/// Prints which charts and images were added, removed, changed to another version, or moved (the same tag with
+/// other content), with sizes where they are known. A and B are each a lock, the result document of a deployment, or
+/// an EKS version, which means what its data files and sources have now. Without B, a lock is compared with the
+/// present of its EKS version.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:
+  replicator diff 1.34.lock.json
+      what has changed since the lock
+  replicator diff 1.33 1.34 -o json
+  replicator diff before/replication_result.json after/replication_result.json --exit-code
+
+Exit codes: 0 compared; 1 a host cannot be queried or an artifact does not exist; 2 bad input;
+3 with --exit-code: there are differences.",
+    mut_arg("out", |arg| arg.hide(true)),
+    mut_arg("eks_version", |arg| arg.hide(true)),
+    mut_arg("registry_prefix", |arg| arg.hide(true)),
+    mut_arg("fan_out", |arg| arg.hide(true)),
+    mut_arg("project", |arg| arg.hide(true)),
+    mut_arg("deployment", |arg| arg.hide(true)),
+    mut_arg("module", |arg| arg.hide(true)),
+    mut_arg("locked", |arg| arg.hide(true)),
+    mut_arg("lock", |arg| arg.hide(true))
+)]
+pub(super) struct Diff {
+    /// A lock, a result document, or an EKS version
+    #[arg(value_name = "A")]
+    from: String,
+    /// The same; without it the present
+    #[arg(value_name = "B")]
+    to: Option<String>,
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    network: NetworkFlags,
+    /// The form of the output: text or json
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true,
+        help_heading = "Output",
+        default_value = "text",
+        hide_default_value = true
+    )]
+    output: Form,
+    /// End with exit code 3 if there are differences
+    #[arg(long, help_heading = "Output")]
+    exit_code: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// What is compared.
+struct Compared {
+    shown: String,
+    contents: Contents,
+    /// Of a lock or an EKS version; names in results have the target's prefix.
+    eks_version: Option<String>,
+}
+
+impl Diff {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<u8> {
+        let flags = self.data.flags(&self.network);
+        let from = Box::pin(compared(&self.from, &flags, environment, stop)).await?;
+        let to = match (&self.to, &from.eks_version) {
+            (Some(to), _) => Box::pin(compared(to, &flags, environment, stop)).await?,
+            (None, Some(version)) => Box::pin(present(version, &flags, environment, stop)).await?,
+            (None, None) => {
+                let what = "a result document does not say of which EKS version it is";
+                let problem = Problem::input(&self.from, what);
+                return Err(Problems::from(problem.remedy("name what to compare it with")).into());
+            }
+        };
+        let (from, to) = aligned(from, to);
+        let found = Differences::between(&from.contents, &to.contents);
+        let text = match self.output {
+            Form::Text => text(&found),
+            Form::Json => {
+                let document = json!({
+                    "from": from.shown, "to": to.shown, "charts": found.charts, "images": found.images,
+                });
+                serde_json::to_string_pretty(&document)? + "\n"
+            }
+        };
+        super::print(text).await?;
+        let is_refused = self.exit_code && !found.is_empty();
+        Ok(if is_refused { CHANGES } else { DONE })
+    }
+}
+
+/// Both without the target's prefix, where only one has it.
+fn aligned(mut from: Compared, mut to: Compared) -> (Compared, Compared) {
+    let (of_from, of_to) = (from.eks_version.is_some(), to.eks_version.is_some());
+    if of_from && !of_to {
+        let prefix = to.contents.prefix_over(&from.contents);
+        to.contents = to.contents.without(&prefix);
+    } else if of_to && !of_from {
+        let prefix = from.contents.prefix_over(&to.contents);
+        from.contents = from.contents.without(&prefix);
+    }
+    (from, to)
+}
+
+async fn compared(
+    text: &str,
+    flags: &Flags,
+    environment: &Environment,
+    stop: &CancellationToken,
+) -> anyhow::Result<Compared> {
+    let path = Path::new(text);
+    let is_version = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_version = text
+        .split_once('.')
+        .is_some_and(|(major, minor)| is_version(major) && is_version(minor));
+    if is_version && !path.exists() {
+        return present(text, flags, environment, stop).await;
+    }
+    let bad = |what: String| {
+        let remedy = "name a lock, the replication_result.json of a deployment, or an EKS version";
+        Problems::from(Problem::input(text, what).remedy(remedy))
+    };
+    let content = read_file_within(path, MAX_LOCK as u64).map_err(bad)?;
+    let probe: serde_json::Value = serde_json::from_slice(&content)
+        .map_err(|error| bad(format!("it is not JSON: {error}")))?;
+    let shown = text.to_owned();
+    if probe.get("lockVersion").is_some() {
+        let lock = Lock::read(&content, text)?;
+        return Ok(Compared {
+            shown,
+            contents: Contents::from(&lock),
+            eks_version: Some(lock.eks_version),
+        });
+    }
+    let result: ResultDocument = serde_json::from_value(probe)
+        .map_err(|_| bad("it is neither a lock nor a result document".to_owned()))?;
+    if result.written.digests.is_none() {
+        tracing::warn!(
+            "{text} records no digests: of its images only the additional ones are compared, by their tags"
+        );
+    }
+    Ok(Compared {
+        shown,
+        contents: Contents::from(&result),
+        eks_version: None,
+    })
+}
+
+/// What the data files of an EKS version and their sources have now.
+async fn present(
+    version: &str,
+    flags: &Flags,
+    environment: &Environment,
+    stop: &CancellationToken,
+) -> anyhow::Result<Compared> {
+    let mut flags = flags.clone();
+    flags.parameters.remove("eks_version");
+    let flags = flags.with("eks_version", version);
+    let settings = Settings::without_target(&flags, environment);
+    let inventory = DataFiles::new(&flags, environment).and_then(|files| Inventory::read(&files));
+    let (settings, inventory) = Problems::both(settings, inventory)?;
+    let session = Session::for_inventory(settings, &inventory, stop).await?;
+    let (lock, _) = make(&session, &inventory, &ANY_TARGET.parse()?).await?;
+    Ok(Compared {
+        shown: format!("EKS {version}"),
+        contents: Contents::from(&lock),
+        eks_version: Some(lock.eks_version),
+    })
+}
+
+fn text(found: &Differences) -> String {
+    if found.is_empty() {
+        return "no differences\n".to_owned();
+    }
+    let mut text = String::new();
+    for (title, list) in [("charts", &found.charts), ("images", &found.images)] {
+        if list.is_empty() {
+            continue;
+        }
+        text += title;
+        text.push('\n');
+        for difference in list {
+            writeln!(text, "  {}", line(difference)).expect("a string can be written to");
+        }
+    }
+    text
+}
+
+fn line(difference: &Difference) -> String {
+    let size = |version: &Version| {
+        let bytes = version.bytes.map(progress::bytes);
+        bytes.map(|bytes| format!(" ({bytes})")).unwrap_or_default()
+    };
+    let digest = |version: &Version| version.digest.clone().unwrap_or_default();
+    let name = &difference.name;
+    match (difference.change, &difference.from, &difference.to) {
+        (Change::Changed, Some(from), Some(to)) => format!(
+            "changed {name} {}{} -> {}{}",
+            from.version,
+            size(from),
+            to.version,
+            size(to)
+        ),
+        (Change::Moved, Some(from), Some(to)) => format!(
+            "moved   {name} {}: {}{} -> {}{}",
+            to.version,
+            digest(from),
+            size(from),
+            digest(to),
+            size(to)
+        ),
+        (_, Some(from), None) => format!("removed {name} {}{}", from.version, size(from)),
+        (_, _, Some(to)) => format!("added   {name} {}{}", to.version, size(to)),
+        (_, None, None) => name.clone(),
+    }
+}
