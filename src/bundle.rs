@@ -2,7 +2,6 @@
 //! only source.
 
 mod absent;
-mod location;
 mod object;
 mod since;
 mod upload;
@@ -23,7 +22,7 @@ use oci_copy::reference::Location;
 use oci_copy::store::archive::{Archive, Damage, Files, Ranges};
 use oci_copy::store::{Error, Source as _, tag_or_digest};
 
-pub use location::BundleLocation;
+pub use crate::settings::BundleLocation;
 pub use since::{Since, repository_of};
 pub use upload::BundleUpload;
 

@@ -1,6 +1,7 @@
 //! Environment and flags -> [`Settings`]. The only reader of the environment; a flag wins over its
 //! variable. Touches no network.
 
+mod bundle_location;
 mod environment;
 mod fan_out;
 mod flags;
@@ -16,7 +17,6 @@ use std::path::PathBuf;
 
 use helm_chart::render::KubeVersion;
 
-use crate::bundle::BundleLocation;
 use crate::closure;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
@@ -24,6 +24,7 @@ use crate::trust;
 use oci_copy::copy;
 
 pub use crate::inventory::DataFiles;
+pub use bundle_location::BundleLocation;
 pub use environment::{AwsVariables, CodeBuildVariables, Environment, Forwarded, SeedFarmer};
 pub use fan_out::{FanOut, MOST_BUILDS};
 pub use flags::Flags;
