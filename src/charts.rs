@@ -24,6 +24,7 @@ use oci_copy::reference::Location;
 use oci_copy::store::Stores;
 
 pub use artifact::Artifact;
+pub(crate) use artifact::{HELM_CHART, HELM_PROVENANCE};
 pub use helm_chart::chart::Chart;
 pub use named::{Named, fetch_remote, read_local};
 pub use source::ChartSource;

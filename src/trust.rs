@@ -4,16 +4,21 @@
 //! plan, from what the copy engine has read of its signatures, and records who signed what.
 
 mod gate;
+mod provenance;
 mod signatures;
 
 use std::io::Read;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::aws::Aws;
 use crate::document::Kind;
-use crate::inventory::{KeyReference, Requirement, TrustRule};
+use crate::inventory::{Identity, KeyReference, Requirement, TrustRule};
 use crate::problem::{Problem, Problems};
 
 use ::signatures::key::PublicKey;
+use ::signatures::keyless::{self, TrustRoot};
+use ::signatures::openpgp::{Keyring, MAX_KEYRING};
 
 pub use gate::TrustGate;
 
@@ -63,6 +68,14 @@ struct Rule {
 enum Check {
     /// A signature by a key.
     Key(PublicKey),
+    /// A signature by a certificate.
+    Keyless {
+        issuer: String,
+        identity: Identity,
+        root: TrustRoot,
+    },
+    /// A provenance file signed by a key of a keyring.
+    Provenance(Keyring),
     /// A digest in the reference.
     Digest,
     /// Nothing, for a reason.
@@ -77,7 +90,11 @@ impl Policy {
     ///
     /// # Errors
     /// Every key that cannot be used, and a policy without rules.
-    pub fn load(mode: Mode, rules: &[TrustRule]) -> Result<Option<Self>, Problems> {
+    pub async fn load(
+        mode: Mode,
+        rules: &[TrustRule],
+        aws: &Aws,
+    ) -> Result<Option<Self>, Problems> {
         if mode == Mode::Off {
             return Ok(None);
         }
@@ -90,7 +107,7 @@ impl Policy {
         }
         let (mut loaded, mut problems) = (Vec::new(), Vec::new());
         for rule in rules {
-            match check(&rule.requirement) {
+            match check(&rule.requirement, aws).await {
                 Ok(check) => loaded.push(Rule {
                     written: rule.clone(),
                     check,
@@ -120,39 +137,80 @@ impl Rule {
     fn wants(&self) -> String {
         match &self.check {
             Check::Key(key) => format!("a cosign signature by the key {}", key.fingerprint()),
+            Check::Keyless {
+                issuer, identity, ..
+            } => {
+                format!("a keyless cosign signature by {identity}, vouched for by {issuer}")
+            }
+            Check::Provenance(keyring) => {
+                let keys = keyring.fingerprints();
+                let more = keys.len().saturating_sub(3);
+                let more = if more > 0 {
+                    format!(" or {more} more")
+                } else {
+                    String::new()
+                };
+                let keys = keys[..keys.len().min(3)].join(" or ");
+                format!("a provenance file signed by the key {keys}{more}")
+            }
             Check::Digest => "a reference with a digest (@sha256:…)".to_owned(),
             Check::Nothing(_) => "nothing".to_owned(),
         }
     }
 }
 
-fn check(requirement: &Requirement) -> Result<Check, String> {
+async fn check(requirement: &Requirement, aws: &Aws) -> Result<Check, String> {
     match requirement {
         Requirement::Cosign { key } => {
-            let text = match key {
-                KeyReference::Pem(text) => text.clone(),
-                KeyReference::File(path) => text_of(path)?,
-                KeyReference::Kms(key) => return Err(format!("the key {key} cannot be read")),
+            let read = match key {
+                KeyReference::Pem(text) => {
+                    PublicKey::from_pem(text).map_err(|why| format!("`key`: {why}"))
+                }
+                KeyReference::File(path) => {
+                    let text = text_of(path, MAX_KEY)?;
+                    PublicKey::from_pem(&text).map_err(|why| format!("{}: {why}", path.display()))
+                }
+                KeyReference::Kms(arn) => {
+                    let key = aws.kms_public_key(arn).await;
+                    let key = key.map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+                    PublicKey::from_der(&key.der).map_err(|why| format!("the key {arn}: {why}"))
+                }
             };
-            let key = PublicKey::from_pem(&text);
-            let key = key.map_err(|error| match requirement {
-                Requirement::Cosign {
-                    key: KeyReference::File(path),
-                } => format!("{}: {error}", path.display()),
-                _ => format!("`key`: {error}"),
-            })?;
-            Ok(Check::Key(key))
+            Ok(Check::Key(read?))
         }
         Requirement::Digest => Ok(Check::Digest),
         Requirement::Nothing { reason } => Ok(Check::Nothing(reason.clone())),
-        Requirement::Keyless { .. } | Requirement::Provenance { .. } => {
-            Err("this requirement cannot be verified".to_owned())
+        Requirement::Keyless {
+            issuer,
+            identity,
+            trust_root,
+        } => {
+            let root = match trust_root {
+                None => TrustRoot::public(),
+                Some(path) => {
+                    let text = text_of(path, keyless::MAX_ROOT)?;
+                    let unusable = |why| format!("{} is not a trust root: {why}", path.display());
+                    TrustRoot::parse(&text).map_err(unusable)
+                }
+            };
+            Ok(Check::Keyless {
+                issuer: issuer.clone(),
+                identity: identity.clone(),
+                root: root?,
+            })
+        }
+        Requirement::Provenance { keyring } => {
+            let bytes = bytes_of(keyring, MAX_KEYRING)?;
+            let read = Keyring::parse(&bytes);
+            let read =
+                read.map_err(|why| format!("{} is not a keyring: {why}", keyring.display()))?;
+            Ok(Check::Provenance(read))
         }
     }
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
-    let bytes = bytes_of(path, MAX_KEY)?;
+fn text_of(path: &Path, limit: u64) -> Result<String, String> {
+    let bytes = bytes_of(path, limit)?;
     String::from_utf8(bytes).map_err(|_| format!("{} is not text", path.display()))
 }
 
@@ -172,4 +230,10 @@ fn bytes_of(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
         return Err(failed(format!("it has more than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+/// The time in seconds since 1970.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map(|now| now.as_secs()).unwrap_or_default()
 }

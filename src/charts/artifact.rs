@@ -12,9 +12,9 @@ use super::Chart;
 /// Chart.yaml as JSON (helm: `pkg/registry/constants.go`).
 pub(super) const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 /// A chart's archive.
-pub(super) const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+pub(crate) const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// A chart's provenance.
-pub(super) const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
+pub(crate) const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 
 /// The moment that every artifact gives as its creation. Helm writes the archive's time on the
 /// local disk, so that no two pushes are equal; a fixed one makes a second run find the first one's

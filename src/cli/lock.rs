@@ -13,6 +13,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Settings};
+use crate::trust::TrustGate;
 use oci_copy::copy::{Engine, Outcome, Preflight, Request};
 use oci_copy::store::write_whole;
 
@@ -160,6 +161,20 @@ pub(super) async fn make(
         descriptions: &descriptions,
     };
     let parameters = parameters(&session.settings, &inventory.eks_version);
-    let lock = observed.lock(inventory, parameters)?;
+    let mut lock = observed.lock(inventory, parameters)?;
+    if let Some(gate) = &planned.gate {
+        record_trust(&mut lock, gate, prefix);
+    }
     Ok((lock, planned))
+}
+
+/// Records who signed what.
+fn record_trust(lock: &mut Lock, gate: &TrustGate, prefix: &Prefix) {
+    let answer = |target: &str| gate.answer(&prefix.join(target));
+    for image in &mut lock.images {
+        image.trust = answer(&image.target);
+    }
+    for chart in lock.charts.values_mut() {
+        chart.trust = answer(&chart.target);
+    }
 }

@@ -46,7 +46,7 @@ pub(super) async fn planned(
     let shown = path.display().to_string();
     let parameters = lock::parameters(&session.settings, &inventory.eks_version);
     lock::check(&lock, inventory, &parameters, &shown)?;
-    let policy = Policy::load(session.settings.trust, &inventory.trust)?;
+    let policy = Policy::load(session.settings.trust, &inventory.trust, &session.aws).await?;
     let mut plan = lock::plan(&lock, inventory, prefix)?;
     tracing::info!("only what {shown} has is copied");
     let engine = Engine::new(

@@ -69,7 +69,7 @@ pub(super) async fn from_sources(
     inventory: &Inventory,
     prefix: &Prefix,
 ) -> anyhow::Result<Planned> {
-    let policy = Policy::load(session.settings.trust, &inventory.trust)?;
+    let policy = Policy::load(session.settings.trust, &inventory.trust, &session.aws).await?;
     let mut prover = Prover::new(session, inventory, prefix);
     let charts = charts::fetch_each(inventory, &session.stores, |spec, fetched| {
         prover.begin(spec, fetched);

@@ -9,6 +9,8 @@ use crate::closure;
 use crate::problem::{Problem, Problems};
 use oci_copy::reference::{Digest, Location};
 
+use super::Trust;
+
 /// The version of the schema that this program writes and reads.
 pub const LOCK_VERSION: u32 = 1;
 
@@ -73,6 +75,9 @@ pub struct LockedChart {
     /// What refers to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub referrers: Vec<LockedReferrer>,
+    /// Who signed it, where sources were verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// The values that are published, with [`PREFIX`] for the target prefix.
     pub values: Map<String, Value>,
 }
@@ -98,6 +103,9 @@ pub struct LockedImage {
     /// What refers to it or to one of its platforms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub referrers: Vec<LockedReferrer>,
+    /// Who signed it, where sources were verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// The keys of the charts and additional images that need it.
     pub used_by: BTreeSet<String>,
 }

@@ -66,7 +66,7 @@ pub enum KeyReference {
     Pem(String),
     /// In a file.
     File(PathBuf),
-    /// In KMS: the key's id, ARN or alias.
+    /// In KMS: the ARN of the key or of an alias.
     Kms(String),
 }
 
@@ -371,10 +371,12 @@ impl DataReader {
         }
         if let Some(key) = text.strip_prefix("awskms://") {
             return match key.strip_prefix('/') {
-                Some(key) if !key.is_empty() => Some(KeyReference::Kms(key.to_owned())),
+                Some(key) if key.starts_with("arn:") && key.split(':').count() == 6 => {
+                    Some(KeyReference::Kms(key.to_owned()))
+                }
                 _ => {
                     let what = format!("`{}` does not name a key of KMS", text.escape_debug());
-                    let remedy = "write awskms:///ARN, awskms:///KEY-ID or awskms:///alias/NAME, with three slashes";
+                    let remedy = "write awskms:///ARN, with three slashes and the ARN of the key or of its alias";
                     self.refuse(entry, what, remedy);
                     None
                 }

@@ -103,6 +103,7 @@ impl Observed<'_> {
             digest: description.digest.clone(),
             bytes: description.bytes,
             referrers: referrers(description),
+            trust: None,
             values: super::neutral(&published.values, &self.plan.prefix.to_string()),
         })
     }
@@ -128,6 +129,7 @@ impl Observed<'_> {
             bytes: *bytes,
             platforms: platforms.collect(),
             referrers: referrers(description),
+            trust: None,
             used_by: copy.used_by.iter().cloned().collect(),
         }
     }

@@ -13,7 +13,7 @@ use crate::document::{Kind, Report, Trust, TrustState};
 use crate::plan::Copy;
 
 use super::signatures::{self, Signed};
-use super::{Check, Mode, Policy, Rule};
+use super::{Check, Mode, Policy, Rule, provenance};
 
 /// The policy as the copy engine asks it.
 pub struct TrustGate {
@@ -87,6 +87,12 @@ impl TrustGate {
                 _ => Err("its reference pins no digest".to_owned()),
             },
             Check::Key(key) => signatures::by_key(candidate, key).await?,
+            Check::Keyless {
+                issuer,
+                identity,
+                root,
+            } => signatures::keyless(candidate, root, (issuer, identity)).await?,
+            Check::Provenance(keyring) => provenance::by_keyring(candidate, keyring).await?,
         };
         Ok(match signed {
             Ok(signed) => answer(TrustState::Signed, Some(signed), None),

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use ::signatures::cosign::{self, Bundle, Rejected};
 use ::signatures::key::PublicKey;
+use ::signatures::keyless::{self, Signer, TagSignature, TrustRoot};
 use oci_copy::copy::{Candidate, Refused};
 use oci_copy::manifest::{Descriptor, Manifest};
+
+use crate::inventory::Identity;
 
 /// The most contents of signatures that are read of one artifact. Most need one.
 const MAX_READS: usize = 32;
@@ -114,6 +117,80 @@ pub(super) async fn by_key(
         }
     }
     Ok(Err(reasons.words()))
+}
+
+/// Looks for a signature by an identity's certificate, under cosign's tag and among the bundles.
+pub(super) async fn keyless(
+    candidate: &Candidate<'_>,
+    root: &TrustRoot,
+    wanted: (&str, &Identity),
+) -> Result<Result<Signed, Found>, Refused> {
+    let image = candidate.digest.to_string();
+    let now = super::now();
+    let mut reasons = Reasons::default();
+    for layer in bundles(candidate).await? {
+        if layer.size > cosign::MAX_BUNDLE || !reasons.may_read() {
+            reasons.add(Rejected::Malformed("the bundle is too large".to_owned()));
+            continue;
+        }
+        let bundle = candidate.blob(&layer).await?;
+        match root
+            .verify_bundle(&bundle, &image, now)
+            .and_then(|signer| accepted(signer, wanted))
+        {
+            Ok(by) => return Ok(Ok(Signed { by, digest: image })),
+            Err(rejected) => reasons.add(rejected),
+        }
+    }
+    for layer in tagged(candidate).await? {
+        let text = |key: &str| layer.annotations.get(key).map(String::as_str);
+        let Some(signature) = text(cosign::SIGNATURE) else {
+            reasons.add(Rejected::Malformed(
+                "it has no annotation with the signature".to_owned(),
+            ));
+            continue;
+        };
+        if text(keyless::CERTIFICATE).is_none() {
+            reasons.add(Rejected::Keyed);
+            continue;
+        }
+        if layer.size > cosign::MAX_PAYLOAD || !reasons.may_read() {
+            reasons.add(Rejected::Malformed("its payload is too large".to_owned()));
+            continue;
+        }
+        let payload = candidate.blob(&layer).await?;
+        let tag = TagSignature {
+            signature,
+            certificate: text(keyless::CERTIFICATE),
+            chain: text(keyless::CHAIN),
+            log_entry: text(keyless::LOG_ENTRY),
+        };
+        match root
+            .verify_payload(&payload, tag, &image, now)
+            .and_then(|signer| accepted(signer, wanted))
+        {
+            Ok(by) => return Ok(Ok(Signed { by, digest: image })),
+            Err(rejected) => reasons.add(rejected),
+        }
+    }
+    Ok(Err(reasons.words()))
+}
+
+/// Who signed, if that is the identity that is asked for.
+fn accepted(signer: Signer, (issuer, identity): (&str, &Identity)) -> Result<String, Rejected> {
+    let Signer {
+        identity: found,
+        issuer: by,
+    } = signer;
+    let by_whom = format!("{} (issuer {})", found.escape_debug(), by.escape_debug());
+    if by == issuer && identity.matches(&found) {
+        Ok(by_whom)
+    } else {
+        let by_whom: String = by_whom.chars().take(500).collect();
+        Err(Rejected::Untrusted(format!(
+            "a keyless signature by {by_whom}"
+        )))
+    }
 }
 
 /// The layers under cosign's tag: each is the payload of a signature.

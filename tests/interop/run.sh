@@ -8,7 +8,7 @@
 #
 #     REPLICATOR=PROGRAM   the program to test, instead of building it
 #     CHARTS_DIR=FOLDER    full chart archives, to be rendered with the values that the program makes for them
-#     ONLY='deploy helm'   only these parts, of: deploy helm export browser copies clients charts signatures consumer emulators rendering
+#     ONLY='deploy helm'   only these parts, of: deploy helm export browser copies clients charts signatures trust consumer emulators rendering
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONDONTWRITEBYTECODE=1
@@ -29,7 +29,7 @@ trap 'exit 130' INT TERM
 # Where other people's clients look for logins: an empty home.
 export DOCKER_CONFIG=$work/docker
 
-for part in checks tools servers deploy helm export browser copies clients charts signatures attestations consumer emulators rendering; do
+for part in checks tools servers deploy helm export browser copies clients charts signatures attestations trust consumer emulators rendering; do
     # shellcheck source=/dev/null
     . "tests/interop/$part.sh"
 done
@@ -78,6 +78,7 @@ main() {
             if [ -n "${cosign:-}" ]; then check_attestations; fi
         fi
     fi
+    if wants trust; then check_trust; fi
     if wants charts; then check_charts; fi
     if wants consumer; then check_consumer; fi
     if wants emulators; then check_emulators; fi

@@ -1,8 +1,9 @@
 //! Signs images as cosign does, with a key that is made for the test.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lab::content::Descriptor;
@@ -144,4 +145,87 @@ pub(crate) fn put_bundle(
     });
     registry.put_manifest(repository, "", MANIFEST, manifest.to_string());
     Ok(())
+}
+
+/// An OpenPGP key that signs charts.
+pub(crate) struct ChartSigner {
+    key: Ed25519KeyPair,
+    /// The content of the key's packet.
+    packet: Vec<u8>,
+}
+
+/// 2020-01-01: the key does not expire.
+const MADE: [u8; 4] = 1_577_836_800_u32.to_be_bytes();
+
+impl ChartSigner {
+    pub(crate) fn new() -> Self {
+        const ED25519: &[u8] = &[9, 0x2b, 6, 1, 4, 1, 0xda, 0x47, 0x0f, 1];
+        let key = Ed25519KeyPair::generate().expect("a key");
+        // An integer of 263 bits: 0x40 and the point.
+        let numbers = [&[1, 7, 0x40], key.public_key().as_ref()].concat();
+        let packet = [&[4], &MADE[..], &[22], ED25519, &numbers].concat();
+        Self { key, packet }
+    }
+
+    fn hashed(&self) -> Vec<u8> {
+        let length = u16::try_from(self.packet.len()).expect("a short key");
+        [&[0x99], length.to_be_bytes().as_slice(), &self.packet].concat()
+    }
+
+    /// A packet with a signature of some bytes.
+    fn signature(&self, kind: u8, bytes: &[u8]) -> Vec<u8> {
+        let fingerprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.hashed());
+        let subpackets = [
+            &[5, 2],
+            &MADE[..],
+            &[2, 27, 3, 22, 33, 4],
+            fingerprint.as_ref(),
+        ]
+        .concat();
+        let length = u8::try_from(subpackets.len()).expect("few subpackets");
+        let head = [&[4, kind, 22, 8, 0, length], subpackets.as_slice()].concat();
+        let trailer = [4, 0xff, 0, 0, 0, length + 6];
+        let hash = digest(&SHA256, &[bytes, &head, &trailer].concat());
+        let signed = self.key.sign(hash.as_ref());
+        let (r, s) = signed.as_ref().split_at(32);
+        // Integers of 256 bits, zeros in front or not.
+        let numbers = [&[1, 0], r, &[1, 0], s].concat();
+        packet(
+            2,
+            &[&head, [0, 0].as_slice(), &hash.as_ref()[..2], &numbers].concat(),
+        )
+    }
+
+    /// The public key as `gpg --export` writes it.
+    pub(crate) fn keyring(&self) -> Vec<u8> {
+        let name = b"Team <team@example.com>";
+        let length = u32::try_from(name.len())
+            .expect("a short name")
+            .to_be_bytes();
+        let about = [&self.hashed(), [0xb4].as_slice(), &length, name].concat();
+        [
+            packet(6, &self.packet),
+            packet(13, name),
+            self.signature(0x13, &about),
+        ]
+        .concat()
+    }
+
+    /// The provenance file of a chart's archive.
+    pub(crate) fn provenance(&self, file: &str, archive: &[u8]) -> String {
+        let sum = lab::content::digest_of(archive);
+        let text =
+            format!("apiVersion: v2\nname: app\nversion: 1.0.0\n\n...\nfiles:\n  {file}: {sum}");
+        let signature = self.signature(1, text.replace('\n', "\r\n").as_bytes());
+        let signature = STANDARD.encode(signature);
+        format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{text}\n-----BEGIN PGP SIGNATURE-----\n\n{signature}\n-----END PGP SIGNATURE-----\n"
+        )
+    }
+}
+
+fn packet(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).expect("a short packet");
+    assert!(length < 192);
+    [&[0xc0 | tag, length], content].concat()
 }

@@ -1,13 +1,14 @@
 //! Sources prove what the rules under `trust` ask for, or nothing of them is copied.
 
+use lab::chart::{Chart, ChartRepository};
 use lab::image::{Image, Pushed};
 use lab::registry::Registry;
 use serde_json::json;
 
 use super::Result;
-use super::data::Data;
+use super::data::{Data, chart_entry};
 use super::run::Run;
-use super::signer::{Signer, put_bundle, put_tag};
+use super::signer::{ChartSigner, Signer, put_bundle, put_tag};
 
 /// An image of two platforms, `quay.io/team/app:1`.
 fn image(source: &Registry) -> anyhow::Result<Pushed> {
@@ -389,7 +390,7 @@ async fn rules_are_checked_strictly_whatever_the_mode() -> Result {
             &["there is no key `x-note`"],
         ),
         (
-            "  - {match: \"*\", cosign: {key: \"awskms://alias/a\"}}\n",
+            "  - {match: \"*\", cosign: {key: \"awskms:///alias/a\"}}\n",
             &["does not name a key of KMS", "three slashes"],
         ),
         (
@@ -448,5 +449,166 @@ async fn keys_are_read_where_the_data_file_is_and_only_if_they_are_needed() -> R
         .run()
         .await
         .ended(0);
+    Ok(())
+}
+
+/// A chart without images, and the data for it.
+async fn chart(
+    signed: impl Fn(&Chart) -> Option<String>,
+    rules: &str,
+) -> anyhow::Result<(ChartRepository, Registry, Data)> {
+    let chart = Chart::new("app", "1.0.0");
+    let chart = match signed(&chart) {
+        Some(provenance) => chart.provenance(&provenance),
+        None => chart,
+    };
+    let repository = ChartRepository::start(vec![chart.clone()]).await?;
+    let registry = Registry::start().await?;
+    chart.push_oci(&registry, "charts/oci")?;
+    let entry = chart_entry("app", &repository.url(), "");
+    let data = Data::new(&format!("{entry}trust:\n{rules}"), "ami: {}\n");
+    Ok((repository, registry, data))
+}
+
+#[tokio::test]
+async fn a_chart_is_copied_if_its_provenance_file_is_signed_by_a_key_of_the_keyring() -> Result {
+    let signer = ChartSigner::new();
+    // A rule for provenance matches no image.
+    let rules = "  - {match: \"*\", provenance: {keyring: keyring.gpg}}\n  - {match: \"*\", digest: true}\n";
+    let sign = |chart: &Chart| Some(signer.provenance("app-1.0.0.tgz", &chart.archive()));
+    let (_repository, _, data) = chart(sign, rules).await?;
+    std::fs::write(data.file_path("keyring.gpg"), signer.keyring())?;
+    let target = Registry::start().await?;
+    let run = data
+        .deploy(&target)
+        .args(["--trust", "require"])
+        .run()
+        .await
+        .ended(0);
+    let trust = run.report_of("app:1.0.0")["trust"].clone();
+    assert_eq!(trust["state"], "signed");
+    assert_eq!(trust["digest"], Chart::new("app", "1.0.0").digest());
+    let by = trust["signedBy"].as_str().unwrap_or_default();
+    assert!(by.starts_with("Team <team@example.com> ("), "{by}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chart_of_a_registry_has_its_provenance_in_its_artifact() -> Result {
+    let signer = ChartSigner::new();
+    let source = Registry::start().await?;
+    let signed = Chart::new("app", "1.0.0");
+    let signed = signed
+        .clone()
+        .provenance(&signer.provenance("app-1.0.0.tgz", &signed.archive()));
+    signed.push_oci(&source, "charts/app")?;
+    let rules =
+        "trust:\n  - {match: \"oci://ghcr.io/charts\", provenance: {keyring: keyring.gpg}}\n";
+    let entry = chart_entry("app", "oci://ghcr.io/charts", "");
+    let data = Data::new(&format!("{entry}{rules}"), "ami: {}\n");
+    std::fs::write(data.file_path("keyring.gpg"), signer.keyring())?;
+    let target = Registry::start().await?;
+    let run = data.deploy(&target).endpoint("ghcr.io", &source.url());
+    let run = run.args(["--trust", "require"]).run().await.ended(0);
+    assert_eq!(run.report_of("app:1.0.0")["trust"]["state"], "signed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chart_whose_provenance_is_wrong_is_refused() -> Result {
+    let (signer, stranger) = (ChartSigner::new(), ChartSigner::new());
+    let rules = "  - {match: \"*\", provenance: {keyring: keyring.gpg}}\n";
+    type Sign<'a> = Box<dyn Fn(&Chart) -> Option<String> + 'a>;
+    let cases: [(Sign<'_>, &str); 5] = [
+        (
+            Box::new(|_| None),
+            "found: no provenance file (.prov) beside the chart",
+        ),
+        (
+            Box::new(|chart| Some(stranger.provenance("app-1.0.0.tgz", &chart.archive()))),
+            "which the keyring does not have or which may not sign",
+        ),
+        (
+            Box::new(|_| Some(signer.provenance("app-1.0.0.tgz", b"another archive"))),
+            "a provenance file for another archive, sha256:",
+        ),
+        (
+            Box::new(|chart| Some(signer.provenance("app-1.0.1.tgz", &chart.archive()))),
+            "a provenance file that does not name app-1.0.0.tgz",
+        ),
+        (
+            Box::new(|chart| {
+                let signed = signer.provenance("app-1.0.0.tgz", &chart.archive());
+                Some(signed.replace("name: app", "name: bad"))
+            }),
+            "it was changed, or another key signed it",
+        ),
+    ];
+    for (sign, why) in cases {
+        let (_repository, _, data) = chart(sign, rules).await?;
+        std::fs::write(data.file_path("keyring.gpg"), signer.keyring())?;
+        let target = Registry::start().await?;
+        let run = data
+            .deploy(&target)
+            .args(["--trust", "require"])
+            .run()
+            .await
+            .ended(1);
+        run.said(&["asks for a provenance file signed by the key ", why]);
+        assert_eq!(target.repositories(), Vec::<String>::new());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_of_kms_is_read_once() -> Result {
+    let data = app(
+        "  - {match: \"*\", cosign: {key: \"awskms:///arn:aws:kms:eu-west-1:111122223333:key/1\"}}\n",
+    );
+    // Without an answer of KMS nothing is planned.
+    let run = data
+        .plan()
+        .args(["--trust", "warn"])
+        .env("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9");
+    let run = run
+        .env("AWS_ACCESS_KEY_ID", "a")
+        .env("AWS_SECRET_ACCESS_KEY", "b")
+        .args(["--tries", "1"]);
+    run.run()
+        .await
+        .ended(2)
+        .said(&["default.yaml:4: trust.0: "]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_keyless_rule_refuses_keys_and_takes_a_named_trust_root() -> Result {
+    let signer = Signer::new();
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let pushed = image(&source)?;
+    signer.sign_tag(&source, "team/app", &pushed.root.digest)?;
+    signer.sign_bundle(&source, "team/app", &pushed.root)?;
+    let rule = |more: &str| {
+        format!(
+            "  - {{match: \"*\", keyless: {{issuer: \"https://issuer.corp\", identity: me@corp{more}}}}}\n"
+        )
+    };
+    let run = deploy(&app(&rule("")), &source, &target, "require")
+        .run()
+        .await
+        .ended(1);
+    run.said(&["asks for a keyless cosign signature by me@corp, vouched for by https://issuer.corp; found: a signature by a key"]);
+    let data = app(&rule(", trustRoot: root.json"));
+    let missing = deploy(&data, &source, &target, "require")
+        .run()
+        .await
+        .ended(2);
+    missing.said(&["trust.0: cannot read ", "root.json"]);
+    let data = data.file("root.json", "[]");
+    let broken = deploy(&data, &source, &target, "require")
+        .run()
+        .await
+        .ended(2);
+    broken.said(&["root.json is not a trust root"]);
     Ok(())
 }

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use crate::key::PublicKey;
-use crate::text::from_base64;
+use crate::text::{from_base64, unhex};
 
 /// The annotation of a layer that holds the signature of the layer's content.
 pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -88,18 +88,6 @@ pub fn may_verify(key: &PublicKey, sha256: &str, signature: &str) -> bool {
         return true;
     };
     key.verifies_digest(&digest, &signature).unwrap_or(true)
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|c| u8::try_from(c.to_digit(16)?).ok())
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits
-        .chunks_exact(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect();
-    bytes.try_into().ok().filter(|_| text.len() == 64)
 }
 
 /// Whether a payload names an image ("simple signing",

@@ -33,3 +33,19 @@ pub fn expect(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
 pub const SEQUENCE: u8 = 0x30;
 /// The tag of an object identifier.
 pub const OID: u8 = 0x06;
+
+/// A value of a tag, whose length takes 2^24 bytes at most.
+#[must_use]
+pub fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    let digits = &length[zeros..];
+    let head = match content.len() {
+        short @ 0..=0x7f => vec![tag, u8::try_from(short).unwrap_or_default()],
+        _ => {
+            let count = u8::try_from(digits.len()).unwrap_or_default();
+            [&[tag, 0x80 | count], digits].concat()
+        }
+    };
+    [&head, content].concat()
+}

@@ -39,3 +39,16 @@ pub(crate) fn pem_blocks<'a>(
         Some(from_base64(body))
     })
 }
+
+/// The 32 bytes that 64 hexadecimal digits are.
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|c| u8::try_from(c.to_digit(16)?).ok())
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks_exact(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect();
+    bytes.try_into().ok().filter(|_| text.len() == 64)
+}
