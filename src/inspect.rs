@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use oci_copy::manifest::{Descriptor, Manifest, Refers, cosign_tag};
+use oci_copy::manifest::{DescribedPlatform, Descriptor, Manifest, Refers, cosign_tag};
 use oci_copy::reference::{Digest, Location};
 use oci_copy::store::{Error, Source, Stores, TagOrDigest, read_whole, tag_or_digest};
 
@@ -184,7 +184,7 @@ impl ArtifactReader<'_> {
             child
                 .platform
                 .as_ref()
-                .is_none_or(|platform| platform.is_known())
+                .is_none_or(DescribedPlatform::is_known)
         };
         let children: Vec<&Descriptor> = children.iter().filter(is_image).copied().collect();
         if children.len() > MAX_CHILDREN {

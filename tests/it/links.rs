@@ -96,14 +96,27 @@ fn every_relative_link_and_anchor_of_the_documents_resolves() -> crate::Result {
 
 #[test]
 fn every_page_of_docs_is_reached_from_the_readme() -> crate::Result {
-    let readme = std::fs::read_to_string(root().join("README.md"))?;
-    let linked: BTreeSet<PathBuf> = links(&readme)
-        .iter()
-        .map(|link| root().join(link.split('#').next().unwrap_or(link)))
-        .collect();
+    let (mut open, mut reached) = (vec![root().join("README.md")], BTreeSet::new());
+    while let Some(page) = open.pop() {
+        if !reached.insert(page.clone()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&page)?;
+        let folder = page.parent().unwrap_or(root());
+        for link in links(&text) {
+            let path = link.split('#').next().unwrap_or(link);
+            let target = folder.join(path).canonicalize();
+            open.extend(
+                target
+                    .ok()
+                    .filter(|path| path.extension().is_some_and(|kind| kind == "md")),
+            );
+        }
+    }
     for page in documents()? {
-        let is_linked = !page.starts_with(root().join("docs")) || linked.contains(&page);
-        assert!(is_linked, "README.md does not link {}", page.display());
+        let is_reached =
+            !page.starts_with(root().join("docs")) || reached.contains(&page.canonicalize()?);
+        assert!(is_reached, "no page leads to {}", page.display());
     }
     Ok(())
 }

@@ -11,6 +11,9 @@ use super::data::Data;
 use super::ecr::{build, image, seed_farmer};
 use super::run::Run;
 
+const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
+const PAGE: &str = "dev-replication-images-report.html";
+
 fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
@@ -217,8 +220,6 @@ async fn ecr_lists_by_its_api_with_times_and_the_page_is_beside_the_result() -> 
     }
     assert!(!listed.contains("missing:"), "{listed}");
 
-    const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
-    const PAGE: &str = "dev-replication-images-report.html";
     let page = aws.object(BUCKET, PAGE).expect("the page is uploaded");
     assert_eq!(
         page,
@@ -322,6 +323,55 @@ async fn hostile_names_do_not_reach_the_terminal() -> Result {
                 "{form}: {text:?}"
             );
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn tables_fit_the_terminal() -> Result {
+    let registry = Registry::start().await?;
+    let long =
+        "mirror/registry.example/organisation/a-component-with-quite-a-long-name-that-is-cut";
+    for (name, tag, seed) in [
+        ("mirror/quay.io/team/app", "7.1", 2),
+        ("mirror/quay.io/team/agent", "2", 3),
+        (long, "v0.139.0-enterprise.12", 4),
+    ] {
+        let image = Image::new().platform("linux/amd64").platform("linux/arm64");
+        image
+            .base(5000, 1)
+            .layer(3000, seed)
+            .push(&registry, name, tag)?;
+    }
+    let (host, dir) = (registry.host(), tempfile::tempdir()?);
+    let result = dir.path().join("replication_result.json");
+    let digests = serde_json::json!({
+        format!("{host}/mirror/quay.io/team/app:7.1"): format!("sha256:{}", "0".repeat(64)),
+        format!("{host}/mirror/quay.io/team/gone:1"): format!("sha256:{}", "0".repeat(64)),
+    });
+    std::fs::write(
+        &result,
+        serde_json::json!({"charts": {}, "digests": digests}).to_string(),
+    )?;
+    for columns in ["80", "140"] {
+        let listed = Run::new()
+            .args(["ls", &format!("{host}/mirror/"), "--result"])
+            .arg(&result);
+        let listed = listed.env("COLUMNS", columns).run().await.ended(0).stdout;
+        let inspected =
+            Run::new().args(["inspect", &format!("{host}/{long}:v0.139.0-enterprise.12")]);
+        let inspected = inspected
+            .env("COLUMNS", columns)
+            .run()
+            .await
+            .ended(0)
+            .stdout;
+        let shown = format!("# ls\n\n{listed}\n# inspect\n\n{inspected}");
+        let tables = shown.lines().filter(|line| line.starts_with("  "));
+        let widest = tables.map(|line| line.chars().count()).max();
+        assert!(widest <= columns.parse().ok(), "{shown}");
+        let path = format!("snapshots/looking-{columns}.txt");
+        expect_test::expect_file![path].assert_eq(&shown.replace(&host, "registry.corp"));
     }
     Ok(())
 }
