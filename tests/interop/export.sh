@@ -2,21 +2,21 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # run.sh sets what is used here
 
-# exported FORMAT: all charts of the deployment to the registry.
-exported() {
-    replicator "$work/registry" values --format "$1" --namespace apps
+# printed ARGUMENT...: what `values` prints of the deployment to the registry.
+printed() {
+    env -i PATH="$PATH" HOME="$work" timeout 60 "$replicator_program" values --out "$work/registry" "$@"
 }
 
-# values_of KEY: one chart's values.
-values_of() {
-    env -i PATH="$PATH" HOME="$work" timeout 60 "$replicator_program" values "$1" --out "$work/registry"
+# exported FORMAT: all charts.
+exported() {
+    printed --format "$1" --namespace apps
 }
 
 # The chart from the registry with the printed values renders as with those of the document.
 helm_takes_printed_values() {
     local key version target wrong=0
     while read -r key _ version _ target; do
-        values_of "$key" >"$work/printed.yaml"
+        printed "$key" >"$work/printed.yaml"
         jq -c --arg key "$key" '.charts[$key].values' "$work/registry/replication_result.json" >"$work/values.json"
         diff <(helm template r "$target" --version "$version" --plain-http --values "$work/printed.yaml") \
             <(helm template r "$target" --version "$version" --plain-http --values "$work/values.json") >&2 ||
