@@ -89,7 +89,7 @@ pub fn explain(
         let scenarios: Vec<Value> = scenarios.map(|one| over(&one.values, published)).collect();
         let target = |reference: &str| {
             let name: ImageName = reference.parse().ok()?;
-            let is_gap = gaps.iter().any(|gap| gap == reference);
+            let is_gap = gaps.iter().any(|gap| is_of(gap, reference));
             is_gap.then(|| coverage.inward(&prefix.join(&name.target())))
         };
         let request = discover::Request {
@@ -102,7 +102,7 @@ pub fn explain(
         if let Ok(discovery) = discover::discover(&request) {
             record_discovery(proof, &discovery);
             let moved = discovery.images.iter();
-            let moved = moved.filter(|moved| gaps.contains(&moved.reference));
+            let moved = moved.filter(|moved| gaps.iter().any(|gap| is_of(gap, &moved.reference)));
             closing.images = moved.map(|moved| moved.reference.clone()).collect();
             if !closing.images.is_empty() {
                 closing.values = coverage.outward_values(discovery.values);
@@ -124,6 +124,12 @@ pub fn explain(
     closing
 }
 
+/// Whether a gap is a reference that discovery names: without its digest, where that becomes empty.
+fn is_of(gap: &str, reference: &str) -> bool {
+    let rest = gap.strip_prefix(reference);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+}
+
 /// Notes what was found out of each gap.
 fn record_discovery(proof: &mut ChartProof, discovery: &Discovery) {
     for gap in &mut proof.references {
@@ -131,11 +137,11 @@ fn record_discovery(proof: &mut ChartProof, discovery: &Discovery) {
             continue;
         }
         let moved = discovery.images.iter();
-        let moved = moved.filter(|moved| moved.reference == gap.image);
+        let moved = moved.filter(|moved| is_of(&gap.image, &moved.reference));
         gap.set_by = moved.flat_map(paths).collect();
         gap.set_by.dedup();
         let unmoved = discovery.unmoved.iter();
-        let mut unmoved = unmoved.filter(|unmoved| unmoved.reference == gap.image);
+        let mut unmoved = unmoved.filter(|unmoved| is_of(&gap.image, &unmoved.reference));
         gap.reason = unmoved.next().map(|unmoved| unmoved.reason.to_string());
     }
 }

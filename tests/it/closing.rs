@@ -183,3 +183,25 @@ async fn what_may_stay_is_not_copied_where_images_are_found() -> Result {
     assert!(done.result()["charts"]["app"]["values"]["agent"].is_null());
     Ok(())
 }
+
+#[tokio::test]
+async fn an_image_whose_digest_wins_over_its_tag_is_closed_without_the_digest() -> Result {
+    let template = pod(
+        "  containers:\n  - image: {{ .Values.image }}\n  - image: {{ .Values.proxy.image }}:{{ .Values.proxy.tag }}{{ with .Values.proxy.digest }}@{{ . }}{{ end }}\n",
+    );
+    let values = format!(
+        "image: quay.io/team/app:1\nproxy: {{image: quay.io/team/proxy, tag: '2', digest: '{DIGEST}'}}\n"
+    );
+    let planned = Planned::new(chart(&values, &template), LISTED).await?;
+    let done = planned.run("complete").run().await.ended(0);
+    let proxy = &done.result()["charts"]["app"]["values"]["proxy"];
+    assert_eq!(proxy["digest"], "");
+    assert_eq!(
+        states(&done)[1],
+        (
+            "target.corp/idf-quay.io/team/proxy:2".to_owned(),
+            "copied".to_owned()
+        )
+    );
+    Ok(())
+}
