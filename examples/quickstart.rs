@@ -5,14 +5,16 @@
 //! ```
 //!
 //! Three made-up charts in a chart repository, and the images they use in a registry, are replicated
-//! into an OCI image layout folder: the stages and the order of `replicator deploy`. Only the sources
-//! are stand-ins, served by this process; `endpoints` says that they answer for their hosts.
+//! into another registry: the stages and the order of `replicator deploy`. Only the registries and the
+//! chart repository are stand-ins, served by this process; `endpoints` says that they answer for their
+//! hosts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context;
 use oci_copy::copy::{Engine, Outcome, Request};
 use oci_copy::http::{Credentials, Http};
 use oci_copy::store::Stores;
@@ -21,12 +23,14 @@ use replication::charts;
 use replication::document::Kind;
 use replication::inventory::Inventory;
 use replication::plan::Plan;
-use replication::progress::{self, Progress, Screen};
+use replication::progress::{self, Display, Progress, Screen};
 use replication::publish;
 use replication::settings::{DataFiles, Environment, Flags, Settings, TargetChoice};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let started = Instant::now();
+    println!("replicator quickstart: three charts and their images into a private registry\n");
     let folder = fresh_folder()?;
     let shop = shop::open(&folder.join("data")).await?;
 
@@ -39,10 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let flags = flags
         .with("eks_version", "1.34")
         .with("data_dir", folder.join("data").display().to_string())
-        .with(
-            "registry_prefix",
-            format!("oci:{}", folder.join("mirror").display()),
-        );
+        .with("registry_prefix", TARGET);
     let endpoints = shop.endpoints().into_iter();
     let flags = endpoints.fold(flags, |flags, endpoint| flags.with("endpoints", endpoint));
     let settings = Settings::new(&flags, &environment)?;
@@ -66,24 +67,46 @@ async fn main() -> anyhow::Result<()> {
     publish::write_pairs(&plan, &settings.out)?;
 
     // Plan -> outcomes -> what others read.
-    let started = Instant::now();
-    let progress = Progress::start(&Screen::new(true), plan.copies.len());
+    let copying = Instant::now();
+    let progress = Progress::start(&Screen::new(Display::auto()));
+    progress.copying(plan.copies.len());
     let engine = Engine::new(
         stores,
         &settings.copy,
-        Arc::clone(&progress) as Arc<dyn oci_copy::copy::Events>,
+        Arc::clone(&*progress) as Arc<dyn oci_copy::copy::Events>,
     );
     let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
     let outcomes = engine.run(&requests, std::future::pending()).await;
-    progress.end();
-    let report = publish::report(&plan.copies, &outcomes, started.elapsed(), None);
+    drop(progress);
+    let report = publish::report(&plan.copies, &outcomes, copying.elapsed(), None);
     publish::write_report(&report, &settings.out)?;
     let result = publish::write_result(&plan, &outcomes, &BTreeSet::new(), &settings.out)?;
 
+    if report.totals.failed > 0 {
+        anyhow::bail!(
+            "{} artifacts failed: see {}",
+            report.totals.failed,
+            folder.display()
+        );
+    }
     show(&plan, &outcomes);
-    show_values(&result, "storefront")?;
-    show_folder(&folder)
+    show_values(&charts, &result, "storefront")?;
+    show_folder(&folder);
+    println!(
+        "\n✓ {} copied, {}, in {}\n",
+        progress::count(report.totals.copied, "artifact"),
+        progress::bytes(report.totals.bytes),
+        progress::duration(started.elapsed())
+    );
+    println!("Next, the real charts of EKS 1.34: what would be copied, then copy it into a folder");
+    println!("  replicator plan --eks-version 1.34 --registry-prefix oci:mirror");
+    println!("  replicator deploy --eks-version 1.34 --registry-prefix oci:mirror");
+    println!("(the program is built by `cargo install --path .`)");
+    Ok(())
 }
+
+/// Where everything is copied to.
+const TARGET: &str = "registry.internal/shop/";
 
 /// `.target/quickstart` of this repository, emptied: ignored by git, and still there afterwards.
 fn fresh_folder() -> anyhow::Result<PathBuf> {
@@ -120,37 +143,24 @@ fn show(plan: &Plan, outcomes: &[Outcome]) {
     }
 }
 
-/// The values that make a chart use the copies.
-fn show_values(result: &str, chart: &str) -> anyhow::Result<()> {
+/// A chart's values before, and with the values that make it use the copies.
+fn show_values(charts: &charts::Charts, result: &str, chart: &str) -> anyhow::Result<()> {
     let result: serde_json::Value = serde_json::from_str(result)?;
-    println!("\nHelm values of `{chart}`, out of replication_result.json:");
+    let before = &charts.get(chart).context("the chart")?.chart.values;
+    println!("\nThe values of `{chart}`, as its publisher has them:");
+    println!("{:#}", before);
+    println!("\nand what is published for it, so that it uses the copies:");
     println!("{:#}", result["charts"][chart]["values"]);
     Ok(())
 }
 
-/// Where it all is, and what comes next.
-fn show_folder(folder: &Path) -> anyhow::Result<()> {
-    let (mut blobs, mut bytes) = (0, 0);
-    for blob in std::fs::read_dir(folder.join("mirror/blobs/sha256"))? {
-        blobs += 1;
-        bytes += blob?.metadata()?.len();
-    }
-    println!("\n{}: what to look at", folder.display());
-    println!(
-        "  data/                    the two data files: which charts, and where they name images"
-    );
-    println!(
-        "  mirror/                  {blobs} blobs, {}: an OCI image layout",
-        progress::bytes(bytes)
-    );
+/// What was created.
+fn show_folder(folder: &Path) {
+    println!("\nCreated in {}:", folder.display());
+    println!("  data/                    two data files: which charts, and where they name images");
     println!("  replication_result.json  the Helm values of all charts");
     println!("  updated_images.json      which image became which");
     println!("  replication_report.json  what was done with each artifact");
-    println!(
-        "\nNext, the real charts of EKS 1.34 into a folder (`replicator plan` shows how big that is):"
-    );
-    println!("  replicator deploy --eks-version 1.34 --registry-prefix oci:mirror");
-    Ok(())
 }
 
 /// The made-up world: a shop's charts and images, and the data files that name them.
@@ -164,6 +174,7 @@ mod shop {
     /// The sources. They answer as long as this lives.
     pub(super) struct Shop {
         registry: Registry,
+        target: Registry,
         charts: ChartRepository,
     }
 
@@ -173,6 +184,7 @@ mod shop {
             vec![
                 format!("registry.example={}", self.registry.url()),
                 format!("charts.example={}", self.charts.url()),
+                format!("registry.internal={}", self.target.url()),
             ]
         }
     }
@@ -185,7 +197,12 @@ mod shop {
         let registry = Registry::start().await?;
         push_images(&registry)?;
         let charts = ChartRepository::start(make_charts()).await?;
-        Ok(Shop { registry, charts })
+        let target = Registry::start().await?;
+        Ok(Shop {
+            registry,
+            target,
+            charts,
+        })
     }
 
     fn push_images(registry: &Registry) -> std::io::Result<()> {

@@ -16,11 +16,17 @@ mod xml;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_sdk_ecr::config::SharedHttpClient;
 use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use oci_copy::http::{Http, Network};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use oci_copy::http::{Certificates, Http, Network};
 use tokio::sync::OnceCell;
 
 use crate::reference::EcrHost;
@@ -46,6 +52,7 @@ pub struct Aws {
     quotas: settings::Quotas,
     /// The part of ECR's quotas that this build uses: all, unless there are workers.
     share: Share,
+    certificates: Certificates,
     calls: Arc<Calls>,
     config: OnceCell<SdkConfig>,
     identity: OnceCell<Identity>,
@@ -102,6 +109,7 @@ impl Aws {
             repositories: settings.repositories.clone(),
             quotas: settings.quotas.clone(),
             share: Share::default(),
+            certificates: settings.network.certificates.clone(),
             calls: Arc::new(Calls::new(&settings.network)),
             config: OnceCell::new(),
             identity: OnceCell::new(),
@@ -152,8 +160,18 @@ impl Aws {
     }
 
     async fn config(&self, region: &str) -> SdkConfig {
+        self.calls.reach(region, &self.settings).await;
+        let profile = self.settings.profile.as_ref();
+        let profile = profile.map_or("none", |profile| profile.name.as_str());
+        tracing::debug!("AWS: region {region}, profile {profile}");
         let load = || async {
-            let loaded = aws_config::defaults(BehaviorVersion::latest()).load().await;
+            let loader = aws_config::defaults(BehaviorVersion::latest());
+            let loader = match http_client(&self.certificates) {
+                Some(client) => loader.http_client(client),
+                None => loader,
+            };
+            let loader = self.with_profile(loader, region);
+            let loaded = loader.load().await;
             // The SDK's own retry mode knows neither `Patience` nor `Retry-After`.
             let loaded = loaded.to_builder().retry_config(RetryConfig::disabled());
             loaded.timeout_config(self.calls.timeouts(0)).build()
@@ -163,6 +181,27 @@ impl Aws {
             .to_builder()
             .region(Region::new(region.to_owned()))
             .build()
+    }
+
+    /// A profile that a flag names wins over the variables that hold credentials.
+    fn with_profile(&self, loader: ConfigLoader, region: &str) -> ConfigLoader {
+        let Some(profile) = &self.settings.profile else {
+            return loader;
+        };
+        let loader = loader.profile_name(&profile.name);
+        if !profile.is_flag {
+            return loader;
+        }
+        let region = Some(Region::new(region.to_owned()));
+        let configuration = ProviderConfig::without_region().with_region(region);
+        let configuration = match http_client(&self.certificates) {
+            Some(client) => configuration.with_http_client(client),
+            None => configuration,
+        };
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&configuration)
+            .profile_name(&profile.name);
+        loader.credentials_provider(provider.build())
     }
 
     /// The private registry of a host.
@@ -258,6 +297,26 @@ impl Aws {
         let client = aws_sdk_s3::Client::from_conf(config);
         Bucket::new(client, Arc::clone(&self.calls), name, region, account)
     }
+}
+
+/// The SDK's own HTTP client, which also trusts some certificates; none where there are none.
+fn http_client(certificates: &Certificates) -> Option<SharedHttpClient> {
+    if certificates.pem().is_empty() {
+        return None;
+    }
+    let store = TrustStore::default().with_pem_certificate(certificates.pem());
+    let context = TlsContext::builder().with_trust_store(store).build().ok()?;
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+        let mut connector = Connector::builder()
+            .tls_provider(provider)
+            .tls_context(context.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    });
+    Some(client)
 }
 
 /// The DNS suffix of a region's partition, from the SDK's partition data: what follows the

@@ -19,7 +19,7 @@ use helm_chart::archive::Keep;
 use helm_chart::version::is_equal;
 
 use crate::inventory::{ChartRepository, ChartSpec, Inventory};
-use crate::problem::{Problem, Problems};
+use crate::problem::{self, Problem, Problems, SharedCause};
 use oci_copy::reference::Location;
 use oci_copy::store::Stores;
 
@@ -116,7 +116,7 @@ pub async fn fetch_each(
             Err(problem) => problems.push(problem),
         }
     }
-    Problems::check(problems)?;
+    Problems::check(problem::group(problems))?;
     Ok(charts)
 }
 
@@ -241,6 +241,46 @@ struct Download {
     provenance: Option<Bytes>,
     /// The artifact of a registry that the archive was read from.
     artifact: Option<Location>,
+}
+
+/// A chart that cannot be had because of a service, with what other charts can have in common with it.
+fn outside(spec: &ChartSpec, what: String, error: &anyhow::Error) -> Problem {
+    let problem = Problem {
+        what,
+        ..Problem::outside(place(spec), error)
+    };
+    let http = error.chain().find_map(http_error);
+    let Some(http) = http else {
+        return problem;
+    };
+    let host = match &spec.repository {
+        ChartRepository::Http(url) => url.host_str(),
+        ChartRepository::Oci(repository) => repository.split('/').next(),
+        ChartRepository::Path(_) | ChartRepository::Bundle(_) => None,
+    };
+    let shared = host.map(|host| {
+        Box::new(SharedCause {
+            why: http.why(),
+            host: host.to_owned(),
+            item: spec.name.clone(),
+            is_of_network: http.is_unreachable(),
+        })
+    });
+    let problem = Problem { shared, ..problem };
+    match http.remedy() {
+        Some(remedy) => problem.remedy(crate::hint::text(remedy)),
+        None => problem,
+    }
+}
+
+fn http_error<'a>(
+    cause: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a oci_copy::http::Error> {
+    let of_store = || match cause.downcast_ref::<oci_copy::store::Error>()? {
+        oci_copy::store::Error::Http(error) => Some(error),
+        _ => None,
+    };
+    cause.downcast_ref().or_else(of_store)
 }
 
 /// What a message about a chart starts with.

@@ -52,7 +52,7 @@ use crate::bundle::{self, Bundle};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
-use crate::progress::Screen;
+use crate::progress::{Display, Screen};
 use crate::publish;
 use crate::reference::Prefix;
 use crate::settings::{
@@ -81,6 +81,8 @@ struct Cli {
     command: Command,
     #[command(flatten)]
     log: Log,
+    #[command(flatten)]
+    aws: AwsOptions,
 }
 
 const EXAMPLES: &str = "\
@@ -127,15 +129,64 @@ enum Command {
     Worker(worker::Worker),
 }
 
+/// Which AWS account and region are meant.
+#[derive(Debug, Args)]
+struct AwsOptions {
+    /// The profile of the AWS CLI, for credentials and region [env: `AWS_PROFILE`]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "AWS")]
+    profile: Option<String>,
+    /// The AWS region [env: `AWS_REGION`, `AWS_DEFAULT_REGION`] [default: the profile's]
+    #[arg(long, global = true, value_name = "REGION", help_heading = "AWS")]
+    region: Option<String>,
+}
+
 /// Options of the log.
 #[derive(Debug, Args)]
 struct Log {
     /// The format of messages: text lines or JSON objects
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Output")]
     log_format: LogFormat,
-    /// Log more; twice: everything
+    /// Also log requests with their status, retries, and whose credentials are used; twice: everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     verbose: u8,
+    /// Log only warnings and errors, and show no progress
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Output"
+    )]
+    quiet: bool,
+    /// How to show progress: auto, bar (a bar), plain (a line every 15 seconds) or none. auto is a bar on a terminal,
+    /// plain otherwise
+    #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t = ShowProgress::Auto,
+          hide_possible_values = true, hide_default_value = true, help_heading = "Output")]
+    progress: ShowProgress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ShowProgress {
+    Auto,
+    Bar,
+    Plain,
+    None,
+}
+
+impl Log {
+    fn display(&self) -> Display {
+        match self.progress {
+            _ if self.quiet => Display::Hidden,
+            // A bar among JSON objects would be none of them.
+            ShowProgress::Auto | ShowProgress::Bar if self.log_format == LogFormat::Json => {
+                Display::Lines
+            }
+            ShowProgress::Auto => Display::auto(),
+            ShowProgress::Bar => Display::Bar,
+            ShowProgress::Plain => Display::Lines,
+            ShowProgress::None => Display::Hidden,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -158,7 +209,8 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(error),
     };
     let environment = Environment::read();
-    let screen = Screen::new(cli.log.log_format == LogFormat::Text);
+    let environment = environment.with_aws(cli.aws.profile.as_deref(), cli.aws.region.as_deref());
+    let screen = Screen::new(cli.log.display());
     log::start(&cli.log, &screen, environment.color);
     for warning in environment.parameters.warnings() {
         tracing::warn!("{warning}");
@@ -168,7 +220,11 @@ pub fn main() -> ExitCode {
         .build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(run(&cli.command, &environment, &screen));
+            let result = match environment.check_profile() {
+                // Without the flag, a profile matters only where AWS is used.
+                Err(problem) if cli.aws.profile.is_some() => Err(Problems::from(problem).into()),
+                _ => runtime.block_on(run(&cli.command, &environment, &screen)),
+            };
             // A thread may still hang in a name look-up; it is not waited for.
             runtime.shutdown_background();
             result
@@ -237,12 +293,12 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Load(args) => {
                 return Box::pin(args.run(environment, screen, &stop)).await;
             }
-            Command::Plan(args) => return Box::pin(args.run(environment)).await,
+            Command::Plan(args) => return Box::pin(args.run(environment, screen)).await,
             Command::Copy(args) => args.run(environment, screen, &stop).await,
             Command::Save(args) => Box::pin(args.run(environment, screen, &stop)).await,
             Command::Verify(args) => args.run(environment, &stop).await,
-            Command::Lock(args) => Box::pin(args.run(environment, &stop)).await,
-            Command::Diff(args) => return Box::pin(args.run(environment, &stop)).await,
+            Command::Lock(args) => Box::pin(args.run(environment, screen, &stop)).await,
+            Command::Diff(args) => return Box::pin(args.run(environment, screen, &stop)).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
             Command::Template(args) => Box::pin(args.run(environment, &stop)).await,

@@ -14,6 +14,11 @@ pub fn text(remedy: Remedy) -> &'static str {
         Remedy::Unreachable => {
             "check that this machine can reach the host (DNS, route, proxy, certificate); --endpoint HOST=URL names a mirror"
         }
+        Remedy::Untrusted => {
+            "this machine does not trust the host's certificate: name a PEM file with its authority, or with the \
+             certificate itself where it is self-signed, with --ca-file (CaFile), or in SSL_CERT_FILE (in place of the \
+             machine's own list); --plain-http HOST is for hosts without TLS"
+        }
         Remedy::PlainHttp => {
             "the host answers without TLS: if that is intended, say so with --plain-http HOST"
         }

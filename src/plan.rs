@@ -182,7 +182,8 @@ impl<'a> Planner<'a> {
             let looks_cut = self.prefix.path().is_some_and(|path| !path.is_empty() && !path.ends_with(['/', '-']));
             looks_cut.then(|| {
                 format!(
-                    "the registry prefix {} ends in neither `/` nor `-`: a complete name at the target is {}",
+                    "the registry prefix {0} ends in neither `/` nor `-`: a complete name at the target is {1}; if it is a \
+                     path, write {0}/",
                     self.prefix, copy.target_text
                 )
             })

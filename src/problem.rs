@@ -1,10 +1,12 @@
 //! Problems of the input as values: a stage collects all its problems and reports them together, so that a file
 //! needs to be fixed only once.
 
+mod grouping;
 mod spelling;
 
 use std::fmt;
 
+pub use grouping::group;
 pub use spelling::{did_you_mean, nearest, slip, squash};
 
 /// A problem that keeps a run from starting.
@@ -18,6 +20,21 @@ pub struct Problem {
     pub remedy: Option<String>,
     /// Whether the input or a service caused it.
     pub cause: Cause,
+    /// What other problems can have in common with it.
+    pub shared: Option<Box<SharedCause>>,
+}
+
+/// A cause that several problems can have, such as a network that is down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedCause {
+    /// The cause, without what differs from problem to problem.
+    pub why: String,
+    /// The host that it concerns.
+    pub host: String,
+    /// What has the problem.
+    pub item: String,
+    /// Whether other hosts have the same problem for the same reason.
+    pub is_of_network: bool,
 }
 
 /// The cause of a problem; it decides the exit code.
@@ -37,6 +54,7 @@ impl Problem {
             what: what.into(),
             remedy: None,
             cause: Cause::Input,
+            shared: None,
         }
     }
 
@@ -47,6 +65,7 @@ impl Problem {
             what: format!("{error:#}"),
             remedy: None,
             cause: Cause::Outside,
+            shared: None,
         }
     }
 

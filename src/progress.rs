@@ -1,51 +1,77 @@
-//! Progress: a bar on a terminal; in a build log a line for each finished artifact, and a status line in
-//! between.
+//! Progress: one bar on a terminal; in a build log a line for each artifact that is done, and a status line at least
+//! every 15 seconds from the start.
+
+mod status;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike,
+};
+use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::stderr;
 use oci_copy::copy::{Done, Events, Outcome, Request};
 
-/// How often a build log gets a status line.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+use status::{Phase, Rate, Status};
+
+/// How often a log gets a status line.
+const STATUS_LINE: Duration = Duration::from_secs(15);
+
+/// How often a bar is drawn.
+const FRAME: Duration = Duration::from_millis(200);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Display {
+    /// A bar.
+    Bar,
+    /// Status lines.
+    Lines,
+    /// Not at all.
+    Hidden,
+}
+
+impl Display {
+    /// A bar where standard error is a terminal, otherwise lines.
+    #[must_use]
+    pub fn auto() -> Self {
+        if io::stderr().is_terminal() {
+            Self::Bar
+        } else {
+            Self::Lines
+        }
+    }
+}
 
 /// The terminal, or the log in its place.
 #[derive(Debug, Clone)]
 pub struct Screen {
     bars: MultiProgress,
-    is_terminal: bool,
+    display: Display,
 }
 
 impl Screen {
-    /// Finds out whether standard error is a terminal. Without `bars` there are no bars.
+    /// A screen that shows progress in one way.
     #[must_use]
-    pub fn new(bars: bool) -> Self {
-        let is_terminal = bars && io::stderr().is_terminal();
-        let target = if is_terminal {
+    pub fn new(display: Display) -> Self {
+        let target = if display == Display::Bar {
             ProgressDrawTarget::term_like(Box::new(stderr::Frames::new()))
         } else {
             ProgressDrawTarget::hidden()
         };
         Self {
             bars: MultiProgress::with_draw_target(target),
-            is_terminal,
+            display,
         }
-    }
-
-    /// Whether standard error is a terminal.
-    #[must_use]
-    pub fn is_terminal(&self) -> bool {
-        self.is_terminal
     }
 }
 
-/// Standard error; the bars are hidden while a line is written. It never fails.
+/// Standard error; the bar is hidden while a line is written. It never fails.
 pub struct Line(MultiProgress);
 
 impl Write for Line {
@@ -67,116 +93,169 @@ impl<'a> MakeWriter<'a> for Screen {
     }
 }
 
-const BAR: &str =
-    "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
-
-fn style(template: &str) -> ProgressStyle {
-    let style = ProgressStyle::with_template(template).expect("a valid template");
-    style.progress_chars("=> ")
-}
-
 /// The progress of one run.
 pub struct Progress {
+    display: Display,
     bar: ProgressBar,
-    artifacts: usize,
-    finished: AtomicUsize,
+    phase: Mutex<Phase>,
+    /// Charts or artifacts of this phase that are done, and in all.
+    done: AtomicUsize,
+    all: AtomicUsize,
+    failed: AtomicUsize,
+    /// Artifacts whose content is known.
+    resolved: AtomicUsize,
     expected: AtomicU64,
     moved: AtomicU64,
+    rate: Mutex<Rate>,
     started: Instant,
-    is_terminal: bool,
+}
+
+/// Shows the progress until it is dropped; then nothing is left of the bar.
+pub struct Shown {
+    progress: Arc<Progress>,
+    _drawing: AbortOnDropHandle<()>,
+}
+
+impl std::ops::Deref for Shown {
+    type Target = Arc<Progress>;
+
+    fn deref(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.progress.bar.finish_and_clear();
+    }
 }
 
 impl Progress {
-    /// Starts to show the progress of a number of artifacts.
+    /// Starts to show the progress of a run. Needs a runtime of tokio.
     ///
     /// # Panics
     /// Never: the template is valid.
     #[must_use]
-    pub fn start(screen: &Screen, artifacts: usize) -> Arc<Self> {
-        let bar = screen
-            .bars
-            .add(ProgressBar::new(0).with_style(style("{msg} {spinner}")));
-        if screen.is_terminal {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
+    pub fn start(screen: &Screen) -> Shown {
+        let style = ProgressStyle::with_template("{msg}").expect("a valid template");
+        let bar = screen.bars.add(ProgressBar::new(0).with_style(style));
         let progress = Arc::new(Self {
+            display: screen.display,
             bar,
-            artifacts,
-            finished: AtomicUsize::new(0),
+            phase: Mutex::new(Phase::Starting),
+            done: AtomicUsize::new(0),
+            all: AtomicUsize::new(0),
+            failed: AtomicUsize::new(0),
+            resolved: AtomicUsize::new(0),
             expected: AtomicU64::new(0),
             moved: AtomicU64::new(0),
+            rate: Mutex::default(),
             started: Instant::now(),
-            is_terminal: screen.is_terminal,
         });
-        progress.show();
-        progress
-    }
-
-    fn show(&self) {
-        self.bar.set_message(format!(
-            "{}/{} artifacts",
-            self.finished.load(Ordering::Relaxed),
-            self.artifacts
-        ));
-    }
-
-    /// Writes the status lines of a build log, until it is dropped.
-    pub async fn heartbeat(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            if !self.is_terminal {
-                let (finished, moved) = (
-                    self.finished.load(Ordering::Relaxed),
-                    self.moved.load(Ordering::Relaxed),
-                );
-                let (expected, seconds) = (
-                    self.expected.load(Ordering::Relaxed),
-                    self.started.elapsed().as_secs().max(1),
-                );
-                tracing::info!(
-                    finished,
-                    artifacts = self.artifacts,
-                    moved_bytes = moved,
-                    "… {finished} of {} artifacts, {} of {} known so far, {}/s",
-                    self.artifacts,
-                    HumanBytes(moved),
-                    HumanBytes(expected),
-                    HumanBytes(moved / seconds)
-                );
-            }
+        let drawing = tokio::spawn(Arc::clone(&progress).draw());
+        Shown {
+            progress,
+            _drawing: AbortOnDropHandle::new(drawing),
         }
     }
 
-    /// Removes the bar.
-    pub fn end(&self) {
-        self.bar.finish_and_clear();
+    /// Charts are fetched, so many.
+    pub fn charts(&self, all: usize) {
+        self.begin_phase(Phase::Charts, all);
+    }
+
+    /// A chart has arrived.
+    pub fn chart(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All charts are there; they are rendered and compared.
+    pub fn rendering(&self) {
+        self.begin_phase(Phase::Rendering, 0);
+    }
+
+    /// Source and target are queried for artifacts.
+    pub fn querying(&self, all: usize) {
+        self.begin_phase(Phase::Querying, all);
+    }
+
+    /// Artifacts are copied, so many.
+    pub fn copying(&self, all: usize) {
+        self.begin_phase(Phase::Copying, all);
+    }
+
+    fn begin_phase(&self, phase: Phase, all: usize) {
+        self.done.store(0, Ordering::Relaxed);
+        self.all.store(all, Ordering::Relaxed);
+        *self.phase() = phase;
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is to show now.
+    fn status(&self) -> Status {
+        let moved = self.moved.load(Ordering::Relaxed);
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        Status {
+            phase: *self.phase(),
+            done: self.done.load(Ordering::Relaxed),
+            all: self.all.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            is_total_known: self.resolved.load(Ordering::Relaxed)
+                >= self.all.load(Ordering::Relaxed),
+            moved,
+            expected: self.expected.load(Ordering::Relaxed),
+            rate: rate.at(self.started.elapsed(), moved),
+            elapsed: self.started.elapsed(),
+        }
+    }
+
+    /// Draws the bar, or writes the status lines, until it is dropped.
+    async fn draw(self: Arc<Self>) {
+        let mut last_line = Instant::now();
+        while self.display != Display::Hidden {
+            let status = self.status();
+            if self.display == Display::Bar {
+                let width = stderr::Frames::new().width();
+                self.bar.set_message(status.bar(usize::from(width)));
+            } else if last_line.elapsed() >= STATUS_LINE {
+                last_line = Instant::now();
+                tracing::info!(
+                    finished = status.done,
+                    artifacts = status.all,
+                    moved_bytes = status.moved,
+                    "… {}",
+                    status.line()
+                );
+            }
+            tokio::time::sleep(FRAME).await;
+        }
     }
 }
 
 impl Events for Progress {
+    fn resolved(&self) {
+        self.resolved.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn expect(&self, bytes: u64) {
-        if self.expected.fetch_add(bytes, Ordering::Relaxed) == 0 {
-            // A bar of zero bytes would look finished.
-            self.bar.set_style(style(BAR));
-        }
-        self.bar.inc_length(bytes);
+        self.expected.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.bar.inc(bytes);
     }
 
     fn cancel_expected(&self, bytes: u64) {
         self.expected.fetch_sub(bytes, Ordering::Relaxed);
-        self.bar.dec_length(bytes);
     }
 
     fn finished(&self, request: &Request, outcome: &Outcome) {
-        let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
-        self.show();
-        let (source, target, artifacts) =
-            (&request.source_text, &request.target_text, self.artifacts);
+        let finished = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let artifacts = self.all.load(Ordering::Relaxed);
+        let (source, target) = (&request.source_text, &request.target_text);
         let digest = outcome
             .digest
             .as_ref()
@@ -202,9 +281,10 @@ impl Events for Progress {
                     "[{finished}/{artifacts}] already there: {target}"
                 );
             }
-            // The details come at the end, with the remedy.
+            // What failed is reported at the end, once, by its cause.
             Done::Failed(error) => {
-                tracing::error!(
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(
                     source,
                     target,
                     "[{finished}/{artifacts}] failed: {target}: {error}"
@@ -233,10 +313,17 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// A rate as text, such as `95 MiB/s`.
+/// A rate as text, such as `95 MiB/s`, `1.5 MiB/s` or `80 KiB/s`.
 #[must_use]
 pub fn bytes_per_second(rate: f64) -> String {
-    format!("{:.0} MiB/s", rate / f64::from(1 << 20))
+    let mebibytes = rate / f64::from(1 << 20);
+    if mebibytes < 1.0 {
+        format!("{:.0} KiB/s", rate / 1024.0)
+    } else if mebibytes < 10.0 {
+        format!("{mebibytes:.1} MiB/s")
+    } else {
+        format!("{mebibytes:.0} MiB/s")
+    }
 }
 
 /// A time as text: `1.2 s`, `3 min 10 s`, `2 h 5 min`.

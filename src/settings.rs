@@ -11,6 +11,7 @@ mod network;
 pub mod parameters;
 mod platform;
 mod policies;
+mod profiles;
 mod repositories;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use oci_copy::http::{DEFAULT_JOBS, Network};
 pub use oci_copy::manifest::Platform;
 pub use parameters::Parameters;
 pub use platform::parse_list as parse_platforms;
+pub use profiles::Profiles;
 pub use repositories::{BlobMounting, Repositories, Retention};
 
 /// The folder of the data files in the module, where Seed-Farmer puts `dataFiles`.
@@ -166,11 +168,24 @@ pub struct Aws {
     pub account: Option<String>,
     /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`.
     pub region: Option<String>,
+    /// `--profile`, or else `AWS_PROFILE`.
+    pub profile: Option<AwsProfile>,
+    /// The endpoint of all services, where the environment sets one.
+    pub endpoint: Option<String>,
     /// `AWS_PARTITION`
     pub partition: Option<String>,
     /// Whether the environment sets another S3 endpoint (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`), which does not
     /// serve buckets under their host names.
     pub custom_s3_endpoint: bool,
+}
+
+/// A profile of the AWS CLI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsProfile {
+    /// Its name.
+    pub name: String,
+    /// Whether `--profile` names it: it then wins over the variables that hold credentials.
+    pub is_flag: bool,
 }
 
 impl Settings {
@@ -190,6 +205,14 @@ impl Settings {
             let region = flags.region.as_deref().or(environment.aws.region());
             default_target(&module, region, &mut problems)
         };
+        if !matches!(
+            target,
+            Some(TargetChoice::Given(
+                Prefix::Registry { .. } | Prefix::Layout { .. }
+            ))
+        ) {
+            problems.extend(environment.check_profile().err());
+        }
         let settings = Self::collect(flags, environment, target, module, &mut problems);
         Problems::or(problems, settings)
     }
@@ -315,6 +338,8 @@ impl Settings {
             aws: Aws {
                 account: environment.aws.account_id.clone(),
                 region: region.map(str::to_owned),
+                profile: environment.aws.profile(),
+                endpoint: environment.aws.endpoint_url.clone(),
                 partition: environment.aws.partition.clone(),
                 custom_s3_endpoint: environment.aws.has_custom_s3_endpoint(),
             },
@@ -412,7 +437,9 @@ fn default_target(
                 "AWS_REGION",
                 "no region is given, so there is no default target",
             )
-            .remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")),
+            .remedy(format!(
+                "give --region, or --profile with one that has a region,\n{remedy}"
+            )),
         );
     }
     let (project, region) = (module.project.clone()?, region?.trim().to_owned());

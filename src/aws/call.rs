@@ -10,13 +10,38 @@ use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
-use crate::settings::Network;
+use crate::settings::{self, Network};
 use oci_copy::http::{Class, Policy, RetryState};
 
 use super::Error;
 
 /// The minimum throughput of an upload, in bytes per second.
 const SLOWEST_UPLOAD: u64 = 64 * 1024;
+
+/// What calls go to.
+#[derive(Debug, Default)]
+struct CallTarget {
+    /// An endpoint, or the DNS suffix of the region.
+    endpoint: String,
+    region: String,
+    profile: Option<String>,
+}
+
+impl CallTarget {
+    fn of(&self, service: &str) -> String {
+        let (endpoint, region) = (&self.endpoint, &self.region);
+        let host = if endpoint.contains("://") {
+            endpoint.clone()
+        } else {
+            let label = if service == "ecr" { "api.ecr" } else { service };
+            format!("{label}.{region}.{endpoint}")
+        };
+        match &self.profile {
+            Some(profile) => format!("{host}, region {region}, profile {profile}"),
+            None => format!("{host}, region {region}"),
+        }
+    }
+}
 
 /// The limits of all calls to AWS.
 #[derive(Debug)]
@@ -25,6 +50,8 @@ pub(super) struct Calls {
     connect: Duration,
     /// The time limit of an attempt.
     read_timeout: Duration,
+    /// What the calls go to: the end of hosts, the region and the profile.
+    place: Mutex<CallTarget>,
     /// Since when a service has done nothing but throttle.
     throttled: Mutex<HashMap<&'static str, Instant>>,
 }
@@ -39,6 +66,7 @@ impl Calls {
             },
             connect: network.connect,
             read_timeout: network.read_timeout,
+            place: Mutex::default(),
             throttled: Mutex::default(),
         }
     }
@@ -46,6 +74,28 @@ impl Calls {
     /// How often and for how long something is repeated.
     pub(super) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Remembers what the next calls go to, for their errors.
+    pub(super) async fn reach(&self, region: &str, settings: &settings::Aws) {
+        let endpoint = match &settings.endpoint {
+            Some(endpoint) => Some(endpoint.clone()),
+            None => super::dns_suffix(region).await.ok(),
+        };
+        let place = CallTarget {
+            endpoint: endpoint.unwrap_or_default(),
+            region: region.to_owned(),
+            profile: settings
+                .profile
+                .as_ref()
+                .map(|profile| profile.name.clone()),
+        };
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+
+    fn place(&self, action: &'static str) -> String {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.of(service(action))
     }
 
     /// The time limit of an attempt.
@@ -82,7 +132,7 @@ impl Calls {
             let sent = Box::pin(attempt());
             async move {
                 let answer = sent.await;
-                answer.map_err(|error| Error::new(action, resource, &error))
+                answer.map_err(|error| Error::new(action, resource, &error).at(&self.place(action)))
             }
         })
         .await
@@ -101,6 +151,7 @@ impl Calls {
         loop {
             let error = match attempt().await {
                 Ok(value) => {
+                    tracing::debug!("{action}: ok");
                     self.throttled().remove(service(action));
                     return Ok(value);
                 }
@@ -112,7 +163,7 @@ impl Calls {
             let Some(wait) = wait.filter(|_| !is_given_up) else {
                 return Err(error);
             };
-            tracing::debug!(error = %error, wait_seconds = wait.as_secs_f64(), "trying again: {error}");
+            tracing::debug!(error = %error, wait_seconds = wait.as_secs_f64(), "retrying: {error}");
             tokio::time::sleep(wait).await;
         }
     }

@@ -94,6 +94,15 @@ impl Error {
         }
     }
 
+    /// The same with what the call went to, which a response of the service makes clear by itself: host, region and
+    /// profile.
+    pub(super) fn at(mut self, place: &str) -> Self {
+        if self.status.is_none() {
+            self.message = format!("{} ({place})", self.message);
+        }
+        self
+    }
+
     /// An error that a service returned.
     #[cfg(test)]
     pub(super) fn service(action: &'static str, resource: &str, code: &str, status: u16) -> Self {

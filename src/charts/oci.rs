@@ -53,17 +53,7 @@ pub(super) async fn fetch(
 ) -> Result<Download, Problem> {
     let outside = |error: anyhow::Error| {
         let what = format!("it cannot be read from {}: {error:#}", spec.repository_text);
-        let problem = Problem {
-            what,
-            ..Problem::outside(place(spec), &error)
-        };
-        match error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<oci_copy::http::Error>()?.remedy())
-        {
-            Some(remedy) => problem.remedy(crate::hint::text(remedy)),
-            None => problem,
-        }
+        super::outside(spec, what, &error)
     };
     let bare = spec.version.strip_prefix('v').unwrap_or(&spec.version);
     // The exact version first, then with or without the `v`, as in a classic repository.

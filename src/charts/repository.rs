@@ -16,7 +16,7 @@ use oci_copy::http::{File, Http, same_origin};
 use oci_copy::reference::{Digest, Location};
 use oci_copy::store::Stores;
 
-use super::{Download, oci, place};
+use super::{Download, oci, outside, place};
 
 /// The largest provenance file, in bytes: a signed copy of Chart.yaml.
 const MAX_PROVENANCE: u64 = 1024 * 1024;
@@ -74,10 +74,7 @@ impl Repositories {
                 "the chart repository {} cannot be used: {error:#}",
                 spec.repository_text
             );
-            Problem {
-                what,
-                ..outside(spec, error)
-            }
+            outside(spec, what, error)
         })
     }
 
@@ -105,22 +102,8 @@ impl Repositories {
                 "its archive cannot be fetched from {}: {error:#}",
                 spec.repository_text
             );
-            Problem {
-                what,
-                ..outside(spec, &error)
-            }
+            outside(spec, what, &error)
         })
-    }
-}
-
-fn outside(spec: &ChartSpec, error: &anyhow::Error) -> Problem {
-    let problem = Problem::outside(place(spec), error);
-    match error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<oci_copy::http::Error>()?.remedy())
-    {
-        Some(remedy) => problem.remedy(crate::hint::text(remedy)),
-        None => problem,
     }
 }
 

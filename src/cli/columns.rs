@@ -246,10 +246,10 @@ mod tests {
     fn the_least_important_column_is_left_out_first() {
         let dropped = |width| fit(COLUMNS, &lines(20), Some(width)).dropped;
         assert_eq!(dropped(60), [""; 0]);
-        assert_eq!(dropped(50), ["SOURCE"]);
+        assert_eq!(dropped(49), ["SOURCE"]);
         // The name can be shorter for the sake of the drift, down to ten characters.
-        assert_eq!(dropped(27), ["SOURCE"]);
-        assert_eq!(dropped(26), ["DRIFT", "SOURCE"]);
+        assert_eq!(dropped(29), ["SOURCE"]);
+        assert_eq!(dropped(28), ["DRIFT", "SOURCE"]);
         assert_eq!(fit(COLUMNS, &lines(300), None).dropped, [""; 0]);
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::document::{Kind, Pair, parse_pairs};
 use crate::plan::{self, CopySource};
 use crate::problem::{Problem, Problems};
-use crate::progress::Screen;
+use crate::progress::{Progress, Screen};
 use crate::settings::{Environment, Settings, unused_hosts};
 use oci_copy::reference::Location;
 
@@ -69,7 +69,10 @@ impl Copy {
             report_to: self.out.as_deref(),
             ..CopyOptions::default()
         };
-        copy_all(&session, screen, &copies, options).await.map(drop)
+        let progress = Progress::start(screen);
+        copy_all(&session, &progress, &copies, options)
+            .await
+            .map(drop)
     }
 
     fn pairs(&self) -> Result<Vec<Pair>, Problem> {

@@ -82,9 +82,10 @@ impl Deploy {
         stop: &CancellationToken,
     ) -> anyhow::Result<u8> {
         if self.dry_run {
-            return Box::pin(self.plan.run(&flags, environment)).await;
+            return Box::pin(self.plan.run(&flags, environment, screen)).await;
         }
         let started = Instant::now();
+        let progress = Progress::start(screen);
         let sources = tokio::select! {
             sources = Sources::read(&flags, environment) => sources?,
             () = stop.cancelled() => bail!("stopped before anything was copied"),
@@ -92,7 +93,7 @@ impl Deploy {
         let publication = publication(&sources.settings)?;
         let out = sources.settings.out.clone();
         let prepared = tokio::select! {
-            prepared = prepare(sources, publication.as_ref(), stop) => prepared,
+            prepared = prepare(sources, publication.as_ref(), (&progress, stop)) => prepared,
             () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
         };
         let Prepared {
@@ -140,7 +141,7 @@ impl Deploy {
             },
             warnings,
         };
-        let outcomes = copy_all(&session, screen, &plan.copies, options).await?;
+        let outcomes = copy_all(&session, &progress, &plan.copies, options).await?;
         let run = attest::Run {
             lock: lock_digest(&session.settings, &inventory),
             closure: proof.as_ref().map(|proof| proof.short().proof),
@@ -256,17 +257,18 @@ struct Prepared {
 async fn prepare(
     sources: Sources,
     publication: Option<&Publication>,
-    stop: &CancellationToken,
+    (progress, stop): (&Progress, &CancellationToken),
 ) -> anyhow::Result<Prepared> {
     let (session, inventory, bundle) = Box::pin(sources.open(stop)).await?;
     let prefix = session.prefix().await?;
     let out = &session.settings.out;
-    let mut planned = planning::planned(&session, &inventory, &prefix).await?;
+    let mut planned = planning::planned(&session, &inventory, &prefix, progress).await?;
     if session.settings.lock.is_required {
         for moved in super::locked::moved(&session, &planned.missing()).await {
             tracing::warn!("{moved}");
         }
     } else if session.settings.closure.pin_digests {
+        progress.querying(planned.plan.copies.len());
         let engine = Engine::guarded(
             Arc::clone(&session.stores),
             &session.settings.copy,
@@ -450,16 +452,14 @@ pub(super) struct CopyOptions<'a> {
 /// published that names the copies, each name is confirmed.
 pub(super) async fn copy_all(
     session: &Session,
-    screen: &Screen,
+    progress: &Arc<Progress>,
     copies: &[Copy],
     mut options: CopyOptions<'_>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let (settings, started) = (&session.settings, Instant::now());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let progress = Progress::start(screen, copies.len());
-    let heartbeat =
-        tokio_util::task::AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
-    let events = Arc::clone(&progress) as Arc<dyn oci_copy::copy::Events>;
+    progress.copying(copies.len());
+    let events = Arc::clone(progress) as Arc<dyn oci_copy::copy::Events>;
     let mut outcomes = if let Some(coordinator) = options.coordinator {
         coordinator.run(copies, &events, &session.stop).await
     } else {
@@ -481,8 +481,6 @@ pub(super) async fn copy_all(
     if options.will_publish {
         confirm(session, copies, &mut outcomes).await;
     }
-    drop(heartbeat);
-    progress.end();
 
     let mut report = publish::report(copies, &outcomes, started.elapsed(), None);
     report.closure = options.proof.cloned();

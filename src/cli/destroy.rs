@@ -55,17 +55,11 @@ pub(super) struct DeleteRepos {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// The region [env: `AWS_REGION`]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
 }
 
 /// Which module this is.
 #[derive(Debug, clap::Args)]
 struct ModuleFlags {
-    /// The region [env: `AWS_REGION`]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
     /// The Seed-Farmer project [env: `SEEDFARMER_PROJECT_NAME`]
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
@@ -80,7 +74,6 @@ struct ModuleFlags {
 impl Destroy {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         let flags = Flags {
-            region: self.module.region.clone(),
             project: self.module.project.clone(),
             deployment: self.module.deployment.clone(),
             module: self.module.module.clone(),
@@ -160,7 +153,6 @@ impl DeleteRepos {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         let flags = Flags {
             project: Some(self.project.clone()),
-            region: self.region.clone(),
             ..Flags::default()
         };
         let settings = Settings::for_destroy(&flags, environment)?;

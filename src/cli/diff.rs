@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,7 @@ use crate::document::{Lock, MAX_LOCK, ResultDocument};
 use crate::inventory::Inventory;
 use crate::lock::{Change, Contents, Difference, Differences, Version};
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::settings::{DataFiles, Environment, Flags, Settings};
 
 use super::flags::{DataFlags, NetworkFlags};
@@ -90,19 +91,23 @@ impl Diff {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<u8> {
+        let progress = Progress::start(screen);
+        let with = (environment, &*progress);
         let flags = self.data.flags(&self.network);
-        let from = Box::pin(compared(&self.from, &flags, environment, stop)).await?;
+        let from = Box::pin(compared(&self.from, &flags, with, stop)).await?;
         let to = match (&self.to, &from.eks_version) {
-            (Some(to), _) => Box::pin(compared(to, &flags, environment, stop)).await?,
-            (None, Some(version)) => Box::pin(present(version, &flags, environment, stop)).await?,
+            (Some(to), _) => Box::pin(compared(to, &flags, with, stop)).await?,
+            (None, Some(version)) => Box::pin(present(version, &flags, with, stop)).await?,
             (None, None) => {
                 let what = "a result document does not say of which EKS version it is";
                 let problem = Problem::input(&self.from, what);
                 return Err(Problems::from(problem.remedy("name what to compare it with")).into());
             }
         };
+        drop(progress);
         let (from, to) = aligned(from, to);
         let found = Differences::between(&from.contents, &to.contents);
         let text = match self.output {
@@ -136,7 +141,7 @@ fn aligned(mut from: Compared, mut to: Compared) -> (Compared, Compared) {
 async fn compared(
     text: &str,
     flags: &Flags,
-    environment: &Environment,
+    with: (&Environment, &Arc<Progress>),
     stop: &CancellationToken,
 ) -> anyhow::Result<Compared> {
     let path = Path::new(text);
@@ -145,7 +150,7 @@ async fn compared(
         .split_once('.')
         .is_some_and(|(major, minor)| is_version(major) && is_version(minor));
     if is_version && !path.exists() {
-        return present(text, flags, environment, stop).await;
+        return present(text, flags, with, stop).await;
     }
     let bad = |what: String| {
         let remedy = "name a lock, the replication_result.json of a deployment, or an EKS version";
@@ -181,7 +186,7 @@ async fn compared(
 async fn present(
     version: &str,
     flags: &Flags,
-    environment: &Environment,
+    (environment, progress): (&Environment, &Arc<Progress>),
     stop: &CancellationToken,
 ) -> anyhow::Result<Compared> {
     let mut flags = flags.clone();
@@ -191,7 +196,7 @@ async fn present(
     let inventory = DataFiles::new(&flags, environment).and_then(|files| Inventory::read(&files));
     let (settings, inventory) = Problems::both(settings, inventory)?;
     let session = Session::for_inventory(settings, &inventory, stop).await?;
-    let (lock, _) = make(&session, &inventory, &ANY_TARGET.parse()?).await?;
+    let (lock, _) = make(&session, &inventory, &ANY_TARGET.parse()?, progress).await?;
     Ok(Compared {
         shown: format!("EKS {version}"),
         contents: Contents::from(&lock),

@@ -41,9 +41,6 @@ pub(super) struct Doctor {
     repositories: RepositoryFlags,
     #[command(flatten)]
     retention: RetentionFlags,
-    /// The region [env: `AWS_REGION`]
-    #[arg(long, value_name = "REGION", help_heading = "AWS")]
-    region: Option<String>,
     /// The role whose permissions are checked [default: the one of the credentials]
     #[arg(long, value_name = "ARN", help_heading = "AWS")]
     role_arn: Option<String>,
@@ -80,10 +77,7 @@ impl Doctor {
     ) -> anyhow::Result<()> {
         let flags = self.repositories.onto(self.data.flags(&self.network));
         let flags = self.retention.onto(flags);
-        let flags = Flags {
-            region: self.region.clone(),
-            ..flags
-        };
+        let flags = Flags { ..flags };
         let (settings, inventory) = super::read(&flags, environment)?;
         let parameters = environment.parameters.of_stack(&flags);
         let mut findings = Vec::new();

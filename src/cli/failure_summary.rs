@@ -1,10 +1,11 @@
 //! The summary of failures: each artifact with its reason, and a single entry for a reason that many have in
 //! common. A hundred times "401" would hide the one different failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::Copy;
 use oci_copy::copy::{CopyError, Done, Outcome};
+use oci_copy::remedy::Remedy;
 
 use super::log::{self, chain};
 
@@ -24,6 +25,7 @@ pub(super) fn report(copies: &[Copy], outcomes: Vec<Outcome>) {
             reasons.entry(reason).or_default().push((copy, error));
         }
     }
+    let mut hints = Hints::default();
     // Single failures come first, because a long list would hide them.
     let (many, few): (Vec<_>, Vec<_>) = reasons
         .into_iter()
@@ -37,10 +39,7 @@ pub(super) fn report(copies: &[Copy], outcomes: Vec<Outcome>) {
         };
         let chain = chain(&anyhow::Error::new(error));
         tracing::error!("{}{used_by}\n    {chain}", copy.target_text);
-        remedy
-            .map(crate::hint::text)
-            .into_iter()
-            .for_each(log::hint);
+        hints.say(remedy);
     }
     for (reason, mut failed) in many {
         let count = failed.len();
@@ -55,9 +54,18 @@ pub(super) fn report(copies: &[Copy], outcomes: Vec<Outcome>) {
         tracing::error!(
             "{count} artifacts failed for one reason: {reason}\n    {names}\n    the first of them: {chain}"
         );
-        remedy
-            .map(crate::hint::text)
-            .into_iter()
-            .for_each(log::hint);
+        hints.say(remedy);
+    }
+}
+
+/// Hints that were logged: one that several failures have is logged once.
+#[derive(Default)]
+struct Hints(BTreeSet<&'static str>);
+
+impl Hints {
+    fn say(&mut self, remedy: Option<Remedy>) {
+        let text = remedy.map(crate::hint::text);
+        let new = text.filter(|text| self.0.insert(text));
+        new.into_iter().for_each(log::hint);
     }
 }

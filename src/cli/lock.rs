@@ -10,7 +10,7 @@ use crate::document::{Lock, MAX_LOCK, lock_file};
 use crate::inventory::Inventory;
 use crate::lock::{Observed, parameters};
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Settings};
 use crate::trust::TrustGate;
@@ -61,6 +61,7 @@ impl MakeLock {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let flags = self.data.flags(&self.network);
@@ -74,7 +75,9 @@ impl MakeLock {
         let path = path(&settings, &inventory);
         let session = Session::for_inventory(settings, &inventory, stop).await?;
         let prefix = ANY_TARGET.parse()?;
-        let (lock, planned) = make(&session, &inventory, &prefix).await?;
+        let progress = Progress::start(screen);
+        let (lock, planned) = make(&session, &inventory, &prefix, &progress).await?;
+        drop(progress);
         super::plan_warnings(&planned.plan, &inventory, &session);
         planned.report().1?;
         write_whole(&path, lock.to_json().as_bytes())?;
@@ -117,9 +120,11 @@ pub(super) async fn make(
     session: &Session,
     inventory: &Inventory,
     prefix: &Prefix,
+    progress: &Progress,
 ) -> anyhow::Result<(Lock, Planned)> {
-    let mut planned = planning::from_sources(session, inventory, prefix).await?;
+    let mut planned = planning::from_sources(session, inventory, prefix, progress).await?;
     let copies = &planned.plan.copies;
+    progress.querying(copies.len());
     let requests: Vec<Request> = copies.iter().map(Into::into).collect();
     let engine = Engine::guarded(
         Arc::clone(&session.stores),

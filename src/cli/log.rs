@@ -1,6 +1,7 @@
 //! The log: lines on standard error.
 
 use std::fmt;
+use std::io::IsTerminal;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -17,8 +18,9 @@ use super::{Log, LogFormat};
 /// Starts the log.
 pub(super) fn start(log: &Log, screen: &Screen, color: bool) {
     let filter = match log.verbose {
+        0 if log.quiet => "warn",
         0 => "warn,replication=info",
-        1 => "warn,replication=debug",
+        1 => "warn,replication=debug,oci_copy=debug",
         _ => "debug,replication=trace",
     };
     let subscriber = tracing_subscriber::fmt()
@@ -31,7 +33,7 @@ pub(super) fn start(log: &Log, screen: &Screen, color: bool) {
             .with_target(false)
             .init(),
         LogFormat::Text => {
-            let color = color && screen.is_terminal();
+            let color = color && std::io::stderr().is_terminal();
             subscriber
                 .with_ansi(color)
                 .fmt_fields(MessageOnly)

@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::document::{PlanDocument, PlannedArtifact};
 use crate::plan;
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::publish;
 use crate::settings::{Environment, Flags, Network};
 use oci_copy::copy::{Detail, Engine, Preflight, Request};
@@ -80,16 +80,25 @@ pub(super) struct Options {
 }
 
 impl Plan {
-    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<u8> {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        screen: &Screen,
+    ) -> anyhow::Result<u8> {
         let flags = self.repositories.onto(self.data.flags(&self.network));
         let flags = self.bundle.onto(flags);
-        Box::pin(self.options.run(&flags, environment)).await
+        Box::pin(self.options.run(&flags, environment, screen)).await
     }
 }
 
 impl Options {
     /// Plans, and prints the plan. Returns the exit code.
-    pub(super) async fn run(&self, flags: &Flags, environment: &Environment) -> anyhow::Result<u8> {
+    pub(super) async fn run(
+        &self,
+        flags: &Flags,
+        environment: &Environment,
+        screen: &Screen,
+    ) -> anyhow::Result<u8> {
         let sources = Sources::read(flags, environment).await?;
         let settings = &sources.settings;
         let pins = settings.closure.pin_digests;
@@ -100,11 +109,13 @@ impl Options {
             return Err(Problems::from(problem.remedy(remedy)).into());
         }
         let rate = Rate::find(self.bandwidth, &settings.out, settings.build.is_some());
+        let progress = Progress::start(screen);
         let (session, inventory, bundle) =
             Box::pin(sources.open(&CancellationToken::new())).await?;
         let prefix = session.prefix().await?;
-        let mut planned = planning::planned(&session, &inventory, &prefix).await?;
+        let mut planned = planning::planned(&session, &inventory, &prefix, &progress).await?;
         if pins {
+            progress.querying(planned.plan.copies.len());
             let preflights = preflight(&session, &planned, bundle.as_ref()).await?;
             planned.pin(preflights).await?;
         }
@@ -131,8 +142,10 @@ impl Options {
         } else if self.no_observe {
             plan.copies.iter().map(|_| Preflight::default()).collect()
         } else {
+            progress.querying(plan.copies.len());
             preflight(&session, &planned, bundle.as_ref()).await?
         };
+        drop(progress);
         let unanswered = state::unanswered(&plan.copies, &preflights);
         for warning in &unanswered {
             tracing::warn!("{warning}");

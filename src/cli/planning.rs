@@ -21,7 +21,7 @@ use crate::closure::{
 use crate::inventory::{ChartSpec, Inventory, Scenario};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress};
 use crate::reference::Prefix;
 use crate::trust::{Policy, TrustGate};
 use oci_copy::copy::{Gate, Preflight, Presence};
@@ -56,11 +56,12 @@ pub(super) async fn planned(
     session: &Session,
     inventory: &Inventory,
     prefix: &Prefix,
+    progress: &Progress,
 ) -> anyhow::Result<Planned> {
     if session.settings.lock.is_required {
         return Box::pin(super::locked::planned(session, inventory, prefix)).await;
     }
-    from_sources(session, inventory, prefix).await
+    from_sources(session, inventory, prefix, progress).await
 }
 
 /// The same whether there is a lock or not.
@@ -68,13 +69,17 @@ pub(super) async fn from_sources(
     session: &Session,
     inventory: &Inventory,
     prefix: &Prefix,
+    progress: &Progress,
 ) -> anyhow::Result<Planned> {
     let policy = Policy::load(session.settings.trust, &inventory.trust, &session.aws).await?;
     let mut prover = Prover::new(session, inventory, prefix);
+    progress.charts(inventory.charts.len());
     let charts = charts::fetch_each(inventory, &session.stores, |spec, fetched| {
         prover.begin(spec, fetched);
+        progress.chart();
     });
     let charts = charts.await?;
+    progress.rendering();
     let inventory = &*discovered(session, inventory, &charts, prefix).await?;
     let mut plan = Plan::new(inventory, &charts, prefix)?;
     let (mut proof, mut closed) = prover.prove(&plan, &charts, &Digests::new()).await?;

@@ -43,9 +43,6 @@ pub(super) struct Policy {
     /// The account [env: `AWS_ACCOUNT_ID`] [default: that of the credentials]
     #[arg(long, value_name = "ID", help_heading = "AWS")]
     account: Option<String>,
-    /// The region [env: `AWS_REGION`]
-    #[arg(long, value_name = "REGION", help_heading = "AWS")]
-    region: Option<String>,
     /// The partition, such as aws-cn [env: `AWS_PARTITION`] [default: that of the credentials]
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     partition: Option<String>,
@@ -61,7 +58,6 @@ impl Policy {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         let flags = self.data.onto(self.retention.flags());
         let flags = Flags {
-            region: self.region.clone(),
             ..self.repositories.onto(flags)
         };
         let mut settings = Settings::new(&flags, environment)?;

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::bundle::{Bundle, BundleLocation, Since};
 use crate::document::Lock;
@@ -106,8 +105,9 @@ impl Save {
         let started = Instant::now();
         let flags = self.flags()?;
         let (settings, inventory, files) = read(&flags, environment)?;
+        let progress = Progress::start(screen);
         let session = Session::for_inventory(settings, &inventory, stop).await?;
-        let (lock, planned) = locked(&session, &inventory).await?;
+        let (lock, planned) = locked(&session, &inventory, &progress).await?;
         super::plan_warnings(&planned.plan, &inventory, &session);
         planned.report().1?;
         let Planned { plan, proof, .. } = &planned;
@@ -118,9 +118,8 @@ impl Save {
 
         let writer = Writer::new(&home);
         session.stores.write_to(&home, Arc::clone(&writer));
-        let progress = Progress::start(screen, copies.len());
-        let heartbeat = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&progress).heartbeat()));
-        let events = Arc::clone(&progress) as Arc<dyn Events>;
+        progress.copying(copies.len());
+        let events = Arc::clone(&*progress) as Arc<dyn Events>;
         let engine = Engine::new(
             Arc::clone(&session.stores),
             &session.settings.copy,
@@ -154,8 +153,7 @@ impl Save {
             Some(named) => write::to_bucket((named, &session), held, known, (&events, stop)).await,
             None => write::to_file((&engine, &writer), (held, self.split), known, stop).await,
         };
-        drop(heartbeat);
-        progress.end();
+        drop(progress);
         let (size, names) = written?;
         tracing::info!(
             "saved {} in {}: {}",
@@ -220,18 +218,22 @@ fn check_file(file: &Path) -> Result<(), Problems> {
 }
 
 /// The lock to save, with the plan: the one beside the data file or of `--lock`, or else a new one.
-async fn locked(session: &Session, inventory: &Inventory) -> anyhow::Result<(Lock, Planned)> {
+async fn locked(
+    session: &Session,
+    inventory: &Inventory,
+    progress: &Progress,
+) -> anyhow::Result<(Lock, Planned)> {
     let settings = &session.settings;
     let prefix: Prefix = lock::ANY_TARGET.parse()?;
     let path = lock::path(settings, inventory);
     if !settings.lock.is_required && !path.is_file() {
-        return Box::pin(lock::make(session, inventory, &prefix)).await;
+        return Box::pin(lock::make(session, inventory, &prefix, progress)).await;
     }
     let lock = lock::read(&path)?;
     let parameters = crate::lock::parameters(settings, &inventory.eks_version);
     crate::lock::check(&lock, inventory, &parameters, &path.display().to_string())?;
     tracing::info!("saving what {} has", path.display());
-    let planned = planning::planned(session, inventory, &prefix).await?;
+    let planned = planning::planned(session, inventory, &prefix, progress).await?;
     Ok((lock, planned))
 }
 

@@ -1,8 +1,11 @@
 //! SIGINT and SIGTERM: the first one ends the command with a report, the second one ends the process.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use tokio_util::sync::CancellationToken;
+
+use crate::stderr;
 
 /// 128 and the number of the signal, as shells show it.
 const INTERRUPTED: u8 = 130;
@@ -34,7 +37,13 @@ pub(super) fn listen(stop: &CancellationToken) {
     tokio::spawn(async move {
         EXIT_CODE.set(next().await).ok();
         stop.cancel();
-        std::process::exit(next().await.into());
+        let code = next().await;
+        if std::io::stderr().is_terminal() {
+            // The bar may be there still.
+            stderr::write(b"\r\x1b[2K");
+            stderr::flush();
+        }
+        std::process::exit(code.into());
     });
 }
 

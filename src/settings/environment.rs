@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Parameters;
+use super::profiles::Profiles;
+use super::{AwsProfile, Parameters};
+use crate::problem::Problem;
 
 /// All variables that this program uses.
 #[derive(Debug, Default, Clone)]
@@ -31,6 +33,8 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     /// `NO_COLOR` is unset or empty (<https://no-color.org>).
     pub color: bool,
+    /// The profiles of the AWS CLI.
+    pub profiles: Profiles,
     /// `COLUMNS`: the width of tables, in characters.
     pub columns: Option<usize>,
 }
@@ -64,6 +68,15 @@ pub struct AwsVariables {
     pub endpoint_url: Option<String>,
     /// The endpoint of S3.
     pub endpoint_url_s3: Option<String>,
+    /// The profile of the AWS CLI.
+    pub profile: Option<String>,
+    /// The configuration of the AWS CLI, instead of `~/.aws/config`.
+    pub config_file: Option<PathBuf>,
+    /// Its credentials, instead of `~/.aws/credentials`.
+    pub shared_credentials_file: Option<PathBuf>,
+    /// `--profile`
+    #[serde(skip)]
+    pub profile_flag: Option<String>,
 }
 
 /// `CODEBUILD_*`. Each field has the name of its variable.
@@ -78,6 +91,15 @@ impl AwsVariables {
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref().or(self.default_region.as_deref())
+    }
+
+    /// The profile: the flag wins.
+    #[must_use]
+    pub fn profile(&self) -> Option<AwsProfile> {
+        let (flag, variable) = (self.profile_flag.clone(), self.profile.clone());
+        let is_flag = flag.is_some();
+        let name = flag.or(variable)?;
+        Some(AwsProfile { name, is_flag })
     }
 
     /// Whether `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` is set.
@@ -120,11 +142,20 @@ impl Environment {
             .map(PathBuf::from)
             .or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".docker")));
         let docker_config = docker_config.map(|dir| dir.join("config.json"));
+        let aws: AwsVariables = prefixed("AWS_", &vars);
+        let cli = |name: &str| {
+            let home = get("HOME").map(PathBuf::from);
+            home.map(|home| home.join(".aws").join(name))
+        };
+        let config = aws.config_file.clone().or_else(|| cli("config"));
+        let credentials = aws.shared_credentials_file.clone();
+        let credentials = credentials.or_else(|| cli("credentials"));
         let proxy = |name: &str| get(name).or_else(|| get(&name.to_lowercase()));
         Self {
             parameters: Parameters::from_vars(&vars),
             seed_farmer: prefixed("SEEDFARMER_", &vars),
-            aws: prefixed("AWS_", &vars),
+            aws,
+            profiles: Profiles::read(config, credentials),
             codebuild: prefixed("CODEBUILD_", &vars),
             docker_config: get("REGISTRY_AUTH_FILE")
                 .map(PathBuf::from)
@@ -135,6 +166,40 @@ impl Environment {
             color: get("NO_COLOR").is_none(),
             columns: get("COLUMNS").and_then(|columns| columns.trim().parse().ok()),
         }
+    }
+
+    /// With `--profile` and `--region`, which win over their variables.
+    #[must_use]
+    pub fn with_aws(mut self, profile: Option<&str>, region: Option<&str>) -> Self {
+        self.aws.profile_flag = profile.map(str::to_owned);
+        if let Some(region) = region {
+            self.aws.region = Some(region.to_owned());
+        }
+        let has_region = region.is_some() || profile.is_none() && self.aws.region().is_some();
+        if !has_region {
+            let profile = self.aws.profile();
+            let name = profile.map_or("default".to_owned(), |profile| profile.name);
+            if let Some(region) = self.profiles.region(&name) {
+                self.aws.region = Some(region.to_owned());
+            }
+        }
+        self
+    }
+
+    /// A problem if the profile that is named does not exist.
+    ///
+    /// # Errors
+    /// The problem.
+    pub fn check_profile(&self) -> Result<(), Problem> {
+        let Some(profile) = self.aws.profile() else {
+            return Ok(());
+        };
+        let place = if profile.is_flag {
+            "--profile"
+        } else {
+            "AWS_PROFILE"
+        };
+        self.profiles.check(&profile.name, place)
     }
 
     /// What a worker needs: Seed-Farmer sets its variables for the coordinator only.

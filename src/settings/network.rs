@@ -1,11 +1,13 @@
 //! Concurrency, timeouts and attempts.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::time::Duration;
 
 use crate::problem::{Problem, slip};
 use oci_copy::copy::HashPolicy;
-use oci_copy::http::{Network, Proxies};
+use oci_copy::http::{Certificates, Network, Proxies};
 use oci_copy::store::Action;
 
 use super::hosts::Hosts;
@@ -107,6 +109,8 @@ impl Given {
         let proxies = proxies
             .map_err(|why| problems.push(Problem::input("HTTP_PROXY or HTTPS_PROXY", why)))
             .ok();
+        let none = Certificates::default();
+        let certificates = parameters.read(flags, "ca_file", none, problems, certificates);
         let network = Network {
             jobs: jobs?,
             tries: u32::try_from(tries?).unwrap_or(u32::MAX),
@@ -118,6 +122,7 @@ impl Given {
             endpoints: hosts.endpoints,
             user_agent: concat!("replicator/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: proxies?,
+            certificates: certificates?,
         };
         Some(Self {
             network,
@@ -125,6 +130,19 @@ impl Given {
             hash: hash?,
         })
     }
+}
+
+/// The certificates of a file.
+fn certificates(path: &str) -> Result<Certificates, String> {
+    /// The largest file, in bytes. A machine's whole list has about 250 kB.
+    const LARGEST: u64 = 16 << 20;
+    let read = || {
+        let mut text = Vec::new();
+        File::open(path)?.take(LARGEST).read_to_end(&mut text)?;
+        std::io::Result::Ok(text)
+    };
+    let text = read().map_err(|error| format!("{path} cannot be read: {error}"))?;
+    Certificates::from_pem(&text).map_err(|why| format!("{path}: {why}"))
 }
 
 fn hash_policy(text: &str) -> Result<HashPolicy, String> {

@@ -15,6 +15,9 @@ pub use table::{ALL, Flag, Group, Parameter, Value};
 
 const PREFIX: &str = "SEEDFARMER_PARAMETER_";
 
+/// The same outside Seed-Farmer.
+const OWN_PREFIX: &str = "REPLICATOR_";
+
 /// The module parameters by the names of [`ALL`], values as text; unknown ones are not kept.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Parameters {
@@ -35,13 +38,15 @@ pub(super) struct Given<'a> {
 }
 
 impl Parameters {
-    /// Reads `SEEDFARMER_PARAMETER_*`. Seed-Farmer derives the variable from the manifest's spelling, and does not
+    /// Reads `SEEDFARMER_PARAMETER_*` and `REPLICATOR_*`. Seed-Farmer derives the variable from the manifest's spelling, and does not
     /// separate all words by `_`: it keeps the dash of FAN-OUT. Here only letters and digits count.
     pub(super) fn from_vars(vars: &BTreeMap<String, String>) -> Self {
         let mut read = Self::default();
         let mut spellings: BTreeMap<&str, &str> = BTreeMap::new();
         for (variable, value) in vars {
-            let Some(spelling) = variable.strip_prefix(PREFIX) else {
+            let of_seed_farmer = variable.strip_prefix(PREFIX);
+            let Some(spelling) = of_seed_farmer.or_else(|| variable.strip_prefix(OWN_PREFIX))
+            else {
                 continue;
             };
             // Seed-Farmer writes an empty value as JSON's `null`.
@@ -54,7 +59,7 @@ impl Parameters {
                 continue;
             };
             let is_strict = spelling.eq_ignore_ascii_case(known.name);
-            if known.is_in_stack && !is_strict {
+            if known.is_in_stack && !is_strict && of_seed_farmer.is_some() {
                 read.warnings.push(format!(
                     "{variable} counts as {0}, but Seed-Farmer does not hand it to modulestack.yaml in this spelling: \
                      write {0} in the manifest",
@@ -92,8 +97,7 @@ impl Parameters {
     pub(super) fn conflicts(&self) -> Vec<Problem> {
         let problem = |(name, [one, other]): (&String, &[String; 2])| {
             let what = format!("it is given twice with different values: {one} and {other}");
-            Problem::input(manifest_name(name), what)
-                .remedy("remove one of the two from the manifest")
+            Problem::input(manifest_name(name), what).remedy("remove one of the two")
         };
         self.conflicts.iter().map(problem).collect()
     }

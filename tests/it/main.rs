@@ -67,6 +67,7 @@ mod settings;
 mod shells;
 mod snapshots;
 mod streams;
+mod surface;
 mod tls;
 mod trust;
 mod using;

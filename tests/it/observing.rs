@@ -1,6 +1,7 @@
 //! `replicator plan`: what would be done, without doing it.
 
 use lab::chart::{Chart, ChartRepository};
+use lab::faults::{Fault, Rule};
 use lab::image::Image;
 use lab::registry::Registry;
 use serde_json::{Value, json};
@@ -525,5 +526,52 @@ async fn every_key_of_a_plan_and_of_a_verification_is_documented() -> Result {
             );
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_estimate_is_within_a_quarter_of_what_a_deployment_takes() -> Result {
+    let source = Registry::start().await?;
+    let names = ["quay.io/team/a:1", "quay.io/team/b:1"];
+    for (name, size) in [("a", 5_000_000), ("b", 12_000_000)] {
+        let image = Image::new().layer(size, size);
+        image.push(&source, &format!("team/{name}"), "1")?;
+    }
+    let shaped = Fault::Slow {
+        bytes_per_second: 4_000_000,
+    };
+    source.faults().add(Rule::new(shaped).on("GET", "/blobs/"));
+    let data = Data::images(&names);
+    let first = Registry::start().await?;
+    let deployed = data.deploy(&first).endpoint("quay.io", &source.url());
+    let deployed = deployed.run().await.ended(0);
+    let seconds = |of: &Value| of["seconds"].as_f64().expect("a time");
+
+    let second = Registry::start().await?;
+    let run = data.given_to(Run::new().args(["plan", "--json", "--eks-version", "1.34"]));
+    let run = run
+        .arg("--registry-prefix")
+        .arg(format!("{}/x/", second.host()));
+    let run = run
+        .endpoint("quay.io", &source.url())
+        .current_dir(deployed.out());
+    let planned: Value = serde_json::from_str(&run.run().await.ended(0).stdout)?;
+    let estimated = seconds(&planned["outlook"]);
+    let deploy = data.deploy(&second).endpoint("quay.io", &source.url());
+    let report = deploy.run().await.ended(0).json("replication_report.json");
+    let measured = seconds(&report["totals"]);
+    assert!(
+        (estimated / measured - 1.0).abs() < 0.25,
+        "{estimated} s estimated, {measured} s measured"
+    );
+    // Each artifact's time is its own: the large one takes longer than the small one.
+    let took = |name: &str| {
+        let artifacts = report["artifacts"].as_array().expect("a list");
+        let of = artifacts
+            .iter()
+            .find(|one| one["source"].to_string().contains(name));
+        seconds(of.expect("the artifact"))
+    };
+    assert!(took("team/a:1") < 0.6 * took("team/b:1"), "{report}");
     Ok(())
 }

@@ -116,10 +116,22 @@ async fn a_self_signed_certificate_is_believed_where_it_is_trusted_itself() -> R
     );
     source.trusted(source.copy(&from, &to)).run().await.ended(0);
     assert_eq!(target.tags("a"), ["1"]);
+    // Or with a flag, besides the machine's own list.
+    let to = format!("{}/c:1", target.host());
+    let run = source.copy(&from, &to).arg("--ca-file");
+    let run = run.arg(source.folder.path().join("cert.pem"));
+    run.run().await.ended(0);
+    let run = source
+        .copy(&from, &to)
+        .env("REPLICATOR_CA_FILE", source.folder.path().join("key.pem"));
+    run.run()
+        .await
+        .ended(2)
+        .said(&["CaFile", "key.pem", "no certificate"]);
     // Not trusted, and trusted for another name: the error says which, and what to do.
     let to = format!("{}/b:1", target.host());
     let refused = source.copy(&from, &to).run().await.ended(1);
-    refused.said(&["certificate", "SSL_CERT_FILE"]);
+    refused.said(&["certificate", "SSL_CERT_FILE", "--ca-file", "--plain-http"]);
     let other = Secured::new(plain().await?, "DNS:other.example").await?;
     let from = format!("{}/team/app:1", other.host());
     let refused = other.trusted(other.copy(&from, &to)).run().await.ended(1);

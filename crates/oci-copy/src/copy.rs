@@ -48,6 +48,8 @@ use transfer::Rules;
 
 /// Progress of a run.
 pub trait Events: Send + Sync {
+    /// What one more artifact needs is known.
+    fn resolved(&self) {}
     /// This many bytes more will be moved.
     fn expect(&self, bytes: u64);
     /// This many bytes were moved.

@@ -39,11 +39,13 @@ pub use pieces::{MinThroughput, Pieces};
 pub use proxy::Proxies;
 pub use retry::{Policy, RetryState, Retryable};
 pub use small_file::File;
+pub use tls::Certificates;
 
 /// Requests to the outside.
 #[derive(Debug)]
 pub struct Http {
     client: Client,
+    proxies: Proxies,
     user_agent: String,
     /// Hosts without TLS, besides loopback.
     plain: BTreeSet<String>,
@@ -62,6 +64,11 @@ pub struct Http {
     asking: Mutex<HashSet<String>>,
 }
 
+/// Logs a request with the status of its answer; queries, which can hold tokens, are left out.
+pub(crate) fn log_answer(method: &reqwest::Method, url: &Url, status: reqwest::StatusCode) {
+    tracing::debug!("{}: {status}", error::shown(method, url));
+}
+
 impl Http {
     /// A client for the given network.
     ///
@@ -71,7 +78,7 @@ impl Http {
         let mut headers = HeaderMap::new();
         // A blob's digest is that of the bytes as they are stored; nothing may unpack them on the way.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let tls = tls::config()?;
+        let tls = tls::config(&network.certificates)?;
         let proxies = network.proxies.clone();
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -85,6 +92,7 @@ impl Http {
             .build()?;
         Ok(Self {
             client,
+            proxies: network.proxies.clone(),
             user_agent: network.user_agent.clone(),
             plain: network.plain_http.clone(),
             endpoints: network.endpoints.clone(),
@@ -207,11 +215,23 @@ impl Http {
         let (method, first) = (request.method().clone(), request.url().clone());
         for _ in 0..=follow::MOST {
             let (url, again) = (request.url().clone(), request.try_clone());
-            let answer =
-                tokio::time::timeout(self.read_timeout, self.client.execute(request)).await;
-            let response = answer
-                .map_err(|_| Error::timeout(&method, &url, self.read_timeout))?
-                .map_err(|error| Error::transport(&method, &url, error))?;
+            let sent = async {
+                let sent = self.client.execute(request).await;
+                sent.map_err(|error| Error::transport(&method, &url, error))
+            };
+            let answer = tokio::time::timeout(self.read_timeout, sent).await;
+            let answer = answer.unwrap_or_else(|_| {
+                let timeout = Error::timeout(&method, &url, self.read_timeout);
+                Err(timeout)
+            });
+            let response = match answer {
+                Ok(response) => response,
+                Err(error) => {
+                    tracing::debug!("{error}");
+                    return Err(self.explained(&url, error).await);
+                }
+            };
+            log_answer(&method, &url, response.status());
             if response.status().is_success() {
                 return Ok(response);
             }
@@ -222,6 +242,13 @@ impl Http {
             }
             let is_elsewhere = authority(&url) != authority(&first);
             let error = Error::status(&method, response).await;
+            let error = match self.proxies.of(&url) {
+                Some(proxy) if url.scheme() == "http" => error.noted(Some(format!(
+                    "the answer may be that of the proxy {}",
+                    proxy::shown(&proxy)
+                ))),
+                _ => error,
+            };
             // A challenge of the host that we were redirected to is not one of the host that we asked.
             return Err(if is_elsewhere {
                 error.elsewhere()
@@ -231,6 +258,18 @@ impl Http {
         }
         let why = format!("it redirects more than {} times", follow::MOST);
         Err(Error::refused(&method, &first, why))
+    }
+
+    /// The error with the proxy that the request went through, and what that answers.
+    async fn explained(&self, url: &Url, error: Error) -> Error {
+        let Some(proxy) = self.proxies.of(url).filter(|_| error.is_unreachable()) else {
+            return error;
+        };
+        let shown = proxy::shown(&proxy);
+        error.noted(Some(match proxy::ask(&proxy, url).await {
+            Some(answer) => format!("the proxy {shown} answers: {answer}"),
+            None => format!("through the proxy {shown}"),
+        }))
     }
 
     /// Reads a body to its end, `limit` bytes at most, as it was before a compression for the transfer.

@@ -12,6 +12,8 @@ pub enum Remedy {
     PullLimit,
     /// The host cannot be reached.
     Unreachable,
+    /// The host's certificate is not trusted.
+    Untrusted,
     /// The host speaks plain HTTP.
     PlainHttp,
     /// None of the selected platforms exists.
@@ -32,6 +34,11 @@ impl Remedy {
             }
             Self::Unreachable => {
                 "check that this machine can reach the host (DNS, route, proxy, certificate), or use a mirror"
+            }
+            Self::Untrusted => {
+                "this machine does not trust the host's certificate: name a PEM file with its authority, or with the \
+                 certificate itself where it is self-signed, in SSL_CERT_FILE (in place of the machine's own list), or \
+                 add it to that list"
             }
             Self::PlainHttp => {
                 "the host answers without TLS: allow plain HTTP for it if that is intended"

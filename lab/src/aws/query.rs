@@ -56,6 +56,13 @@ impl Form {
                 xml_escape(&account.arn),
                 account.number,
             ),
+            "AssumeRole" => concat!(
+                "<AssumedRoleUser><AssumedRoleId>AROALAB:lab</AssumedRoleId>",
+                "<Arn>arn:aws:sts::123456789012:assumed-role/lab/lab</Arn></AssumedRoleUser>",
+                "<Credentials><AccessKeyId>ASIALAB</AccessKeyId><SecretAccessKey>lab</SecretAccessKey>",
+                "<SessionToken>lab</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>",
+            )
+            .to_owned(),
             "SimulatePrincipalPolicy" => self.simulate(account),
             "DescribeVpcEndpoints" => {
                 let body = format!("<requestId>lab</requestId>{}", self.endpoints(account));

@@ -11,7 +11,7 @@ use crate::doctor::{self, Finding};
 use crate::inventory::Inventory;
 use crate::plan::CopySource;
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Display, Progress, Screen};
 use crate::reference::Prefix;
 use oci_copy::reference::Location;
 
@@ -31,7 +31,9 @@ pub(super) async fn check(
         Ok(prefix) => prefix,
         Err(_) => ANY_ACCOUNT.parse::<Prefix>().ok()?,
     };
-    let planned = match planning::planned(session, inventory, &prefix).await {
+    // Each check is a line of its own.
+    let progress = Progress::start(&Screen::new(Display::Hidden));
+    let planned = match planning::planned(session, inventory, &prefix, &progress).await {
         Ok(planned) => planned,
         Err(error) => {
             findings.extend(charts(&error));

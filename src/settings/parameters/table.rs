@@ -130,12 +130,19 @@ impl Parameter {
         format!("{}{}", super::PREFIX, self.name.to_uppercase())
     }
 
+    /// Its variable outside Seed-Farmer.
+    #[must_use]
+    pub fn own_variable(&self) -> String {
+        format!("{}{}", super::OWN_PREFIX, self.name.to_uppercase())
+    }
+
     /// The text of `--help`.
     #[must_use]
     pub fn flag_help(&self) -> String {
         let default = self.default.map(|default| format!(" [default: {default}]"));
         let default = default.unwrap_or_default();
-        format!("{} [parameter: `{}`]{default}", self.help, self.manifest)
+        let (help, variable, manifest) = (self.help, self.own_variable(), self.manifest);
+        format!("{help} [env: {variable}] [parameter: `{manifest}`]{default}")
     }
 }
 
@@ -143,7 +150,7 @@ use Group::{Bundle, Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 43] = [
+pub const ALL: [Parameter; 44] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -331,6 +338,12 @@ pub const ALL: [Parameter; 43] = [
     )
     .flag("endpoint", Network, Repeated("HOST=URL"))
     .for_workers(),
+    Parameter::new(
+        "ca_file",
+        "CaFile",
+        "A file in PEM with certificates to trust besides the machine's: for registries, chart repositories and AWS",
+    )
+    .flag("ca-file", Network, Text("FILE")),
     Parameter::new(
         "custom_tags",
         "CustomTags",

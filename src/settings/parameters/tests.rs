@@ -10,7 +10,8 @@ fn reference() -> String {
 <!-- Made from src/settings/parameters/table.rs: UPDATE=1 cargo test --lib the_reference -->
 
 A flag wins over the parameter. In a manifest a parameter may be spelled in any way (`EksVersion`, `eks-version`): only
-letters and digits count. Seed-Farmer makes the variable of it.
+letters and digits count. Seed-Farmer makes the variable of it. Outside Seed-Farmer, the variable begins with `REPLICATOR_`
+instead of `SEEDFARMER_PARAMETER_`: `REPLICATOR_JOBS`.
 
 | parameter | flag | variable of a build | default | what it does |
 |---|---|---|---|---|
@@ -149,4 +150,23 @@ fn the_defaults_that_are_shown_are_those_that_count() {
         shown("slowest_transfer"),
         network.min_throughput.to_string()
     );
+}
+
+#[test]
+fn outside_seed_farmer_variables_have_the_name_of_the_program() {
+    let read = |vars: &[(&str, &str)]| {
+        let vars = vars.iter();
+        let vars = vars.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Parameters::from_vars(&vars.collect())
+    };
+    let own = read(&[("REPLICATOR_JOBS", "3"), ("REPLICATOR_FANOUT", "off")]);
+    assert_eq!(
+        (own.get("jobs"), own.get("fan_out")),
+        (Some("3"), Some("off"))
+    );
+    assert_eq!(own.warnings(), [""; 0]);
+    let both = read(&[("REPLICATOR_JOBS", "3"), ("SEEDFARMER_PARAMETER_JOBS", "4")]);
+    assert_eq!(both.conflicts().len(), 1);
+    let misspelt = read(&[("REPLICATOR_PATFORMS", "linux/amd64")]);
+    assert!(misspelt.warnings()[0].contains("Platforms"));
 }

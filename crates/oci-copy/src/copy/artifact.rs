@@ -33,6 +33,8 @@ pub(super) struct ArtifactCopy<'a> {
     pub(super) budget: Budget,
     /// Child manifests of the source.
     pub(super) children: OnceMap<Digest, Manifest>,
+    /// When its first manifest was ready to be written.
+    put: OnceLock<Instant>,
     /// The blobs that it waits for, once they are registered.
     handles: OnceLock<HashMap<Digest, BlobHandle>>,
 }
@@ -64,6 +66,7 @@ impl<'a> ArtifactCopy<'a> {
             is_registered: AtomicBool::new(false),
             budget: Budget::default(),
             children: OnceMap::default(),
+            put: OnceLock::new(),
             handles: OnceLock::new(),
         }
     }
@@ -96,7 +99,7 @@ impl<'a> ArtifactCopy<'a> {
                 .handles()
                 .map(|handle| handle.pending.descriptor.size)
                 .fold(0, u64::saturating_add),
-            took: started.elapsed(),
+            took: self.begun().unwrap_or(started).elapsed(),
             ..finished
         }
     }
@@ -171,7 +174,16 @@ impl<'a> ArtifactCopy<'a> {
     fn registered(&self) {
         if !self.is_registered.swap(true, Ordering::Relaxed) {
             self.mount_scope.resolved();
+            self.engine.events.resolved();
         }
+    }
+
+    /// When work on it began that is not another artifact's: its first transfer, or else its first manifest. Artifacts
+    /// wait for each other's transfers before that.
+    fn begun(&self) -> Option<Instant> {
+        let own = self.handles().filter(|handle| handle.is_first);
+        let transfers = own.filter_map(|handle| handle.pending.begun.get());
+        transfers.chain(self.put.get()).min().copied()
     }
 
     fn handles(&self) -> impl Iterator<Item = &BlobHandle> {
@@ -244,6 +256,7 @@ impl<'a> ArtifactCopy<'a> {
         name: &TagOrDigest,
         manifest: &Manifest,
     ) -> Result<SubjectSupport, CopyError> {
+        self.put.get_or_init(Instant::now);
         let failed = self.target_error("write the manifest");
         match self.target.put_manifest(name, manifest).await {
             Err(Error::NotYetVisible(error)) => {

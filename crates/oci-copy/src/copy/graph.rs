@@ -8,7 +8,8 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 
@@ -96,6 +97,8 @@ pub(super) struct PendingBlob {
     pub(super) is_old: bool,
     /// The priority of the artifact that needs it.
     pub(super) rank: Rank,
+    /// When its transfer began.
+    pub(super) begun: OnceLock<Instant>,
     state: watch::Sender<State>,
 }
 
@@ -417,6 +420,7 @@ impl PendingBlob {
             namespace: Arc::clone(namespace),
             is_old: is_there,
             rank,
+            begun: OnceLock::new(),
             state: watch::Sender::new(state),
         }
     }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -75,6 +75,9 @@ impl Transfer {
     /// Copies the blob to all namespaces, and sets the state of each.
     pub(super) async fn run(mut self) {
         let mut sinks = std::mem::take(&mut self.sinks);
+        for sink in &sinks {
+            sink.pending.begun.get_or_init(Instant::now);
+        }
         let (mut course, mut home) = (RetryState::start(), 0);
         let digest = &self.descriptor.digest;
         let mut next = self.sources.get(digest, home).await;

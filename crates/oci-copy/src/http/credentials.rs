@@ -121,6 +121,8 @@ pub struct Credentials {
     given: GivenLogins,
     /// The hosts that the login without a host was sent to.
     sent_to: Mutex<BTreeSet<String>>,
+    /// What was logged about whose logins are used.
+    logged: Mutex<BTreeSet<String>>,
     /// The answers of credential helpers, by helper and key: each is asked once.
     asked: tokio::sync::Mutex<BTreeMap<(String, String), Found>>,
 }
@@ -154,33 +156,58 @@ impl Credentials {
     /// matching entry of Docker's file or its credential helper, or the secret that names no host.
     pub async fn get(&self, host: &str, repository: &str, asked: Asked) -> Found {
         let host = canonical_host(host);
-        if let Some(basic) = self.given.by_host.get(&host) {
-            return Found::login(Login::Password(basic.clone()));
+        let (found, from) = self.find(&host, repository, asked).await;
+        if let Some(login) = &found.login {
+            self.log_use(&host, login, &from);
+        }
+        found
+    }
+
+    /// Logs whose login a host gets, once, and never the secret.
+    fn log_use(&self, host: &str, login: &Login, from: &str) {
+        let whose = match login {
+            Login::Password(basic) => format!("login of `{}`", basic.username),
+            Login::RegistryToken(_) | Login::IdentityToken(_) => "token".to_owned(),
+        };
+        let text = format!("{host}: {whose} from {from}");
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.insert(text.clone()) {
+            tracing::debug!("{text}");
+        }
+    }
+
+    /// The login, and where it is from.
+    async fn find(&self, host: &str, repository: &str, asked: Asked) -> (Found, String) {
+        if let Some(basic) = self.given.by_host.get(host) {
+            let found = Found::login(Login::Password(basic.clone()));
+            return (found, self.given.name.clone());
         }
         let mut note = None;
-        for scope in scopes(&host, repository) {
+        for scope in scopes(host, repository) {
             if let Some(helper) = self.docker.helper(&scope) {
                 let found = self.ask(helper, &scope).await;
                 if found.login.is_some() {
-                    return found;
+                    return (found, format!("docker-credential-{helper}"));
                 }
                 note = note.or(found.note);
             }
             if let Some(login) = self.docker.login(&scope) {
-                return Found::login(login.clone());
+                let from = "Docker's configuration file".to_owned();
+                return (Found::login(login.clone()), from);
             }
         }
-        if let Some(basic) = self.flat(&host, asked) {
-            return Found::login(Login::Password(basic));
+        if let Some(basic) = self.flat(host, asked) {
+            let found = Found::login(Login::Password(basic));
+            return (found, self.given.name.clone());
         }
         if let Some(store) = self.docker.store() {
-            let found = self.ask(store, &host).await;
+            let found = self.ask(store, host).await;
             if found.login.is_some() {
-                return found;
+                return (found, format!("docker-credential-{store}"));
             }
             note = note.or(found.note);
         }
-        Found { login: None, note }
+        (Found { login: None, note }, String::new())
     }
 
     /// What to say where a host hides content and was not given the secret that names no host, because it

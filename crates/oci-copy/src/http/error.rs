@@ -239,8 +239,23 @@ impl Error {
         }
     }
 
+    /// What went wrong, in one line and without the request.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let text = self.to_string();
+        let why = text.strip_prefix(&self.request).unwrap_or(&text);
+        let mut why = why.trim_start_matches(": ").to_owned();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            why = format!("{why}: {error}");
+            cause = error.source();
+        }
+        why
+    }
+
     /// The host that answered, with its port.
-    fn host(&self) -> Option<&str> {
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
         let (_, place) = self.request.split_once("://")?;
         place.split('/').next()
     }
@@ -395,7 +410,7 @@ impl std::error::Error for Error {
 }
 
 /// A request in words. The query is left out: it can hold a signature, an upload's state or a token.
-fn shown(method: &Method, url: &Url) -> String {
+pub(super) fn shown(method: &Method, url: &Url) -> String {
     let port = url
         .port()
         .map(|port| format!(":{port}"))

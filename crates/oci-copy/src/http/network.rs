@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Proxies;
+use super::{Certificates, Proxies};
 
 /// The default of [`Network::jobs`]. ECR takes about 25 MB/s per stream (measured by others, see
 /// `docs/`), so that a dozen and more are needed to fill a link.
@@ -40,6 +40,8 @@ pub struct Network {
     pub user_agent: String,
     /// Which requests go through a proxy.
     pub proxies: Proxies,
+    /// Certificates that are trusted besides the machine's.
+    pub certificates: Certificates,
 }
 
 impl Default for Network {
@@ -55,6 +57,7 @@ impl Default for Network {
             endpoints: BTreeMap::new(),
             user_agent: concat!("oci-copy/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: Proxies::default(),
+            certificates: Certificates::default(),
         }
     }
 }

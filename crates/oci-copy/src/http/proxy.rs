@@ -1,9 +1,13 @@
 //! Which requests go through a proxy: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` as Go's
-//! clients read them (<https://pkg.go.dev/golang.org/x/net/http/httpproxy>). Pure.
+//! clients read them (<https://pkg.go.dev/golang.org/x/net/http/httpproxy>).
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
+use base64::Engine as _;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use url::{Host, Url};
 
 /// The proxies for requests, and what goes without one. Loopback always does.
@@ -158,6 +162,55 @@ fn is_within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
         }
         _ => false,
     }
+}
+
+/// A proxy without its login.
+pub(super) fn shown(proxy: &Url) -> String {
+    let port = proxy.port_or_known_default();
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!(
+        "{}://{}{port}",
+        proxy.scheme(),
+        proxy.host_str().unwrap_or_default()
+    )
+}
+
+/// What a proxy answers when it is asked for a tunnel: the status line. The HTTP client keeps it to itself.
+pub(super) async fn ask(proxy: &Url, url: &Url) -> Option<String> {
+    const LONGEST: Duration = Duration::from_secs(5);
+    const MOST: u64 = 1024;
+    if proxy.scheme() != "http" || url.scheme() != "https" {
+        return None;
+    }
+    let (host, port) = (proxy.host_str()?, proxy.port_or_known_default()?);
+    let wanted = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+    let login = match (proxy.username(), proxy.password()) {
+        ("", None) => String::new(),
+        (user, password) => {
+            let login = format!("{user}:{}", password.unwrap_or_default());
+            let login = base64::engine::general_purpose::STANDARD.encode(login);
+            format!("Proxy-Authorization: Basic {login}\r\n")
+        }
+    };
+    let asked = async {
+        let mut stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+        let request = format!("CONNECT {wanted} HTTP/1.1\r\nHost: {wanted}\r\n{login}\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut line = String::new();
+        BufReader::new(stream.take(MOST))
+            .read_line(&mut line)
+            .await?;
+        std::io::Result::Ok(line)
+    };
+    let line = tokio::time::timeout(LONGEST, asked).await.ok()?.ok()?;
+    let status = line.trim().split_once(' ')?.1;
+    // A proxy must not control the terminal.
+    let status: String = status
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(100)
+        .collect();
+    (!status.starts_with("200") && !status.is_empty()).then_some(status)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -15,16 +16,53 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
+/// Certificates that are trusted besides the machine's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Certificates {
+    der: Vec<CertificateDer<'static>>,
+    pem: Vec<u8>,
+}
+
+impl Certificates {
+    /// Reads a bundle in PEM.
+    ///
+    /// # Errors
+    /// When it has no certificate, or one that cannot be read.
+    pub fn from_pem(text: &[u8]) -> Result<Self, String> {
+        let read = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+        let der = read.map_err(|error| format!("it is not PEM: {error}"))?;
+        if der.is_empty() {
+            return Err("it has no certificate in PEM (-----BEGIN CERTIFICATE-----)".to_owned());
+        }
+        for (number, one) in der.iter().enumerate() {
+            webpki::anchor_from_trusted_cert(one).map_err(|error| {
+                format!("its certificate {} is not usable: {error}", number + 1)
+            })?;
+        }
+        Ok(Self {
+            der,
+            pem: text.to_vec(),
+        })
+    }
+
+    /// The bundle as it was read; empty where there is none.
+    #[must_use]
+    pub fn pem(&self) -> &[u8] {
+        &self.pem
+    }
+}
+
 /// TLS as curl has it: with the machine's trusted certificates, or those of `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR`. They are read with the first certificate of a server: there are a hundred files and
+/// `SSL_CERT_DIR`; and with some more. They are read with the first certificate of a server: there are a hundred files and
 /// more of them, and a run without TLS needs none.
 ///
 /// # Errors
 /// When the TLS library has no common version with itself; never.
-pub(super) fn config() -> Result<ClientConfig, Error> {
+pub(super) fn config(more: &Certificates) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let trust = Trust {
         authorities: OnceLock::new(),
+        more: more.der.clone(),
         provider: Arc::clone(&provider),
     };
     Ok(ClientConfig::builder_with_provider(provider)
@@ -37,6 +75,7 @@ pub(super) fn config() -> Result<ClientConfig, Error> {
 #[derive(Debug)]
 struct Trust {
     authorities: OnceLock<Result<Verifier, Error>>,
+    more: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -54,7 +93,14 @@ impl std::error::Error for NoAuthorities {}
 
 impl Trust {
     fn authorities(&self) -> Result<&Verifier, Error> {
-        let read = || Verifier::new(Arc::clone(&self.provider));
+        let read = || {
+            let provider = Arc::clone(&self.provider);
+            if self.more.is_empty() {
+                Verifier::new(provider)
+            } else {
+                Verifier::new_with_extra_roots(self.more.clone(), provider)
+            }
+        };
         let read = self.authorities.get_or_init(read).as_ref();
         read.map_err(|error| {
             let none = OtherError(Arc::new(NoAuthorities(error.clone())));
@@ -82,7 +128,10 @@ impl ServerCertVerifier for Trust {
         match verified {
             // `openssl req -x509` makes a certificate that is an authority too. WebPKI refuses those as a
             // server's, after it has checked the dates; OpenSSL and Go take one that is trusted itself.
-            Err(error) if is_authority(&error) && is_trusted(end_entity) => {
+            Err(error)
+                if is_authority(&error)
+                    && (self.more.contains(end_entity) || is_trusted(end_entity)) =>
+            {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -137,7 +186,7 @@ pub(super) fn remedy(error: &Error) -> Option<Remedy> {
     let Error::InvalidCertificate(reason) = error else {
         return matches!(error, Error::InvalidMessage(_)).then_some(Remedy::PlainHttp);
     };
-    Some(Remedy::Text(match reason {
+    let text = match reason {
         CertificateError::Other(other) if other.0.downcast_ref::<NoAuthorities>().is_some() => {
             "install the package ca-certificates, or name a PEM file with the authorities to trust in SSL_CERT_FILE"
         }
@@ -151,12 +200,9 @@ pub(super) fn remedy(error: &Error) -> Option<Remedy> {
             "the host's certificate is for other names: use one of those, or have it issued for this one \
              (subjectAltName; a common name alone does not count)"
         }
-        _ => {
-            "this machine does not trust the host's certificate: name a PEM file with its authority, or with the \
-             certificate itself where it is self-signed, in SSL_CERT_FILE (in place of the machine's own list), or add \
-             it to that list"
-        }
-    }))
+        _ => return Some(Remedy::Untrusted),
+    };
+    Some(Remedy::Text(text))
 }
 
 /// What TLS says about a connection, if it is to blame.

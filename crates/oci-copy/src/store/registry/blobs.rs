@@ -318,6 +318,7 @@ impl Repository {
             }
             before = now;
         };
+        http::log_answer(&Method::PUT, &url, response.status());
         if response.status().is_success() {
             return Ok(());
         }
