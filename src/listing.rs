@@ -176,8 +176,10 @@ pub async fn folder(
     bounds: Bounds,
 ) -> Result<Listing, Error> {
     let mut found = stores.names(dir)?;
-    let mut listing = Listing::default();
-    listing.left_out = found.len().saturating_sub(bounds.limit);
+    let mut listing = Listing {
+        left_out: found.len().saturating_sub(bounds.limit),
+        ..Listing::default()
+    };
     found.truncate(bounds.limit);
     let read = found.into_iter().map(|name| async move {
         let reference = format!("oci:{}:{name}", dir.display());

@@ -1,5 +1,7 @@
 //! Text from others made harmless: registries, charts and data files can name things as they like.
 
+use std::fmt::Write;
+
 /// Text without control characters and without marks that hide or reorder what follows: they are shown as escapes.
 #[must_use]
 pub fn printable(text: &str) -> String {
@@ -36,7 +38,7 @@ pub fn escaped_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
         if letter != '\n' && is_hidden(letter) {
-            text.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            write!(text, "\\u{:04x}", u32::from(letter)).expect("a String takes all text");
         } else {
             text.push(letter);
         }

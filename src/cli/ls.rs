@@ -158,8 +158,8 @@ async fn repositories(
         .into_iter()
         .flat_map(|expected| &expected.artifacts);
     let targets = targets.filter(|one| one.target.host() == Some(host));
-    let named = targets.filter_map(|one| one.target.repository());
-    let mut names: Vec<String> = named
+    let mut names: Vec<String> = targets
+        .filter_map(|one| one.target.repository())
         .filter(|name| is_below(name))
         .map(str::to_owned)
         .collect();
