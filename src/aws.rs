@@ -171,10 +171,10 @@ impl Aws {
                 None => loader,
             };
             let loader = self.with_profile(loader, region);
-            let loaded = loader.load().await;
+            let found = loader.load().await;
             // The SDK's own retry mode knows neither `Patience` nor `Retry-After`.
-            let loaded = loaded.to_builder().retry_config(RetryConfig::disabled());
-            loaded.timeout_config(self.calls.timeouts(0)).build()
+            let found = found.to_builder().retry_config(RetryConfig::disabled());
+            found.timeout_config(self.calls.timeouts(0)).build()
         };
         let config = self.config.get_or_init(load).await;
         config
@@ -312,7 +312,9 @@ fn http_client(certificates: &Certificates) -> Option<SharedHttpClient> {
             .tls_provider(provider)
             .tls_context(context.clone());
         connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_sleep_impl(
+            components.and_then(aws_sdk_sts::config::RuntimeComponents::sleep_impl),
+        );
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
         connector.build()
     });

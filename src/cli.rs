@@ -80,7 +80,7 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    log: Log,
+    log: Messages,
     #[command(flatten)]
     aws: AwsOptions,
 }
@@ -142,7 +142,7 @@ struct AwsOptions {
 
 /// Options of the log.
 #[derive(Debug, Args)]
-struct Log {
+struct Messages {
     /// The format of messages: text lines or JSON objects
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Output")]
     log_format: LogFormat,
@@ -173,7 +173,7 @@ enum ShowProgress {
     None,
 }
 
-impl Log {
+impl Messages {
     fn display(&self) -> Display {
         match self.progress {
             _ if self.quiet => Display::Hidden,

@@ -215,7 +215,10 @@ impl Progress {
     /// Draws the bar, or writes the status lines, until it is dropped.
     async fn draw(self: Arc<Self>) {
         let mut last_line = Instant::now();
-        while self.display != Display::Hidden {
+        if self.display == Display::Hidden {
+            return;
+        }
+        loop {
             let status = self.status();
             if self.display == Display::Bar {
                 let width = stderr::Frames::new().width();

@@ -257,12 +257,11 @@ pub(super) async fn check(
 
 async fn attested(session: &Session, key: &PublicKey, artifact: &Expected) -> anyhow::Result<()> {
     let reader = session.stores.source(&artifact.target)?;
-    let digest = match &artifact.digest {
-        Some(digest) => digest.clone(),
-        None => {
-            let found = reader.resolve(&tag_or_digest(&artifact.target)).await?;
-            found.context("it is not at the target")?
-        }
+    let digest = if let Some(digest) = &artifact.digest {
+        digest.clone()
+    } else {
+        let found = reader.resolve(&tag_or_digest(&artifact.target)).await?;
+        found.context("it is not at the target")?
     };
     let listed = session.stores.attached(&artifact.target, &digest).await?;
     let ours = listed.iter().filter(|one| attestation::is_ours(one));

@@ -150,7 +150,7 @@ async fn compared(
         .split_once('.')
         .is_some_and(|(major, minor)| is_version(major) && is_version(minor));
     if is_version && !path.exists() {
-        return present(text, flags, with, stop).await;
+        return Box::pin(present(text, flags, with, stop)).await;
     }
     let bad = |what: String| {
         let remedy = "name a lock, the replication_result.json of a deployment, or an EKS version";

@@ -154,7 +154,7 @@ impl Estimate {
             fan_out: self.why_one.unwrap_or("by what it saves").to_owned(),
             seconds: is_known.then_some(seconds),
             limit: is_known.then_some(limit),
-            seconds_with_one_build: is_known.then(|| self.alone.as_secs_f64()),
+            seconds_with_one_build: is_known.then_some(self.alone.as_secs_f64()),
         }
     }
 

@@ -13,10 +13,10 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::progress::Screen;
 use oci_copy::copy::CopyError;
 
-use super::{Log, LogFormat};
+use super::{LogFormat, Messages};
 
 /// Starts the log.
-pub(super) fn start(log: &Log, screen: &Screen, color: bool) {
+pub(super) fn start(log: &Messages, screen: &Screen, color: bool) {
     let filter = match log.verbose {
         0 if log.quiet => "warn",
         0 => "warn,replication=info",

@@ -302,9 +302,7 @@ impl DataReader {
             "digest" => self.only_true(entry).then_some(Requirement::Digest),
             _ => {
                 let is_true = self.only_true(entry);
-                let Some((_, reason)) = self.field(item, "reason") else {
-                    return None;
-                };
+                let (_, reason) = self.field(item, "reason")?;
                 is_true.then_some(Requirement::Nothing { reason })
             }
         }

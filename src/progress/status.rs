@@ -56,7 +56,7 @@ impl Rate {
             self.0.clear();
         }
         self.0.push_back((now, moved));
-        while self.0.len() > 2 && now - self.0[1].0 >= RATE_OF {
+        while self.0.len() > 2 && now.saturating_sub(self.0[1].0) >= RATE_OF {
             self.0.pop_front();
         }
         let (then, before) = *self.0.front()?;
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(status().bar(40), "1234 of 2345, 12 failed  118 MiB/s");
         assert_eq!(
             status().bar(80),
-            "1234 of 2345, 12 failed  123.00 GiB of at least 1.21 TiB  118 MiB/s"
+            "[>       ]  1234 of 2345, 12 failed  123.00 GiB of at least 1.21 TiB  118 MiB/s"
         );
         let known = Status {
             done: 3,

@@ -27,7 +27,7 @@ pub(super) type Found = String;
 /// Why signatures do not count, each reason once.
 #[derive(Default)]
 struct Reasons {
-    reasons: BTreeSet<Rejected>,
+    each: BTreeSet<Rejected>,
     signatures: usize,
     reads: usize,
 }
@@ -35,7 +35,7 @@ struct Reasons {
 impl Reasons {
     fn add(&mut self, rejected: Rejected) {
         self.signatures += 1;
-        self.reasons.insert(rejected);
+        self.each.insert(rejected);
     }
 
     /// Whether one more content may be read.
@@ -48,15 +48,15 @@ impl Reasons {
         const NAMED: usize = 5;
         let more = self.reads.saturating_sub(MAX_READS);
         let mut words: Vec<String> = self
-            .reasons
+            .each
             .iter()
             .take(NAMED)
             .map(ToString::to_string)
             .collect();
-        match (self.signatures, self.reasons.len()) {
+        match (self.signatures, self.each.len()) {
             (0, _) => words.push("no signature".to_owned()),
             (_, reasons) if reasons > NAMED => {
-                words.push(format!("{} other reasons", reasons - NAMED))
+                words.push(format!("{} other reasons", reasons - NAMED));
             }
             (1, _) => {}
             (several, _) => words.push(format!("{several} signatures in all")),

@@ -158,7 +158,7 @@ const INHERENT: [(&str, &str, &str); 1] = [(
 
 /// The rooms that the code of each room names, with a file that does.
 fn known_rooms(root: &Path) -> BTreeMap<String, BTreeMap<String, PathBuf>> {
-    let room = |file: &Path| {
+    let room_of = |file: &Path| {
         let path = file.strip_prefix(root).unwrap();
         let first = path.components().next().unwrap().as_os_str();
         let first = first.to_str().unwrap();
@@ -167,14 +167,14 @@ fn known_rooms(root: &Path) -> BTreeMap<String, BTreeMap<String, PathBuf>> {
     let files = sources(root);
     let mut rooms: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
     for file in &files {
-        let name = room(file);
+        let name = room_of(file);
         if name != "lib" && name != "main" {
             rooms.entry(name).or_default();
         }
     }
     let names: BTreeSet<String> = rooms.keys().cloned().collect();
     for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
-        let own = room(file);
+        let own = room_of(file);
         let Some(known) = rooms.get_mut(&own) else {
             continue;
         };
@@ -222,10 +222,10 @@ fn reached<'a>(
 
 #[test]
 fn no_room_knows_a_room_that_knows_it() {
-    let roots = ["src", "crates/oci-copy/src", "crates/helm-chart/src"];
+    let folders = ["src", "crates/oci-copy/src", "crates/helm-chart/src"];
     let mut found = Vec::new();
-    for root in roots.map(|path| self::root().join(path)) {
-        let mut rooms = known_rooms(&root);
+    for folder in folders.map(|path| root().join(path)) {
+        let mut rooms = known_rooms(&folder);
         assert!(rooms.len() > 5, "{rooms:?}");
         for (from, to, _) in INHERENT {
             if let Some(known) = rooms.get_mut(from) {

@@ -28,6 +28,10 @@ async fn copy(pairs: Vec<(String, String)>) -> anyhow::Result<Finished> {
 }
 
 /// What each artifact more costs: requests at the target, and bytes of memory.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of a test are far below 2^52"
+)]
 fn slope(few: (usize, u64), many: (usize, u64)) -> (f64, f64) {
     let more = (MANY - FEW) as f64;
     (

@@ -147,7 +147,7 @@ pub(crate) fn put_bundle(
     Ok(())
 }
 
-/// An OpenPGP key that signs charts.
+/// An `OpenPGP` key that signs charts.
 pub(crate) struct ChartSigner {
     key: Ed25519KeyPair,
     /// The content of the key's packet.

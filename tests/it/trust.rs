@@ -76,9 +76,9 @@ async fn an_image_is_copied_if_the_key_signed_it_under_a_tag_or_with_a_bundle() 
 
 #[tokio::test]
 async fn what_does_not_prove_it_is_refused_before_a_layer_is_read() -> Result {
+    type Sign<'a> = Box<dyn Fn(&Registry, &Pushed) -> anyhow::Result<()> + 'a>;
     let (signer, stranger) = (Signer::new(), Signer::new());
     let other = format!("sha256:{}", "ab".repeat(32));
-    type Sign<'a> = Box<dyn Fn(&Registry, &Pushed) -> anyhow::Result<()> + 'a>;
     let cases: Vec<(&str, Sign<'_>, &str)> = vec![
         ("unsigned", Box::new(|_, _| Ok(())), "found: no signature"),
         (
@@ -497,11 +497,11 @@ async fn a_chart_is_copied_if_its_provenance_file_is_signed_by_a_key_of_the_keyr
 async fn a_chart_of_a_registry_has_its_provenance_in_its_artifact() -> Result {
     let signer = ChartSigner::new();
     let source = Registry::start().await?;
-    let signed = Chart::new("app", "1.0.0");
-    let signed = signed
-        .clone()
-        .provenance(&signer.provenance("app-1.0.0.tgz", &signed.archive()));
-    signed.push_oci(&source, "charts/app")?;
+    let chart = Chart::new("app", "1.0.0");
+    let provenance = signer.provenance("app-1.0.0.tgz", &chart.archive());
+    chart
+        .provenance(&provenance)
+        .push_oci(&source, "charts/app")?;
     let rules =
         "trust:\n  - {match: \"oci://ghcr.io/charts\", provenance: {keyring: keyring.gpg}}\n";
     let entry = chart_entry("app", "oci://ghcr.io/charts", "");
@@ -516,9 +516,9 @@ async fn a_chart_of_a_registry_has_its_provenance_in_its_artifact() -> Result {
 
 #[tokio::test]
 async fn a_chart_whose_provenance_is_wrong_is_refused() -> Result {
+    type Sign<'a> = Box<dyn Fn(&Chart) -> Option<String> + 'a>;
     let (signer, stranger) = (ChartSigner::new(), ChartSigner::new());
     let rules = "  - {match: \"*\", provenance: {keyring: keyring.gpg}}\n";
-    type Sign<'a> = Box<dyn Fn(&Chart) -> Option<String> + 'a>;
     let cases: [(Sign<'_>, &str); 5] = [
         (
             Box::new(|_| None),
@@ -538,8 +538,8 @@ async fn a_chart_whose_provenance_is_wrong_is_refused() -> Result {
         ),
         (
             Box::new(|chart| {
-                let signed = signer.provenance("app-1.0.0.tgz", &chart.archive());
-                Some(signed.replace("name: app", "name: bad"))
+                let text = signer.provenance("app-1.0.0.tgz", &chart.archive());
+                Some(text.replace("name: app", "name: bad"))
             }),
             "it was changed, or another key signed it",
         ),

@@ -40,12 +40,11 @@ pub fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let zeros = length.iter().take_while(|byte| **byte == 0).count();
     let digits = &length[zeros..];
-    let head = match content.len() {
-        short @ 0..=0x7f => vec![tag, u8::try_from(short).unwrap_or_default()],
-        _ => {
-            let count = u8::try_from(digits.len()).unwrap_or_default();
-            [&[tag, 0x80 | count], digits].concat()
-        }
+    let head = if let short @ 0..=0x7f = content.len() {
+        vec![tag, u8::try_from(short).unwrap_or_default()]
+    } else {
+        let count = u8::try_from(digits.len()).unwrap_or_default();
+        [&[tag, 0x80 | count], digits].concat()
     };
     [&head, content].concat()
 }

@@ -132,9 +132,9 @@ impl TrustRoot {
             signature: &signature,
             payload: &payload,
         };
-        let signer = self.verify(&signed, &message, &[], (&tlog_entries, true), now)?;
+        let by = self.verify(&signed, &message, &[], (&tlog_entries, true), now)?;
         about.check_subject(image)?;
-        Ok(signer)
+        Ok(by)
     }
 
     /// Verifies a payload under cosign's tag about an image. `now` is in seconds since 1970.
@@ -166,9 +166,9 @@ impl TrustRoot {
             signature: &signature,
             payload,
         };
-        let signer = self.verify(&signed, payload, &chain, (&[entry], false), now)?;
+        let by = self.verify(&signed, payload, &chain, (&[entry], false), now)?;
         cosign::check_claim(payload, image)?;
-        Ok(signer)
+        Ok(by)
     }
 
     /// Verifies what both have in common: entry, certificate and signature. `entries` also says whether their

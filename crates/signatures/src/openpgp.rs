@@ -1,4 +1,4 @@
-//! OpenPGP as Helm uses it: cleartext signatures by the keys of a keyring.
+//! `OpenPGP` as Helm uses it: cleartext signatures by the keys of a keyring.
 //!
 //! Version 4 keys and signatures of RSA from 2048 bits, ECDSA on NIST's curves and Ed25519. What counts is what
 //! Helm's library accepts (`ProtonMail/go-crypto`, `openpgp.CheckDetachedSignature`), as far as these kinds go.
@@ -22,7 +22,7 @@ pub enum Error {
     /// It cannot be read.
     #[error("{0}")]
     Malformed(&'static str),
-    /// A part of OpenPGP that this program does not verify.
+    /// A part of `OpenPGP` that this program does not verify.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
     /// The keyring does not have the key.

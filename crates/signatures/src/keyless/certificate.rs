@@ -54,16 +54,16 @@ fn values(mut content: &[u8]) -> Option<Vec<&[u8]>> {
 impl<'a> Certificate<'a> {
     pub(super) fn parse(certificate: &'a [u8]) -> Option<Self> {
         let (whole, _) = der::expect(SEQUENCE, certificate)?;
-        let (signed, _) = der::expect(SEQUENCE, whole)?;
-        let parts = values(signed)?;
+        let (to_be_signed, _) = der::expect(SEQUENCE, whole)?;
+        let parts = values(to_be_signed)?;
         let (last, others) = parts.split_last()?;
         // Version, serial number, algorithm, issuer, validity, subject, key.
         let key = *others.get(6)?;
         let (wrapped, _) = der::expect(EXTENSIONS, last)?;
-        let (list, _) = der::expect(SEQUENCE, wrapped)?;
-        let extensions = values(list)?.into_iter().map(Extension::parse);
+        let (sequence, _) = der::expect(SEQUENCE, wrapped)?;
+        let extensions = values(sequence)?.into_iter().map(Extension::parse);
         Some(Self {
-            before: &signed[..signed.len() - last.len()],
+            before: &to_be_signed[..to_be_signed.len() - last.len()],
             extensions: extensions.collect::<Option<_>>()?,
             key,
         })

@@ -169,7 +169,7 @@ fn a_change_anywhere_under_a_tag_does_not_count() {
     let stranger = cases.0["tags"]["stranger"]["annotations"].clone();
     for key in [cosign::SIGNATURE, CERTIFICATE, LOG_ENTRY] {
         let refused = cases.tag("good", |tag| {
-            tag["annotations"][key] = stranger[key].clone()
+            tag["annotations"][key] = stranger[key].clone();
         });
         assert!(refused.is_err(), "{key}");
         let refused = cases.tag("good", |tag| tag["annotations"][key] = Value::Null);

@@ -4,14 +4,17 @@ use crate::text::from_base64;
 
 use super::Error;
 
-/// The next block of a text: its kind, such as `PGP SIGNATURE`, its bytes, and what follows it.
-pub(super) fn next(text: &str) -> Option<Result<(&str, Vec<u8>, &str), Error>> {
+/// A block of a text: its kind, such as `PGP SIGNATURE`, its bytes, and what follows it.
+type Block<'a> = (&'a str, Vec<u8>, &'a str);
+
+/// The next block of a text.
+pub(super) fn next(text: &str) -> Option<Result<Block<'_>, Error>> {
     const BEGIN: &str = "-----BEGIN ";
     let start = text.find(BEGIN)? + BEGIN.len();
     Some(block(&text[start..]).ok_or(Error::Malformed("its armor is broken")))
 }
 
-fn block(text: &str) -> Option<(&str, Vec<u8>, &str)> {
+fn block(text: &str) -> Option<Block<'_>> {
     let (first, rest) = text.split_once('\n')?;
     let kind = first.trim_end().strip_suffix("-----")?;
     let end = format!("-----END {kind}-----");

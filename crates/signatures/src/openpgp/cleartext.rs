@@ -94,7 +94,7 @@ fn split(text: &str) -> Option<(Vec<&str>, &str)> {
             break;
         }
         let (name, _) = header.split_once(':')?;
-        if name.trim() != "Hash" || header.contains(|c: char| c < ' ' || c > '~') {
+        if name.trim() != "Hash" || header.contains(|c: char| !(' '..='~').contains(&c)) {
             return None;
         }
     }

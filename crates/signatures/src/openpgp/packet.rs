@@ -1,4 +1,4 @@
-//! OpenPGP's packets (RFC 4880, section 4), and the numbers in them.
+//! The packets of `OpenPGP` (RFC 4880, section 4), and the numbers in them.
 
 use super::Error;
 

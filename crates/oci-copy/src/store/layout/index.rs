@@ -186,14 +186,8 @@ impl Index {
         let result = self.write_all(changes);
         for answer in answers {
             // Nothing waits for the answer where the run was stopped.
-            drop(
-                answer.send(
-                    result
-                        .as_ref()
-                        .map(|()| ())
-                        .map_err(|error| self.again(error)),
-                ),
-            );
+            let result = result.as_ref().copied();
+            drop(answer.send(result.map_err(|error| self.again(error))));
         }
     }
 
@@ -306,20 +300,19 @@ impl Version {
         subject: &Digest,
         subject_of: impl Fn(&Digest) -> Result<Option<Digest>, E>,
     ) -> Result<Vec<Descriptor>, E> {
-        let by_subject = match self.by_subject.get() {
-            Some(known) => known,
-            None => {
-                let mut found: HashMap<Digest, Vec<usize>> = HashMap::new();
-                for (index, entry) in self.entries.iter().enumerate() {
-                    let Some(digest) = &entry.digest else {
-                        continue;
-                    };
-                    if let Some(subject) = subject_of(digest)? {
-                        found.entry(subject).or_default().push(index);
-                    }
+        let by_subject = if let Some(known) = self.by_subject.get() {
+            known
+        } else {
+            let mut found: HashMap<Digest, Vec<usize>> = HashMap::new();
+            for (index, entry) in self.entries.iter().enumerate() {
+                let Some(digest) = &entry.digest else {
+                    continue;
+                };
+                if let Some(subject) = subject_of(digest)? {
+                    found.entry(subject).or_default().push(index);
                 }
-                self.by_subject.get_or_init(|| found)
             }
+            self.by_subject.get_or_init(|| found)
         };
         let listed = by_subject.get(subject).into_iter().flatten();
         let listed =
