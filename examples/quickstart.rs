@@ -148,7 +148,7 @@ fn show_values(charts: &charts::Charts, result: &str, chart: &str) -> anyhow::Re
     let result: serde_json::Value = serde_json::from_str(result)?;
     let before = &charts.get(chart).context("the chart")?.chart.values;
     println!("\nThe values of `{chart}`, as its publisher has them:");
-    println!("{:#}", before);
+    println!("{before:#}");
     println!("\nand what is published for it, so that it uses the copies:");
     println!("{:#}", result["charts"][chart]["values"]);
     Ok(())

@@ -13,6 +13,7 @@ mod platform;
 mod policies;
 mod profiles;
 mod repositories;
+mod trust_mode;
 
 use std::path::PathBuf;
 
@@ -21,7 +22,6 @@ use helm_chart::render::KubeVersion;
 use crate::closure;
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
-use crate::trust;
 use oci_copy::copy;
 
 pub use crate::inventory::DataFiles;
@@ -38,6 +38,7 @@ pub use parameters::Parameters;
 pub use platform::parse_list as parse_platforms;
 pub use profiles::Profiles;
 pub use repositories::{BlobMounting, Repositories, Retention};
+pub use trust_mode::TrustMode;
 
 /// The folder of the data files in the module, where Seed-Farmer puts `dataFiles`.
 pub const DEFAULT_DATA_DIR: &str = "data/eks_dockerimage-replication/versions";
@@ -69,7 +70,7 @@ pub struct Settings {
     /// How a plan's charts are proved.
     pub closure: closure::Options,
     /// What happens to a source that does not prove what it has to.
-    pub trust: trust::Mode,
+    pub trust: TrustMode,
     /// ECR's quotas, in requests per second.
     pub quotas: Quotas,
     /// Account, region and endpoints of AWS.
@@ -305,9 +306,9 @@ impl Settings {
         let switches = parameters.read(flags, "switches", false, problems, repositories::flag);
         let pin_digests =
             parameters.read(flags, "pin_digests", false, problems, repositories::flag);
-        let mode_of_trust = trust::Mode::default();
+        let mode_of_trust = TrustMode::default();
         let mode_of_trust =
-            parameters.read(flags, "trust", mode_of_trust, problems, trust::Mode::parse);
+            parameters.read(flags, "trust", mode_of_trust, problems, TrustMode::parse);
         let auto = FanOut::default();
         let fan_out = parameters.read(flags, "fan_out", auto, problems, FanOut::parse);
         let bundle = Bundle::new(flags, parameters, problems);

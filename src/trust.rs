@@ -15,6 +15,7 @@ use crate::aws::Aws;
 use crate::document::Kind;
 use crate::inventory::{Identity, KeyReference, Requirement, TrustRule};
 use crate::problem::{Problem, Problems};
+use crate::settings::TrustMode;
 
 use ::signatures::key::PublicKey;
 use ::signatures::keyless::{self, TrustRoot};
@@ -22,37 +23,10 @@ use ::signatures::openpgp::{Keyring, MAX_KEYRING};
 
 pub use gate::TrustGate;
 
-/// What happens to a source that does not prove what a rule asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// No source is asked.
-    #[default]
-    Off,
-    /// It is a warning.
-    Warn,
-    /// It is not copied.
-    Require,
-}
-
-impl Mode {
-    /// Reads the parameter. YAML makes `false` of an unquoted `off`.
-    ///
-    /// # Errors
-    /// A text that is none of the words. `true` is none: it does not say which of the two is meant.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text.trim().to_lowercase().as_str() {
-            "off" | "false" => Ok(Self::Off),
-            "warn" => Ok(Self::Warn),
-            "require" => Ok(Self::Require),
-            _ => Err(format!("`{text}` is none of off, warn, require")),
-        }
-    }
-}
-
 /// The rules, with what they need to verify.
 #[derive(Debug)]
 pub struct Policy {
-    mode: Mode,
+    mode: TrustMode,
     rules: Vec<Rule>,
 }
 
@@ -91,11 +65,11 @@ impl Policy {
     /// # Errors
     /// Every key that cannot be used, and a policy without rules.
     pub async fn load(
-        mode: Mode,
+        mode: TrustMode,
         rules: &[TrustRule],
         aws: &Aws,
     ) -> Result<Option<Self>, Problems> {
-        if mode == Mode::Off {
+        if mode == TrustMode::Off {
             return Ok(None);
         }
         if rules.is_empty() {

@@ -11,9 +11,10 @@ use oci_copy::reference::Digest;
 
 use crate::document::{Kind, Report, Trust, TrustState};
 use crate::plan::Copy;
+use crate::settings::TrustMode;
 
 use super::signatures::{self, Signed};
-use super::{Check, Mode, Policy, Rule, provenance};
+use super::{Check, Policy, Rule, provenance};
 
 /// The policy as the copy engine asks it.
 pub struct TrustGate {
@@ -125,7 +126,7 @@ impl Gate for TrustGate {
                 Some(trust) => trust,
                 None => match self.ask(candidate).await {
                     Ok(trust) => trust,
-                    Err(refused) if self.policy.mode == Mode::Require => return Err(refused),
+                    Err(refused) if self.policy.mode == TrustMode::Require => return Err(refused),
                     Err(refused) => Trust {
                         state: TrustState::Untrusted,
                         rule: None,
@@ -143,7 +144,7 @@ impl Gate for TrustGate {
                 return Ok(());
             }
             let reason = trust.reason.unwrap_or_default();
-            if self.policy.mode == Mode::Require {
+            if self.policy.mode == TrustMode::Require {
                 return Err(Refused::Untrusted(reason));
             }
             if is_new {

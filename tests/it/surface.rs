@@ -48,7 +48,7 @@ fn lines(written: &str) -> Vec<String> {
     while let Some(letter) = letters.next() {
         match letter {
             '\u{1b}' => {
-                letters.find(|c| c.is_ascii_alphabetic());
+                letters.find(char::is_ascii_alphabetic);
                 plain.push('\n');
             }
             '\r' => plain.push('\n'),
