@@ -15,7 +15,7 @@ use self::context::Context;
 pub use self::copy::{Copy, CopySource};
 use crate::charts::{Artifact, Chart, Charts, Content};
 use crate::document::{self, Ami, Helm, Kind, Pair, ResultDocument};
-use crate::inventory::{ChartSpec, Inventory};
+use crate::inventory::{ChartRepository, ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
 use crate::reference::Prefix;
 use helm_chart::archive::is_archive;
@@ -377,7 +377,11 @@ fn chart_repository(spec: &ChartSpec) -> String {
         folder if is_archive(last) => folder.unwrap_or_default(),
         _ => last,
     };
-    format!("{}/{}", folder_name(last), spec.name.to_lowercase())
+    let folder = match spec.repository {
+        ChartRepository::Path(_) => folder_name(last),
+        _ => repository_path(last),
+    };
+    format!("{folder}/{}", spec.name.to_lowercase())
 }
 
 /// A folder's name as a part of a repository's: such as it is where it can be one, else without the letters that

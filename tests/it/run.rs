@@ -316,9 +316,14 @@ impl Finished {
     /// A JSON file of the output folder.
     #[track_caller]
     pub(crate) fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&self.text(name)).expect("JSON")
+    }
+
+    /// A file of the output folder.
+    #[track_caller]
+    pub(crate) fn text(&self, name: &str) -> String {
         let text = fs::read_to_string(self.out().join(name));
-        let text = text.unwrap_or_else(|error| panic!("{name}: {error}\n{}", self.stderr));
-        serde_json::from_str(&text).expect("JSON")
+        text.unwrap_or_else(|error| panic!("{name}: {error}\n{}", self.stderr))
     }
 
     /// The result document, of a deployment or of a plan: without the mark that tells the two apart.

@@ -80,7 +80,7 @@ fn assert_silent(done: &Finished) {
     use base64::Engine as _;
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("me:{MARK}"));
     let mut texts = vec![done.stdout.clone(), done.stderr.clone()];
-    texts.extend(done.files().iter().map(|name| done.json(name).to_string()));
+    texts.extend(done.files().iter().map(|name| done.text(name)));
     for text in texts {
         assert!(
             !text.contains(MARK) && !text.contains(&encoded),
