@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(known.bar(40), "3 of 9  5.00 MiB of 20.00 MiB");
         assert_eq!(
             known.bar(80),
-            "[====>               ]  3 of 9  5.00 MiB of 20.00 MiB  15.7 s left  977 KiB/s"
+            "[=====>                ]  3 of 9  5.00 MiB of 20.00 MiB  15.7 s left  977 KiB/s"
         );
         assert_eq!(
             known.line(),
