@@ -62,9 +62,8 @@ man: ## The man pages, into .target/man
 	$(CARGO) run --locked -p replicator-tools --bin man -- .target/man
 
 docs-check: ## Runs the commands of the guides against stand-ins; GUIDES=docs/ci.md
-	$(CARGO) build --locked -p dockerimage-replication --bin replicator --example quickstart -p replicator-tools --bin lab-guides
-	python3 tests/docs/check.py $(or $(CARGO_TARGET_DIR),.target)/debug/replicator \
-		$(or $(CARGO_TARGET_DIR),.target)/debug/lab-guides $(GUIDES)
+	$(BUILD_TOOL) --bin lab-guides
+	python3 tests/docs/check.py $(RUN_TOOL)/replicator $(RUN_TOOL)/lab-guides $(GUIDES)
 
 MINUTES ?= 5
 TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
