@@ -4,13 +4,12 @@
 
 attested_type=https://github.com/awslabs/idf-modules/replication/copy/v1
 
-# Sets `kms`, the URL of moto.
+# Sets `kms`, the URL of moto. Not in a check, which is a shell of its own and would keep the variable.
 start_kms() {
     local port
     port=$(free_port)
     kms=http://127.0.0.1:$port
     background kms "$venv/bin/moto_server" -H 127.0.0.1 -p "$port"
-    answers "$kms/"
 }
 
 # kms_key SPEC FILE: creates a key, writes its public half, and prints its ARN.
@@ -80,7 +79,8 @@ check_attestations() {
     mkdir -p "$work/attested/data"
     printf 'additional_images: {index: "%s/seed/index:1.0"}\n' "${ours_of[$at]}" >"$work/attested/data/default.yaml"
     printf 'ami: {version: 1.34.0}\n' >"$work/attested/data/1.34.yaml"
-    check "moto starts" start_kms
+    start_kms
+    check "moto starts" answers "$kms/"
     for kind in p256=ECC_NIST_P256 rsa=RSA_2048; do
         key=${kind%%=*}
         kms_key "${kind#*=}" "$work/attested/$key.pem" >"$work/attested/$key.arn"
