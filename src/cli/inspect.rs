@@ -4,7 +4,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::inspect::{Inspection, inspect};
-use crate::printable::{escaped_json, printable, shortened};
+use crate::printable::{printable, shortened};
 use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::settings::{Environment, Settings};
@@ -13,7 +13,7 @@ use oci_copy::reference::Location;
 use super::Session;
 use super::columns::{self, Column, Fit, Line};
 use super::flags::NetworkFlags;
-use super::output::{self, Format};
+use super::output::Output;
 
 /// The most characters of an annotation that the table shows.
 const MAX_TEXT: usize = 100;
@@ -40,18 +40,8 @@ pub(super) struct Inspect {
     /// The reference: host[:port]/repository[:tag][@digest], or oci:DIR:NAME in an image layout folder
     #[arg(value_name = "REF")]
     reference: String,
-    /// The form: table, wide (whole names), json or yaml
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORM",
-        hide_possible_values = true,
-        help_heading = "Output",
-        default_value = "table",
-        hide_default_value = true
-    )]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     network: NetworkFlags,
 }
@@ -73,12 +63,9 @@ impl Inspect {
         let found = found.with_context(|| {
             format!("there is no {}: check name and tag; some registries also say this when credentials are missing", self.reference)
         })?;
-        let text = match self.output {
-            Format::Table => table(&found, Some(output::width(environment))),
-            Format::Wide => table(&found, None),
-            Format::Json => escaped_json(&output::json(&found)?),
-            Format::Yaml => output::yaml(&found)?,
-        };
+        let text = self
+            .output
+            .text(environment, &found, |width| table(&found, width))?;
         super::print(text).await
     }
 }

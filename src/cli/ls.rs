@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::document::{ExpectedArtifacts, ResultDocument};
 use crate::listing::{self, Bounds, Listed, Listing, Recorded};
-use crate::printable::{escaped_json, printable};
+use crate::printable::printable;
 use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::EcrHost;
@@ -15,7 +15,7 @@ use crate::settings::{Environment, Settings};
 
 use super::columns::{self, Column, Fit, Line};
 use super::flags::NetworkFlags;
-use super::output::{self, Format};
+use super::output::Output;
 use super::{Session, verify};
 
 /// List what exists below a prefix
@@ -43,18 +43,8 @@ pub(super) struct Ls {
     /// The most artifacts to list
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
-    /// The form: table, wide (whole names), json or yaml
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORM",
-        hide_possible_values = true,
-        help_heading = "Output",
-        default_value = "table",
-        hide_default_value = true
-    )]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     network: NetworkFlags,
 }
@@ -92,16 +82,9 @@ impl Ls {
         if let Some(expected) = &expected {
             listing.compare(expected);
         }
-        let text = match self.output {
-            Format::Table => table(
-                &listing,
-                closure.as_deref(),
-                Some(output::width(environment)),
-            ),
-            Format::Wide => table(&listing, closure.as_deref(), None),
-            Format::Json => escaped_json(&output::json(&listing)?),
-            Format::Yaml => output::yaml(&listing)?,
-        };
+        let text = self.output.text(environment, &listing, |width| {
+            table(&listing, closure.as_deref(), width)
+        })?;
         super::print(text).await
     }
 

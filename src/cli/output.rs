@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use helm_chart::render::format::{self, Limits};
 use helm_chart::render::value::{Str, Value};
 
+use crate::printable::escaped_json;
 use crate::settings::Environment;
 
 /// The width of a table where nothing says how wide it can be.
@@ -27,6 +28,40 @@ pub(super) enum Format {
     Json,
     /// YAML
     Yaml,
+}
+
+/// In which form a command prints what it found at a registry.
+#[derive(Debug, clap::Args)]
+pub(super) struct Output {
+    /// The form: table, wide (whole names), json or yaml
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true,
+        help_heading = "Output",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    output: Format,
+}
+
+impl Output {
+    /// The document in this form; `table` makes a table of a width, or of any. What a registry says is escaped.
+    pub(super) fn text(
+        &self,
+        environment: &Environment,
+        document: &impl Serialize,
+        table: impl FnOnce(Option<usize>) -> String,
+    ) -> anyhow::Result<String> {
+        Ok(match self.output {
+            Format::Table => table(Some(width(environment))),
+            Format::Wide => table(None),
+            Format::Json => escaped_json(&json(document)?),
+            Format::Yaml => yaml(document)?,
+        })
+    }
 }
 
 /// The width of tables on standard output: `COLUMNS`, or else the terminal's width, or else 80.
