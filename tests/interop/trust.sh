@@ -164,6 +164,8 @@ check_trust() {
     done
     for helm_version in "${helm_versions[@]}"; do
         build_helm "$helm_version" || continue
+        # An agent whose folder goes away ends later, and takes the socket of its successor with it.
+        [ ! -d "$work/gpg" ] || gpgconf --homedir "$work/gpg" --kill gpg-agent
         rm -rf "$work/gpg" "$work/chart" "$work"/trust/provenance-*
         check "Helm $helm_version packages a chart, keys are made" makes_charts_and_keys
         sleep 6
