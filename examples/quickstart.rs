@@ -50,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     let inventory = Inventory::read(&DataFiles::new(&flags, &environment)?)?;
 
     // The doors to the outside. AWS is asked only where the target is ECR.
-    let aws = Aws::new(&settings);
+    let aws = Aws::new(&settings)?;
     let http = Http::new(&settings.network, Credentials::default())?;
     let stores = Arc::new(Stores::new(
         Arc::new(http),

@@ -52,7 +52,8 @@ pub struct Aws {
     quotas: settings::Quotas,
     /// The part of ECR's quotas that this build uses: all, unless there are workers.
     share: Share,
-    certificates: Certificates,
+    /// Trusts the certificates that the settings name; none where there are none.
+    client: Option<SharedHttpClient>,
     calls: Arc<Calls>,
     config: OnceCell<SdkConfig>,
     identity: OnceCell<Identity>,
@@ -85,8 +86,10 @@ impl Identity {
 
 impl Aws {
     /// The module's names become the tags of its repositories and bucket.
-    #[must_use]
-    pub fn new(settings: &settings::Settings) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When the certificates that the settings name cannot be used.
+    pub fn new(settings: &settings::Settings) -> Result<Arc<Self>, Error> {
         let module = &settings.module;
         let managed_by = module
             .project
@@ -103,13 +106,14 @@ impl Aws {
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)))
             .collect();
-        Arc::new(Self {
+        let client = http_client(&settings.network.certificates)?;
+        Ok(Arc::new(Self {
             settings: settings.aws.clone(),
             tags,
             repositories: settings.repositories.clone(),
             quotas: settings.quotas.clone(),
             share: Share::default(),
-            certificates: settings.network.certificates.clone(),
+            client,
             calls: Arc::new(Calls::new(&settings.network)),
             config: OnceCell::new(),
             identity: OnceCell::new(),
@@ -117,7 +121,7 @@ impl Aws {
             network: settings.network.clone(),
             http: OnceLock::new(),
             credentials: tokio::sync::Mutex::default(),
-        })
+        }))
     }
 
     /// The tags for everything that is created, including the user's.
@@ -166,8 +170,8 @@ impl Aws {
         tracing::debug!("AWS: region {region}, profile {profile}");
         let load = || async {
             let loader = aws_config::defaults(BehaviorVersion::latest());
-            let loader = match http_client(&self.certificates) {
-                Some(client) => loader.http_client(client),
+            let loader = match &self.client {
+                Some(client) => loader.http_client(client.clone()),
                 None => loader,
             };
             let loader = self.with_profile(loader, region);
@@ -194,8 +198,8 @@ impl Aws {
         }
         let region = Some(Region::new(region.to_owned()));
         let configuration = ProviderConfig::without_region().with_region(region);
-        let configuration = match http_client(&self.certificates) {
-            Some(client) => configuration.with_http_client(client),
+        let configuration = match &self.client {
+            Some(client) => configuration.with_http_client(client.clone()),
             None => configuration,
         };
         let provider = ProfileFileCredentialsProvider::builder()
@@ -300,12 +304,19 @@ impl Aws {
 }
 
 /// The SDK's own HTTP client, which also trusts some certificates; none where there are none.
-fn http_client(certificates: &Certificates) -> Option<SharedHttpClient> {
+fn http_client(certificates: &Certificates) -> Result<Option<SharedHttpClient>, Error> {
     if certificates.pem().is_empty() {
-        return None;
+        return Ok(None);
     }
     let store = TrustStore::default().with_pem_certificate(certificates.pem());
-    let context = TlsContext::builder().with_trust_store(store).build().ok()?;
+    let context = TlsContext::builder().with_trust_store(store).build();
+    let context = context.map_err(|error| {
+        let why = format!(
+            "its certificates cannot be used for AWS: {}",
+            error::chain(&error)
+        );
+        Error::incomplete("CaFile", "", why)
+    })?;
     let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
         let mut connector = Connector::builder()
@@ -318,7 +329,7 @@ fn http_client(certificates: &Certificates) -> Option<SharedHttpClient> {
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
         connector.build()
     });
-    Some(client)
+    Ok(Some(client))
 }
 
 /// The DNS suffix of a region's partition, from the SDK's partition data: what follows the

@@ -262,7 +262,7 @@ pub async fn open(named: &settings::Bundle, settings: &Settings) -> anyhow::Resu
         BundleLocation::Object { key, .. } => key,
     };
     let place = named.place.to_string();
-    let aws = Aws::new(settings);
+    let aws = Aws::new(settings)?;
     let bucket = bucket_of(named, settings, &aws).await?;
     let reader = bucket.reader(key).await.map_err(|error| {
         if !error.is_refusal() {

@@ -356,7 +356,7 @@ struct Session {
 
 impl Session {
     fn open(settings: Settings, stop: &CancellationToken) -> anyhow::Result<Self> {
-        let aws = Aws::new(&settings);
+        let aws = Aws::new(&settings)?;
         let stores = open_stores(&settings, &settings.network, &aws, GivenLogins::default())?;
         Ok(Self {
             settings,
@@ -398,7 +398,7 @@ impl Session {
         let Some(name) = settings.secret.clone() else {
             return Self::open(settings, stop);
         };
-        let aws = Aws::new(&settings);
+        let aws = Aws::new(&settings)?;
         let place = format!("parameter HelmRepoSecretName ({})", name.name);
         let region = settings.aws.region.clone().unwrap_or_default();
         let text = aws

@@ -8,6 +8,7 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
 
 use oci_copy::http::{self, Class};
+use oci_copy::remedy::Remedy;
 
 use super::call::service;
 
@@ -79,6 +80,7 @@ impl Error {
             }
             // The response broke off, or is invalid.
             SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Class::Transient(None),
+            SdkError::DispatchFailure(_) if is_untrusted(&message) => Class::Permanent,
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
                 Class::Transient(None)
             }
@@ -218,12 +220,18 @@ impl Error {
                 | "UnrecognizedClientException"
                 | "InvalidClientTokenId",
             ) => Some("the AWS credentials are not valid (any more); renew them"),
+            None if is_untrusted(&self.message) => Some(crate::hint::text(Remedy::Untrusted)),
             None if self.message.contains("credential") => Some(
                 "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ),
             _ => None,
         }
     }
+}
+
+/// Whether the TLS library refuses the certificate of a host: it says so in words only.
+fn is_untrusted(message: &str) -> bool {
+    message.contains("invalid peer certificate")
 }
 
 fn classify(

@@ -26,7 +26,7 @@ use super::flags::RetentionFlags;
 pub(super) struct Destroy {
     #[command(flatten)]
     retention: RetentionFlags,
-    /// The target, if it is not the project's private ECR
+    /// The target, if it is not the project's private ECR [env: `REPLICATOR_REGISTRY_PREFIX`]
     #[arg(long, value_name = "PREFIX")]
     registry_prefix: Option<String>,
     /// Show what would be deleted, without deleting it
@@ -91,7 +91,7 @@ impl Destroy {
         let settings = Settings::for_destroy(&flags, environment)?;
         let publication = Publication::new(&settings.module)?;
         let project = settings.module.project.clone().unwrap_or_default();
-        let aws = Aws::new(&settings);
+        let aws = Aws::new(&settings)?;
         let Some(host) = ecr_host(&settings, &aws).await? else {
             tracing::info!("the target is not ECR: its content is kept, delete it there");
             return Ok(());
@@ -167,7 +167,7 @@ impl DeleteRepos {
             )
             .into());
         }
-        let aws = Aws::new(&settings);
+        let aws = Aws::new(&settings)?;
         let Some(host) = ecr_host(&settings, &aws).await? else {
             return Ok(());
         };

@@ -94,9 +94,6 @@ pub(super) struct NetworkFlags {
     /// The same as --referrers none
     #[arg(long, help_heading = "Copying", conflicts_with = "referrers")]
     no_referrers: bool,
-    /// Use plain HTTP for this host; loopback hosts need no mention (repeatable)
-    #[arg(long, value_name = "HOST", help_heading = "Network")]
-    plain_http: Vec<String>,
 }
 
 /// The flags of commands that read data files.
@@ -199,7 +196,6 @@ impl NetworkFlags {
     pub(super) fn flags(&self) -> Flags {
         let flags = Flags {
             parameters: self.parameters.0.clone(),
-            plain_http: self.plain_http.clone(),
             ..Flags::default()
         };
         if self.no_referrers {

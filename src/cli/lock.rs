@@ -47,7 +47,7 @@ Exit codes: 0 written; 1 a host cannot be queried or an artifact does not exist;
     mut_arg("module", |arg| arg.hide(true)),
     mut_arg("locked", |arg| arg.hide(true)),
     mut_arg("lock", |arg| arg.help(
-        "Write the lock to this file [default: <eks-version>.lock.json beside the data file]"
+        "Write the lock to this file [env: REPLICATOR_LOCK] [default: <eks-version>.lock.json beside the data file]"
     ))
 )]
 pub(super) struct MakeLock {

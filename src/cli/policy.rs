@@ -70,7 +70,7 @@ impl Policy {
                 setting.clone_from(given);
             }
         }
-        let aws = Aws::new(&settings);
+        let aws = Aws::new(&settings)?;
         let parameters = environment.parameters.of_stack(&flags);
         let scope = scope(&settings, parameters, &aws, self.role.clone()).await?;
         let policy = permissions::Policy::of(&scope)?;

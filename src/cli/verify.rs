@@ -49,7 +49,7 @@ was proved; 2 bad input.",
     mut_arg("platforms", |arg| arg.hide(true)),
     mut_arg("no_referrers", |arg| arg.hide(true)),
     mut_arg("referrers", |arg| arg.hide(true)),
-    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [default: 16]"))
+    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [env: REPLICATOR_JOBS] [default: 16]"))
 )]
 pub(super) struct Verify {
     /// A result document or a report: a file, or `s3://BUCKET/KEY`

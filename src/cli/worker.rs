@@ -31,6 +31,9 @@ pub(super) struct Worker {
     /// The account
     #[arg(long, value_name = "NUMBER")]
     account: String,
+    /// The certificates to trust besides the machine's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<String>,
     /// The worker's number, from 1
     #[arg(long, value_name = "N")]
     build: usize,
@@ -51,7 +54,10 @@ impl Worker {
             },
             ..environment.clone()
         };
-        let aws = Aws::new(&Settings::without_target(&Flags::default(), &here)?);
+        let aws = Aws::new(&Settings::without_target(
+            &self.trusting(Flags::default()),
+            &here,
+        )?)?;
         let bucket = aws.bucket(&self.bucket, &self.region, &self.account).await;
         let Some(task) = WorkerTask::read(bucket, &self.prefix, &self.order, self.build).await?
         else {
@@ -60,9 +66,17 @@ impl Worker {
         };
         let mut environment = task.environment(environment.clone());
         environment.aws.region = Some(self.region.clone());
-        let settings = Settings::new(task.flags(), &environment)?;
+        let settings = Settings::new(&self.trusting(task.flags()), &environment)?;
         let session = Session::for_hosts(settings, task.hosts(), stop).await?;
         task.apply_share(session.aws.share());
         fan_out::run_task(task, &session.stores, &session.settings, stop).await
+    }
+
+    /// The flags with those certificates that this worker has fetched.
+    fn trusting(&self, flags: Flags) -> Flags {
+        match &self.ca_file {
+            Some(file) => flags.with("ca_file", file),
+            None => flags,
+        }
     }
 }

@@ -324,17 +324,24 @@ impl<'a> Run<'a> {
             let store = RunStore::new(meeting, &prefix);
             let order = store.lay_out(&mut program, &mut spec, shard_specs);
             let order = order.await?.to_string();
+            let pem = settings.network.certificates.pem();
+            let certificates = store.put_certificates(pem).await?;
             let (region, account) = (&host.region, &host.account);
             let arguments = ["work", "--bucket", &bucket, "--prefix", &prefix];
             let more = ["--order", &order, "--region", region, "--account", account];
-            let arguments = arguments.iter().chain(&more).map(ToString::to_string);
+            let trusted = certificates
+                .iter()
+                .flat_map(|file| ["--ca-file", file.name]);
+            let arguments = arguments.into_iter().chain(more).chain(trusted);
+            let arguments = arguments.map(str::to_owned).collect();
             Ok(Launch {
                 store,
                 codebuild,
                 machine,
                 spec,
                 program,
-                arguments: arguments.collect(),
+                certificates,
+                arguments,
                 share: aws.share().clone(),
                 silence,
                 token: name,

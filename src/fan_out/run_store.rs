@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <deployment>-<module>-runs/<run>/replicator.gz the program, as the coordinator runs it
+//!                                  ca.pem        the certificates that the coordinator trusts besides its machine's
 //!                                  order.json    what all builds do, written once
 //!                                  shards/<n>    artifacts of a shard, written once
 //!                                  claims/<n>    which build works on it: the first one to write it
@@ -64,6 +65,15 @@ impl Program {
         };
         tokio::task::spawn_blocking(pack).await?
     }
+}
+
+/// A file that workers fetch before they run the program.
+pub(super) struct WorkerFile {
+    /// Its name in a worker's folder.
+    pub(super) name: &'static str,
+    /// As a person and the AWS CLI write it.
+    pub(super) place: String,
+    pub(super) digest: Digest,
 }
 
 /// What all builds do.
@@ -185,6 +195,21 @@ impl RunStore {
     /// The same as a person and the AWS CLI write it.
     pub(super) fn show_program(&self) -> String {
         self.bucket.show(&self.program())
+    }
+
+    /// Writes the certificates that workers trust, if there are some.
+    pub(super) async fn put_certificates(&self, pem: &[u8]) -> anyhow::Result<Option<WorkerFile>> {
+        const NAME: &str = "ca.pem";
+        if pem.is_empty() {
+            return Ok(None);
+        }
+        let key = format!("{}{NAME}", self.prefix);
+        self.bucket.put_bytes(&key, pem.to_vec()).await?;
+        Ok(Some(WorkerFile {
+            name: NAME,
+            place: self.bucket.show(&key),
+            digest: Digest::of(pem),
+        }))
     }
 
     /// Lays out a run: program, shards and spec. Returns the SHA-256 of the spec's object, which proves

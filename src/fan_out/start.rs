@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{CodeBuild, Error, Machine};
+use oci_copy::reference::Digest;
 
-use super::run_store::{Program, RunStore};
+use super::run_store::{Program, RunStore, WorkerFile};
 
 /// A build that was started, by its number, or why it and all after it were not.
 pub(super) type Started = Result<(usize, String), (usize, Error)>;
@@ -43,26 +44,47 @@ impl Starts {
 pub(super) fn buildspec(
     store: &RunStore,
     program: &Program,
+    certificates: Option<&WorkerFile>,
     arguments: &[String],
     number: usize,
 ) -> String {
     let packed = store.show_program();
+    let mut install = vec![
+        fetch(&packed, "replicator.gz"),
+        "gunzip replicator.gz".to_owned(),
+        check(&program.digest, "replicator"),
+        "chmod +x replicator".to_owned(),
+    ];
+    if let Some(WorkerFile {
+        name,
+        place,
+        digest,
+    }) = certificates
+    {
+        install.extend([fetch(place, name), check(digest, name)]);
+    }
     let arguments: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
     json!({
         "version": 0.2,
         "phases": {
-            "install": {"commands": [
-                format!("aws s3 cp --only-show-errors {} replicator.gz", quoted(&packed)),
-                "gunzip replicator.gz",
-                format!("echo '{}  replicator' | sha256sum --check --quiet", program.digest.hex()),
-                "chmod +x replicator",
-            ]},
+            "install": {"commands": install},
             "build": {"commands": [
                 format!("./replicator {} --build {number}", arguments.join(" ")),
             ]},
         },
     })
     .to_string()
+}
+
+fn fetch(place: &str, name: &str) -> String {
+    format!("aws s3 cp --only-show-errors {} {name}", quoted(place))
+}
+
+fn check(digest: &Digest, name: &str) -> String {
+    format!(
+        "echo '{}  {name}' | sha256sum --check --quiet",
+        digest.hex()
+    )
 }
 
 /// For a shell, whatever it holds.

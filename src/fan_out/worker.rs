@@ -58,10 +58,12 @@ impl WorkerTask {
         Ok(spec.map(|spec| Self { store, spec, build }))
     }
 
-    /// The flags of the coordinator.
+    /// The flags of the coordinator; its file of certificates is not on this machine.
     #[must_use]
-    pub fn flags(&self) -> &Flags {
-        &self.spec.flags
+    pub fn flags(&self) -> Flags {
+        let mut flags = self.spec.flags.clone();
+        flags.parameters.remove("ca_file");
+        flags
     }
 
     /// This build's environment with what the coordinator forwarded.

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::aws::{CodeBuild, Machine, Phase};
 use oci_copy::http::Share;
 
-use super::run_store::{Control, Delivered, Program, Report, RunSpec, RunStore};
+use super::run_store::{Control, Delivered, Program, Report, RunSpec, RunStore, WorkerFile};
 use super::start::{Started, Starts, buildspec};
 
 /// How often CodeBuild is asked how builds are.
@@ -78,6 +78,7 @@ pub(super) struct Launch {
     pub(super) machine: Machine,
     pub(super) spec: RunSpec,
     pub(super) program: Program,
+    pub(super) certificates: Option<WorkerFile>,
     /// The arguments with which a worker calls the program, without its number.
     pub(super) arguments: Vec<String>,
     pub(super) share: Share,
@@ -100,7 +101,13 @@ impl Workers {
         }
         let specs = (1..launch.spec.builds).map(|number| {
             let token = format!("{}-{number}", launch.token);
-            let spec = buildspec(&launch.store, &launch.program, &launch.arguments, number);
+            let spec = buildspec(
+                &launch.store,
+                &launch.program,
+                launch.certificates.as_ref(),
+                &launch.arguments,
+                number,
+            );
             (number, token, spec)
         });
         let specs: Vec<_> = specs.collect();

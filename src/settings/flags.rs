@@ -13,8 +13,6 @@ pub struct Flags {
     pub parameters: BTreeMap<String, Vec<String>>,
     /// `--out`
     pub out: Option<PathBuf>,
-    /// `--plain-http`
-    pub plain_http: Vec<String>,
     /// `--project`
     pub project: Option<String>,
     /// `--deployment`

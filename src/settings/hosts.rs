@@ -21,25 +21,24 @@ pub(super) struct Hosts {
 impl Hosts {
     /// A flag for the same host wins over the parameter.
     pub(super) fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Self {
-        const PARAMETER: &str = "parameter Endpoints";
-        let given = parameters
-            .get("endpoints")
-            .map_or(Ok(Vec::new()), list::entries);
-        let given = given.unwrap_or_else(|why| {
-            problems.push(Problem::input(PARAMETER, why));
-            Vec::new()
-        });
-        let mut endpoints = read_endpoints(PARAMETER, &given, problems);
+        const ENDPOINTS: &str = "parameter Endpoints";
+        const PLAIN_HTTP: &str = "parameter PlainHttp";
+        let given = parameter(parameters, ("endpoints", ENDPOINTS), problems);
+        let mut endpoints = read_endpoints(ENDPOINTS, &given, problems);
         endpoints.extend(read_endpoints(
             "--endpoint",
             flags.all("endpoints"),
             problems,
         ));
+        let given = parameter(parameters, ("plain_http", PLAIN_HTTP), problems);
+        let given = given.iter().map(|text| (PLAIN_HTTP, text));
+        let of_flags = flags.all("plain_http").iter();
+        let of_flags = of_flags.map(|text| ("--plain-http", text));
         let mut plain_http = BTreeSet::new();
-        for text in &flags.plain_http {
+        for (place, text) in given.chain(of_flags) {
             match whole_host(text) {
                 Ok(host) => plain_http.extend(all_names(host)),
-                Err(why) => problems.push(Problem::input("--plain-http", why)),
+                Err(why) => problems.push(Problem::input(place, why)),
             }
         }
         Self {
@@ -47,6 +46,19 @@ impl Hosts {
             plain_http,
         }
     }
+}
+
+/// The entries of a parameter that is a list.
+fn parameter(
+    parameters: &Parameters,
+    (name, place): (&str, &str),
+    problems: &mut Vec<Problem>,
+) -> Vec<String> {
+    let given = parameters.get(name).map_or(Ok(Vec::new()), list::entries);
+    given.unwrap_or_else(|why| {
+        problems.push(Problem::input(place, why));
+        Vec::new()
+    })
 }
 
 /// The endpoints of one setting; two for the same host are a contradiction.

@@ -69,8 +69,10 @@ mod snapshots;
 mod streams;
 mod surface;
 mod tls;
+mod tls_front;
 mod trust;
 mod using;
+mod variables;
 mod verifying;
 mod words;
 

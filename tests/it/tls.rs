@@ -1,100 +1,41 @@
 //! TLS: which certificates are believed, and that what it began stays in it.
 
-use std::process::Command;
-use std::sync::Arc;
-
+use lab::aws::Aws;
 use lab::faults::{Fault, Rule};
 use lab::image::Image;
 use lab::registry::Registry;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
-use tokio_rustls::TlsAcceptor;
 
 use super::Result;
+use super::builds::{Corpus, PROJECT, logs, program, slow, totals};
+use super::data::Data;
+use super::ecr::{build, image, seed_farmer};
 use super::run::Run;
+use super::tls_front::TlsFront;
 
-/// A registry behind TLS, with the self-signed certificate that distribution's guide makes.
+/// A registry behind TLS.
 struct Secured {
     registry: Registry,
-    folder: TempDir,
-    port: u16,
-    task: AbortHandle,
+    front: TlsFront,
 }
 
 impl Secured {
     async fn new(registry: Registry, names: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let (key, certificate) = (
-            folder.path().join("key.pem"),
-            folder.path().join("cert.pem"),
-        );
-        let made = Command::new("openssl")
-            .args([
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
-            ])
-            .args([
-                "-subj",
-                "/CN=lab",
-                "-addext",
-                &format!("subjectAltName={names}"),
-            ])
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .output()?;
-        anyhow::ensure!(made.status.success(), "openssl: {made:?}");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![CertificateDer::from_pem_file(&certificate)?],
-                PrivateKeyDer::from_pem_file(&key)?,
-            )?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let port = listener.local_addr()?.port();
-        let (acceptor, host) = (TlsAcceptor::from(Arc::new(config)), registry.host());
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, host) = (acceptor.clone(), host.clone());
-                tokio::spawn(async move {
-                    let mut outside = acceptor.accept(stream).await?;
-                    let mut inside = TcpStream::connect(host).await?;
-                    tokio::io::copy_bidirectional(&mut outside, &mut inside).await
-                });
-            }
-        });
-        Ok(Self {
-            registry,
-            folder,
-            port,
-            task: task.abort_handle(),
-        })
+        let front = TlsFront::new(registry.host(), names).await?;
+        Ok(Self { registry, front })
     }
 
     fn host(&self) -> String {
-        format!("localhost:{}", self.port)
+        self.front.host()
     }
 
     /// A copy from one image name to another that asks this host by TLS.
     fn copy(&self, from: &str, to: &str) -> Run {
         let run = Run::new().args(["copy", from, to, "--tries", "1"]);
-        run.endpoint(&self.host(), &format!("https://{}", self.host()))
+        run.endpoint(&self.host(), &self.front.url())
     }
 
     fn trusted(&self, run: Run) -> Run {
-        run.env("SSL_CERT_FILE", self.folder.path().join("cert.pem"))
-    }
-}
-
-impl Drop for Secured {
-    fn drop(&mut self) {
-        self.task.abort();
+        run.env("SSL_CERT_FILE", self.front.file("cert.pem"))
     }
 }
 
@@ -119,11 +60,11 @@ async fn a_self_signed_certificate_is_believed_where_it_is_trusted_itself() -> R
     // Or with a flag, besides the machine's own list.
     let to = format!("{}/c:1", target.host());
     let run = source.copy(&from, &to).arg("--ca-file");
-    let run = run.arg(source.folder.path().join("cert.pem"));
+    let run = run.arg(source.front.file("cert.pem"));
     run.run().await.ended(0);
     let run = source
         .copy(&from, &to)
-        .env("REPLICATOR_CA_FILE", source.folder.path().join("key.pem"));
+        .env("REPLICATOR_CA_FILE", source.front.file("key.pem"));
     run.run()
         .await
         .ended(2)
@@ -197,5 +138,70 @@ async fn nothing_goes_out_of_tls_to_where_an_answer_leads() -> Result {
         .run()
         .await
         .ended(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn certificates_of_a_file_are_trusted_for_aws_too() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    let front = TlsFront::of_authority(aws.host()).await?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = || {
+        let run = build(&aws, &data, &source).env("SEEDFARMER_PARAMETER_TRIES", "1");
+        run.env("AWS_ENDPOINT_URL", front.url())
+    };
+    let refused = run().run().await.ended(1);
+    refused.said(&[
+        "ecr:DescribeRepositories",
+        "UnknownIssuer",
+        &front.host(),
+        "--ca-file",
+    ]);
+    let trusting = run().env("SEEDFARMER_PARAMETER_CA_FILE", front.file("ca.pem"));
+    trusting.run().await.ended(0);
+    assert_eq!(aws.registry().repositories(), ["idf-quay.io/team/app"]);
+    // Also where requests are signed here.
+    let doctor = data.given_to(Run::new().arg("doctor").envs(aws.env()));
+    let doctor = seed_farmer(doctor).endpoint("quay.io", &source.url());
+    let doctor = doctor.env("AWS_ENDPOINT_URL", front.url());
+    let checked = doctor.arg("--ca-file").arg(front.file("ca.pem")).run();
+    checked.await.ended(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn workers_trust_the_certificates_that_the_coordinator_trusts() -> Result {
+    let (aws, source) = slow(700).await?;
+    let corpus = Corpus::new(&source, 16)?;
+    let front = TlsFront::of_authority(source.host()).await?;
+    let bucket = TlsFront::of_authority(aws.host()).await?;
+    // Two authorities in one file.
+    let both = front.file("both.pem");
+    let text = |front: &TlsFront| std::fs::read_to_string(front.file("ca.pem"));
+    std::fs::write(&both, text(&front)? + &text(&bucket)?)?;
+    let url = bucket.url();
+    aws.builds()
+        .set_variables(move |_| vec![("AWS_ENDPOINT_URL_S3".to_owned(), url.clone())]);
+    let data = corpus.data();
+    let run = seed_farmer(
+        data.given_to(Run::of(program()).arg("deploy"))
+            .envs(aws.env()),
+    );
+    let run = run
+        .out()
+        .endpoint("quay.io", &front.url())
+        .envs(aws.begin_build(PROJECT))
+        .env("SEEDFARMER_PARAMETER_FAN_OUT", "2")
+        .env("SEEDFARMER_PARAMETER_QUOTAS", "PutImage=400")
+        .env("SEEDFARMER_PARAMETER_JOBS", "1")
+        .arg("--ca-file")
+        .arg(&both);
+    let done = run.run().await.ended(0);
+    assert_eq!(totals(&done), (16, 0), "{}", logs(&aws));
+    corpus.assert_arrived(&source, &aws);
+    let builds = aws.builds().list();
+    let log = aws.builds().log(&builds[0].id);
+    assert!(log.contains("copied "), "it did nothing: {log}");
     Ok(())
 }

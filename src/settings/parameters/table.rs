@@ -150,7 +150,7 @@ use Group::{Bundle, Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 44] = [
+pub const ALL: [Parameter; 45] = [
     Parameter::new(
         "eks_version",
         "eks-version",
@@ -337,6 +337,13 @@ pub const ALL: [Parameter; 44] = [
          pull-through cache). The flag can be repeated; the parameter is a list or a map",
     )
     .flag("endpoint", Network, Repeated("HOST=URL"))
+    .for_workers(),
+    Parameter::new(
+        "plain_http",
+        "PlainHttp",
+        "Use plain HTTP for HOST; loopback hosts need no mention. The flag can be repeated; the parameter is a list",
+    )
+    .flag("plain-http", Network, Repeated("HOST"))
     .for_workers(),
     Parameter::new(
         "ca_file",
