@@ -41,7 +41,9 @@ pub use ecr::{Ecr, EcrProviders, Repository, Tags, Token};
 pub use error::Error;
 pub use iam::Simulated;
 pub use kms::{Key, PublicKey};
-pub use s3::{Bucket, BucketSettings, MOST_PARTS, ObjectReader, ObjectUpload, UploadedPart};
+pub use s3::{
+    Bucket, BucketSettings, MOST_PARTS, ObjectReader, ObjectUpload, Only, TextObject, UploadedPart,
+};
 
 /// Access to AWS. No request is sent before the first call.
 pub struct Aws {

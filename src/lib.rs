@@ -37,7 +37,7 @@
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
 //! [`reference`](mod@reference) (names at the target), [`ownership`] (which project a repository belongs to),
-//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`yaml`] (values as text), [`printable`] (text from others), [`progress`], [`stderr`],
+//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`yaml`] (values as text), [`printable`] (text from others), [`timestamp`] (times as text), [`progress`], [`stderr`],
 //! [`hint`] and [`problem`] (what a person sees), [`cli`] (the commands).
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
@@ -74,5 +74,6 @@ pub mod report_page;
 pub mod settings;
 pub mod source_secret;
 pub mod stderr;
+pub mod timestamp;
 pub mod trust;
 pub mod yaml;

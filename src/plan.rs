@@ -70,14 +70,13 @@ impl Plan {
             additional_images: additional,
             ..ResultDocument::default()
         };
-        let plan = Self {
+        result.check_size()?;
+        Ok(Self {
             prefix: prefix.clone(),
             copies,
-            result,
+            result: result.of_version(&inventory.eks_version),
             warnings,
-        };
-        plan.result.check_size()?;
-        Ok(plan)
+        })
     }
 
     /// The values that will be published for one chart; `None` where something is wrong with it.

@@ -1,5 +1,7 @@
 //! Outcomes -> published documents: files, the result document in its bucket, the module's metadata.
 
+mod history;
+mod kept;
 mod metadata;
 mod report;
 mod results;
@@ -25,6 +27,7 @@ use oci_copy::copy::{Done, Outcome};
 use oci_copy::reference::Digest;
 use oci_copy::store::write_whole;
 
+pub use kept::{BucketResult, KEPT, KeptName, Which, begins_with_time, bucket_results};
 pub use metadata::MODULE_METADATA;
 pub use report::{report, write_report};
 pub use results::{Named, Results};
@@ -137,14 +140,15 @@ impl Publication {
         bucket.ensure(&aws.bucket_settings(&partition)).await
     }
 
-    /// Uploads the report's page, the proof, and the result document, which names the proof by its digest, and writes the module's metadata into the working directory, where
-    /// Seed-Farmer looks for it.
+    /// Uploads the proof, the result document, which names the proof by its digest, and the report's page, and
+    /// writes the module's metadata into the working directory, where Seed-Farmer looks for it. The result that is
+    /// replaced is kept.
     ///
     /// # Errors
     /// When a step fails, naming object or file.
     pub async fn publish(
         &self,
-        (result, proof, page): (&str, Option<&Proof>, &str),
+        (result, proof, page): (&str, Option<&str>, &str),
         host: &EcrHost,
         module: &Module,
         aws: &Aws,
@@ -160,19 +164,12 @@ impl Publication {
                 published.bucket, published.object
             )
         };
-        let (bucket, object) = self.bucket(host, aws).await;
-        let proof = proof.map(|proof| (self.proof_object(), proof.to_json()));
-        let put_all = async || {
-            if let Some((object, text)) = &proof {
-                bucket.put_json(object, text).await?;
-            }
-            bucket.put_json(object, result).await
-        };
-        let put = match put_all().await {
+        let (bucket, _) = self.bucket(host, aws).await;
+        let put = match self.put(&bucket, result, proof).await {
             // Another deployment was destroyed meanwhile, and deleted the empty bucket.
             Err(error) if error.code() == Some("NoSuchBucket") => {
                 self.prepare(host, aws).await.with_context(place)?;
-                put_all().await
+                self.put(&bucket, result, proof).await
             }
             put => put,
         };

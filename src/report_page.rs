@@ -5,11 +5,14 @@ mod charts;
 mod markup;
 mod timeline;
 
+use std::time::{Duration, SystemTime};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::document::{Report, ReportedArtifact, State, host_of};
 use crate::progress;
+use crate::timestamp;
 use oci_copy::reference::Digest;
 
 use markup::Markup;
@@ -105,19 +108,14 @@ fn head(page: &mut Markup, report: &Report) {
     page.text(&facts.join(" · ")).raw("</p>\n</header>\n");
 }
 
-/// Seconds since 1970 as a date and time (Howard Hinnant's `civil_from_days`).
+/// Seconds since 1970 as a date and time, to the minute.
 fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute) = (rest / 3_600, rest / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let text = timestamp::rfc3339(time);
+    format!(
+        "{} UTC",
+        text[..text.len() - ":00Z".len()].replace('T', " ")
+    )
 }
 
 /// Bytes that artifacts consist of and that were not sent, because the target had them or another artifact brought

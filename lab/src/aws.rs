@@ -340,8 +340,7 @@ impl Aws {
             .buckets
             .entry(bucket.to_owned())
             .or_default()
-            .objects
-            .insert(key.to_owned(), object);
+            .insert(key, object);
     }
 
     /// Creates a key of KMS and returns its ARN.

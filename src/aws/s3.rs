@@ -23,6 +23,26 @@ pub use upload::{MOST_PARTS, ObjectUpload, UploadedPart};
 /// The largest object that is read, in bytes. A result document that the EKS module can use has 131 kB.
 const LARGEST: usize = 16 * 1024 * 1024;
 
+/// A text object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextObject {
+    /// Its content.
+    pub text: String,
+    /// Its entity tag, which changes with the content.
+    pub etag: Option<String>,
+    /// When it was last written.
+    pub modified: Option<SystemTime>,
+}
+
+/// What must be true of an object for it to be written.
+#[derive(Debug, Clone, Copy)]
+pub enum Only<'a> {
+    /// It does not exist.
+    New,
+    /// It still has this entity tag.
+    Unchanged(&'a str),
+}
+
 /// A bucket. Each call names the account that must own it.
 pub struct Bucket {
     client: Client,
@@ -93,10 +113,23 @@ impl Bucket {
     /// # Errors
     /// When S3 refuses it, or the call fails.
     pub async fn put_new(&self, key: &str, text: &str) -> Result<bool, Error> {
+        self.put_if(Only::New, key, text).await
+    }
+
+    /// Writes a JSON object if a condition holds; returns whether it did.
+    ///
+    /// # Errors
+    /// When S3 refuses it, or the call fails.
+    pub async fn put_if(&self, only: Only<'_>, key: &str, text: &str) -> Result<bool, Error> {
         let put = || {
             let request = self.put(key).content_type("application/json");
-            let body = ByteStream::from(text.as_bytes().to_vec());
-            request.if_none_match("*").body(body).send()
+            let request = match only {
+                Only::New => request.if_none_match("*"),
+                Only::Unchanged(etag) => request.if_match(etag),
+            };
+            request
+                .body(ByteStream::from(text.as_bytes().to_vec()))
+                .send()
         };
         match self
             .calls
@@ -104,11 +137,11 @@ impl Bucket {
             .await
         {
             Ok(_) => Ok(true),
-            // It exists, or another writer is writing it at this moment.
+            // It is not as expected, or another writer is writing it at this moment.
             Err(error)
                 if matches!(
                     error.code(),
-                    Some("PreconditionFailed" | "ConditionalRequestConflict")
+                    Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")
                 ) =>
             {
                 Ok(false)
@@ -144,6 +177,15 @@ impl Bucket {
     /// # Errors
     /// When the call fails, or the object is not a text of at most 16 MiB.
     pub async fn get_text(&self, key: &str) -> Result<Option<String>, Error> {
+        let object = self.get(key).await?;
+        Ok(object.map(|object| object.text))
+    }
+
+    /// The same with the object's properties.
+    ///
+    /// # Errors
+    /// When the call fails, or the object is not a text of at most 16 MiB.
+    pub async fn get(&self, key: &str) -> Result<Option<TextObject>, Error> {
         const ACTION: &str = "s3:GetObject";
         let resource = self.resource(key);
         let request = self.client.get_object().bucket(&self.name).key(key);
@@ -151,13 +193,14 @@ impl Bucket {
         let get = || async {
             let object = request.clone().send().await;
             let mut object = object.map_err(|error| Error::new(ACTION, &resource, &error))?;
+            let (etag, modified) = (object.e_tag.take(), object.last_modified.take());
             let mut bytes = Vec::new();
             loop {
                 let piece =
                     tokio::time::timeout(self.calls.read_timeout(), object.body.next()).await;
                 let piece = match piece {
                     Ok(Some(piece)) => piece.map_err(|error| error.to_string()),
-                    Ok(None) => return Ok(bytes),
+                    Ok(None) => return Ok((bytes, etag, modified)),
                     Err(_) => Err("the content stopped coming".to_owned()),
                 };
                 let piece = piece.map_err(|what| Error::broken(ACTION, &resource, what))?;
@@ -176,13 +219,18 @@ impl Bucket {
                 Err(Error::broken(ACTION, &resource, what))
             })
         };
-        let bytes = match self.calls.run(ACTION, get).await {
+        let (bytes, etag, modified) = match self.calls.run(ACTION, get).await {
             Err(error) if is_absent(&error) => return Ok(None),
-            bytes => bytes?,
+            got => got?,
         };
         let text = String::from_utf8(bytes);
-        text.map(Some)
-            .map_err(|_| Error::incomplete(ACTION, &resource, "the object is not text"))
+        let text =
+            text.map_err(|_| Error::incomplete(ACTION, &resource, "the object is not text"))?;
+        Ok(Some(TextObject {
+            text,
+            etag,
+            modified: modified.and_then(|time| SystemTime::try_from(time).ok()),
+        }))
     }
 
     /// The keys that begin with a prefix, each with the time of its last change; empty if there is no bucket.

@@ -325,9 +325,10 @@ async fn publish(
     let result = publish::write_result(plan, outcomes, shared, &settings.out)?;
     if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &plan.prefix) {
         let page = std::fs::read_to_string(settings.out.join(PAGE_FILE))?;
+        let proof = proof.map(Proof::to_json);
         let published = publication
             .publish(
-                (&result, proof, &page),
+                (&result, proof.as_deref(), &page),
                 host,
                 &settings.module,
                 &session.aws,

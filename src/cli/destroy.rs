@@ -9,7 +9,7 @@ use crate::aws::{Aws, Bucket, Ecr, Error};
 use crate::destroy::{self, Claims, Plan};
 use crate::problem::{Problem, Problems};
 use crate::progress;
-use crate::publish::{self, Publication, Results};
+use crate::publish::{self, Publication, Results, Which};
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Retention, Settings, TargetChoice};
 use crate::stderr;
@@ -20,8 +20,8 @@ use super::flags::RetentionFlags;
 ///
 /// Without DESTROY it only says that it keeps them. Deletes repositories whose names begin with `<project>-`
 /// and whose tags say that this program created them for this project, and untagged ones that the module's
-/// own result document names as its targets; then that document, and its bucket if this program created it
-/// and it is empty. Keeps what the result of another deployment in the bucket names.
+/// own result document names as its targets; then that document with the kept ones, and its bucket if this program
+/// created it and it is empty. Keeps what a result of another deployment in the bucket names, current or kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Destroy {
     #[command(flatten)]
@@ -97,9 +97,10 @@ impl Destroy {
             return Ok(());
         };
         let (bucket, object) = publication.bucket(&host, &aws).await;
-        let mut others = Results::read(&bucket, &host.to_string()).await?;
+        let mut others = Results::read(&bucket, &host.to_string(), Which::All).await?;
         let own = others.take(object).unwrap_or_default();
         let own_is_unreadable = others.unreadable.remove(object);
+        others.remove_below(&publication.kept_prefix());
         let ecr = aws.ecr(&host);
         let tagged = destroy::observe(&ecr, &project).await?;
         let claims = Claims {
@@ -131,6 +132,9 @@ impl Destroy {
         }
         bucket.delete(object).await?;
         bucket.delete(&publication.proof_object()).await?;
+        if let Err(error) = publication.delete_kept(&bucket).await {
+            tracing::warn!("the results that were kept could not be deleted: {error}");
+        }
         if let Err(error) = bucket.delete(&publication.page_object()).await {
             tracing::warn!("the report's page could not be deleted: {error}");
         }
@@ -175,7 +179,7 @@ impl DeleteRepos {
         let tagged = destroy::observe(&ecr, &project).await?;
         let plan = destroy::plan_by_hand(&project, &tagged, self.all);
         let bucket = publish::project_bucket(&project, &host, &aws).await;
-        let results = Results::read(&bucket, &host.to_string()).await;
+        let results = Results::read(&bucket, &host.to_string(), Which::All).await;
         let results = results.unwrap_or_else(|error| {
             tracing::warn!("cannot find out which deployments use the repositories: {error}");
             Results::default()

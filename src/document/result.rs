@@ -73,6 +73,9 @@ pub struct Helm {
 /// What a deployment wrote; a document of the Python module has none of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
+    /// The EKS version that was deployed; absent where it does not fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eks_version: Option<String>,
     /// The repositories that the deployment wrote to, but which this program did not create.
     #[serde(
         default,
@@ -105,6 +108,12 @@ impl ResultDocument {
             plan: true,
             ..self.clone()
         }
+    }
+
+    /// The same with its EKS version, where it fits.
+    #[must_use]
+    pub fn of_version(&self, eks_version: &str) -> Self {
+        self.with(|result| result.written.eks_version = Some(eks_version.to_owned()))
     }
 
     /// The document with an addition that the EKS module ignores. Where that does not fit, the document stays as it

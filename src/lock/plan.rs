@@ -42,21 +42,21 @@ pub fn plan(lock: &Lock, inventory: &Inventory, prefix: &Prefix) -> Result<Plan,
     copies.append(&mut of_charts);
     let additional = inventory.additional_images.iter();
     let additional = additional.map(|image| (image.key.clone(), prefix.join(&image.name.target())));
-    let plan = Plan {
+    let result = ResultDocument {
+        ami: Ami {
+            version: inventory.ami_version.clone(),
+        },
+        charts,
+        additional_images: additional.collect(),
+        ..ResultDocument::default()
+    };
+    result.check_size()?;
+    Ok(Plan {
         prefix: prefix.clone(),
         copies,
-        result: ResultDocument {
-            ami: Ami {
-                version: inventory.ami_version.clone(),
-            },
-            charts,
-            additional_images: additional.collect(),
-            ..ResultDocument::default()
-        },
+        result: result.of_version(&inventory.eks_version),
         warnings: Vec::new(),
-    };
-    plan.result.check_size()?;
-    Ok(plan)
+    })
 }
 
 /// The same location by a digest.

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::{Bucket, Error};
 use crate::document::Written;
 
-/// How many results are read in parallel.
-const AT_ONCE: usize = 8;
+use super::kept::{self, BucketResult, Which};
 
 /// Published results, by the keys of their objects.
 #[derive(Debug, Default)]
@@ -29,32 +27,25 @@ pub struct Named {
 }
 
 impl Results {
-    /// Reads all results of a bucket; empty if there is no bucket.
+    /// Reads results of a bucket; empty if there is no bucket.
     ///
     /// # Errors
     /// When the bucket cannot be listed. A result that cannot be read is not an error.
-    pub async fn read(bucket: &Bucket, host: &str) -> Result<Self, Error> {
-        let keys = bucket.list_top().await?.into_iter();
-        let keys = keys.filter(|key| key.ends_with(super::OBJECT_END));
-        let texts = stream::iter(keys).map(|key| async move {
-            let text = bucket.get_text(&key).await;
-            (key, text)
-        });
-        let texts: Vec<_> = texts.buffered(AT_ONCE).collect().await;
+    pub async fn read(bucket: &Bucket, host: &str, which: Which) -> Result<Self, Error> {
         let mut results = Self::default();
-        for (key, text) in texts {
-            let named = match text {
-                Ok(Some(text)) => Named::parse(&text, host),
-                // It was deleted meanwhile.
-                Ok(None) => continue,
-                Err(error) => Err(error.to_string()),
-            };
-            match named {
+        for BucketResult { key, text, .. } in kept::bucket_results(bucket, which).await? {
+            match text.and_then(|text| Named::parse(&text, host)) {
                 Ok(named) => results.read.insert(key, named).map(drop),
                 Err(why) => results.unreadable.insert(key, why).map(drop),
             };
         }
         Ok(results)
+    }
+
+    /// Removes the results whose keys begin with a prefix.
+    pub fn remove_below(&mut self, prefix: &str) {
+        self.read.retain(|key, _| !key.starts_with(prefix));
+        self.unreadable.retain(|key, _| !key.starts_with(prefix));
     }
 
     /// Removes and returns a deployment's own result; `None` if it cannot be read.

@@ -46,6 +46,7 @@ mod hostile_charts;
 mod hostile_data;
 mod hostile_manifests;
 mod hostile_registry;
+mod keeping;
 mod layout;
 mod links;
 mod local_charts;

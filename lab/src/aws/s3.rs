@@ -31,6 +31,18 @@ pub struct Bucket {
     pub uploads: BTreeMap<String, Upload>,
     /// How many such uploads were begun.
     pub begun: u64,
+    /// How many objects were written.
+    pub writes: u64,
+}
+
+impl Bucket {
+    /// Stores an object, a second later than the one before.
+    pub(super) fn insert(&mut self, key: &str, object: Object) {
+        self.writes += 1;
+        let modified = self.writes;
+        self.objects
+            .insert(key.to_owned(), Object { modified, ..object });
+    }
 }
 
 /// The subresources of a bucket: query key, name in the action, and the error if there is none.

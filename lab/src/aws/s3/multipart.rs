@@ -106,9 +106,10 @@ impl Question<'_> {
                     .collect();
                 let object = Object {
                     bytes: whole.into(),
-                    headers: BTreeMap::new(),
+                    ..Object::default()
                 };
-                bucket.objects.insert(upload.key.clone(), object);
+                let key = upload.key.clone();
+                bucket.insert(&key, object);
                 bucket.uploads.remove(&id);
                 let key = xml_escape(&self.key);
                 let xml = format!(

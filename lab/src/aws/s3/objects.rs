@@ -18,13 +18,21 @@ pub struct Object {
     pub bytes: Bytes,
     /// The `x-amz-*` and `content-*` headers it was put with.
     pub headers: BTreeMap<String, String>,
+    /// When it was last written, in seconds after the beginning of 2024. In a bucket, each write is a second later
+    /// than the one before.
+    pub modified: u64,
 }
-
-const MODIFIED: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
 
 impl Object {
     fn etag(&self) -> String {
         format!("\"{}\"", &digest_of(&self.bytes)[7..39])
+    }
+
+    /// The time of day on 1 January 2024 at which it was last written.
+    fn time(&self) -> String {
+        let seconds = self.modified.min(86_399);
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
     }
 
     /// The part that a `Range` of the form `bytes=FIRST-LAST` names.
@@ -81,7 +89,8 @@ impl Question<'_> {
                     Some(range) => object.range(&range, media_type)?,
                 };
                 let response = set(response, "etag", &object.etag());
-                Ok(set(response, "last-modified", MODIFIED))
+                let modified = format!("Mon, 01 Jan 2024 {} GMT", object.time());
+                Ok(set(response, "last-modified", &modified))
             }
             _ => Err(Failure::new(
                 405,
@@ -97,6 +106,16 @@ impl Question<'_> {
             let message = "At least one of the pre-conditions you specified did not hold";
             return Err(Failure::new(412, "PreconditionFailed", message));
         }
+        if let Some(wanted) = header(&self.head.headers, "if-match") {
+            let Some(object) = bucket.objects.get(&self.key) else {
+                let message = "The specified key does not exist.";
+                return Err(Failure::new(404, "NoSuchKey", message));
+            };
+            if object.etag() != wanted {
+                let message = "At least one of the pre-conditions you specified did not hold";
+                return Err(Failure::new(412, "PreconditionFailed", message));
+            }
+        }
         let bytes = payload(&self.head.headers, body)?;
         let headers = self.head.headers.iter().filter_map(|(name, value)| {
             let name = name.as_str();
@@ -106,9 +125,10 @@ impl Question<'_> {
         let object = Object {
             bytes,
             headers: headers.collect(),
+            modified: 0,
         };
         let response = set(bare(StatusCode::OK), "etag", &object.etag());
-        bucket.objects.insert(self.key.clone(), object);
+        bucket.insert(&self.key, object);
         Ok(response)
     }
 
@@ -129,9 +149,10 @@ impl Question<'_> {
         let page = &found[..most.min(found.len())];
         let contents = page.iter().map(|(key, object)| {
             format!(
-                "<Contents><Key>{}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified><ETag>{}</ETag>\
+                "<Contents><Key>{}</Key><LastModified>2024-01-01T{}.000Z</LastModified><ETag>{}</ETag>\
                  <Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
                 xml_escape(key),
+                object.time(),
                 xml_escape(&object.etag()),
                 object.bytes.len()
             )

@@ -1,0 +1,163 @@
+//! A module's results in its bucket: writing one keeps the one that it replaces.
+
+use std::collections::BTreeSet;
+
+use crate::aws::{Bucket, Error, Only, TextObject};
+use crate::document::ResultDocument;
+use oci_copy::reference::Digest;
+
+use super::kept::{self, KEPT_END, KeptName};
+use super::{OBJECT_END, Publication, proof_key};
+
+/// How often a result is written again because another deployment of the module wrote one at the same moment.
+const ATTEMPTS: usize = 5;
+
+impl Publication {
+    /// What the keys of the module's kept results begin with.
+    #[must_use]
+    pub fn kept_prefix(&self) -> String {
+        let module = self.object.trim_end_matches(OBJECT_END);
+        format!("{module}{KEPT_END}")
+    }
+
+    /// The key of a kept result.
+    #[must_use]
+    pub fn kept_object(&self, name: &KeptName) -> String {
+        format!("{}{name}{OBJECT_END}", self.kept_prefix())
+    }
+
+    /// The module's kept results.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed.
+    pub async fn kept(&self, bucket: &Bucket) -> Result<BTreeSet<KeptName>, Error> {
+        let keys = bucket.list(&self.kept_prefix()).await?.into_iter();
+        Ok(keys.filter_map(|(key, _)| kept::kept_name(&key)).collect())
+    }
+
+    /// Writes the proof, if there is one, and then the result. What it replaces is kept; a result that is there
+    /// already is not written again.
+    pub(super) async fn put(
+        &self,
+        bucket: &Bucket,
+        result: &str,
+        proof: Option<&str>,
+    ) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let current = match bucket.get(&self.object).await {
+                // A role that may only write.
+                Err(error) if error.is_refusal() => {
+                    tracing::warn!("the result that is replaced is not kept: {error}");
+                    self.put_proof(bucket, proof).await?;
+                    return bucket.put_json(&self.object, result).await;
+                }
+                current => current?,
+            };
+            let is_same = current.as_ref().is_some_and(|one| one.text == result);
+            let kept = match &current {
+                Some(current) if !is_same => self.keep(bucket, current).await?,
+                _ => None,
+            };
+            self.put_proof(bucket, proof).await?;
+            let only = match &current {
+                None => Some(Only::New),
+                Some(current) => current.etag.as_deref().map(Only::Unchanged),
+            };
+            let is_written = match only {
+                _ if is_same => true,
+                Some(only) => bucket.put_if(only, &self.object, result).await?,
+                None => {
+                    bucket.put_json(&self.object, result).await?;
+                    true
+                }
+            };
+            if is_written {
+                if let Some(names) = kept {
+                    self.remove_surplus(bucket, &names, result).await;
+                }
+                return Ok(());
+            }
+        }
+        // Whoever writes so often has its results in the bucket; this one comes last.
+        bucket.put_json(&self.object, result).await
+    }
+
+    async fn put_proof(&self, bucket: &Bucket, proof: Option<&str>) -> Result<(), Error> {
+        match proof {
+            Some(proof) => bucket.put_json(&self.proof_object(), proof).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the current result with its proof; returns all kept ones, or `None` where nothing was kept.
+    async fn keep(
+        &self,
+        bucket: &Bucket,
+        current: &TextObject,
+    ) -> Result<Option<BTreeSet<KeptName>>, Error> {
+        let published = current
+            .modified
+            .unwrap_or(std::time::SystemTime::UNIX_EPOCH);
+        let Some(name) = KeptName::new(&current.text, published) else {
+            tracing::warn!(
+                "{} is replaced and not kept: it is not the result of a deployment",
+                bucket.show(&self.object)
+            );
+            return Ok(None);
+        };
+        let kept = async {
+            let mut names = self.kept(bucket).await?;
+            if names.insert(name.clone()) {
+                let object = self.kept_object(&name);
+                // Of its proof only if it is still that of this document.
+                if let Some(proof) = self.proof_of(bucket, &current.text).await? {
+                    bucket.put_json(&proof_key(&object), &proof).await?;
+                }
+                bucket.put_json(&object, &current.text).await?;
+            }
+            Ok(names)
+        };
+        match kept.await {
+            // A role from before results were kept.
+            Err(error) if Error::is_refusal(&error) => {
+                tracing::warn!("the result that is replaced is not kept: {error}");
+                Ok(None)
+            }
+            names => names.map(Some),
+        }
+    }
+
+    async fn proof_of(&self, bucket: &Bucket, document: &str) -> Result<Option<String>, Error> {
+        let result: Option<ResultDocument> = serde_json::from_str(document).ok();
+        let Some(wanted) = result.and_then(|result| result.written.closure) else {
+            return Ok(None);
+        };
+        let proof = bucket.get_text(&self.proof_object()).await?;
+        Ok(proof.filter(|proof| Digest::of(proof.as_bytes()) == wanted.proof))
+    }
+
+    async fn remove_surplus(&self, bucket: &Bucket, names: &BTreeSet<KeptName>, current: &str) {
+        for name in kept::surplus(names, current) {
+            let object = self.kept_object(&name);
+            let deleted = async {
+                bucket.delete(&object).await?;
+                bucket.delete(&proof_key(&object)).await
+            };
+            if let Err(error) = deleted.await {
+                tracing::warn!("an older result stays in the bucket: {error}");
+                return;
+            }
+        }
+    }
+
+    /// Deletes all kept results with their proofs.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn delete_kept(&self, bucket: &Bucket) -> Result<(), Error> {
+        for (key, _) in bucket.list(&self.kept_prefix()).await? {
+            bucket.delete(&key).await?;
+        }
+        Ok(())
+    }
+}
