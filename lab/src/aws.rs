@@ -295,6 +295,21 @@ impl Aws {
         change(&mut self.account.core.store.state().repository(name).settings);
     }
 
+    /// Sets when a manifest was pushed, and last pulled.
+    pub fn set_image_times(
+        &self,
+        repository: &str,
+        digest: &str,
+        pushed: SystemTime,
+        pulled: Option<SystemTime>,
+    ) {
+        let mut state = self.account.core.store.state();
+        let manifests = &mut state.repository(repository).manifests;
+        if let Some(manifest) = manifests.get_mut(digest) {
+            (manifest.pushed, manifest.pulled) = (pushed, pulled);
+        }
+    }
+
     /// A bucket without its objects' bytes being copied.
     #[must_use]
     pub fn bucket(&self, name: &str) -> Option<Bucket> {
@@ -341,6 +356,13 @@ impl Aws {
             .entry(bucket.to_owned())
             .or_default()
             .insert(key, object);
+    }
+
+    /// Deletes an object.
+    pub fn delete_object(&self, bucket: &str, key: &str) {
+        if let Some(bucket) = self.account.state().buckets.get_mut(bucket) {
+            bucket.objects.remove(key);
+        }
     }
 
     /// Creates a key of KMS and returns its ARN.

@@ -1,5 +1,6 @@
 //! ECR's API.
 
+mod deletion;
 mod images;
 mod repositories;
 
@@ -80,6 +81,7 @@ pub(super) fn handle(account: &Account, action: &str, input: &Value) -> Result<V
             Ok(json!({"policyText": policy}))
         }),
         "BatchGetImage" => account.batch_get_image(input),
+        "BatchDeleteImage" => account.batch_delete_image(input),
         "BatchCheckLayerAvailability" => account.batch_check_layers(input),
         "DescribeImages" => account.describe_images(input),
         "ListImages" => account.list_images(input),

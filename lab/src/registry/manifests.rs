@@ -76,14 +76,18 @@ impl Core {
         route: &Route,
         with_bytes: bool,
     ) -> Result<Response<Body>, Refusal> {
-        let state = self.store.state();
+        let mut state = self.store.state();
         let unknown = || {
             Refusal::missing(
                 "NAME_UNKNOWN",
                 format!("repository {} is not known", route.name),
             )
         };
-        let repository = state.repositories.get(&route.name).ok_or_else(unknown)?;
+        let repository = state.repositories.get_mut(&route.name);
+        let repository = repository.ok_or_else(unknown)?;
+        let found = repository.manifest(&route.reference);
+        let found = found.map(|(digest, _)| digest.to_owned());
+        found.iter().for_each(|digest| repository.pull(digest));
         let unknown = || {
             Refusal::missing(
                 "MANIFEST_UNKNOWN",

@@ -90,6 +90,9 @@ pub(crate) struct Manifest {
     pub(crate) media_type: String,
     pub(crate) bytes: Bytes,
     pub(crate) pushed: SystemTime,
+    /// The last pull, if there was one: reading a manifest is a pull
+    /// (<https://github.com/aws/containers-roadmap/issues/2390>).
+    pub(crate) pulled: Option<SystemTime>,
 }
 
 impl Store {
@@ -258,6 +261,7 @@ impl Repository {
             media_type: media_type.to_owned(),
             bytes,
             pushed: SystemTime::now(),
+            pulled: self.manifests.get(digest).and_then(|known| known.pulled),
         };
         self.manifests.insert(digest.to_owned(), manifest);
         if !tag.is_empty() {
@@ -273,8 +277,15 @@ impl Repository {
             .map(|(digest, manifest)| (digest.as_str(), manifest))
     }
 
+    /// Notes that a manifest was pulled.
+    pub(crate) fn pull(&mut self, digest: &str) {
+        if let Some(manifest) = self.manifests.get_mut(digest) {
+            manifest.pulled = Some(SystemTime::now());
+        }
+    }
+
     /// Removes a tag, or a manifest with all its tags. Says whether there was one.
-    pub(super) fn remove_manifest(&mut self, reference: &str) -> bool {
+    pub(crate) fn remove_manifest(&mut self, reference: &str) -> bool {
         if valid_digest(reference) {
             self.tags.retain(|_, digest| digest != reference);
             self.manifests.remove(reference).is_some()

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 impl Account {
     pub(super) fn batch_get_image(&self, input: &Value) -> Result<Value, Failure> {
         let ids = image_ids(input)?;
-        self.with(input, |repository, _| {
+        let answer = self.with(input, |repository, _| {
             let (mut images, mut failures) = (Vec::new(), Vec::new());
             for id in ids {
                 match find(repository, &id) {
@@ -32,7 +32,16 @@ impl Account {
                 }
             }
             Ok(json!({"images": images, "failures": failures}))
-        })
+        })?;
+        let mut state = self.core.store.state();
+        let repository = state.repository(&resource(input));
+        for image in answer["images"].as_array().into_iter().flatten() {
+            let digest = image["imageId"]["imageDigest"].as_str();
+            digest
+                .into_iter()
+                .for_each(|digest| repository.pull(digest));
+        }
+        Ok(answer)
     }
 
     pub(super) fn batch_check_layers(&self, input: &Value) -> Result<Value, Failure> {
@@ -159,6 +168,15 @@ impl Account {
         if !tags.is_empty() {
             details["imageTags"] = json!(tags);
         }
+        if let Some(pulled) = manifest.pulled {
+            details["lastRecordedPullTime"] = json!(seconds(pulled));
+        }
+        let subject = references
+            .as_ref()
+            .and_then(|references| references.subject.as_ref());
+        if let Some(subject) = subject {
+            details["subjectManifestDigest"] = subject.digest.as_str().into();
+        }
         if let Some(config) = references.and_then(|references| references.config) {
             details["artifactMediaType"] = config.media_type.into();
         }
@@ -166,7 +184,7 @@ impl Account {
     }
 }
 
-fn image_ids(input: &Value) -> Result<Vec<Value>, Failure> {
+pub(super) fn image_ids(input: &Value) -> Result<Vec<Value>, Failure> {
     let ids = input["imageIds"].as_array().cloned().unwrap_or_default();
     if (1..=100).contains(&ids.len()) {
         Ok(ids)
