@@ -37,7 +37,9 @@ use call::Calls;
 
 pub use codebuild::{Build, CodeBuild, Machine, Phase};
 pub use ec2::VpcEndpoint;
-pub use ecr::{Ecr, EcrProviders, Repository, Tags, Token};
+pub use ecr::{
+    DescribedImage, Ecr, EcrProviders, Emptied, RefusedDeletion, Repository, Tags, Token,
+};
 pub use error::Error;
 pub use iam::Simulated;
 pub use kms::{Key, PublicKey};

@@ -26,6 +26,7 @@ mod planning;
 mod policy;
 mod preflight;
 mod prove;
+mod prune;
 mod rendering;
 mod report;
 mod save;
@@ -115,6 +116,7 @@ enum Command {
     Diff(Box<diff::Diff>),
     Destroy(destroy::Destroy),
     DeleteRepos(destroy::DeleteRepos),
+    Prune(prune::Prune),
     Template(Box<template::Template>),
     Images(Box<images::Images>),
     Discover(Box<discover::Discover>),
@@ -301,6 +303,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Diff(args) => return Box::pin(args.run(environment, screen, &stop)).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
+            Command::Prune(args) => return Box::pin(args.run(environment)).await,
             Command::Template(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Images(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Discover(args) => Box::pin(args.run(environment, &stop)).await,

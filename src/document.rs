@@ -9,6 +9,7 @@ mod expected;
 mod lock;
 mod pairs;
 mod plan;
+mod prune_plan;
 mod report;
 mod result;
 mod trust;
@@ -24,6 +25,10 @@ pub use lock::{
 };
 pub use pairs::{Pair, parse_pairs};
 pub use plan::{PlanDocument, PlanEstimate, PlanState, PlannedArtifact, RateFrom};
+pub use prune_plan::{
+    KeptTotals, MAX_PRUNE_PLAN, PRUNE_PLAN_VERSION, PrunePlan, PruneTotals, PrunedImage,
+    PrunedRepository, ReadManifest,
+};
 pub use report::{Report, ReportedArtifact, RunFacts, State, Totals, host_of};
 pub use result::{Ami, Chart, Helm, MAX_RESULT, ResultDocument, Written};
 pub use trust::{Trust, TrustState};

@@ -25,6 +25,7 @@
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`bundle`] | a bundle into the only source of a deployment | reads anything else |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
+//! | [`prune`] | what deployments still need into a plan of what to delete, and its deletion | deletes what may be in use |
 //! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
 //! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
 //! | [`doctor`] | what was measured into findings | does I/O |
@@ -68,6 +69,7 @@ pub mod plan;
 pub mod printable;
 pub mod problem;
 pub mod progress;
+pub mod prune;
 pub mod publish;
 pub mod reference;
 pub mod report_page;

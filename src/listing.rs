@@ -115,7 +115,7 @@ pub async fn ecr(ecr: &Ecr, host: &str, path: &str, bounds: Bounds) -> Result<Li
                     tag,
                     digest: image.digest.clone(),
                     size: image.size,
-                    pushed: image.pushed.clone(),
+                    pushed: image.pushed.map(|time| time.to_string()),
                     result: None,
                     error: None,
                 });

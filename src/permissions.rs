@@ -1,6 +1,7 @@
 //! The least privilege of the module's role, for given settings. Its one source is `modulestack.yaml`, which is
 //! part of the program and is resolved as CloudFormation does it for a deployment.
 
+mod prune;
 mod template;
 
 use std::collections::BTreeMap;

@@ -309,7 +309,12 @@ pub fn bytes(bytes: u64) -> String {
 /// A number of things as text: `1 artifact`, `2 artifacts`, `2 repositories`.
 #[must_use]
 pub fn count(number: usize, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
+    // `repository`, but not `day`.
+    let stem = noun.strip_suffix('y');
+    match (
+        number,
+        stem.filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])),
+    ) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {noun}s"),

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use lab::aws::Aws;
@@ -62,6 +62,8 @@ async fn main() -> anyhow::Result<()> {
         .file("templates/pod.yaml", template);
     let charts = ChartRepository::start(vec![chart]).await?;
 
+    what_can_be_pruned(&aws)?;
+
     let endpoints = [
         format!("quay.io={}", source.url()),
         format!("charts.corp={}", charts.url()),
@@ -74,5 +76,37 @@ async fn main() -> anyhow::Result<()> {
     );
     println!("{}", serde_json::to_string(&environment)?);
     tokio::time::sleep(seconds).await;
+    Ok(())
+}
+
+/// A repository of the project `idf` with an image that its only result names, and one that nothing needs any more.
+fn what_can_be_pruned(aws: &Aws) -> anyhow::Result<()> {
+    const REPOSITORY: &str = "idf-quay.io/team/app";
+    const DAY: Duration = Duration::from_hours(24);
+    aws.put_repository(REPOSITORY, |repository| {
+        let tags = [
+            ("SeedFarmerProjectName", "idf"),
+            ("ManagedBy", "replicator"),
+        ];
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        repository.tags = tags.into();
+    });
+    let mut digests = serde_json::Map::new();
+    for (tag, seed) in [("7.0", 7), ("7.1", 8)] {
+        let image = Image::new().platform("linux/amd64").layer(50_000, seed);
+        let pushed = image.push(aws.registry(), REPOSITORY, tag)?;
+        let long_ago = SystemTime::now() - 200 * DAY;
+        for manifest in &pushed.manifests {
+            aws.set_image_times(REPOSITORY, &manifest.digest, long_ago, None);
+        }
+        if tag == "7.1" {
+            let name = format!("{}/{REPOSITORY}:{tag}", aws.ecr_host());
+            digests.insert(name, pushed.root.digest.into());
+        }
+    }
+    let document = serde_json::json!({"charts": {}, "digests": digests});
+    let bucket = "idf-dkr-img-rep-md-us-east-1-123456789012";
+    let key = "dev-replication-images-metadata.json";
+    aws.put_object(bucket, key, document.to_string());
     Ok(())
 }

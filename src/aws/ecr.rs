@@ -22,7 +22,8 @@ use oci_copy::http::Secret;
 
 use super::{Aws, Error};
 
-pub use repositories::{Repository, Tags};
+pub use images::{DescribedImage, RefusedDeletion};
+pub use repositories::{Emptied, Repository, Tags};
 
 /// ECR's error if a repository was deleted meanwhile, or another build has not created it yet.
 const NO_REPOSITORY: &str = "RepositoryNotFoundException";

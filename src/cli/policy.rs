@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::aws::Aws;
+use crate::aws::{self, Aws};
 use crate::permissions::{self, MOST_INLINE, MOST_MANAGED, Scope};
 use crate::problem::{Problem, Problems};
 use crate::progress;
@@ -25,6 +25,7 @@ use super::flags::{DataFlags, RepositoryFlags, RetentionFlags};
     --account 123456789012 --region eu-west-1 --role idf-dev-replication-images
   replicator policy --boundary > boundary.json
       in a Seed-Farmer build: all settings come from the environment
+  replicator policy --for prune --project idf --region eu-west-1
 
 Exit codes: 0 done; 1 STS was asked and failed; 2 bad settings.",
     mut_arg("eks_version", |arg| arg.hide(true)),
@@ -52,6 +53,17 @@ pub(super) struct Policy {
     /// Print a permissions boundary instead
     #[arg(long, help_heading = "Output")]
     boundary: bool,
+    /// For what: module (deploy, verify and destroy) or prune, which needs neither deployment, module nor role
+    #[arg(long = "for", value_enum, value_name = "WHAT", default_value_t = For::Module, hide_possible_values = true,
+          hide_default_value = true, conflicts_with = "boundary", help_heading = "Output")]
+    what: For,
+}
+
+/// What permissions are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum For {
+    Module,
+    Prune,
 }
 
 impl Policy {
@@ -72,8 +84,14 @@ impl Policy {
         }
         let aws = Aws::new(&settings)?;
         let parameters = environment.parameters.of_stack(&flags);
-        let scope = scope(&settings, parameters, &aws, self.role.clone()).await?;
-        let policy = permissions::Policy::of(&scope)?;
+        let scope = match self.what {
+            For::Module => scope(&settings, parameters, &aws, self.role.clone()).await?,
+            For::Prune => scope_of_prune(&settings, parameters, &aws).await?,
+        };
+        let policy = match self.what {
+            For::Module => permissions::Policy::of(&scope)?,
+            For::Prune => permissions::Policy::prune(&scope)?,
+        };
         let (policy, most, what) = if self.boundary {
             let boundary = policy.boundary(&scope);
             (boundary, MOST_MANAGED, "a permissions boundary")
@@ -104,14 +122,8 @@ pub(super) async fn scope(
     role: Option<String>,
 ) -> anyhow::Result<Scope> {
     let module = &settings.module;
-    let (prefix, region) = match &settings.target {
-        TargetChoice::Given(prefix @ Prefix::Ecr { host, .. }) => {
-            (Some(prefix.clone()), Some(host.region.clone()))
-        }
-        _ => (None, None),
-    };
+    let (prefix, region) = place(settings);
     let mut problems = Vec::new();
-    let region = settings.aws.region.clone().or(region);
     let needed = [
         ("SEEDFARMER_PROJECT_NAME, --project", &module.project),
         (
@@ -129,17 +141,11 @@ pub(super) async fn scope(
         value.clone().unwrap_or_default()
     });
     Problems::check(problems)?;
-    let asked = |error| {
-        let context =
-            "STS does not say whose permissions these are; give --account, --partition and --role";
-        anyhow::Error::new(error).context(context)
-    };
-    let account = aws.account(&region).await.map_err(asked)?;
-    let partition = aws.partition(&region).await.map_err(asked)?;
+    let (account, partition) = owner(aws, &region).await?;
     let role = if let Some(role) = role {
         role
     } else {
-        let identity = aws.identity(&region).await.map_err(asked)?;
+        let identity = aws.identity(&region).await.map_err(unasked)?;
         identity.role().map(str::to_owned).ok_or_else(|| {
             let arn = &identity.arn;
             let what = format!("{arn} is not a role, and the module's role may pass itself on");
@@ -157,4 +163,63 @@ pub(super) async fn scope(
         prefix,
         parameters,
     })
+}
+
+/// What the permissions of `replicator prune` depend on.
+async fn scope_of_prune(
+    settings: &Settings,
+    parameters: BTreeMap<String, String>,
+    aws: &Arc<Aws>,
+) -> anyhow::Result<Scope> {
+    let (prefix, region) = place(settings);
+    let mut problems = Vec::new();
+    let needed = [
+        (
+            "SEEDFARMER_PROJECT_NAME, --project",
+            &settings.module.project,
+        ),
+        ("AWS_REGION, --region", &region),
+    ];
+    let [project, region] = needed.map(|(place, value)| {
+        if value.is_none() {
+            let what = "it is not given, and permissions are granted for names that contain it";
+            problems.push(Problem::input(place, what));
+        }
+        value.clone().unwrap_or_default()
+    });
+    Problems::check(problems)?;
+    let (account, partition) = owner(aws, &region).await?;
+    Ok(Scope {
+        account,
+        region,
+        partition,
+        project,
+        prefix,
+        parameters,
+        ..Scope::default()
+    })
+}
+
+/// The prefix of the target, where it is another place in ECR than the project's, and the region.
+fn place(settings: &Settings) -> (Option<Prefix>, Option<String>) {
+    let (prefix, region) = match &settings.target {
+        TargetChoice::Given(prefix @ Prefix::Ecr { host, .. }) => {
+            (Some(prefix.clone()), Some(host.region.clone()))
+        }
+        _ => (None, None),
+    };
+    (prefix, settings.aws.region.clone().or(region))
+}
+
+/// Account and partition.
+async fn owner(aws: &Arc<Aws>, region: &str) -> anyhow::Result<(String, String)> {
+    let account = aws.account(region).await.map_err(unasked)?;
+    let partition = aws.partition(region).await.map_err(unasked)?;
+    Ok((account, partition))
+}
+
+fn unasked(error: aws::Error) -> anyhow::Error {
+    let context =
+        "STS does not say whose permissions these are; give --account, --partition and --role";
+    anyhow::Error::new(error).context(context)
 }

@@ -100,6 +100,17 @@ impl Named {
             })
             || self.all.has_host && texts.contains(repository)
     }
+
+    /// Whether a document that does not record all that was written may name a repository: it mentions it, or a
+    /// registry that the repository is below.
+    #[must_use]
+    pub fn may_name(&self, repository: &str) -> bool {
+        let is_below = |name: &String| {
+            let rest = repository.strip_prefix(name.as_str());
+            rest.is_some_and(|rest| rest.starts_with('/') || name.ends_with('-'))
+        };
+        self.mentions(repository) || self.all.whole.iter().any(is_below)
+    }
 }
 
 /// The repositories at a registry's host that a deployment wrote to and owns. A document with digests lists them;

@@ -78,6 +78,27 @@ impl EcrHost {
             label,
         })
     }
+
+    /// All hosts of the same registry: the usual one, and those for FIPS and dual stack.
+    #[must_use]
+    pub fn spellings(&self) -> Vec<String> {
+        let of_partition = |(usual, dual_stack): &(&str, Option<&str>)| {
+            *usual == self.suffix || *dual_stack == Some(self.suffix.as_str())
+        };
+        let (usual, dual_stack) = SUFFIXES
+            .into_iter()
+            .find(of_partition)
+            .unwrap_or((self.suffix.as_str(), None));
+        let hosts = LABELS.into_iter().filter_map(|label| {
+            let suffix = if label.starts_with("dkr-") {
+                dual_stack?
+            } else {
+                usual
+            };
+            Some(format!("{}.{label}.{}.{suffix}", self.account, self.region))
+        });
+        hosts.collect()
+    }
 }
 
 impl fmt::Display for EcrHost {

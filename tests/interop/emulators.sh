@@ -42,7 +42,12 @@ start_fakecloud() {
 # as_build PROJECT DEPLOYMENT COMMAND...: the program in an environment as Seed-Farmer's build has it.
 as_build() {
     # There, because it writes the metadata of the module to the current folder.
-    env -i -C "$work" PATH="$PATH" HOME="$work" AWS_ENDPOINT_URL="$emulator" AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
+    (cd "$work" && as_build_here "$@")
+}
+
+# The same in the current folder.
+as_build_here() {
+    env -i PATH="$PATH" HOME="$work" AWS_ENDPOINT_URL="$emulator" AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
         AWS_REGION=$emulator_region AWS_ACCOUNT_ID=$emulator_account SEEDFARMER_PROJECT_NAME="$1" \
         SEEDFARMER_DEPLOYMENT_NAME="$2" SEEDFARMER_MODULE_NAME=replication-images timeout 300 "$replicator_program" "${@:3}"
 }
@@ -161,6 +166,33 @@ emulator_concurrent() {
     done
 }
 
+# prune EMULATOR ARGUMENT...: in a folder of that emulator, where the plan stays.
+prune() {
+    mkdir -p "$work/$1-prune"
+    (cd "$work/$1-prune" && as_build_here idf dev prune "${@:2}")
+}
+
+# An image that no result names, in a repository that a result names.
+emulator_prunes() {
+    local old=idf-registry.example/team/one-text left url=$emulator/v2/idf-registry.example/team/one-text/manifests
+    local index=application/vnd.oci.image.index.v1+json plan=$work/$1-prune/prune-plan.json before
+    rm -rf "$work/$1-prune"
+    before=$(ecr_api describe_images "{\"repositoryName\": \"$old\"}" | jq '.imageDetails | length')
+    curl -fsS -H "Accept: $index" -o "$work/old" "$url/3.1"
+    jq -c '.annotations = {"old": "yes"}' "$work/old" >"$work/old-index"
+    curl -fsS -o /dev/null -X PUT --data-binary "@$work/old-index" "$url/old" -H "Content-Type: $(jq -r .mediaType "$work/old-index")"
+    # The emulator may not record pulls; what was pushed today is old enough for this.
+    prune "$1" --unused-for 0
+    is "what is planned" "$(jq -c '[.repositories[] | {name, tags: [.images[].tags[]?]}]' "$plan")" \
+        "[{\"name\":\"$old\",\"tags\":[\"old\"]}]"
+    prune "$1" --apply prune-plan.json
+    left=$(ecr_api describe_images "{\"repositoryName\": \"$old\"}")
+    is "images left" "$(jq '.imageDetails | length' <<<"$left")" "$before"
+    is "its tag" "$(jq '[.imageDetails[].imageTags[]? | select(. == "old")] | length' <<<"$left")" 0
+    verifies_there "$work/$1"
+    prune "$1" --unused-for 0 | grep -q '^nothing to delete'
+}
+
 emulator_destroys() {
     local before
     before=$(repositories_of idf)
@@ -180,6 +212,7 @@ check_emulator() {
     check "$1: lifecycle policies, and one that is refused" emulator_lifecycle "$1"
     check "$1: a KMS key for new repositories, and a warning for others" emulator_kms "$1"
     check "$1: four deployments at once" emulator_concurrent "$1"
+    check "$1: prune finds and deletes an image that no result names" emulator_prunes "$1"
     check "$1: RETAIN keeps and DESTROY deletes this project's only" emulator_destroys "$1"
 }
 

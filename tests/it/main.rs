@@ -62,6 +62,8 @@ mod pinning;
 mod preflight;
 mod properties;
 mod proving;
+mod pruning;
+mod pruning_apply;
 mod referrers;
 mod secrets;
 mod settings;

@@ -18,6 +18,7 @@ use super::bundles::Sources;
 use super::corpus::skip;
 use super::data::Data;
 use super::ecr::{build, image, seed_farmer};
+use super::pruning::{APP, World};
 use super::run::Run;
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/4f5e";
@@ -95,6 +96,7 @@ fn arn(service: &str, action: &str, resource: &str) -> String {
 fn calls(aws: &Aws) -> Value {
     let context = json!({
         "aws:ResourceTag/SeedFarmerProjectName": "idf",
+        "aws:ResourceTag/ManagedBy": "replicator",
         "iam:PassedToService": "codebuild.amazonaws.com",
     });
     let mut calls = Vec::new();
@@ -291,6 +293,28 @@ async fn whose_policy_it_is_comes_from_the_credentials_where_nothing_else_says_i
     let run = seed_farmer(Run::new().arg("policy").envs(aws.env()));
     let ended = run.run().await.ended(2);
     assert!(ended.stderr.contains("--role"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_prune_calls_is_what_the_policy_for_it_grants() -> Result {
+    let Some(python) = python() else {
+        skip("`make module-lint` has not installed its Python here");
+        return Ok(());
+    };
+    let world = World::start().await?;
+    world.push(APP, "1", &image())?;
+    world.publish("dev", &[]);
+    world.plan(&[]).await;
+    let apply = world.prune(&["--apply", "prune-plan.json"]);
+    apply.run().await.ended(0);
+    let run = Run::new().args(["policy", "--for", "prune", "--project", "Idf"]);
+    let run = run.args(["--account", "123456789012", "--region", "us-east-1"]);
+    let printed = run.args(["--partition", "aws"]).run().await.ended(0);
+    let granted = Grants::Policy(&printed.stdout);
+    assert_granted(&python, granted, &calls(&world.aws), true)?;
+    let both = Run::new().args(["policy", "--for", "prune", "--boundary"]);
+    both.run().await.ended(2);
     Ok(())
 }
 

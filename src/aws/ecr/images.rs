@@ -2,11 +2,13 @@
 //! requests.
 
 use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
-use aws_sdk_ecr::primitives::DateTimeFormat;
-use aws_sdk_ecr::types::{ImageIdentifier, LayerAvailability};
+use aws_sdk_ecr::primitives::DateTime;
+use aws_sdk_ecr::types::{ImageDetail, ImageFailureCode, ImageIdentifier, LayerAvailability};
 
-use oci_copy::manifest::media_type;
+use crate::timestamp::Timestamp;
+use oci_copy::manifest::{Manifest, media_type};
 use oci_copy::reference::{Digest, TagOrDigest};
 
 use super::{Ecr, Error, NO_REPOSITORY};
@@ -121,12 +123,37 @@ pub struct DescribedImage {
     pub digest: Option<String>,
     /// Its bytes; of an index those of its largest image.
     pub size: Option<u64>,
-    /// When it was pushed (RFC 3339).
-    pub pushed: Option<String>,
+    /// When it was pushed.
+    pub pushed: Option<Timestamp>,
+    /// When ECR last recorded a pull. Reading the manifest counts as one.
+    pub pulled: Option<Timestamp>,
+    /// The media type of its manifest.
+    pub media_type: Option<String>,
+    /// The digest of the manifest that it refers to as its subject.
+    pub subject: Option<String>,
+}
+
+impl From<&ImageDetail> for DescribedImage {
+    fn from(image: &ImageDetail) -> Self {
+        let time = |time: Option<&DateTime>| {
+            let time = SystemTime::try_from(*time?).ok()?;
+            Some(Timestamp::from(time))
+        };
+        let size = image.image_size_in_bytes();
+        Self {
+            tags: image.image_tags().to_vec(),
+            digest: image.image_digest().map(str::to_owned),
+            size: size.and_then(|size| u64::try_from(size).ok()),
+            pushed: time(image.image_pushed_at()),
+            pulled: time(image.last_recorded_pull_time()),
+            media_type: image.image_manifest_media_type().map(str::to_owned),
+            subject: image.subject_manifest_digest().map(str::to_owned),
+        }
+    }
 }
 
 impl Ecr {
-    /// All images of a repository, with and without tags; none when it was deleted meanwhile.
+    /// All images of a repository that are not archived, with and without tags; none when it was deleted meanwhile.
     ///
     /// # Errors
     /// When ECR does not describe them.
@@ -142,17 +169,7 @@ impl Ecr {
                 Err(error) if error.code() == Some(NO_REPOSITORY) => return Ok(images),
                 page => page?,
             };
-            images.extend(page.image_details().iter().map(|image| {
-                let pushed = image.image_pushed_at();
-                DescribedImage {
-                    tags: image.image_tags().to_vec(),
-                    digest: image.image_digest().map(str::to_owned),
-                    size: image
-                        .image_size_in_bytes()
-                        .and_then(|size| u64::try_from(size).ok()),
-                    pushed: pushed.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()),
-                }
-            }));
+            images.extend(page.image_details().iter().map(DescribedImage::from));
             match page.next_token() {
                 // The same page again would come for ever.
                 Some(token) if next.as_deref() != Some(token) => next = Some(token.to_owned()),
@@ -160,4 +177,114 @@ impl Ecr {
             }
         }
     }
+
+    /// The manifests of images, by their digests; those that ECR does not have or does not give are absent. ECR
+    /// records this as a pull of each (<https://github.com/aws/containers-roadmap/issues/2390>).
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn manifests(
+        &self,
+        repository: &str,
+        digests: &[Digest],
+    ) -> Result<HashMap<Digest, Manifest>, Error> {
+        const ACTION: &str = "ecr:BatchGetImage";
+        let mut found = HashMap::new();
+        for batch in digests.chunks(BATCH) {
+            let request = self.client().await.batch_get_image();
+            let request = request.registry_id(&self.host.account);
+            let request = request
+                .repository_name(repository)
+                .set_image_ids(Some(batch.iter().map(by_digest).collect()));
+            let types = media_type::ACCEPT.split(',').map(str::trim);
+            let types = types.map(str::to_owned).collect();
+            let request = request.set_accepted_media_types(Some(types));
+            let send = || request.clone().send();
+            let answer = match self.aws.calls.send(ACTION, repository, send).await {
+                Err(error) if error.code() == Some(NO_REPOSITORY) => return Ok(found),
+                answer => answer?,
+            };
+            for image in answer.images() {
+                let digest = image.image_id().and_then(|id| id.image_digest());
+                let digest = digest.and_then(|digest| digest.parse::<Digest>().ok());
+                let text = image.image_manifest().map(str::to_owned);
+                let (Some(digest), Some(text)) = (digest, text) else {
+                    continue;
+                };
+                let media_type = image.image_manifest_media_type();
+                // What ECR converted, or cannot be parsed, is as good as absent.
+                if let Ok(manifest) = Manifest::parse(media_type, text.into())
+                    && let Ok(manifest) = manifest.named(&digest)
+                    && batch.contains(&digest)
+                {
+                    found.insert(digest, manifest);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes images with all their tags; those that do not exist are no failure. Returns what ECR refuses, each
+    /// with its code and reason, such as `ImageReferencedByManifestList` for a child of an index that exists.
+    ///
+    /// # Errors
+    /// When a call fails; what was to be deleted after it is not.
+    pub async fn delete_images(
+        &self,
+        repository: &str,
+        digests: &[Digest],
+    ) -> Result<Vec<RefusedDeletion>, Error> {
+        const ACTION: &str = "ecr:BatchDeleteImage";
+        let mut refused = Vec::new();
+        for batch in digests.chunks(BATCH) {
+            let request = self.client().await.batch_delete_image();
+            let request = request.registry_id(&self.host.account);
+            let request = request
+                .repository_name(repository)
+                .set_image_ids(Some(batch.iter().map(by_digest).collect()));
+            let send = || request.clone().send();
+            let answer = match self.aws.calls.send(ACTION, repository, send).await {
+                Err(error) if error.code() == Some(NO_REPOSITORY) => return Ok(refused),
+                answer => answer?,
+            };
+            for failure in answer.failures() {
+                if failure.failure_code() == Some(&ImageFailureCode::ImageNotFound) {
+                    continue;
+                }
+                let digest = failure.image_id().and_then(|id| id.image_digest());
+                let digest = digest.and_then(|digest| digest.parse::<Digest>().ok());
+                let code = failure.failure_code().map(ImageFailureCode::as_str);
+                refused.push(RefusedDeletion {
+                    digest,
+                    code: code.unwrap_or("no code").to_owned(),
+                    reason: failure.failure_reason().unwrap_or_default().to_owned(),
+                });
+            }
+        }
+        Ok(refused)
+    }
+}
+
+/// An image that ECR does not delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedDeletion {
+    /// Its digest, where ECR names it.
+    pub digest: Option<Digest>,
+    /// ECR's code.
+    pub code: String,
+    /// ECR's reason.
+    pub reason: String,
+}
+
+impl RefusedDeletion {
+    /// Whether an index that exists refers to it.
+    #[must_use]
+    pub fn is_referenced(&self) -> bool {
+        self.code == ImageFailureCode::ImageReferencedByManifestList.as_str()
+    }
+}
+
+fn by_digest(digest: &Digest) -> ImageIdentifier {
+    let id = ImageIdentifier::builder();
+    id.image_digest(digest.to_string()).build()
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ecr::types::{
     self, EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, Tag,
 };
 
 use crate::ownership::{Owner, owner};
+use crate::timestamp::Timestamp;
 
 use super::mutability::Mutability;
 use super::{Ecr, Error, NO_REPOSITORY};
@@ -24,6 +25,19 @@ pub struct Repository {
     pub(super) mutability: Mutability,
     pub(super) scan_on_push: bool,
     pub(super) kms_key: Option<String>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+}
+
+/// What became of a repository that was to be deleted if it is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptied {
+    /// It was deleted.
+    Deleted,
+    /// It did not exist any more.
+    Gone,
+    /// It has images.
+    InUse,
 }
 
 /// The tags of a resource.
@@ -40,6 +54,10 @@ impl From<&types::Repository> for Repository {
             kms_key: encryption
                 .and_then(EncryptionConfiguration::kms_key)
                 .map(str::to_owned),
+            created: described
+                .created_at()
+                .and_then(|time| SystemTime::try_from(*time).ok())
+                .map(Timestamp::from),
         }
     }
 }
@@ -277,6 +295,26 @@ impl Ecr {
         let tags = answer.tags().iter();
         let tags = tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
         Ok(Some(tags.collect()))
+    }
+
+    /// Deletes a repository if it has no images.
+    ///
+    /// # Errors
+    /// When ECR refuses for another reason.
+    pub async fn delete_empty(&self, name: &str) -> Result<Emptied, Error> {
+        let request = self.client().await.delete_repository();
+        let request = request.registry_id(&self.host.account);
+        let request = request.repository_name(name).force(false);
+        let send = || request.clone().send();
+        let deleted = self.aws.calls.send("ecr:DeleteRepository", name, send);
+        match deleted.await {
+            Ok(_) => Ok(Emptied::Deleted),
+            Err(error) => match error.code() {
+                Some(NO_REPOSITORY) => Ok(Emptied::Gone),
+                Some("RepositoryNotEmptyException") => Ok(Emptied::InUse),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Deletes a repository with all it holds; one that is gone already is fine.

@@ -1,0 +1,21 @@
+//! Deleting images that no deployment needs any more: observe, select, plan, and apply the plan after looking again.
+//!
+//! What is ours is decided as when a module is destroyed: by the tags of repositories. What is needed is what any
+//! published result in the bucket names, current or kept, of whichever deployment, and what given locks name. The
+//! selection ([`select`]) is pure.
+
+pub mod apply;
+mod check;
+mod contents;
+mod needs;
+pub mod observe;
+pub mod plan;
+mod published;
+mod select;
+
+pub use check::Skip;
+pub use contents::{Contents, Image};
+pub use needs::{Needs, RepositoryNeeds};
+pub use plan::Target;
+pub use published::{Unknown, published};
+pub use select::{Freed, Keep, Selection, freed, order, select};

@@ -1,0 +1,550 @@
+//! What nothing needs any more in ECR: the plan.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lab::aws::Aws;
+use lab::image::{Image, Pushed};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::Result;
+use super::run::{Finished, Run};
+
+pub(crate) const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
+pub(crate) const APP: &str = "idf-quay.io/team/app";
+
+/// An account with repositories of the project `idf`, whose content is old unless a test says otherwise.
+pub(crate) struct World {
+    pub(crate) aws: Aws,
+    /// Where the command runs, and writes its plan.
+    pub(crate) dir: Arc<TempDir>,
+}
+
+pub(crate) fn ago(days: u64) -> SystemTime {
+    SystemTime::now() - Duration::from_hours(24 * days)
+}
+
+/// An image of two platforms, with a layer that all such images share.
+pub(crate) fn image(seed: u64) -> Image {
+    let image = Image::new().platform("linux/amd64").platform("linux/arm64");
+    image.base(500_000, 1).layer(3000, seed)
+}
+
+impl World {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let world = Self {
+            aws: Aws::start().await?,
+            dir: Arc::new(tempfile::tempdir()?),
+        };
+        world.repository(APP, "idf");
+        Ok(world)
+    }
+
+    /// A repository of a project, which this program created long ago.
+    pub(crate) fn repository(&self, name: &str, project: &str) {
+        self.aws.put_repository(name, |repository| {
+            let tags = [
+                ("SeedFarmerProjectName", project),
+                ("ManagedBy", "replicator"),
+            ];
+            let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            repository.tags = tags.into();
+            repository.created = ago(300);
+        });
+    }
+
+    /// An image that was pushed 200 days ago and pulled 150 days ago.
+    pub(crate) fn push(
+        &self,
+        repository: &str,
+        tag: &str,
+        image: &Image,
+    ) -> anyhow::Result<Pushed> {
+        let pushed = image.push(self.aws.registry(), repository, tag)?;
+        for manifest in &pushed.manifests {
+            self.times(repository, &manifest.digest, 200, Some(150));
+        }
+        Ok(pushed)
+    }
+
+    /// Sets how many days ago a manifest was pushed, and pulled.
+    pub(crate) fn times(&self, repository: &str, digest: &str, pushed: u64, pulled: Option<u64>) {
+        let pulled = pulled.map(ago);
+        self.aws
+            .set_image_times(repository, digest, ago(pushed), pulled);
+    }
+
+    /// Publishes a deployment's result, which names images by repository and tag.
+    pub(crate) fn publish(&self, deployment: &str, images: &[(&str, &str)]) {
+        let host = self.aws.ecr_host();
+        let digests = images.iter().map(|(repository, tag)| {
+            let manifest = self.aws.registry().manifest(repository, tag);
+            let digest = manifest.map(|(_, _, digest)| digest).unwrap_or_default();
+            (format!("{host}/{repository}:{tag}"), json!(digest))
+        });
+        let digests: serde_json::Map<String, Value> = digests.collect();
+        let document = json!({"ami": {"version": ""}, "charts": {}, "digests": digests});
+        let key = format!("{deployment}-replication-images-metadata.json");
+        self.aws.put_object(BUCKET, &key, document.to_string());
+    }
+
+    pub(crate) fn prune(&self, args: &[&str]) -> Run {
+        let run = Run::new().arg("prune").args(args).envs(self.aws.env());
+        let run = run.env("SEEDFARMER_PROJECT_NAME", "idf");
+        run.current_dir(self.dir.path()).needs(&self.dir)
+    }
+
+    /// Makes a plan and returns it.
+    pub(crate) async fn plan(&self, args: &[&str]) -> Value {
+        self.prune(args).run().await.ended(0);
+        self.written()
+    }
+
+    /// The plan that was written.
+    pub(crate) fn written(&self) -> Value {
+        let text = std::fs::read(self.dir.path().join("prune-plan.json"));
+        serde_json::from_slice(&text.expect("a plan")).expect("JSON")
+    }
+}
+
+/// The digests that a plan has of a repository, sorted.
+pub(crate) fn planned(plan: &Value, repository: &str) -> Vec<String> {
+    let repositories = plan["repositories"].as_array().expect("a list");
+    let of = repositories.iter().filter(|one| one["name"] == repository);
+    let images = of.flat_map(|one| one["images"].as_array().expect("a list"));
+    let digests = images.filter_map(|image| image["digest"].as_str());
+    let mut digests: Vec<String> = digests.map(str::to_owned).collect();
+    digests.sort();
+    digests
+}
+
+/// The digests of images, sorted.
+pub(crate) fn digests(images: &[&Pushed]) -> Vec<String> {
+    let manifests = images.iter().flat_map(|image| &image.manifests);
+    let mut digests: Vec<String> = manifests.map(|one| one.digest.clone()).collect();
+    digests.sort();
+    digests.dedup();
+    digests
+}
+
+#[tokio::test]
+async fn the_plan_has_what_no_result_names_and_deletes_nothing() -> Result {
+    let world = World::start().await?;
+    let old = world.push(APP, "1", &image(1))?;
+    world.push(APP, "2", &image(2))?;
+    world.publish("dev", &[(APP, "2")]);
+    let done = world.prune(&[]).run().await.ended(0);
+    let plan = world.written();
+    assert_eq!(planned(&plan, APP), digests(&[&old]));
+    assert_eq!(plan["account"], "123456789012");
+    assert_eq!(plan["totals"]["manifests"], 3);
+    assert_eq!(plan["totals"]["tags"], 1);
+    assert!(
+        plan["repositories"][0]["images"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|image| image["tags"] == json!(["1"]))
+    );
+    assert_eq!(world.aws.count("BatchDeleteImage"), 0);
+    for words in [
+        APP,
+        "≤ ",
+        "to delete: 3 manifests with 1 tag, at most",
+        "price: $0.10 for a GB and month (https://aws.amazon.com/ecr/pricing/",
+        "kept: 1 manifest named in 1 document, 0 pulled or pushed in the last 90 days, 2 that belong",
+        "replicator prune --apply prune-plan.json",
+    ] {
+        assert!(done.stdout.contains(words), "{words}: {}", done.stdout);
+    }
+    let json = world.prune(&["-o", "json"]).run().await.ended(0);
+    let json: Value = serde_json::from_str(&json.stdout)?;
+    assert_eq!(json["repositories"], plan["repositories"]);
+    world.prune(&["--exit-code"]).run().await.ended(3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn shared_layers_count_only_where_nothing_else_has_them() -> Result {
+    let world = World::start().await?;
+    world.push(APP, "1", &image(1))?;
+    world.push(APP, "2", &image(2))?;
+    world.publish("dev", &[(APP, "2")]);
+    let plan = world.plan(&[]).await;
+    let most = plan["totals"]["bytes"].as_u64().unwrap();
+    assert!(
+        most > 1_000_000 && plan["totals"]["isExact"] == false,
+        "{most}"
+    );
+    let plan = world.plan(&["--exact-sizes", "--price", "2"]).await;
+    let exact = plan["totals"]["bytes"].as_u64().unwrap();
+    // Two layers, and the configs.
+    assert!(
+        (6000..8000).contains(&exact) && plan["totals"]["isExact"] == true,
+        "{exact}"
+    );
+    assert_eq!(plan["totals"]["pricePerGb"], 2.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn platforms_that_another_index_or_tag_needs_stay() -> Result {
+    let world = World::start().await?;
+    // The same platforms in another index.
+    let one = world.push(APP, "1", &image(1))?;
+    let other = world.push(APP, "1-again", &image(1).annotation("a", "b"))?;
+    // Each platform has a tag, one of which a result names.
+    let amd64 = &one.manifests[0].digest;
+    let (media_type, bytes, _) = world.aws.registry().manifest(APP, amd64).unwrap();
+    world
+        .aws
+        .registry()
+        .put_manifest(APP, "1-amd64", &media_type, bytes);
+    world.times(APP, amd64, 200, None);
+    world.publish("dev", &[(APP, "1-again")]);
+    assert_eq!(
+        planned(&world.plan(&[]).await, APP),
+        [one.root.digest.clone()]
+    );
+    world.publish("dev", &[(APP, "1-amd64")]);
+    let mut rest = digests(&[&one, &other]);
+    rest.retain(|digest| digest != amd64);
+    assert_eq!(planned(&world.plan(&[]).await, APP), rest);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_manifest_counts_for_each_repository() -> Result {
+    let world = World::start().await?;
+    let other = "idf-quay.io/team/other";
+    world.repository(other, "idf");
+    let pushed = world.push(APP, "1", &image(1))?;
+    world.push(other, "1", &image(1))?;
+    world.publish("dev", &[(APP, "1")]);
+    let plan = world.plan(&[]).await;
+    assert_eq!(planned(&plan, APP), Vec::<String>::new());
+    assert_eq!(planned(&plan, other), digests(&[&pushed]));
+    assert_eq!(plan["repositories"][0]["deleteRepository"], true);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_results_of_all_deployments_count() -> Result {
+    let world = World::start().await?;
+    for tag in ["1", "2", "3"] {
+        world.push(APP, tag, &image(tag.parse()?))?;
+    }
+    world.publish("dev", &[(APP, "2")]);
+    world.publish("prod", &[(APP, "1")]);
+    let plan = world.plan(&[]).await;
+    assert_eq!(planned(&plan, APP).len(), 3);
+    assert_eq!(plan["documents"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        plan["repositories"][0]["images"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|image| image["tags"] == json!(["3"]))
+            .count(),
+        1
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_digest_that_a_result_names_stays_where_its_tag_moved_and_so_does_what_the_tag_names()
+-> Result {
+    let world = World::start().await?;
+    world.push(APP, "1", &image(1))?;
+    world.publish("dev", &[(APP, "1")]);
+    world.push(APP, "1", &image(2))?;
+    let third = world.push(APP, "", &image(3))?;
+    assert_eq!(planned(&world.plan(&[]).await, APP), digests(&[&third]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn repositories_of_others_are_never_in_a_plan() -> Result {
+    let world = World::start().await?;
+    world.push(APP, "1", &image(1))?;
+    world.publish("dev", &[(APP, "1")]);
+    world.repository("idf-x-quay.io/team/app", "idf-x");
+    world.push("idf-x-quay.io/team/app", "1", &image(1))?;
+    world.push("idf-untagged", "1", &image(1))?;
+    world.repository("other-app", "idf");
+    world.push("other-app", "1", &image(1))?;
+    let done = world.prune(&[]).run().await.ended(0);
+    assert_eq!(world.written()["repositories"], json!([]));
+    assert!(
+        done.stdout.contains("nothing to delete below idf-"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout
+            .contains("not the project's: idf-untagged, idf-x-quay.io/team/app")
+    );
+    let described = world.aws.calls();
+    let described = described
+        .iter()
+        .filter(|call| call.action == "DescribeImages");
+    assert!(described.map(|call| &call.resource).all(|name| name == APP));
+    world.prune(&["--exit-code"]).run().await.ended(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_result_without_digests_keeps_every_repository_that_it_may_name() -> Result {
+    let world = World::start().await?;
+    world.push(APP, "1", &image(1))?;
+    world.repository("idf-docker.io/old", "idf");
+    let old = world.push("idf-docker.io/old", "1", &image(1))?;
+    let host = world.aws.ecr_host();
+    // An operator is given a registry, and no image of it is named.
+    let values = json!({"installation": {"registry": format!("{host}/idf-quay.io")}});
+    let chart = json!({"helm": {"repository": format!("oci://{host}/idf-charts/a"), "version": "1"}, "values": values});
+    let document = json!({"charts": {"a": chart}});
+    world
+        .aws
+        .put_object(BUCKET, "prod-x-metadata.json", document.to_string());
+    let done = world.prune(&[]).run().await.ended(0);
+    let plan = world.written();
+    assert_eq!(planned(&plan, APP), Vec::<String>::new());
+    assert_eq!(planned(&plan, "idf-docker.io/old"), digests(&[&old]));
+    assert!(
+        done.stdout.contains("records no digests"),
+        "{}",
+        done.stdout
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_knowing_what_is_needed_nothing_is_planned() -> Result {
+    let world = World::start().await?;
+    world.push(APP, "1", &image(1))?;
+    let no_plan = |done: Finished| {
+        assert!(!world.dir.path().join("prune-plan.json").exists());
+        done
+    };
+    let done = no_plan(world.prune(&[]).run().await.ended(2));
+    done.said(&["no published result", "--lock"]);
+    world.publish("dev", &[]);
+    for text in [
+        "{broken",
+        "[]",
+        r#"{"charts": {}, "digests": {"x": "sha256:1"}}"#,
+    ] {
+        world.aws.put_object(BUCKET, "prod-x-metadata.json", text);
+        let done = no_plan(world.prune(&[]).run().await.ended(1));
+        done.said(&[
+            "cannot read the result s3://",
+            "prod-x-metadata.json",
+            "nothing was deleted",
+        ]);
+    }
+    world.publish("prod-x", &[]);
+    world.aws.put_object(BUCKET, "prod-x-metadata.json", "{}");
+    world.aws.fail("GetObject", "AccessDenied", 403, 9);
+    no_plan(world.prune(&[]).run().await.ended(1)).said(&["AccessDenied"]);
+    let world = World::start().await?;
+    world.publish("dev", &[]);
+    world.aws.deny("s3:ListObjectsV2");
+    let done = world.prune(&[]).run().await.ended(1);
+    done.said(&["cannot list the published results"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_pulled_or_pushed_lately_stays() -> Result {
+    let world = World::start().await?;
+    let pulled = world.push(APP, "pulled", &image(1))?;
+    world.times(APP, &pulled.root.digest, 200, Some(89));
+    let pushed = world.push(APP, "pushed", &image(2))?;
+    for manifest in &pushed.manifests {
+        world.times(APP, &manifest.digest, 89, None);
+    }
+    // A node that has the index pulls a platform only.
+    let platform = world.push(APP, "platform", &image(3))?;
+    world.times(APP, &platform.manifests[1].digest, 200, Some(1));
+    let unused = world.push(APP, "unused", &image(4))?;
+    world.times(APP, &unused.root.digest, 200, Some(91));
+    world.publish("dev", &[]);
+    assert_eq!(planned(&world.plan(&[]).await, APP), digests(&[&unused]));
+    let plan = world.plan(&["--unused-for", "60"]).await;
+    assert_eq!(planned(&plan, APP), digests(&[&pulled, &pushed, &unused]));
+    let plan = world.plan(&["--unused-for", "0"]).await;
+    assert_eq!(plan["totals"]["manifests"], 12);
+    Ok(())
+}
+
+#[tokio::test]
+async fn reading_manifests_does_not_make_a_plan_forget_what_is_unused() -> Result {
+    let world = World::start().await?;
+    let old = world.push(APP, "1", &image(1))?;
+    world.push(APP, "2", &image(2))?;
+    let recent = world.push(APP, "3", &image(3))?;
+    world.times(APP, &recent.root.digest, 200, Some(3));
+    world.publish("dev", &[(APP, "2")]);
+    for _ in 0..3 {
+        let plan = world.plan(&["--exact-sizes"]).await;
+        assert_eq!(planned(&plan, APP), digests(&[&old]));
+    }
+    // Each manifest was read once: nine in one call.
+    assert_eq!(world.aws.count("BatchGetImage"), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_nothing_is_old_no_manifest_is_read() -> Result {
+    let world = World::start().await?;
+    let pushed = world.push(APP, "1", &image(1))?;
+    for manifest in &pushed.manifests {
+        world.times(APP, &manifest.digest, 3, None);
+    }
+    world.publish("dev", &[]);
+    world.plan(&[]).await;
+    assert_eq!(world.aws.count("BatchGetImage"), 0);
+    Ok(())
+}
+
+/// A lock that names an image of `quay.io/team/app`.
+fn lock(tag: &str, digest: &str) -> String {
+    let image = json!({
+        "source": format!("quay.io/team/app:{tag}"), "target": format!("quay.io/team/app:{tag}"), "digest": digest,
+        "bytes": 1, "usedBy": ["x"],
+    });
+    let lock = json!({"lockVersion": 1, "eksVersion": "1.34", "inventory": digest, "parameters": {}, "charts": {},
+                      "images": [image]});
+    lock.to_string()
+}
+
+#[tokio::test]
+async fn what_a_lock_names_stays() -> Result {
+    let world = World::start().await?;
+    let old = world.push(APP, "1", &image(1))?;
+    let other = world.push(APP, "2", &image(2))?;
+    std::fs::write(
+        world.dir.path().join("approved.json"),
+        lock("1", &old.root.digest),
+    )?;
+    // Without any result, it is the only document.
+    let plan = world.plan(&["--lock", "approved.json"]).await;
+    assert_eq!(planned(&plan, APP), digests(&[&other]));
+    std::fs::write(world.dir.path().join("broken.json"), "{}")?;
+    let refused = world.prune(&["--lock", "approved.json", "--lock", "broken.json"]);
+    refused
+        .run()
+        .await
+        .ended(2)
+        .said(&["broken.json: it is not a lock"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn signatures_and_sboms_stay_and_go_with_their_image() -> Result {
+    let world = World::start().await?;
+    let mut all = Vec::new();
+    for (tag, seed) in [("1", 1), ("2", 2)] {
+        let pushed = world.push(APP, tag, &image(seed))?;
+        let registry = world.aws.registry();
+        let sbom = pushed.attach(registry, "application/spdx+json")?;
+        let signature = pushed.sign(registry)?;
+        let of_sbom = sbom.attach(registry, "application/x-signature")?;
+        let referrers = digests(&[&sbom, &signature, &of_sbom]);
+        for digest in &referrers {
+            world.times(APP, digest, 200, None);
+        }
+        let mut of_image = digests(&[&pushed]);
+        of_image.extend(referrers);
+        of_image.sort();
+        all.push(of_image);
+    }
+    world.publish("dev", &[(APP, "2")]);
+    let plan = world.plan(&[]).await;
+    assert_eq!(planned(&plan, APP), all[0]);
+    world.publish("dev", &[(APP, "1")]);
+    let plan = world.plan(&[]).await;
+    assert_eq!(planned(&plan, APP), all[1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_without_images_goes_unless_it_is_new_or_named() -> Result {
+    let world = World::start().await?;
+    for name in ["idf-empty", "idf-new", "idf-named"] {
+        world.repository(name, "idf");
+    }
+    world
+        .aws
+        .put_repository("idf-new", |repository| repository.created = ago(1));
+    let host = world.aws.ecr_host();
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let document = json!({"charts": {}, "digests": {
+        format!("{host}/idf-named:1"): digest, format!("{host}/{APP}:1"): digest}});
+    world
+        .aws
+        .put_object(BUCKET, "dev-x-metadata.json", document.to_string());
+    let plan = world.plan(&[]).await;
+    let names: Vec<&Value> = plan["repositories"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["name"])
+        .collect();
+    assert_eq!(names, ["idf-empty"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn other_targets_than_ecr_are_refused() -> Result {
+    let world = World::start().await?;
+    for target in ["registry.corp:5000/mirror/", "oci:mirror"] {
+        let refused = world
+            .prune(&["--registry-prefix", target])
+            .run()
+            .await
+            .ended(2);
+        refused.said(&["the target is not ECR"]);
+    }
+    assert_eq!(world.aws.calls().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_plan_of_this_target_is_not_replaced() -> Result {
+    let world = World::start().await?;
+    world.publish("dev", &[]);
+    let file = world.dir.path().join("prune-plan.json");
+    std::fs::write(&file, "{}")?;
+    let refused = world.prune(&[]).run().await.ended(2);
+    refused.said(&["a new plan does not replace it"]);
+    assert_eq!(std::fs::read(&file)?, b"{}");
+    std::fs::remove_file(&file)?;
+    world.plan(&[]).await;
+    let other = format!("{}/idf-x-", world.aws.ecr_host());
+    let refused = world
+        .prune(&["--registry-prefix", &other])
+        .run()
+        .await
+        .ended(2);
+    refused.said(&["it is a plan for the prefix idf-, and this is idf-x-"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn thousands_of_images_and_throttled_calls_are_no_obstacle() -> Result {
+    let world = World::start().await?;
+    for seed in 0..1100 {
+        let image = Image::new().layer(10, seed);
+        world.push(APP, &format!("t{seed}"), &image)?;
+    }
+    world.publish("dev", &[(APP, "t0")]);
+    world.aws.throttle("DescribeImages", 2);
+    world.aws.throttle("ListTagsForResource", 1);
+    let plan = world.plan(&["--exact-sizes"]).await;
+    assert_eq!(plan["totals"]["manifests"], 1099);
+    assert_eq!(world.aws.count("BatchGetImage"), 11);
+    Ok(())
+}
