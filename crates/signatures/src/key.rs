@@ -4,8 +4,10 @@ use std::fmt;
 
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P521_SHA256_ASN1, ED25519,
-    RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
+    ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1, ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA384_ASN1,
+    ECDSA_P521_SHA512_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 use crate::der::{self, OID, SEQUENCE};
@@ -19,6 +21,25 @@ const MAX_TEXT: usize = 64 * 1024;
 pub struct PublicKey {
     kind: Kind,
     der: Vec<u8>,
+}
+
+/// What is hashed before it is signed, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Hash {
+    pub(crate) fn of(self, bytes: &[u8]) -> Digest {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, bytes)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,15 +137,51 @@ impl PublicKey {
         Some(self.unparsed().verify_digest(&digest, signature).is_ok())
     }
 
+    /// The same with another hash; that of Ed25519 is its own.
+    pub(crate) fn verifies_with(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+        let key = UnparsedPublicKey::new(self.algorithm(hash), &self.der);
+        key.verify(message, signature).is_ok()
+    }
+
+    /// The hash that Sigstore's clients use with such a key today, and the names of hash and algorithm in
+    /// transparency logs (<https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md>). `None`
+    /// where they sign in a way that is not known here.
+    pub(crate) fn usual(&self) -> Option<(Hash, &'static str, &'static str)> {
+        const SHA256: &str = "SHA2_256";
+        Some(match self.kind {
+            Kind::P256 => (Hash::Sha256, SHA256, "PKIX_ECDSA_P256_SHA_256"),
+            Kind::P384 => (Hash::Sha384, "SHA2_384", "PKIX_ECDSA_P384_SHA_384"),
+            Kind::P521 => (Hash::Sha512, "SHA2_512", "PKIX_ECDSA_P521_SHA_512"),
+            // The modulus takes most of the key, with its header of 38 bytes at most.
+            Kind::Rsa => match self.der.len() {
+                ..=300 => (Hash::Sha256, SHA256, "PKIX_RSA_PKCS1V15_2048_SHA256"),
+                301..=428 => (Hash::Sha256, SHA256, "PKIX_RSA_PKCS1V15_3072_SHA256"),
+                _ => (Hash::Sha256, SHA256, "PKIX_RSA_PKCS1V15_4096_SHA256"),
+            },
+            Kind::Ed25519 => return None,
+        })
+    }
+
+    fn algorithm(&self, hash: Hash) -> &'static dyn VerificationAlgorithm {
+        match (self.kind, hash) {
+            (Kind::P256, Hash::Sha256) => &ECDSA_P256_SHA256_ASN1,
+            (Kind::P256, Hash::Sha384) => &ECDSA_P256_SHA384_ASN1,
+            (Kind::P256, Hash::Sha512) => &ECDSA_P256_SHA512_ASN1,
+            (Kind::P384, Hash::Sha256) => &ECDSA_P384_SHA256_ASN1,
+            (Kind::P384, Hash::Sha384) => &ECDSA_P384_SHA384_ASN1,
+            (Kind::P384, Hash::Sha512) => &ECDSA_P384_SHA512_ASN1,
+            (Kind::P521, Hash::Sha256) => &ECDSA_P521_SHA256_ASN1,
+            (Kind::P521, Hash::Sha384) => &ECDSA_P521_SHA384_ASN1,
+            (Kind::P521, Hash::Sha512) => &ECDSA_P521_SHA512_ASN1,
+            (Kind::Rsa, Hash::Sha256) => &RSA_PKCS1_2048_8192_SHA256,
+            (Kind::Rsa, Hash::Sha384) => &RSA_PKCS1_2048_8192_SHA384,
+            (Kind::Rsa, Hash::Sha512) => &RSA_PKCS1_2048_8192_SHA512,
+            (Kind::Ed25519, _) => &ED25519,
+        }
+    }
+
     fn unparsed(&self) -> Unparsed<'_> {
-        let algorithm: &'static dyn VerificationAlgorithm = match self.kind {
-            Kind::P256 => &ECDSA_P256_SHA256_ASN1,
-            Kind::P384 => &ECDSA_P384_SHA256_ASN1,
-            Kind::P521 => &ECDSA_P521_SHA256_ASN1,
-            Kind::Rsa => &RSA_PKCS1_2048_8192_SHA256,
-            Kind::Ed25519 => &ED25519,
-        };
-        UnparsedPublicKey::new(algorithm, &self.der)
+        UnparsedPublicKey::new(self.algorithm(Hash::Sha256), &self.der)
     }
 }
 
@@ -199,6 +256,7 @@ mod tests {
         let key = PublicKey::from_pem(&pem(der.as_ref())).unwrap();
         assert!(key.verifies(message, signed.as_ref()));
         assert!(!key.verifies(b"something else", signed.as_ref()));
+        assert!(!key.verifies_with(Hash::Sha384, message, signed.as_ref()));
         assert_eq!(
             key.verifies_digest(&sha256(message), signed.as_ref()),
             Some(true)

@@ -1,12 +1,12 @@
 //! Keyless signatures of cosign: by a certificate that an identity got for minutes, and an entry in a log that says
 //! when it was used. Verified offline with a trust root: certificate authorities, certificate logs and logs.
 //!
-//! Verified are entries with a time (Rekor 1). A log without times (Rekor 2) needs timestamps of an authority, which
-//! are not read here.
+//! The time is that of the entry (Rekor 1), or for a log without times (Rekor 2) that of a timestamp authority.
 
 mod certificate;
 mod log;
 mod root;
+mod timestamp;
 
 #[cfg(test)]
 mod tests;
@@ -77,6 +77,29 @@ struct Material {
     certificate: Option<Raw>,
     #[serde(default)]
     tlog_entries: Vec<Entry>,
+    #[serde(default)]
+    timestamp_verification_data: Timestamps,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Timestamps {
+    #[serde(default)]
+    rfc3161_timestamps: Vec<WrittenTimestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenTimestamp {
+    signed_timestamp: String,
+}
+
+/// What says when a signature was made.
+struct Evidence<'a> {
+    entries: &'a [Entry],
+    /// Whether the log has to prove that it has an entry.
+    is_proved: bool,
+    timestamps: &'a [WrittenTimestamp],
 }
 
 #[derive(Deserialize)]
@@ -113,6 +136,7 @@ impl TrustRoot {
         let Material {
             certificate,
             tlog_entries,
+            timestamp_verification_data,
         } = bundle.verification_material;
         let leaf = certificate.and_then(|raw| from_base64(&raw.raw_bytes));
         let leaf = leaf.ok_or_else(|| malformed("the bundle's certificate"))?;
@@ -132,7 +156,12 @@ impl TrustRoot {
             signature: &signature,
             payload: &payload,
         };
-        let by = self.verify(&signed, &message, &[], (&tlog_entries, true), now)?;
+        let evidence = Evidence {
+            entries: &tlog_entries,
+            is_proved: true,
+            timestamps: &timestamp_verification_data.rfc3161_timestamps,
+        };
+        let by = self.verify(&signed, &message, &[], &evidence, now)?;
         about.check_subject(image)?;
         Ok(by)
     }
@@ -166,25 +195,38 @@ impl TrustRoot {
             signature: &signature,
             payload,
         };
-        let by = self.verify(&signed, payload, &chain, (&[entry], false), now)?;
+        let evidence = Evidence {
+            entries: &[entry],
+            is_proved: false,
+            timestamps: &[],
+        };
+        let by = self.verify(&signed, payload, &chain, &evidence, now)?;
         cosign::check_claim(payload, image)?;
         Ok(by)
     }
 
-    /// Verifies what both have in common: entry, certificate and signature. `entries` also says whether their
-    /// inclusion has to be proved.
+    /// Verifies what both have in common: entry, time, certificate and signature.
     fn verify(
         &self,
         signed: &Signed<'_>,
         message: &[u8],
         chain: &[Vec<u8>],
-        (entries, is_proved): (&[Entry], bool),
+        evidence: &Evidence<'_>,
         now: u64,
     ) -> Result<Signer, Rejected> {
         let mut rejected = untrusted("without an entry in a log");
         let mut time = None;
-        for entry in entries.iter().take(MAX_ENTRIES) {
-            match entry.verify(self, signed, is_proved, now) {
+        for entry in evidence.entries.iter().take(MAX_ENTRIES) {
+            let found = if entry.has_no_time() {
+                let attested = self.attested_time(evidence.timestamps, signed.signature, now);
+                attested.and_then(|time| {
+                    entry.verify_untimed(self, signed, message, time)?;
+                    Ok(time)
+                })
+            } else {
+                entry.verify(self, signed, evidence.is_proved, now)
+            };
+            match found {
                 Ok(found) => {
                     time = Some(found);
                     break;
@@ -200,7 +242,12 @@ impl TrustRoot {
         let key = certificate
             .key()
             .ok_or_else(|| untrusted("by an unknown kind of key"))?;
-        if !key.verifies(message, signed.signature) {
+        // Clients took SHA-256 for every key before.
+        let usual = key.usual().map(|(hash, ..)| hash);
+        let is_usual = usual.is_some_and(|hash| {
+            evidence.is_proved && key.verifies_with(hash, message, signed.signature)
+        });
+        if !is_usual && !key.verifies(message, signed.signature) {
             return Err(untrusted(
                 "that its certificate's key did not make, or whose content was changed",
             ));
@@ -208,5 +255,25 @@ impl TrustRoot {
         certificate
             .signer()
             .ok_or_else(|| untrusted("whose certificate names no identity or issuer"))
+    }
+    /// The time that a timestamp authority attests to a signature, in seconds since 1970.
+    fn attested_time(
+        &self,
+        timestamps: &[WrittenTimestamp],
+        signature: &[u8],
+        now: u64,
+    ) -> Result<u64, Rejected> {
+        let tokens = timestamps.iter().take(MAX_ENTRIES);
+        let tokens = tokens.filter_map(|written| from_base64(&written.signed_timestamp));
+        let mut times = tokens.filter_map(|token| timestamp::verify(&token, signature, self));
+        let time = times.next().ok_or_else(|| {
+            untrusted(
+                "in a log without times, and without a timestamp of an authority of the trust root",
+            )
+        })?;
+        if time > now {
+            return Err(untrusted("with a timestamp of the future"));
+        }
+        Ok(time)
     }
 }

@@ -38,7 +38,7 @@ struct Extension<'a> {
 }
 
 /// The values of a sequence's content, each as a whole.
-fn values(mut content: &[u8]) -> Option<Vec<&[u8]>> {
+pub(super) fn values(mut content: &[u8]) -> Option<Vec<&[u8]>> {
     let mut values = Vec::new();
     while !content.is_empty() {
         let (_, _, rest) = der::split(content)?;

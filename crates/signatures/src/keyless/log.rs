@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cosign::Rejected;
 use crate::text::{from_base64, hex, pem_blocks, unhex};
 
+use super::certificate::Certificate;
 use super::root::{Log, TrustRoot};
 use super::{malformed, untrusted};
 
@@ -29,12 +30,23 @@ pub(super) struct Signed<'a> {
 pub(super) struct Entry {
     #[serde(default)]
     log_index: String,
+    #[serde(default)]
+    kind_version: KindVersion,
     log_id: LogId,
     #[serde(default)]
     integrated_time: String,
     inclusion_promise: Option<Promise>,
     inclusion_proof: Option<Proof>,
     canonicalized_body: String,
+}
+
+/// What kind of entry it is.
+#[derive(Default, Deserialize)]
+struct KindVersion {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    version: String,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +104,7 @@ impl Entry {
         let id = unhex(&entry.payload.log_id).ok_or_else(|| malformed("the id of its log"))?;
         Ok(Self {
             log_index: entry.payload.log_index.to_string(),
+            kind_version: KindVersion::default(),
             log_id: LogId {
                 key_id: STANDARD.encode(id),
             },
@@ -104,6 +117,33 @@ impl Entry {
         })
     }
 
+    /// Whether it is of a log without times (Rekor 2).
+    pub(super) fn has_no_time(&self) -> bool {
+        number(&self.integrated_time).unwrap_or_default() == 0
+    }
+
+    /// Verifies an entry of a log without times, which counts at a time that an authority attests. Such a log has
+    /// entries of one kind, which are made anew here from what they have to be about.
+    pub(super) fn verify_untimed(
+        &self,
+        root: &TrustRoot,
+        signed: &Signed<'_>,
+        message: &[u8],
+        time: u64,
+    ) -> Result<(), Rejected> {
+        let KindVersion { kind, version } = &self.kind_version;
+        if (kind.as_str(), version.as_str()) != ("hashedrekord", "0.0.2") {
+            return Err(unknown_kind());
+        }
+        let id = from_base64(&self.log_id.key_id).unwrap_or_default();
+        let log = Log::find(&root.logs, &id, time).ok_or_else(unknown_log)?;
+        let proof = self.inclusion_proof.as_ref().ok_or_else(unproved)?;
+        let entry = hashed_entry(signed, message).ok_or_else(|| malformed("its certificate"))?;
+        let index = number(&self.log_index).unwrap_or_default();
+        let origin = log.host.as_deref().ok_or_else(unknown_log)?;
+        proof.verify((entry.as_bytes(), index), log, Some(origin))
+    }
+
     /// Verifies it, and gives the time at which the log got it, in seconds since 1970.
     pub(super) fn verify(
         &self,
@@ -112,15 +152,13 @@ impl Entry {
         is_proved: bool,
         now: u64,
     ) -> Result<u64, Rejected> {
-        let number = |text: &str| text.parse::<u64>().ok();
         let time = number(&self.integrated_time).filter(|time| *time > 0);
-        let time = time
-            .ok_or_else(|| untrusted("in a log without times (Rekor 2), which is not supported"))?;
+        let time = time.ok_or_else(|| untrusted("whose log entry has no time"))?;
         let body = from_base64(&self.canonicalized_body);
         let body = body.ok_or_else(|| malformed("the body of its log entry"))?;
         let id = from_base64(&self.log_id.key_id).unwrap_or_default();
         let log = Log::find(&root.logs, &id, time);
-        let log = log.ok_or_else(|| untrusted("in a log that the trust root does not have"))?;
+        let log = log.ok_or_else(unknown_log)?;
         if time > now {
             return Err(untrusted("with a log entry of the future"));
         }
@@ -138,8 +176,11 @@ impl Entry {
             return Err(untrusted("whose log entry the log did not sign"));
         }
         match &self.inclusion_proof {
-            Some(proof) => proof.verify(&body, log)?,
-            None if is_proved => return Err(untrusted("without a proof that the log has it")),
+            Some(proof) => {
+                let index = number(&proof.log_index).unwrap_or_default();
+                proof.verify((&body, index), log, None)?;
+            }
+            None if is_proved => return Err(unproved()),
             None => {}
         }
         check_body(&body, signed)?;
@@ -148,10 +189,15 @@ impl Entry {
 }
 
 impl Proof {
-    /// Whether the log's tree has the entry, and whether the log signed the tree.
-    fn verify(&self, body: &[u8], log: &Log) -> Result<(), Rejected> {
+    /// Whether the log's tree has the entry at an index, and whether the log signed the tree, as `origin` where that
+    /// is given.
+    fn verify(
+        &self,
+        (body, index): (&[u8], u64),
+        log: &Log,
+        origin: Option<&str>,
+    ) -> Result<(), Rejected> {
         let refused = || untrusted("whose proof of inclusion in the log is wrong");
-        let number = |text: &str| text.parse::<u64>().ok();
         let hashes: Option<Vec<[u8; 32]>> = self
             .hashes
             .iter()
@@ -161,7 +207,6 @@ impl Proof {
         let hashes = hashes
             .filter(|hashes| hashes.len() <= MAX_HASHES)
             .ok_or_else(refused)?;
-        let index = number(&self.log_index).unwrap_or_default();
         let size = number(&self.tree_size).ok_or_else(refused)?;
         let root = hash_of(&self.root_hash).ok_or_else(refused)?;
         let found = tree_root(hashed(&[&[0], body]), index, size, &hashes);
@@ -174,7 +219,11 @@ impl Proof {
             .envelope
             .split_once("\n\n")
             .ok_or_else(refused)?;
-        let mut lines = note.lines().skip(1);
+        let mut lines = note.lines();
+        let named = lines.next().unwrap_or_default();
+        if origin.is_some_and(|origin| origin != named) {
+            return Err(refused());
+        }
         let of_note = (
             lines.next().and_then(number),
             lines.next().and_then(hash_of),
@@ -187,6 +236,8 @@ impl Proof {
             let signature = line
                 .strip_prefix("\u{2014} ")
                 .and_then(|line| line.split_once(' '));
+            let signature =
+                signature.filter(|(name, _)| origin.is_none_or(|origin| origin == *name));
             let signature = signature.and_then(|(_, signature)| from_base64(signature));
             signature.is_some_and(|signature| {
                 signature
@@ -201,6 +252,43 @@ impl Proof {
             .then_some(())
             .ok_or_else(refused)
     }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+fn unknown_log() -> Rejected {
+    untrusted("in a log that the trust root does not have")
+}
+
+fn unproved() -> Rejected {
+    untrusted("without a proof that the log has it")
+}
+
+fn unknown_kind() -> Rejected {
+    untrusted("whose log entry is of a kind that is not supported")
+}
+
+/// The entry of a log without times for a signature by a certificate, in canonical JSON
+/// (rekor-tiles: `pkg/types/hashedrekord`).
+fn hashed_entry(signed: &Signed<'_>, message: &[u8]) -> Option<String> {
+    let key = Certificate::parse(signed.certificate)?.key()?;
+    let (hash, hash_name, key_name) = key.usual()?;
+    let digest = STANDARD.encode(hash.of(message));
+    let (content, certificate) = (
+        STANDARD.encode(signed.signature),
+        STANDARD.encode(signed.certificate),
+    );
+    let data = format!(r#"{{"algorithm":"{hash_name}","digest":"{digest}"}}"#);
+    let verifier = format!(
+        r#"{{"keyDetails":"{key_name}","x509Certificate":{{"rawBytes":"{certificate}"}}}}"#
+    );
+    let signature = format!(r#"{{"content":"{content}","verifier":{verifier}}}"#);
+    let record = format!(r#"{{"hashedRekordV002":{{"data":{data},"signature":{signature}}}}}"#);
+    Some(format!(
+        r#"{{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{record}}}"#
+    ))
 }
 
 fn hash_of(text: &str) -> Option<[u8; 32]> {
@@ -270,9 +358,7 @@ fn check_body(body: &[u8], signed: &Signed<'_>) -> Result<(), Rejected> {
             )
         }
         _ => {
-            return Err(untrusted(
-                "whose log entry is of a kind that is not supported",
-            ));
+            return Err(unknown_kind());
         }
     };
     let text = |value: &Value| value.as_str().and_then(from_base64);

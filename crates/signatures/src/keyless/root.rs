@@ -23,7 +23,7 @@ const PUBLIC: &str = include_str!("trusted_root.json");
 /// Code signing, as an object identifier.
 const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
 
-const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::ECDSA_P256_SHA256,
     algorithms::ECDSA_P256_SHA384,
     algorithms::ECDSA_P384_SHA256,
@@ -37,31 +37,36 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 /// Certificate authorities, certificate logs and logs.
 pub struct TrustRoot {
     authorities: Vec<Authority>,
+    pub(super) clocks: Vec<Authority>,
     pub(super) logs: Vec<Log>,
     pub(super) certificate_logs: Vec<Log>,
 }
 
-struct Authority {
-    certificates: Vec<CertificateDer<'static>>,
-    validity: Validity,
+/// An authority for certificates or for timestamps.
+pub(super) struct Authority {
+    /// The last one is the root.
+    pub(super) certificates: Vec<CertificateDer<'static>>,
+    pub(super) validity: Validity,
 }
 
 /// A log with its key.
 pub(super) struct Log {
-    /// The SHA-256 of the key.
-    pub(super) id: [u8; 32],
+    /// The SHA-256 of the key, or of the log's name and the key.
+    pub(super) id: Vec<u8>,
+    /// The host of its address, which is its name in a log without times.
+    pub(super) host: Option<String>,
     pub(super) key: PublicKey,
     validity: Validity,
 }
 
 /// When something counts, in seconds since 1970.
-struct Validity {
+pub(super) struct Validity {
     from: u64,
     until: u64,
 }
 
 impl Validity {
-    fn contains(&self, time: u64) -> bool {
+    pub(super) fn contains(&self, time: u64) -> bool {
         (self.from..=self.until).contains(&time)
     }
 }
@@ -75,11 +80,15 @@ struct Written {
     ctlogs: Vec<WrittenLog>,
     #[serde(default)]
     certificate_authorities: Vec<WrittenAuthority>,
+    #[serde(default)]
+    timestamp_authorities: Vec<WrittenAuthority>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WrittenLog {
+    #[serde(default)]
+    base_url: String,
     public_key: WrittenKey,
     log_id: WrittenId,
 }
@@ -146,11 +155,12 @@ impl TrustRoot {
             let logs = written.into_iter().map(WrittenLog::read);
             logs.filter_map(Result::transpose).collect()
         };
-        let authorities = written.certificate_authorities.into_iter();
+        let authorities = |written: Vec<WrittenAuthority>| -> Result<Vec<Authority>, String> {
+            written.into_iter().map(WrittenAuthority::read).collect()
+        };
         let root = Self {
-            authorities: authorities
-                .map(WrittenAuthority::read)
-                .collect::<Result<_, _>>()?,
+            authorities: authorities(written.certificate_authorities)?,
+            clocks: authorities(written.timestamp_authorities)?,
             logs: logs(written.tlogs)?,
             certificate_logs: logs(written.ctlogs)?,
         };
@@ -206,20 +216,26 @@ impl Log {
     /// The log of an id, if it counts at a time.
     pub(super) fn find<'a>(logs: &'a [Self], id: &[u8], time: u64) -> Option<&'a Self> {
         logs.iter()
-            .find(|log| log.id == *id && log.validity.contains(time))
+            .find(|log| log.id == id && log.validity.contains(time))
     }
 }
 
 impl WrittenLog {
     fn read(self) -> Result<Option<Log>, String> {
-        let id = from_base64(&self.log_id.key_id).and_then(|id| id.try_into().ok());
+        let id = from_base64(&self.log_id.key_id).filter(|id| !id.is_empty());
+        let host = host_of(&self.base_url);
         let der = from_base64(&self.public_key.raw_bytes);
         let validity = self.public_key.valid_for.read()?;
         let (Some(id), Some(der)) = (id, der) else {
             return Ok(None);
         };
         let key = PublicKey::from_der(&der).ok();
-        Ok(key.map(|key| Log { id, key, validity }))
+        Ok(key.map(|key| Log {
+            id,
+            host,
+            key,
+            validity,
+        }))
     }
 }
 
@@ -251,8 +267,15 @@ impl WrittenValidity {
     }
 }
 
+/// The host of an address, without its port.
+fn host_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
 /// The seconds since 1970 of a time such as `2022-04-13T20:06:15.000Z`.
-fn seconds(text: &str) -> Option<u64> {
+pub(super) fn seconds(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let numbers = |text: &str, separator| -> Option<[u64; 3]> {
         let numbers: Option<Vec<u64>> = text

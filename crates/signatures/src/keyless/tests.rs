@@ -207,3 +207,68 @@ fn certificates_that_are_changed_or_cut_break_nothing() {
         assert!(TrustRoot::parse(text).is_err(), "{text}");
     }
 }
+
+/// The same by a log without times, with timestamps of an authority.
+fn untimed() -> Cases {
+    Cases(serde_json::from_str(include_str!("fixtures/untimed.json")).unwrap())
+}
+
+#[test]
+fn an_entry_of_a_log_without_times_counts_with_a_timestamp() {
+    let cases = untimed();
+    for case in ["good", "p384"] {
+        assert_eq!(cases.verified(&cases.bundle(case)), Ok(team()), "{case}");
+    }
+    for (case, why) in [
+        ("untimed", "without a timestamp of an authority"),
+        ("clock", "without a timestamp of an authority"),
+        ("replayed", "without a timestamp of an authority"),
+        ("expired", "no authority of the trust root vouches"),
+        ("stranger", "no authority of the trust root vouches"),
+        ("unlogged", "proof of inclusion in the log is wrong"),
+        ("tampered", "proof of inclusion in the log is wrong"),
+        ("p384-sha256", "proof of inclusion in the log is wrong"),
+    ] {
+        let Err(Rejected::Untrusted(found)) = cases.verified(&cases.bundle(case)) else {
+            panic!("{case}");
+        };
+        assert!(found.contains(why), "{case}: {found}");
+    }
+    let other = cases.verified(&cases.bundle("other"));
+    assert!(matches!(other, Err(Rejected::Image(_))), "{other:?}");
+}
+
+#[test]
+fn no_bit_of_a_timestamp_can_change_and_none_makes_it_panic() {
+    let (cases, root) = (untimed(), untimed().root());
+    let bundle = cases.bundle("good");
+    let stamps = &bundle["verificationMaterial"]["timestampVerificationData"];
+    let token = &stamps["rfc3161Timestamps"][0]["signedTimestamp"];
+    let token = from_base64(token.as_str().unwrap()).unwrap();
+    let signature = &bundle["dsseEnvelope"]["signatures"][0]["sig"];
+    let signature = from_base64(signature.as_str().unwrap()).unwrap();
+    let time = timestamp::verify(&token, &signature, &root);
+    assert!(time.is_some());
+    assert_eq!(timestamp::verify(&token, b"something else", &root), None);
+    let public = TrustRoot::public().unwrap();
+    assert_eq!(timestamp::verify(&token, &signature, &public), None);
+    for place in 0..token.len() {
+        assert_eq!(timestamp::verify(&token[..place], &signature, &root), None);
+        let mut changed = token.clone();
+        changed[place] ^= 0x04;
+        // Some bytes are not signed, such as the names of hashes that a token lists; the time stays.
+        let found = timestamp::verify(&changed, &signature, &root);
+        assert!(found.is_none() || found == time, "byte {place}");
+    }
+}
+
+#[test]
+fn certificates_of_authorities_on_p384_are_a_chain() {
+    let cases = untimed();
+    assert_eq!(cases.verified(&cases.bundle("timed")), Ok(team()));
+    assert_eq!(cases.verified(&cases.bundle("timed-p384")), Ok(team()));
+    assert_eq!(
+        cases.verified(&cases.bundle("timed-p384-sha256")),
+        Ok(team())
+    );
+}
