@@ -107,14 +107,12 @@ impl Candidate<'_> {
             let found = tagged.find(|(name, _)| *name == tag);
             return Ok(found.map(|(_, node)| node.manifest.clone()));
         }
-        let found = self.source.find_tags(std::slice::from_ref(&tag)).await?;
-        let Some((_, digest)) = found.found.into_iter().next() else {
-            return Ok(None);
-        };
-        if digest == *self.digest {
-            return Ok(None);
+        match self.source.manifest(&TagOrDigest::Tag(tag)).await {
+            // Some registries answer any tag of this form with the image itself.
+            Ok(found) => Ok(found.filter(|manifest| !manifest.has_digest(self.digest))),
+            Err(error) if error.is_refusal() => Ok(None),
+            Err(error) => Err(error),
         }
-        self.source.manifest(&TagOrDigest::Digest(digest)).await
     }
 
     /// A small blob of one of these manifests, checked.

@@ -92,9 +92,14 @@ impl ArtifactCopy<'_> {
         let present = present.map_err(self.target_error("look for the manifest"))?;
         match self.query(present.as_ref()).await? {
             Found::Same { digest, notes } => {
-                self.admit(&digest, None).await?;
+                // Where platforms are selected, the source has another index.
+                let source = match self.copy.origin.name() {
+                    TagOrDigest::Digest(pinned) => pinned,
+                    TagOrDigest::Tag(_) => digest.clone(),
+                };
+                self.admit(&source, None).await?;
                 Ok(Resolved::There {
-                    source: digest.clone(),
+                    source,
                     digest,
                     platforms: Vec::new(),
                     notes,
