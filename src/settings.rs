@@ -87,6 +87,8 @@ pub struct Settings {
     pub retention: Retention,
     /// `AttestationKmsKeyArn`: the key that signs what was copied.
     pub attestation_key: Option<String>,
+    /// `TrustKmsKeyArns`: the keys that the module's role may read to verify sources.
+    pub trust_keys: Vec<String>,
     /// The secret with credentials for sources, if one is named.
     pub secret: Option<SecretName>,
     /// The bundle that is the only source, if one is named.
@@ -113,6 +115,13 @@ fn referrer_policy(text: &str) -> Result<ReferrerPolicy, String> {
         "all" => Ok(ReferrerPolicy::All),
         _ => Err(format!("`{text}` is none of image, all, none")),
     }
+}
+
+/// A list of ARNs of keys.
+fn key_arns(text: &str) -> Result<Vec<String>, String> {
+    let arns = list::entries(text)?;
+    arns.iter().try_for_each(|arn| repositories::key_arn(arn))?;
+    Ok(arns)
 }
 
 /// The bundle that is the only source.
@@ -282,6 +291,8 @@ impl Settings {
             let checked = |text: &str| repositories::key_arn(text).map(|()| text.to_owned());
             given.parse_with(problems, checked)
         });
+        let none = Vec::new();
+        let trust_keys = parameters.read(flags, "trust_kms_key_arns", none, problems, key_arns);
         let secret_name = parameters.pick(flags, "helm_repo_secret_name");
         let secret_key = parameters.pick(flags, "helm_repo_secret_key");
         if let (None, Some(_)) = (&secret_name, &secret_key) {
@@ -353,6 +364,7 @@ impl Settings {
             repositories,
             retention: retention?,
             attestation_key,
+            trust_keys: trust_keys?,
             secret,
             bundle,
             docker_config: environment.docker_config.clone(),

@@ -7,11 +7,12 @@ mod gate;
 mod provenance;
 mod signatures;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::aws::Aws;
+use crate::aws::{self, Aws};
 use crate::document::Kind;
 use crate::inventory::{Identity, KeyReference, Requirement, TrustRule};
 use crate::problem::{Problem, Problems};
@@ -28,7 +29,11 @@ pub use gate::TrustGate;
 pub struct Policy {
     mode: TrustMode,
     rules: Vec<Rule>,
+    kms: KmsKeys,
 }
+
+/// The keys of KMS by their ARNs as rules write them.
+type KmsKeys = BTreeMap<String, aws::PublicKey>;
 
 /// A rule, with what it needs to verify.
 #[derive(Debug)]
@@ -80,8 +85,13 @@ impl Policy {
                 .into());
         }
         let (mut loaded, mut problems) = (Vec::new(), Vec::new());
+        let mut kms = KmsKeys::new();
         for rule in rules {
-            match check(&rule.requirement, aws).await {
+            if let Err(problem) = read_kms(rule, &mut kms, aws).await {
+                problems.push(problem);
+                continue;
+            }
+            match check(&rule.requirement, &kms) {
                 Ok(check) => loaded.push(Rule {
                     written: rule.clone(),
                     check,
@@ -93,7 +103,25 @@ impl Policy {
         Ok(Some(Self {
             mode,
             rules: loaded,
+            kms,
         }))
+    }
+
+    /// How many rules there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule, which [`Policy::load`] refuses.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The ARNs of the keys of KMS that the rules name, directly or by aliases.
+    pub fn kms_keys(&self) -> impl Iterator<Item = &str> {
+        self.kms.values().map(|key| key.arn.as_str())
     }
 
     /// The first rule that matches. Only charts have provenance, so such a rule matches no image.
@@ -127,13 +155,50 @@ impl Rule {
                 let keys = keys[..keys.len().min(3)].join(" or ");
                 format!("a provenance file signed by the key {keys}{more}")
             }
-            Check::Digest => "a reference with a digest (@sha256:…)".to_owned(),
+            Check::Digest => "a reference with a digest (@sha256:…), or a lock".to_owned(),
             Check::Nothing(_) => "nothing".to_owned(),
         }
     }
 }
 
-async fn check(requirement: &Requirement, aws: &Aws) -> Result<Check, String> {
+/// Reads the key of KMS that a rule names, once for all rules.
+async fn read_kms(rule: &TrustRule, known: &mut KmsKeys, aws: &Aws) -> Result<(), Problem> {
+    let Requirement::Cosign {
+        key: KeyReference::Kms(arn),
+    } = &rule.requirement
+    else {
+        return Ok(());
+    };
+    if known.contains_key(arn) {
+        return Ok(());
+    }
+    let key = aws.kms_public_key(arn).await.map_err(|error| {
+        let denied = error.code().unwrap_or_default().starts_with("AccessDenied");
+        let remedy = if denied {
+            Some(
+                "allow kms:GetPublicKey: name the key's ARN in the parameter TrustKmsKeyArns; the policy of another \
+                 account's key has to allow it too",
+            )
+        } else {
+            error.remedy()
+        };
+        let is_refusal = error.is_refusal();
+        let problem = Problem::outside(rule.place.as_str(), &error.into());
+        let problem = if is_refusal {
+            Problem::input(problem.place, problem.what)
+        } else {
+            problem
+        };
+        match remedy {
+            Some(remedy) => problem.remedy(remedy),
+            None => problem,
+        }
+    })?;
+    known.insert(arn.clone(), key);
+    Ok(())
+}
+
+fn check(requirement: &Requirement, kms: &KmsKeys) -> Result<Check, String> {
     match requirement {
         Requirement::Cosign { key } => {
             let read = match key {
@@ -145,9 +210,9 @@ async fn check(requirement: &Requirement, aws: &Aws) -> Result<Check, String> {
                     PublicKey::from_pem(&text).map_err(|why| format!("{}: {why}", path.display()))
                 }
                 KeyReference::Kms(arn) => {
-                    let key = aws.kms_public_key(arn).await;
-                    let key = key.map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
-                    PublicKey::from_der(&key.der).map_err(|why| format!("the key {arn}: {why}"))
+                    let der = kms.get(arn).map(|key| key.der.as_slice());
+                    PublicKey::from_der(der.unwrap_or_default())
+                        .map_err(|why| format!("the key {arn}: {why}"))
                 }
             };
             Ok(Check::Key(read?))

@@ -389,6 +389,12 @@ impl Aws {
         self.account.state().keys.get(arn)?.public_pem()
     }
 
+    /// Signs messages with a key, without a call; nothing where there is no such key or it does not sign.
+    pub fn signer(&self, arn: &str) -> impl Fn(&[u8]) -> Option<Vec<u8>> + use<> {
+        let (account, arn) = (Arc::clone(&self.account), arn.to_owned());
+        move |message| account.state().keys.get(&arn)?.sign(message)
+    }
+
     /// Sets a quota of the account, by service and code.
     pub fn put_quota(&self, service: &str, code: &str, value: f64) {
         let quota = format!("{service}/{code}");

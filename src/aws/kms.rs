@@ -25,6 +25,8 @@ pub struct Key {
 /// The public half of a key that signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
+    /// The ARN of the key, also where it was asked for by an alias.
+    pub arn: String,
     /// `SubjectPublicKeyInfo` in DER.
     pub der: Vec<u8>,
     /// The algorithms that the key signs with, such as `ECDSA_SHA_256`.
@@ -61,6 +63,7 @@ impl Aws {
         let algorithms = answer["SigningAlgorithms"].as_array();
         let algorithms = algorithms.into_iter().flatten().filter_map(Value::as_str);
         Ok(PublicKey {
+            arn: answer["KeyId"].as_str().unwrap_or(arn).to_owned(),
             der: bytes(ACTION, arn, &answer["PublicKey"])?,
             algorithms: algorithms.map(str::to_owned).collect(),
         })

@@ -2,6 +2,7 @@
 
 mod access;
 mod sources;
+mod trust;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::doctor::{self, Finding, State};
 use crate::progress;
-use crate::settings::{Environment, Flags};
+use crate::settings::{Environment, Flags, TrustMode};
 
 use super::Session;
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags, RetentionFlags};
@@ -82,7 +83,7 @@ impl Doctor {
         let parameters = environment.parameters.of_stack(&flags);
         let mut findings = Vec::new();
         let session = Session::for_inventory(settings.clone(), &inventory, stop).await;
-        let session = match session {
+        let mut session = match session {
             Ok(session) => {
                 if let Some(secret) = &settings.secret {
                     findings.push(Finding::ok(
@@ -105,9 +106,12 @@ impl Doctor {
             vpc: self.vpc_id.as_deref(),
             parameters,
         };
+        let trust = trust::check(&session, &inventory).await;
+        session.settings.trust = TrustMode::Off;
         let planned = sources::check(&session, &inventory, &mut findings).await;
         let own = access::check(&session, planned.as_ref(), asked).await;
         findings.splice(0..0, own);
+        findings.extend(trust);
         findings.extend(machine(&session.settings.out));
         let text = match self.output {
             Form::Table => table(&findings, output::width(environment)),

@@ -81,7 +81,10 @@ pub(super) async fn planned(
         planning::prove(session, inventory, &plan, &charts).await?
     };
     record(&mut plan, proof.as_ref());
-    let gate = policy.map(|policy| Arc::new(TrustGate::new(policy, &plan.copies)));
+    if policy.is_some() {
+        read_charts_at_sources(&mut plan, &lock)?;
+    }
+    let gate = policy.map(|policy| Arc::new(TrustGate::new(policy, &plan.copies, true)));
     let copies = plan.copies.iter();
     let pinned = copies.filter_map(|copy| Some((copy.target_text.clone(), copy.expected.clone()?)));
     let pinned = pinned.collect();
@@ -92,6 +95,27 @@ pub(super) async fn planned(
     Ok(Planned::of_lock(
         plan, charts, proof, gate, preflights, pinned,
     ))
+}
+
+/// Charts of registries are read where they come from, although the target has them: there are their signatures.
+fn read_charts_at_sources(plan: &mut Plan, lock: &Lock) -> Result<(), Problems> {
+    for copy in &mut plan.copies {
+        let mut users = copy.used_by.iter();
+        let locked = users.find_map(|key| lock.charts.get(key));
+        let Some(locked) = locked.filter(|_| copy.kind == Kind::Chart) else {
+            continue;
+        };
+        if let Some(artifact) = &locked.artifact {
+            let of_source = artifact
+                .parse()
+                .and_then(|artifact| lock::by_digest(&artifact, &locked.digest));
+            let of_source = of_source.map_err(|error| {
+                Problems::from(Problem::input(copy.source_text.as_str(), error.to_string()))
+            })?;
+            copy.source = CopySource::At(of_source);
+        }
+    }
+    Ok(())
 }
 
 /// Says which tags name other content now than when they were locked. A source that does not answer is not asked

@@ -100,7 +100,7 @@ pub(super) async fn from_sources(
     }
     record(&mut plan, proof.as_ref());
     let pins = session.settings.closure.pin_digests;
-    let gate = policy.map(|policy| Arc::new(TrustGate::new(policy, &plan.copies)));
+    let gate = policy.map(|policy| Arc::new(TrustGate::new(policy, &plan.copies, false)));
     Ok(Planned {
         plan,
         gate,

@@ -19,7 +19,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
 use crate::reference::Prefix;
 use crate::settings::{DataFiles, Environment, Flags, Settings};
-use oci_copy::copy::{Detail, Engine, Events, Outcome, Preflight, Request};
+use oci_copy::copy::{Detail, Engine, Events, Gate, Outcome, Preflight, Request};
 use oci_copy::store::archive::Writer;
 
 use super::flags::{BundleFlags, DataFlags, NetworkFlags};
@@ -107,7 +107,7 @@ impl Save {
         let (settings, inventory, files) = read(&flags, environment)?;
         let progress = Progress::start(screen);
         let session = Session::for_inventory(settings, &inventory, stop).await?;
-        let (lock, planned) = locked(&session, &inventory, &progress).await?;
+        let (lock, planned, is_locked) = locked(&session, &inventory, &progress).await?;
         super::plan_warnings(&planned.plan, &inventory, &session);
         planned.report().1?;
         let Planned { plan, proof, .. } = &planned;
@@ -120,10 +120,15 @@ impl Save {
         session.stores.write_to(&home, Arc::clone(&writer));
         progress.copying(copies.len());
         let events = Arc::clone(&*progress) as Arc<dyn Events>;
-        let engine = Engine::new(
+        let gate = planned.gate.as_ref().map(|gate| {
+            let gate = gate.renamed(&plan.copies, &copies, is_locked);
+            Arc::new(gate) as Arc<dyn Gate>
+        });
+        let engine = Engine::guarded(
             Arc::clone(&session.stores),
             &session.settings.copy,
             Arc::clone(&events),
+            gate,
         );
         let requests: Vec<Request> = pinned.iter().map(Into::into).collect();
         let preflights = tokio::select! {
@@ -217,24 +222,26 @@ fn check_file(file: &Path) -> Result<(), Problems> {
     }
 }
 
-/// The lock to save, with the plan: the one beside the data file or of `--lock`, or else a new one.
+/// The lock to save, with the plan: the one beside the data file or of `--lock`, or else a new one. Also says whether
+/// the lock was there before.
 async fn locked(
     session: &Session,
     inventory: &Inventory,
     progress: &Progress,
-) -> anyhow::Result<(Lock, Planned)> {
+) -> anyhow::Result<(Lock, Planned, bool)> {
     let settings = &session.settings;
     let prefix: Prefix = lock::ANY_TARGET.parse()?;
     let path = lock::path(settings, inventory);
     if !settings.lock.is_required && !path.is_file() {
-        return Box::pin(lock::make(session, inventory, &prefix, progress)).await;
+        let made = Box::pin(lock::make(session, inventory, &prefix, progress)).await;
+        return made.map(|(lock, planned)| (lock, planned, false));
     }
     let lock = lock::read(&path)?;
     let parameters = crate::lock::parameters(settings, &inventory.eks_version);
     crate::lock::check(&lock, inventory, &parameters, &path.display().to_string())?;
     tracing::info!("saving what {} has", path.display());
     let planned = planning::planned(session, inventory, &prefix, progress).await?;
-    Ok((lock, planned))
+    Ok((lock, planned, true))
 }
 
 /// What an earlier bundle has brought, or the one of an earlier lock.

@@ -67,7 +67,9 @@ impl Pattern {
 
 /// A reference with its registry's host, and with `library/` where Docker Hub has it.
 pub(super) fn complete(name: ImageName) -> String {
-    let host = name.registry.as_deref().map_or("docker.io", hub_name);
+    let host = name.registry.as_deref().unwrap_or("docker.io");
+    let host = host.to_lowercase();
+    let host = hub_name(&host);
     let is_official = host == "docker.io" && !name.repository.contains('/');
     let repository = if is_official {
         format!("library/{}", name.repository)

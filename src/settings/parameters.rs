@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::problem::{Problem, slip, squash};
 
 use super::Flags;
+use super::list::entries;
 
 pub use table::{ALL, Flag, Group, Parameter, Value};
 
@@ -137,7 +138,13 @@ impl Parameters {
         let known = ALL.iter().filter(|known| known.is_in_stack);
         let given = known.filter_map(|known| {
             let value = self.pick(flags, known.name)?.text;
-            Some((known.manifest.to_owned(), value.to_owned()))
+            // Seed-Farmer gives the template the entries of a list, joined by commas.
+            let list = value
+                .starts_with('[')
+                .then(|| entries(value).ok())
+                .flatten();
+            let value = list.map_or_else(|| value.to_owned(), |list| list.join(","));
+            Some((known.manifest.to_owned(), value))
         });
         given.collect()
     }

@@ -1,13 +1,13 @@
 //! Asks the policy for each artifact of a plan, and records the answers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use oci_copy::copy::{Candidate, Gate, Origin, Refused};
-use oci_copy::reference::Digest;
+use oci_copy::copy::{Candidate, Gate, Refused};
+use oci_copy::reference::{Digest, ImageName};
 
 use crate::document::{Kind, Report, Trust, TrustState};
 use crate::plan::Copy;
@@ -18,7 +18,9 @@ use super::{Check, Policy, Rule, provenance};
 
 /// The policy as the copy engine asks it.
 pub struct TrustGate {
-    policy: Policy,
+    policy: Arc<Policy>,
+    /// A lock pins the digest of each source.
+    is_locked: bool,
     /// What each artifact is, by its target.
     kinds: HashMap<String, Kind>,
     /// What came out, by target, with the digest that was verified.
@@ -26,15 +28,31 @@ pub struct TrustGate {
 }
 
 impl TrustGate {
-    /// A gate for the artifacts of a plan.
+    /// A gate for the artifacts of a plan. `is_locked` says that a lock pins their digests.
     #[must_use]
-    pub fn new(policy: Policy, copies: &[Copy]) -> Self {
-        let kinds = copies.iter();
-        let kinds = kinds.map(|copy| (copy.target_text.clone(), copy.kind));
+    pub fn new(policy: Policy, copies: &[Copy], is_locked: bool) -> Self {
         Self {
-            policy,
-            kinds: kinds.collect(),
+            policy: Arc::new(policy),
+            is_locked,
+            kinds: kinds(copies),
             answers: Mutex::default(),
+        }
+    }
+
+    /// The same gate for the same artifacts with other targets, in the same order. What came out is kept.
+    #[must_use]
+    pub fn renamed(&self, before: &[Copy], after: &[Copy], is_locked: bool) -> Self {
+        let names = before.iter().zip(after);
+        let answers = self.answers();
+        let answers = names.filter_map(|(before, after)| {
+            let answer = answers.get(&before.target_text)?;
+            Some((after.target_text.clone(), answer.clone()))
+        });
+        Self {
+            policy: Arc::clone(&self.policy),
+            is_locked,
+            kinds: kinds(after),
+            answers: Mutex::new(answers.collect()),
         }
     }
 
@@ -81,12 +99,11 @@ impl TrustGate {
             Check::Nothing(reason) => {
                 return Ok(answer(TrustState::Exempt, None, Some(reason.clone())));
             }
-            Check::Digest => match &request.origin {
-                Origin::Location(location) if location.digest().is_some() => {
-                    return Ok(answer(TrustState::Pinned, None, None));
-                }
-                _ => Err("its reference pins no digest".to_owned()),
-            },
+            // What a chart's index pins is the registry's choice, so the reference as it is written counts.
+            Check::Digest if self.is_locked || is_pinned(kind, &request.source_text) => {
+                return Ok(answer(TrustState::Pinned, None, None));
+            }
+            Check::Digest => Err("its reference pins no digest".to_owned()),
             Check::Key(key) => signatures::by_key(candidate, key).await?,
             Check::Keyless {
                 issuer,
@@ -100,6 +117,19 @@ impl TrustGate {
             Err(found) => answer(TrustState::Untrusted, None, Some(unsatisfied(rule, &found))),
         })
     }
+}
+
+/// Whether a reference pins a digest. Those of charts cannot.
+fn is_pinned(kind: Kind, source: &str) -> bool {
+    let name = source.parse::<ImageName>();
+    kind == Kind::Image && name.is_ok_and(|name| name.digest.is_some())
+}
+
+/// What each artifact is, by its target.
+fn kinds(copies: &[Copy]) -> HashMap<String, Kind> {
+    let kinds = copies.iter();
+    let kinds = kinds.map(|copy| (copy.target_text.clone(), copy.kind));
+    kinds.collect()
 }
 
 /// Which rule is not satisfied, what was found, and what would satisfy it.

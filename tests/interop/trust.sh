@@ -72,9 +72,57 @@ keyed() {
     agree "$3" "$folder" verifies verify "$name:1"
 }
 
+# kind SPEC: a private key of a kind, `$work/kinds/SPEC.pem`, its public half `SPEC.pub`, and cosign's file of it.
+kind() {
+    local file=$work/kinds/$1
+    case $1 in
+        p256) openssl ecparam -name prime256v1 -genkey -noout -out "$file.pem" ;;
+        p384) openssl ecparam -name secp384r1 -genkey -noout -out "$file.pem" ;;
+        p521) openssl ecparam -name secp521r1 -genkey -noout -out "$file.pem" ;;
+        rsa*) openssl genrsa -out "$file.pem" "${1#rsa}" ;;
+        ed25519) openssl genpkey -algorithm ed25519 -out "$file.pem" ;;
+    esac
+    COSIGN_PASSWORD='' "$cosign" import-key-pair --key "$file.pem" --output-key-prefix "$file" --yes
+}
+
+# of_kind SPEC SCHEME SIGNER WANTED: SIGNER is cosign, or sha256: as cosign 2 signed with every kind of key.
+of_kind() {
+    local name digest platform folder bundle=false file=$work/kinds/$1
+    [ "$2" = tag ] || bundle=true
+    new_image "kinds/$1-$2-$3"
+    case $3 in
+        cosign)
+            COSIGN_PASSWORD='' timeout 60 "$cosign" sign --yes --key "$file.key" --tlog-upload=false --use-signing-config=false \
+                --allow-insecure-registry --new-bundle-format=$bundle "$name@$digest"
+            ;;
+        sha256) "$venv/bin/python" tests/interop/sigstore.py sign-key "$file.pem" "$name" "$digest" "$2" ;;
+    esac
+    image_data "kind-$1-$2-$3" "$name:1" "cosign: {key: $file.pub}"
+    agree "$4" "$folder" timeout 60 "$cosign" verify --key "$file.pub" --insecure-ignore-tlog --allow-insecure-registry "$name:1"
+}
+
+# by_kms SCHEME: a rule that names a key of KMS, as moto emulates it; cosign has the key's public half.
+by_kms() {
+    local name digest platform folder verdict='' arn
+    new_image "kms/$1"
+    arn=$(kms_key ECC_NIST_P256 "$work/kms-$1.pem")
+    "$venv/bin/python" tests/interop/sigstore.py sign-kms "$kms" "$arn" "$name" "$digest" "$1"
+    image_data "kms-$1" "$name:1" "cosign: {key: \"awskms:///$arn\"}"
+    with_kms deploy --eks-version 1.34 --data-dir "$folder" --registry-prefix "oci:$folder/mirror" --out "$folder/out" --trust require
+    timeout 60 "$cosign" verify --key "$work/kms-$1.pem" --insecure-ignore-tlog --allow-insecure-registry "$name:1"
+    # A key of KMS that did not sign it.
+    arn=$(kms_key ECC_NIST_P256 "$work/kms-stranger.pem")
+    image_data "kms-$1" "$name:1" "cosign: {key: \"awskms:///$arn\"}"
+    if with_kms deploy --eks-version 1.34 --data-dir "$folder" --registry-prefix "oci:$folder/other" --out "$folder/out" --trust require; then
+        echo 'it is accepted with the key of a stranger too'
+        return 1
+    fi
+}
+
 # keyless SCHEME CASE WANTED
 keyless() {
-    local name digest platform folder identity=team@example.com issuer=https://issuer.example.com
+    local name digest platform folder identity=team@example.com issuer=https://issuer.example.com times=()
+    [ "$1" != bundle2 ] || times=(--use-signed-timestamps)
     new_image "keyless/$1-$2"
     case $2 in
         identity) identity=other@example.com ;;
@@ -84,7 +132,16 @@ keyless() {
     image_data "keyless-$1-$2" "$name:1" \
         "keyless: {issuer: \"$issuer\", identity: $identity, trustRoot: $work/sigstore/trusted_root.json}"
     agree "$3" "$folder" timeout 60 "$cosign" verify --trusted-root "$work/sigstore/trusted_root.json" \
-        --certificate-identity "$identity" --certificate-oidc-issuer "$issuer" --allow-insecure-registry "$name:1"
+        --certificate-identity "$identity" --certificate-oidc-issuer "$issuer" --allow-insecure-registry "${times[@]}" "$name:1"
+}
+
+# of_scheme SCHEME TAG BUNDLE BUNDLE2: what is right for the scheme.
+of_scheme() {
+    case $1 in
+        tag) printf %s "$2" ;;
+        bundle) printf %s "$3" ;;
+        bundle2) printf %s "$4" ;;
+    esac
 }
 
 gpg_at() {
@@ -154,13 +211,36 @@ check_trust() {
     done
     check "trust: an unsigned image is refused" keyed tags unsigned refused
     check "trust: an attestation in a bundle counts as cosign counts it" keyed bundles attestation accepted
-    check "a local authority and logs are made" "$venv/bin/python" tests/interop/sigstore.py make "$work/sigstore"
-    local case
+    local case spec
+    mkdir -p "$work/kinds"
+    for spec in p256 p384 p521 rsa2048 rsa3072 rsa4096 ed25519; do
+        check "cosign takes a key of the kind $spec" kind $spec
+        for scheme in tag bundle; do
+            # cosign 3 signs with another hash than it verifies with by default, for these.
+            case $spec in
+                p384 | p521 | ed25519) case=refused ;;
+                *) case=accepted ;;
+            esac
+            check "trust: what cosign signed with $spec, as a $scheme, is $case" of_kind $spec $scheme cosign $case
+            check "trust: what $spec signed over SHA-256, as a $scheme, is accepted" of_kind $spec $scheme sha256 accepted
+        done
+    done
+    start_kms
+    check "moto starts" answers "$kms/"
     for scheme in tag bundle; do
+        check "trust: a $scheme by a key of KMS is accepted, and refused with another" by_kms $scheme
+    done
+    check "local authorities and logs are made" "$venv/bin/python" tests/interop/sigstore.py make "$work/sigstore"
+    for scheme in tag bundle bundle2; do
         check "trust: a keyless $scheme is accepted" keyless $scheme good accepted
+        check "trust: a keyless $scheme by P-384 over SHA-256" keyless $scheme p384-sha256 "$(of_scheme $scheme accepted accepted refused)"
+        check "trust: a keyless $scheme by P-384 over SHA-384" keyless $scheme p384 "$(of_scheme $scheme refused accepted accepted)"
         for case in identity issuer expired tampered other stranger unlogged; do
             check "trust: a keyless $scheme is refused: $case" keyless $scheme $case refused
         done
+    done
+    for case in untimed clock replayed; do
+        check "trust: a keyless bundle2 is refused: $case" keyless bundle2 $case refused
     done
     for helm_version in "${helm_versions[@]}"; do
         build_helm "$helm_version" || continue

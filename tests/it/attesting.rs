@@ -5,6 +5,7 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lab::aws::{Aws, KeySpec};
+use lab::image::Image;
 use lab::registry::Registry;
 use serde_json::Value;
 
@@ -303,5 +304,33 @@ async fn a_copy_that_cannot_be_attested_is_not_published() -> Result {
     assert!(failed.stderr.contains("kms:Sign"), "{}", failed.stderr);
     assert!(failed.stderr.contains("cannot attest"), "{}", failed.stderr);
     assert_eq!(world.aws.count("PutObject"), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_statement_that_kms_does_not_hash_is_signed_by_its_digest() -> Result {
+    let mut world = World::start().await?;
+    // The statement names each platform, and KMS hashes 4096 bytes at most.
+    let mut image = Image::new().layer(10, 5);
+    for number in 0..300 {
+        image = image.platform(&format!("linux/arch{number:04}"));
+    }
+    image.push(&world.source, "team/many", "1")?;
+    world.data = Data::images(&["quay.io/team/many:1"]);
+    world.deploy().run().await.ended(0);
+    let all = attestations(world.aws.registry(), "idf-quay.io/team/many");
+    let (_, _, statement) = &all[0];
+    let platforms = statement["predicate"]["platforms"].as_array();
+    assert_eq!(platforms.map(Vec::len), Some(300));
+    assert!(statement.to_string().len() > 4096);
+    let verify = world.verify().env(VARIABLE, &world.key);
+    let verified = verify.run().await.ended(0);
+    verified.said(&["attested: 1 artifact"]);
+    // As the public half alone sees it.
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("key.pem");
+    fs::write(&path, world.aws.public_key(&world.key).expect("a key"))?;
+    let verify = world.verify().arg("--attestation-key").arg(&path);
+    verify.run().await.ended(0);
     Ok(())
 }

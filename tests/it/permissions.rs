@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lab::aws::{Aws, KeySpec};
 use lab::chart::{Chart, ChartRepository};
+use lab::content::Descriptor;
 use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
 use replication::settings::parameters::ALL;
@@ -20,8 +21,12 @@ use super::data::Data;
 use super::ecr::{build, image, seed_farmer};
 use super::pruning::{APP, World};
 use super::run::Run;
+use super::signer::Signer;
+use super::trust;
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/4f5e";
+const TRUST_KEYS: &str =
+    "arn:aws:kms:us-east-1:123456789012:key/1a, arn:aws:kms:eu-west-1:210987654321:key/2b";
 const LIFECYCLE: &str = r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 9}, "action": {"type": "expire"}}]}"#;
 const POLICY: &str = r#"{"Statement": []}"#;
 
@@ -220,7 +225,11 @@ async fn the_policy_that_is_printed_is_what_the_template_grants() -> Result {
     let sets: [&[(&str, &str)]; 5] = [
         &[],
         &[("ProjectName", "MyProj-2"), ("FanOut", " OFF")],
-        &[("RetentionType", "Destroy"), ("KmsKeyArn", KEY)],
+        &[
+            ("RetentionType", "Destroy"),
+            ("KmsKeyArn", KEY),
+            ("TrustKmsKeyArns", TRUST_KEYS),
+        ],
         &[
             ("HelmRepoSecretName", "team/helm"),
             ("ReplicatorDistroUrl", "s3://tools/v1/replicator"),
@@ -361,8 +370,20 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
     let next = image().layer(100, 7);
     next.push(&source, "team/app", "2")?;
     next.push(&source, "team/more", "2")?;
-    let data = Data::images(&["quay.io/team/app:2", "quay.io/team/more:2"]);
+    // Which a key of KMS has signed.
+    let trusted = aws.put_key(KeySpec::P256);
+    let signer = Signer::of_kms(&aws, &trusted);
+    for repository in ["team/app", "team/more"] {
+        let (kind, bytes, digest) = source.manifest(repository, "2").expect("an image");
+        let root = Descriptor::of(&kind, &bytes);
+        assert_eq!(root.digest, digest);
+        signer.sign_bundle(&source, repository, &root)?;
+    }
+    let rules = format!("  - {{match: quay.io, cosign: {{key: \"awskms:///{trusted}\"}}}}\n");
+    let data = trust::data(&["quay.io/team/app:2", "quay.io/team/more:2"], &rules);
     with_settings(build(&aws, &data, &source))
+        .env("SEEDFARMER_PARAMETER_TRUST", "require")
+        .env("SEEDFARMER_PARAMETER_TRUST_KMS_KEY_ARNS", &trusted)
         .run()
         .await
         .ended(0);
@@ -402,6 +423,7 @@ async fn every_call_is_granted_and_every_grant_is_called() -> Result {
         ("ImageTagMutability", "IMMUTABLE"),
         ("BlobMounting", "enable"),
         ("AttestationKmsKeyArn", key.as_str()),
+        ("TrustKmsKeyArns", trusted.as_str()),
     ];
     let all = calls(&aws);
     assert!(actions(&all).len() > 25, "{:?}", actions(&all));

@@ -6,6 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lab::aws::Aws;
 use lab::content::Descriptor;
 use lab::image::cosign_tag;
 use lab::registry::Registry;
@@ -17,18 +18,38 @@ const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// A key pair.
-pub(crate) struct Signer(EcdsaKeyPair);
+pub(crate) struct Signer {
+    public_key: String,
+    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+}
 
 impl Signer {
     pub(crate) fn new() -> Self {
-        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key"))
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
+        let der: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("its DER");
+        let text = STANDARD.encode(der.as_ref());
+        let sign = move |message: &[u8]| {
+            let signature = pair.sign(&SystemRandom::new(), message);
+            signature.expect("a signature").as_ref().to_vec()
+        };
+        Self {
+            public_key: format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n"),
+            sign: Box::new(sign),
+        }
+    }
+
+    /// A key of KMS.
+    pub(crate) fn of_kms(aws: &Aws, arn: &str) -> Self {
+        let sign = aws.signer(arn);
+        Self {
+            public_key: aws.public_key(arn).expect("a key"),
+            sign: Box::new(move |message| sign(message).expect("a signature")),
+        }
     }
 
     /// The public key as `cosign generate-key-pair` writes it.
     pub(crate) fn public_key(&self) -> String {
-        let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().expect("its DER");
-        let text = STANDARD.encode(der.as_ref());
-        format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
+        self.public_key.clone()
     }
 
     /// A rule that asks for this key.
@@ -38,8 +59,7 @@ impl Signer {
     }
 
     fn sign(&self, message: &[u8]) -> String {
-        let signature = self.0.sign(&SystemRandom::new(), message);
-        STANDARD.encode(signature.expect("a signature"))
+        STANDARD.encode((self.sign)(message))
     }
 
     /// What is under cosign's tag for a signature of an image: content and signature.

@@ -216,6 +216,7 @@ ADDED_BY = {
     "`ImageTagMutability` is given": {"ImageTagMutability": "IMMUTABLE"},
     "`KmsKeyArn` is given": {"KmsKeyArn": "<KmsKeyArn>"},
     "`AttestationKmsKeyArn` is given": {"AttestationKmsKeyArn": "<AttestationKmsKeyArn>"},
+    "`TrustKmsKeyArns` is given": {"TrustKmsKeyArns": "<TrustKmsKeyArns>"},
     "`HelmRepoSecretName` is given": {"HelmRepoSecretName": "<HelmRepoSecretName>"},
     "`Bundle` is in S3": {"Bundle": "s3://<bucket>/<object>"},
     "`ReplicatorDistroUrl` is in S3": {"ReplicatorDistroUrl": "s3://<bucket/object>"},

@@ -62,6 +62,12 @@ impl Key {
         ))
     }
 
+    /// A signature of a message, by a key that signs.
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let signature = self.pair.as_ref()?.sign(&SystemRandom::new(), message);
+        Some(signature.ok()?.as_ref().to_vec())
+    }
+
     fn public_der(&self) -> Option<Vec<u8>> {
         let der = self.pair.as_ref()?.public_key().as_der();
         let der: PublicKeyX509Der<'_> = der.expect("its encoding");
@@ -106,6 +112,10 @@ pub(super) fn handle(account: &Account, action: &str, input: &Value) -> Result<V
             let message = message.map_err(|_| invalid("Message is not base64"))?;
             if input["SigningAlgorithm"] != key.algorithm() {
                 return Err(invalid("SigningAlgorithm does not fit the key"));
+            }
+            // The guide of the API, `Sign`: the message of a signature is 1 to 4096 bytes.
+            if !(1..=4096).contains(&message.len()) {
+                return Err(invalid("Message has a length that is not 1 to 4096"));
             }
             let signature = if input["MessageType"] == "DIGEST" {
                 let algorithm = match key.spec {

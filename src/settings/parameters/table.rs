@@ -448,6 +448,15 @@ pub const ALL: [Parameter; 45] = [
     .default("no attestations")
     .in_stack(),
     Parameter::new(
+        "trust_kms_key_arns",
+        "TrustKmsKeyArns",
+        "The KMS keys that rules under `trust` name (awskms:///ARN), so that the module's role may read their public \
+         halves: a list",
+    )
+    .flag("trust-kms-key-arns", Repositories, Text("ARNS"))
+    .under("Copying")
+    .in_stack(),
+    Parameter::new(
         "retention_type",
         "RetentionType",
         "RETAIN or DESTROY: what happens to repositories when the module is destroyed",
