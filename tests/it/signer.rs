@@ -17,10 +17,13 @@ const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
+/// The signature of a message.
+type Sign = dyn Fn(&[u8]) -> Vec<u8>;
+
 /// A key pair.
 pub(crate) struct Signer {
     public_key: String,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Box<Sign>,
 }
 
 impl Signer {
