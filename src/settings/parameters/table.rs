@@ -150,7 +150,7 @@ use Group::{Bundle, Data, Destroy, Network, Repositories};
 use Value::{Number, Repeated, Switch, Text};
 
 /// All parameters, in the order of `--help`.
-pub const ALL: [Parameter; 45] = [
+pub const ALL: [Parameter; 46] = [
     Parameter::new(
         "eks_version",
         "eks-version",
