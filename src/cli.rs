@@ -10,6 +10,7 @@ mod diff;
 mod discover;
 mod discovering;
 mod doctor;
+mod document_location;
 mod estimate;
 mod failure_summary;
 mod flags;
@@ -27,6 +28,7 @@ mod policy;
 mod preflight;
 mod prove;
 mod prune;
+mod publish;
 mod rendering;
 mod report;
 mod save;
@@ -54,7 +56,6 @@ use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::progress::{Display, Screen};
-use crate::publish;
 use crate::reference::Prefix;
 use crate::settings::{
     DataFiles, Environment, Flags, Network, Settings, TargetChoice, unused_hosts,
@@ -114,6 +115,7 @@ enum Command {
     Verify(verify::Verify),
     Lock(lock::MakeLock),
     Diff(Box<diff::Diff>),
+    Publish(Box<publish::Publish>),
     Destroy(destroy::Destroy),
     DeleteRepos(destroy::DeleteRepos),
     Prune(prune::Prune),
@@ -301,6 +303,7 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
             Command::Verify(args) => args.run(environment, &stop).await,
             Command::Lock(args) => Box::pin(args.run(environment, screen, &stop)).await,
             Command::Diff(args) => return Box::pin(args.run(environment, screen, &stop)).await,
+            Command::Publish(args) => Box::pin(args.run(environment, &stop)).await,
             Command::Destroy(args) => Box::pin(args.run(environment)).await,
             Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
             Command::Prune(args) => return Box::pin(args.run(environment)).await,
@@ -483,7 +486,7 @@ fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory
     let settings = Settings::new(flags, environment);
     let inventory = DataFiles::new(flags, environment).and_then(|files| Inventory::read(&files));
     let (settings, inventory) = Problems::both(settings, inventory)?;
-    publish::check_out(&settings.out)?;
+    crate::publish::check_out(&settings.out)?;
     for warning in &inventory.warnings {
         tracing::warn!("{warning}");
     }
@@ -511,7 +514,7 @@ impl Sources {
             });
         }
         let settings = Settings::new(flags, environment)?;
-        publish::check_out(&settings.out)?;
+        crate::publish::check_out(&settings.out)?;
         let Some(named) = &settings.bundle else {
             anyhow::bail!("the bundle is not in the settings (please report this)");
         };

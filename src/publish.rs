@@ -1,5 +1,6 @@
 //! Outcomes -> published documents: files, the result document in its bucket, the module's metadata.
 
+mod folder;
 mod history;
 mod kept;
 mod metadata;
@@ -27,7 +28,11 @@ use oci_copy::copy::{Done, Outcome};
 use oci_copy::reference::Digest;
 use oci_copy::store::write_whole;
 
-pub use kept::{BucketResult, KEPT, KeptName, Which, begins_with_time, bucket_results};
+pub use folder::{keep_in, kept_file, kept_in, remove_surplus_in};
+pub use kept::{
+    BucketResult, KEPT, KeptName, ResultSet, bucket_results, can_be_kept, find, is_proof_of, mark,
+    names_proof,
+};
 pub use metadata::MODULE_METADATA;
 pub use report::{report, write_report};
 pub use results::{Named, Results};
@@ -58,6 +63,8 @@ pub struct Published {
     pub bucket: String,
     /// The object's key.
     pub object: String,
+    /// The result that it replaced, if that is kept now.
+    pub kept: Option<KeptName>,
 }
 
 impl Publication {
@@ -115,8 +122,7 @@ impl Publication {
     /// The key of the report's page, beside the document's.
     #[must_use]
     pub fn page_object(&self) -> String {
-        let module = self.object.trim_end_matches(OBJECT_END);
-        format!("{module}{PAGE_END}")
+        page_key(&self.object)
     }
 
     /// The run store: keys that only this module uses.
@@ -154,16 +160,16 @@ impl Publication {
         aws: &Aws,
     ) -> anyhow::Result<Published> {
         let bucket = bucket_name(&self.project, &host.region, &host.account);
-        let published = Published {
+        let mut published = Published {
             bucket,
             object: self.object.clone(),
+            kept: None,
         };
-        let place = || {
-            format!(
-                "cannot publish the result document s3://{}/{}",
-                published.bucket, published.object
-            )
-        };
+        let place = format!(
+            "cannot publish the result document s3://{}/{}",
+            published.bucket, published.object
+        );
+        let place = || place.clone();
         let (bucket, _) = self.bucket(host, aws).await;
         let put = match self.put(&bucket, result, proof).await {
             // Another deployment was destroyed meanwhile, and deleted the empty bucket.
@@ -173,7 +179,7 @@ impl Publication {
             }
             put => put,
         };
-        put.with_context(place)?;
+        published.kept = put.with_context(place)?;
         // A role from before there were pages may not write it, and nothing depends on it.
         if let Err(error) = bucket.put_page(&self.page_object(), page).await {
             tracing::warn!("the report's page could not be uploaded: {error}");
@@ -192,6 +198,13 @@ impl Publication {
 pub fn proof_key(document: &str) -> String {
     let start = document.strip_suffix(OBJECT_END);
     format!("{}{PROOF_END}", start.unwrap_or(document))
+}
+
+/// The key of the report's page that belongs to a result document's key.
+#[must_use]
+pub fn page_key(document: &str) -> String {
+    let start = document.strip_suffix(OBJECT_END);
+    format!("{}{PAGE_END}", start.unwrap_or(document))
 }
 
 /// The bucket of a project's result documents in an account and region.

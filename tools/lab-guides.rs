@@ -41,7 +41,10 @@ async fn main() -> anyhow::Result<()> {
     let versions = Path::new(&folder).join("data/eks_dockerimage-replication/versions");
     std::fs::create_dir_all(&versions)?;
     std::fs::write(versions.join("default.yaml"), DEFAULT)?;
-    std::fs::write(versions.join("1.34.yaml"), "ami: {version: 1.34.0}\n")?;
+    for version in ["1.33", "1.34"] {
+        let text = format!("ami: {{version: {version}.0}}\n");
+        std::fs::write(versions.join(format!("{version}.yaml")), text)?;
+    }
 
     let (source, target, aws) = (
         Registry::start().await?,

@@ -233,7 +233,7 @@ pub(super) async fn verifier(session: &Session, key: &str) -> anyhow::Result<Pub
         let key = session.aws.kms_public_key(key).await?;
         return PublicKey::from_der(&key.der).map_err(|error| anyhow!("{error}"));
     }
-    let text = super::verify::read_file_within(Path::new(key), MAX_KEY as u64);
+    let text = super::document_location::read_file_within(Path::new(key), MAX_KEY as u64);
     let text = text.map_err(|what| Problems::from(Problem::input(key, what)))?;
     PublicKey::from_pem(&String::from_utf8_lossy(&text))
         .map_err(|error| Problems::from(Problem::input(key, error.to_string())).into())

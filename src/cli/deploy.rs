@@ -294,7 +294,14 @@ async fn prepare(
         Some(publication) => preflight::check(&session, plan, publication).await?,
         None => BTreeSet::new(),
     };
-    let written = publish::write_pairs(plan, out).and_then(|()| publish::remove_result(out));
+    let kept = match publication {
+        // The bucket keeps them.
+        Some(_) => Ok(None),
+        None => publish::keep_in(out),
+    };
+    let written = kept
+        .and_then(|_| publish::write_pairs(plan, out))
+        .and_then(|()| publish::remove_result(out));
     written.map_err(|error| publish::unusable_out(out, format!("{error:#}")))?;
     tracing::info!(
         "EKS {}: {} to {prefix}",
@@ -323,6 +330,9 @@ async fn publish(
     let proof = proof.as_ref();
     publish::write_proof(proof, &settings.out)?;
     let result = publish::write_result(plan, outcomes, shared, &settings.out)?;
+    if publication.is_none() {
+        publish::remove_surplus_in(&settings.out, &result);
+    }
     if let (Some(publication), Prefix::Ecr { host, .. }) = (publication, &plan.prefix) {
         let page = std::fs::read_to_string(settings.out.join(PAGE_FILE))?;
         let proof = proof.map(Proof::to_json);
@@ -335,6 +345,9 @@ async fn publish(
             )
             .await?;
         tracing::info!("published s3://{}/{}", published.bucket, published.object);
+        if let Some(kept) = published.kept {
+            tracing::info!("kept the result before it: {kept}");
+        }
     }
     Ok(())
 }

@@ -9,12 +9,12 @@ use crate::aws::{Aws, Bucket, Ecr, Error};
 use crate::destroy::{self, Claims, Plan};
 use crate::problem::{Problem, Problems};
 use crate::progress;
-use crate::publish::{self, Publication, Results, Which};
+use crate::publish::{self, Publication, ResultSet, Results};
 use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Retention, Settings, TargetChoice};
 use crate::stderr;
 
-use super::flags::RetentionFlags;
+use super::flags::{ModuleFlags, RetentionFlags};
 
 /// Delete this project's ECR repositories, if `RetentionType` is DESTROY
 ///
@@ -57,28 +57,9 @@ pub(super) struct DeleteRepos {
     yes: bool,
 }
 
-/// Which module this is.
-#[derive(Debug, clap::Args)]
-struct ModuleFlags {
-    /// The Seed-Farmer project [env: `SEEDFARMER_PROJECT_NAME`]
-    #[arg(long, value_name = "NAME")]
-    project: Option<String>,
-    /// The Seed-Farmer deployment [env: `SEEDFARMER_DEPLOYMENT_NAME`]
-    #[arg(long, value_name = "NAME")]
-    deployment: Option<String>,
-    /// The Seed-Farmer module as <group>-<module> [env: `SEEDFARMER_MODULE_NAME`]
-    #[arg(long, value_name = "NAME")]
-    module: Option<String>,
-}
-
 impl Destroy {
     pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
-        let flags = Flags {
-            project: self.module.project.clone(),
-            deployment: self.module.deployment.clone(),
-            module: self.module.module.clone(),
-            ..self.retention.flags()
-        };
+        let flags = self.module.onto(self.retention.flags());
         let flags = match &self.registry_prefix {
             Some(prefix) => flags.with("registry_prefix", prefix),
             None => flags,
@@ -97,7 +78,7 @@ impl Destroy {
             return Ok(());
         };
         let (bucket, object) = publication.bucket(&host, &aws).await;
-        let mut others = Results::read(&bucket, &host.to_string(), Which::All).await?;
+        let mut others = Results::read(&bucket, &host.to_string(), ResultSet::All).await?;
         let own = others.take(object).unwrap_or_default();
         let own_is_unreadable = others.unreadable.remove(object);
         others.remove_below(&publication.kept_prefix());
@@ -179,7 +160,7 @@ impl DeleteRepos {
         let tagged = destroy::observe(&ecr, &project).await?;
         let plan = destroy::plan_by_hand(&project, &tagged, self.all);
         let bucket = publish::project_bucket(&project, &host, &aws).await;
-        let results = Results::read(&bucket, &host.to_string(), Which::All).await;
+        let results = Results::read(&bucket, &host.to_string(), ResultSet::All).await;
         let results = results.unwrap_or_else(|error| {
             tracing::warn!("cannot find out which deployments use the repositories: {error}");
             Results::default()

@@ -14,17 +14,17 @@ use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
 use crate::settings::{DataFiles, Environment, Flags, Settings};
 
+use super::document_location::{is_kept, place, read, read_file_within};
 use super::flags::{DataFlags, NetworkFlags};
 use super::lock::{ANY_TARGET, make};
-use super::verify::read_file_within;
 use super::{CHANGES, DONE, Session};
 
 /// Compare two locks, results or EKS versions
 ///
 /// Prints which charts and images were added, removed, changed to another version, or moved (the same tag with
-/// other content), with sizes where they are known. A and B are each a lock, the result document of a deployment, or
-/// an EKS version, which means what its data files and sources have now. Without B, a lock is compared with the
-/// present of its EKS version.
+/// other content), with sizes where they are known. A and B are each a lock or the result document of a deployment (a
+/// file, `s3://BUCKET/KEY`, or a kept result of `replicator publish --list`), or an EKS version, which means what its
+/// data files and sources have now. Without B, A is compared with the present of its EKS version.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:
@@ -32,6 +32,8 @@ use super::{CHANGES, DONE, Session};
       what has changed since the lock
   replicator diff 1.33 1.34 -o json
   replicator diff before/replication_result.json after/replication_result.json --exit-code
+  replicator diff 1 s3://idf-dkr-img-rep-md-eu-west-1-123456789012/dev-replication-images-metadata.json
+      what has changed since the newest kept result
 
 Exit codes: 0 compared; 1 a host cannot be queried or an artifact does not exist; 2 bad input;
 3 with --exit-code: there are differences.",
@@ -46,7 +48,7 @@ Exit codes: 0 compared; 1 a host cannot be queried or an artifact does not exist
     mut_arg("lock", |arg| arg.hide(true))
 )]
 pub(super) struct Diff {
-    /// A lock, a result document, or an EKS version
+    /// A lock, a result document, a kept result, or an EKS version
     #[arg(value_name = "A")]
     from: String,
     /// The same; without it the present
@@ -83,8 +85,9 @@ enum Form {
 struct Compared {
     shown: String,
     contents: Contents,
-    /// Of a lock or an EKS version; names in results have the target's prefix.
     eks_version: Option<String>,
+    /// Names in results have the target's prefix.
+    is_result: bool,
 }
 
 impl Diff {
@@ -102,7 +105,7 @@ impl Diff {
             (Some(to), _) => Box::pin(compared(to, &flags, with, stop)).await?,
             (None, Some(version)) => Box::pin(present(version, &flags, with, stop)).await?,
             (None, None) => {
-                let what = "a result document does not say of which EKS version it is";
+                let what = "this result document does not say of which EKS version it is";
                 let problem = Problem::input(&self.from, what);
                 return Err(Problems::from(problem.remedy("name what to compare it with")).into());
             }
@@ -127,11 +130,10 @@ impl Diff {
 
 /// Both without the target's prefix, where only one has it.
 fn aligned(mut from: Compared, mut to: Compared) -> (Compared, Compared) {
-    let (of_from, of_to) = (from.eks_version.is_some(), to.eks_version.is_some());
-    if of_from && !of_to {
+    if to.is_result && !from.is_result {
         let prefix = to.contents.prefix_over(&from.contents);
         to.contents = to.contents.without(&prefix);
-    } else if of_to && !of_from {
+    } else if from.is_result && !to.is_result {
         let prefix = from.contents.prefix_over(&to.contents);
         from.contents = from.contents.without(&prefix);
     }
@@ -156,7 +158,13 @@ async fn compared(
         let remedy = "name a lock, the replication_result.json of a deployment, or an EKS version";
         Problems::from(Problem::input(text, what).remedy(remedy))
     };
-    let content = read_file_within(path, MAX_LOCK as u64).map_err(bad)?;
+    let content = if text.starts_with("s3://") || is_kept(text) {
+        let (settings, place) = place(Some(text), None, flags, with.0)?;
+        let session = Session::open(settings, stop)?;
+        read(&place, &session).await?.1
+    } else {
+        read_file_within(path, MAX_LOCK as u64).map_err(bad)?
+    };
     let probe: serde_json::Value = serde_json::from_slice(&content)
         .map_err(|error| bad(format!("it is not JSON: {error}")))?;
     let shown = text.to_owned();
@@ -166,6 +174,7 @@ async fn compared(
             shown,
             contents: Contents::from(&lock),
             eks_version: Some(lock.eks_version),
+            is_result: false,
         });
     }
     let result: ResultDocument = serde_json::from_value(probe)
@@ -178,7 +187,8 @@ async fn compared(
     Ok(Compared {
         shown,
         contents: Contents::from(&result),
-        eks_version: None,
+        eks_version: result.written.eks_version,
+        is_result: true,
     })
 }
 
@@ -201,6 +211,7 @@ async fn present(
         shown: format!("EKS {version}"),
         contents: Contents::from(&lock),
         eks_version: Some(lock.eks_version),
+        is_result: false,
     })
 }
 

@@ -136,6 +136,31 @@ pub(super) struct RetentionFlags {
     parameters: OfParameters<DESTROY>,
 }
 
+/// Which module is meant, for commands that read no data files.
+#[derive(Debug, Args)]
+pub(super) struct ModuleFlags {
+    /// The Seed-Farmer project [env: `SEEDFARMER_PROJECT_NAME`]
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// The Seed-Farmer deployment [env: `SEEDFARMER_DEPLOYMENT_NAME`]
+    #[arg(long, value_name = "NAME")]
+    deployment: Option<String>,
+    /// The Seed-Farmer module as <group>-<module> [env: `SEEDFARMER_MODULE_NAME`]
+    #[arg(long, value_name = "NAME")]
+    module: Option<String>,
+}
+
+impl ModuleFlags {
+    pub(super) fn onto(&self, flags: Flags) -> Flags {
+        Flags {
+            project: self.project.clone(),
+            deployment: self.deployment.clone(),
+            module: self.module.clone(),
+            ..flags
+        }
+    }
+}
+
 impl RepositoryFlags {
     pub(super) fn onto(&self, mut flags: Flags) -> Flags {
         flags.parameters.extend(self.parameters.0.clone());

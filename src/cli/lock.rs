@@ -17,9 +17,9 @@ use crate::trust::TrustGate;
 use oci_copy::copy::{Engine, Outcome, Preflight, Request};
 use oci_copy::store::write_whole;
 
+use super::document_location::read_file_within;
 use super::flags::{DataFlags, NetworkFlags};
 use super::planning::{self, Planned};
-use super::verify::read_file_within;
 use super::{Session, failure_summary};
 
 /// The prefix that a plan for a lock has: a lock is for every target.

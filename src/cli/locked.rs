@@ -23,9 +23,9 @@ use oci_copy::copy::{Detail, Engine, Preflight, Presence, Request};
 use oci_copy::reference::{Digest, Location, TagOrDigest};
 use oci_copy::store::tag_or_digest;
 
+use super::document_location::read_file;
 use super::lock as file;
 use super::planning::{self, Planned};
-use super::verify::read_file;
 use super::{Session, planning::record};
 
 /// How many sources are asked at once.

@@ -16,7 +16,7 @@ use crate::settings::{Environment, Settings};
 use super::columns::{self, Column, Fit, Line};
 use super::flags::NetworkFlags;
 use super::output::Output;
-use super::{Session, verify};
+use super::{Session, document_location};
 
 /// List what exists below a prefix
 ///
@@ -68,8 +68,8 @@ impl Ls {
         let session = Session::open(settings, stop)?;
         let (expected, closure) = match &self.result {
             Some(result) => {
-                let (_, place) = verify::place(Some(result), None, &flags, environment)?;
-                let (shown, text) = verify::read(&place, &session).await?;
+                let (_, place) = document_location::place(Some(result), None, &flags, environment)?;
+                let (shown, text) = document_location::read(&place, &session).await?;
                 (
                     Some(ExpectedArtifacts::read(&text, &shown)?),
                     closure(&text),

@@ -11,7 +11,7 @@ use crate::aws::{Aws, Ecr, Error, Tags};
 use crate::ownership::{Owner, has_owner, owner};
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
-use crate::publish::{Publication, Results, Which};
+use crate::publish::{Publication, ResultSet, Results};
 use crate::reference::{EcrHost, Prefix};
 
 use super::Session;
@@ -138,7 +138,7 @@ async fn check_owners(
         return Ok(BTreeSet::new());
     }
     let (bucket, object) = publication.bucket(host, aws).await;
-    let results = Results::read(&bucket, &host.to_string(), Which::Current).await;
+    let results = Results::read(&bucket, &host.to_string(), ResultSet::Current).await;
     let results = match results {
         Ok(results) => results,
         Err(error) => {

@@ -13,7 +13,7 @@ use crate::document::PROOF_FILE;
 use crate::publish;
 
 use super::Session;
-use super::verify::{DocumentLocation, read_file};
+use super::document_location::{DocumentLocation, read_file};
 
 /// How many charts are fetched and rendered at once.
 const AT_ONCE: usize = 4;
@@ -77,7 +77,7 @@ async fn one(
 }
 
 /// The proof beside a result document, with the name under which it is blamed.
-async fn proof_of(
+pub(super) async fn proof_of(
     place: &DocumentLocation,
     session: &Session,
 ) -> anyhow::Result<(String, Option<Vec<u8>>)> {
@@ -90,16 +90,11 @@ async fn proof_of(
             let text = text.map_err(|what| anyhow::anyhow!("{shown} {what}"))?;
             Ok((shown, text))
         }
-        DocumentLocation::Object { key, .. } => {
-            object(place, session, &publish::proof_key(key)).await
-        }
-        DocumentLocation::Module(publication) => {
-            object(place, session, &publication.proof_object()).await
-        }
+        _ => object(place, session, &publish::proof_key(place.key())).await,
     }
 }
 
-async fn object(
+pub(super) async fn object(
     place: &DocumentLocation,
     session: &Session,
     key: &str,

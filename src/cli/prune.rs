@@ -22,8 +22,8 @@ use crate::settings::{Environment, Flags, Settings, TargetChoice};
 use crate::timestamp::Timestamp;
 use oci_copy::store::write_whole;
 
+use super::document_location::read_file_within;
 use super::output::Output;
-use super::verify::read_file_within;
 use super::{CHANGES, DONE};
 
 /// The price of storage in US dollars for a GB and month, in all commercial regions

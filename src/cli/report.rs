@@ -6,7 +6,7 @@ use crate::document::{REPORT_FILE, Report};
 use crate::problem::{Problem, Problems};
 use crate::{publish, report_page};
 
-use super::verify::read_file;
+use super::document_location::read_file;
 
 /// Make a page to look at from a report
 ///

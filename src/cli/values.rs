@@ -9,7 +9,7 @@ use crate::export::{self, Format};
 use crate::problem::{Problem, Problems};
 use crate::settings::{Environment, Flags};
 
-use super::{Session, verify};
+use super::{Session, document_location};
 
 /// Print what another tool needs to install charts from the target
 ///
@@ -28,7 +28,7 @@ pub(super) struct Values {
     /// The chart's key in the data files, or its name [default: all charts]
     #[arg(value_name = "CHART")]
     chart: Option<String>,
-    /// A result document: a file, or `s3://BUCKET/KEY`
+    /// A result document: a file, `s3://BUCKET/KEY`, or a kept result of `replicator publish --list`
     #[arg(long, value_name = "RESULT")]
     result: Option<String>,
     /// The output folder of the deployment [default: .]
@@ -49,9 +49,10 @@ impl Values {
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let (result, out) = (self.result.as_deref(), self.out.as_deref());
-        let (settings, place) = verify::place(result, out, &Flags::default(), environment)?;
+        let (settings, place) =
+            document_location::place(result, out, &Flags::default(), environment)?;
         let session = Session::open(settings, stop)?;
-        let (shown, text) = verify::read(&place, &session).await?;
+        let (shown, text) = document_location::read(&place, &session).await?;
         let document: ResultDocument = serde_json::from_slice(&text).map_err(|error| {
             let problem = Problem::input(
                 shown.as_str(),

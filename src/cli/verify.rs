@@ -1,30 +1,23 @@
 //! `replicator verify`
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::Bucket;
 use crate::document::{
-    AttestationFindings, ExpectedArtifacts, ProofFindings, RESULT_FILE, Verification,
-    VerifiedArtifact,
+    AttestationFindings, ExpectedArtifacts, ProofFindings, Verification, VerifiedArtifact,
 };
 use crate::problem::{Problem, Problems};
 use crate::progress;
-use crate::publish::Publication;
-use crate::reference::{EcrHost, Prefix};
-use crate::settings::{Environment, Flags, Settings, TargetChoice};
+use crate::settings::Environment;
 use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
+use super::document_location::{place, read};
 use super::flags::NetworkFlags;
 use super::{Session, attest, log, prove};
-
-/// The largest file that is read, in bytes. A report of 10,000 artifacts has about 5 MB.
-const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Check that everything a result document names is at the target
 ///
@@ -52,7 +45,7 @@ was proved; 2 bad input.",
     mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [env: REPLICATOR_JOBS] [default: 16]"))
 )]
 pub(super) struct Verify {
-    /// A result document or a report: a file, or `s3://BUCKET/KEY`
+    /// A result document or a report: a file, `s3://BUCKET/KEY`, or a kept result of `replicator publish --list`
     #[arg(value_name = "RESULT")]
     result: Option<String>,
     /// The output folder of the deployment [default: .]
@@ -71,50 +64,6 @@ pub(super) struct Verify {
     /// Print the findings as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
-}
-
-/// Where the document is.
-pub(super) enum DocumentLocation {
-    File(PathBuf),
-    Object {
-        bucket: String,
-        key: String,
-    },
-    /// The module's own object.
-    Module(Publication),
-}
-
-impl DocumentLocation {
-    /// The bucket that it is in; `None` for a file.
-    pub(super) async fn bucket(&self, session: &Session) -> anyhow::Result<Option<Bucket>> {
-        let (settings, aws) = (&session.settings, &session.aws);
-        match self {
-            Self::File(_) => Ok(None),
-            Self::Object { bucket, .. } => {
-                let Some(region) = &settings.aws.region else {
-                    let what = "no region is given, so the bucket cannot be read";
-                    let problem = Problem::input("AWS_REGION", what);
-                    let problem = problem.remedy("set AWS_REGION or AWS_DEFAULT_REGION");
-                    return Err(Problems::from(problem).into());
-                };
-                let account = aws.account(region).await?;
-                Ok(Some(aws.bucket(bucket, region, &account).await))
-            }
-            Self::Module(publication) => {
-                let host = ecr_host(session).await?;
-                Ok(Some(publication.bucket(&host, aws).await.0))
-            }
-        }
-    }
-
-    /// The document's key in its bucket.
-    fn key(&self) -> &str {
-        match self {
-            Self::File(_) => "",
-            Self::Object { key, .. } => key,
-            Self::Module(publication) => publication.object(),
-        }
-    }
 }
 
 impl Verify {
@@ -136,6 +85,7 @@ impl Verify {
             environment,
         )?;
         let session = Session::open(settings, stop)?;
+        let place = place.resolve(&session).await?;
         let (shown, text) = read(&place, &session).await?;
         let document = ExpectedArtifacts::read(&text, &shown)?;
         for warning in warnings(&document, &shown) {
@@ -211,116 +161,7 @@ impl Verify {
     }
 }
 
-/// Where a command finds the document that its user means, and the settings to read it with: what is named; else
-/// the module's own in a Seed-Farmer build; else the file in the output folder.
-pub(super) fn place(
-    result: Option<&str>,
-    out: Option<&Path>,
-    flags: &Flags,
-    environment: &Environment,
-) -> Result<(Settings, DocumentLocation), Problems> {
-    let by_name = || Settings::without_target(flags, environment);
-    if let Some(result) = result {
-        let place = place_of(result)?;
-        return Ok((by_name()?, place));
-    }
-    if out.is_none()
-        && let Some((settings, publication)) = module(flags, environment)?
-    {
-        return Ok((settings, DocumentLocation::Module(publication)));
-    }
-    let out = out.unwrap_or(Path::new("."));
-    Ok((by_name()?, DocumentLocation::File(out.join(RESULT_FILE))))
-}
-
-/// The module, if this is a module's build and it publishes to a bucket.
-fn module(
-    flags: &Flags,
-    environment: &Environment,
-) -> Result<Option<(Settings, Publication)>, Problems> {
-    let names = [
-        &environment.seed_farmer.project_name,
-        &environment.seed_farmer.deployment_name,
-        &environment.seed_farmer.module_name,
-    ];
-    if names.iter().any(|name| name.is_none()) {
-        return Ok(None);
-    }
-    let settings = Settings::new(flags, environment)?;
-    match settings.target {
-        TargetChoice::Module { .. } | TargetChoice::Given(Prefix::Ecr { .. }) => {
-            let publication = Publication::new(&settings.module)?;
-            Ok(Some((settings, publication)))
-        }
-        TargetChoice::Named | TargetChoice::Given(_) => Ok(None),
-    }
-}
-
-fn place_of(text: &str) -> Result<DocumentLocation, Problems> {
-    let Some(object) = text.strip_prefix("s3://") else {
-        return Ok(DocumentLocation::File(PathBuf::from(text)));
-    };
-    match object.split_once('/') {
-        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
-            Ok(DocumentLocation::Object {
-                bucket: bucket.to_owned(),
-                key: key.to_owned(),
-            })
-        }
-        _ => Err(Problem::input(text, "an object has the form s3://BUCKET/KEY").into()),
-    }
-}
-
-/// The document, with its name in messages.
-pub(super) async fn read(
-    place: &DocumentLocation,
-    session: &Session,
-) -> anyhow::Result<(String, Vec<u8>)> {
-    if let DocumentLocation::File(path) = place {
-        let shown = path.display().to_string();
-        let text = read_file(path).map_err(|what| missing(&shown, what))?;
-        return Ok((shown, text));
-    }
-    let bucket = place.bucket(session).await?;
-    let bucket = bucket.context("an object is in a bucket (please report this)")?;
-    let shown = bucket.show(place.key());
-    match bucket.get_text(place.key()).await? {
-        Some(text) => Ok((shown, text.into_bytes())),
-        None => Err(missing(&shown, "there is no such object".to_owned()).into()),
-    }
-}
-
-async fn ecr_host(session: &Session) -> anyhow::Result<EcrHost> {
-    match session.prefix().await? {
-        Prefix::Ecr { host, .. } => Ok(host),
-        other => bail!("{other} is not ECR (please report this)"),
-    }
-}
-
-fn missing(shown: &str, what: String) -> Problems {
-    let remedy = "`replicator deploy` writes it when every artifact is at the target";
-    Problem::input(shown, what).remedy(remedy).into()
-}
-
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    read_file_within(path, LARGEST)
-}
-
-/// Reads a file of at most so many bytes.
-pub(super) fn read_file_within(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    let mut text = Vec::new();
-    file.take(largest + 1)
-        .read_to_end(&mut text)
-        .map_err(cannot)?;
-    if text.len() as u64 > largest {
-        return Err(format!("it has more than {largest} bytes"));
-    }
-    Ok(text)
-}
-
-fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String> {
+pub(super) fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String> {
     let mut warnings = Vec::new();
     let (all, without) = (document.artifacts.len(), document.without_digest());
     if !document.is_complete {
@@ -338,7 +179,7 @@ fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String> {
 }
 
 /// Logs a line for each fault; a host that does not respond is reported once.
-fn say(expected: &[Expected], findings: &[Finding]) {
+pub(super) fn say(expected: &[Expected], findings: &[Finding]) {
     let mut unchecked: BTreeMap<&Fault, usize> = BTreeMap::new();
     for (expected, finding) in expected.iter().zip(findings) {
         for fault in &finding.faults {
@@ -393,7 +234,7 @@ fn count(findings: &[Finding], state: State) -> usize {
     found.count()
 }
 
-fn conclude(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
+pub(super) fn conclude(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
     let all = findings.len();
     if count(findings, State::There) == all {
         let manifests: usize = findings.iter().map(|finding| finding.manifests).sum();

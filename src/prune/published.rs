@@ -2,7 +2,7 @@
 
 use super::needs::Needs;
 use crate::aws::{Bucket, Error};
-use crate::publish::{Which, bucket_results};
+use crate::publish::{ResultSet, bucket_results};
 use crate::reference::EcrHost;
 
 /// Why it is not known what is needed.
@@ -32,7 +32,7 @@ pub enum Unknown {
 /// When the bucket cannot be listed, or any result cannot be read.
 pub async fn published(bucket: &Bucket, host: &EcrHost) -> Result<Needs, Unknown> {
     let mut needs = Needs::new(host.clone());
-    let results = bucket_results(bucket, Which::All).await;
+    let results = bucket_results(bucket, ResultSet::All).await;
     for result in results.map_err(Unknown::Unlisted)? {
         let place = bucket.show(&result.key);
         let read = result.text.and_then(|text| needs.add_result(&place, &text));

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::aws::{Bucket, Error, Only, TextObject};
-use crate::document::ResultDocument;
-use oci_copy::reference::Digest;
 
 use super::kept::{self, KEPT_END, KeptName};
-use super::{OBJECT_END, Publication, proof_key};
+use super::{OBJECT_END, Publication, page_key, proof_key};
+
+/// What was kept, and all that is kept now.
+struct Kept {
+    name: KeptName,
+    names: BTreeSet<KeptName>,
+}
 
 /// How often a result is written again because another deployment of the module wrote one at the same moment.
 const ATTEMPTS: usize = 5;
@@ -35,21 +39,22 @@ impl Publication {
         Ok(keys.filter_map(|(key, _)| kept::kept_name(&key)).collect())
     }
 
-    /// Writes the proof, if there is one, and then the result. What it replaces is kept; a result that is there
-    /// already is not written again.
+    /// Writes the proof, if there is one, and then the result. What it replaces is kept, and returned; a result that
+    /// is there already is not written again.
     pub(super) async fn put(
         &self,
         bucket: &Bucket,
         result: &str,
         proof: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<KeptName>, Error> {
         for _ in 0..ATTEMPTS {
             let current = match bucket.get(&self.object).await {
                 // A role that may only write.
                 Err(error) if error.is_refusal() => {
                     tracing::warn!("the result that is replaced is not kept: {error}");
                     self.put_proof(bucket, proof).await?;
-                    return bucket.put_json(&self.object, result).await;
+                    bucket.put_json(&self.object, result).await?;
+                    return Ok(None);
                 }
                 current => current?,
             };
@@ -72,14 +77,14 @@ impl Publication {
                 }
             };
             if is_written {
-                if let Some(names) = kept {
-                    self.remove_surplus(bucket, &names, result).await;
+                if let Some(kept) = &kept {
+                    self.remove_surplus(bucket, &kept.names, result).await;
                 }
-                return Ok(());
+                return Ok(kept.map(|kept| kept.name));
             }
         }
-        // Whoever writes so often has its results in the bucket; this one comes last.
-        bucket.put_json(&self.object, result).await
+        tracing::warn!("the result that is replaced is not kept: it changes all the time");
+        bucket.put_json(&self.object, result).await.map(|()| None)
     }
 
     async fn put_proof(&self, bucket: &Bucket, proof: Option<&str>) -> Result<(), Error> {
@@ -89,12 +94,8 @@ impl Publication {
         }
     }
 
-    /// Keeps the current result with its proof; returns all kept ones, or `None` where nothing was kept.
-    async fn keep(
-        &self,
-        bucket: &Bucket,
-        current: &TextObject,
-    ) -> Result<Option<BTreeSet<KeptName>>, Error> {
+    /// Keeps the current result with its proof and page; `None` where nothing was kept.
+    async fn keep(&self, bucket: &Bucket, current: &TextObject) -> Result<Option<Kept>, Error> {
         let published = current
             .modified
             .unwrap_or(std::time::SystemTime::UNIX_EPOCH);
@@ -113,6 +114,7 @@ impl Publication {
                 if let Some(proof) = self.proof_of(bucket, &current.text).await? {
                     bucket.put_json(&proof_key(&object), &proof).await?;
                 }
+                self.keep_page(bucket, &object).await;
                 bucket.put_json(&object, &current.text).await?;
             }
             Ok(names)
@@ -123,17 +125,30 @@ impl Publication {
                 tracing::warn!("the result that is replaced is not kept: {error}");
                 Ok(None)
             }
-            names => names.map(Some),
+            names => names.map(|names| Some(Kept { name, names })),
+        }
+    }
+
+    /// Keeps the page of the report. Nothing depends on it, and a role from before there were kept results may not
+    /// read it.
+    async fn keep_page(&self, bucket: &Bucket, kept: &str) {
+        let put = async {
+            match bucket.get_text(&self.page_object()).await? {
+                Some(page) => bucket.put_page(&page_key(kept), &page).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = put.await {
+            tracing::warn!("the report's page of the result that is replaced is not kept: {error}");
         }
     }
 
     async fn proof_of(&self, bucket: &Bucket, document: &str) -> Result<Option<String>, Error> {
-        let result: Option<ResultDocument> = serde_json::from_str(document).ok();
-        let Some(wanted) = result.and_then(|result| result.written.closure) else {
+        if !kept::names_proof(document) {
             return Ok(None);
-        };
+        }
         let proof = bucket.get_text(&self.proof_object()).await?;
-        Ok(proof.filter(|proof| Digest::of(proof.as_bytes()) == wanted.proof))
+        Ok(proof.filter(|proof| kept::is_proof_of(document, proof)))
     }
 
     async fn remove_surplus(&self, bucket: &Bucket, names: &BTreeSet<KeptName>, current: &str) {
@@ -141,7 +156,8 @@ impl Publication {
             let object = self.kept_object(&name);
             let deleted = async {
                 bucket.delete(&object).await?;
-                bucket.delete(&proof_key(&object)).await
+                bucket.delete(&proof_key(&object)).await?;
+                bucket.delete(&page_key(&object)).await
             };
             if let Err(error) = deleted.await {
                 tracing::warn!("an older result stays in the bucket: {error}");

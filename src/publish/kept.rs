@@ -98,12 +98,6 @@ impl KeptName {
     pub fn mark(&self) -> &str {
         &self.0[self.0.len() - DIGITS..]
     }
-
-    /// Whether a user who gives this text can mean this result: its name, or the beginning of it.
-    #[must_use]
-    pub fn is_meant_by(&self, text: &str) -> bool {
-        self.0.starts_with(text)
-    }
 }
 
 impl fmt::Display for KeptName {
@@ -112,12 +106,39 @@ impl fmt::Display for KeptName {
     }
 }
 
+/// The kept result that a user means: by its number, 1 for the newest, or by its name or the beginning of it.
+///
+/// # Errors
+/// Why it is none or not one.
+pub fn find<'a>(names: &'a BTreeSet<KeptName>, wanted: &str) -> Result<&'a KeptName, String> {
+    if let Ok(number) = wanted.parse::<usize>() {
+        let newest = number.checked_sub(1);
+        let found = newest.and_then(|index| names.iter().rev().nth(index));
+        return found.ok_or_else(|| match names.len() {
+            0 => "no result is kept".to_owned(),
+            count => format!("the kept results have the numbers 1 to {count}"),
+        });
+    }
+    let mut found = names.iter().filter(|name| name.0.starts_with(wanted));
+    match (found.next(), found.next()) {
+        (Some(name), None) => Ok(name),
+        (Some(one), Some(other)) => Err(format!("it can mean {one} or {other}")),
+        (None, _) => Err("no kept result has this name".to_owned()),
+    }
+}
+
+/// Whether a text can mean a kept result: a number, or the beginning of a name.
+#[must_use]
+pub fn can_be_kept(text: &str) -> bool {
+    let is_number = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && !text.is_empty() || begins_with_time(text)
+}
+
 /// What a time in a name looks like: `0` is any digit.
 const TIME: &str = "00000000T000000Z";
 
 /// Whether a text begins as the name of a kept result does.
-#[must_use]
-pub fn begins_with_time(text: &str) -> bool {
+fn begins_with_time(text: &str) -> bool {
     text.len() >= TIME.len()
         && TIME
             .bytes()
@@ -135,8 +156,26 @@ fn is_version(text: &str) -> bool {
 
 /// The beginning of a document's SHA-256.
 #[must_use]
-pub(super) fn mark(document: &str) -> String {
+pub fn mark(document: &str) -> String {
     Digest::of(document.as_bytes()).hex()[..DIGITS].to_owned()
+}
+
+/// The digest of the proof that a document names.
+fn proof_named_by(document: &str) -> Option<Digest> {
+    let result: ResultDocument = serde_json::from_str(document).ok()?;
+    result.written.closure.map(|closure| closure.proof)
+}
+
+/// Whether a document names a proof.
+#[must_use]
+pub fn names_proof(document: &str) -> bool {
+    proof_named_by(document).is_some()
+}
+
+/// Whether a proof is the one that a document names.
+#[must_use]
+pub fn is_proof_of(document: &str, proof: &str) -> bool {
+    proof_named_by(document).is_some_and(|wanted| wanted == Digest::of(proof.as_bytes()))
 }
 
 /// The names of kept results that are removed once a document is the current one: those with its content, all but
@@ -169,7 +208,7 @@ pub struct BucketResult {
 
 /// Which result documents of a bucket are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum ResultSet {
     /// The current one of each deployment.
     Current,
     /// The kept ones too.
@@ -180,10 +219,10 @@ pub enum Which {
 ///
 /// # Errors
 /// When the bucket cannot be listed. A document that cannot be read is not an error.
-pub async fn bucket_results(bucket: &Bucket, which: Which) -> Result<Vec<BucketResult>, Error> {
+pub async fn bucket_results(bucket: &Bucket, which: ResultSet) -> Result<Vec<BucketResult>, Error> {
     let keys = match which {
-        Which::Current => bucket.list_top().await?,
-        Which::All => {
+        ResultSet::Current => bucket.list_top().await?,
+        ResultSet::All => {
             let keys = bucket.list("").await?;
             keys.into_iter().map(|(key, _)| key).collect()
         }
@@ -277,6 +316,40 @@ mod tests {
             "d-m-runs/20261126T214000Z-3f9a1c0b7e2d-metadata.json",
         ] {
             assert_eq!(kept_name(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_user_means_a_result_by_number_or_name() {
+        let names: BTreeSet<KeptName> = (0..3)
+            .map(|index| name(&document(None, index), index as u64))
+            .collect();
+        let [oldest, middle, newest] = &names.iter().collect::<Vec<_>>()[..] else {
+            panic!("three names");
+        };
+        let meant = |text: &str| find(&names, text).ok();
+        assert_eq!(meant("1"), Some(*newest));
+        assert_eq!(meant("3"), Some(*oldest));
+        assert_eq!(meant("20261126T214001Z"), Some(*middle));
+        assert_eq!(meant(&newest.to_string()), Some(*newest));
+        for (text, why) in [
+            ("0", "1 to 3"),
+            ("4", "1 to 3"),
+            ("20261126T2140", "can mean"),
+            ("20261127T", "no kept"),
+        ] {
+            let error = find(&names, text).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        assert!(find(&BTreeSet::new(), "1").is_err_and(|why| why == "no result is kept"));
+        for (text, can) in [
+            ("1", true),
+            ("20261126T214001Z", true),
+            ("1.34", false),
+            ("", false),
+            ("x.json", false),
+        ] {
+            assert_eq!(can_be_kept(text), can, "{text}");
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) fn write(
 ) -> anyhow::Result<()> {
     let mut metadata = earlier.map(from_environment).unwrap_or_default();
     metadata.extend(from_file(file)?);
-    let Published { bucket, object } = published;
+    let Published { bucket, object, .. } = published;
     let path = format!("{bucket}/{object}");
     let outputs = [
         ("S3Bucket", bucket),
@@ -141,6 +141,7 @@ mod tests {
         let published = Published {
             bucket: "b".to_owned(),
             object: "o.json".to_owned(),
+            kept: None,
         };
         write(&path, earlier, &published)?;
         Ok(std::fs::read_to_string(path).unwrap())

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::aws::{Bucket, Error};
 use crate::document::Written;
 
-use super::kept::{self, BucketResult, Which};
+use super::kept::{self, BucketResult, ResultSet};
 
 /// Published results, by the keys of their objects.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Results {
     ///
     /// # Errors
     /// When the bucket cannot be listed. A result that cannot be read is not an error.
-    pub async fn read(bucket: &Bucket, host: &str, which: Which) -> Result<Self, Error> {
+    pub async fn read(bucket: &Bucket, host: &str, which: ResultSet) -> Result<Self, Error> {
         let mut results = Self::default();
         for BucketResult { key, text, .. } in kept::bucket_results(bucket, which).await? {
             match text.and_then(|text| Named::parse(&text, host)) {

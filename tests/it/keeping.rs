@@ -135,7 +135,7 @@ async fn the_last_ten_are_kept_and_each_content_once() -> Result {
     for version in 1..=12 {
         world.deploy(version).await;
     }
-    assert_eq!(world.kept().len(), 20, "results with proofs");
+    assert_eq!(world.kept().len(), 30, "results with proofs and pages");
     let kept: Vec<String> = world
         .names()
         .iter()
@@ -210,7 +210,7 @@ async fn destroy_deletes_the_kept_results_and_only_with_destroy() -> Result {
         world.deploy(version).await;
     }
     world.run(&["destroy"]).run().await.ended(0);
-    assert_eq!(world.kept().len(), 4);
+    assert_eq!(world.kept().len(), 6);
     let destroy = world.run(&["destroy"]);
     destroy
         .env("SEEDFARMER_PARAMETER_RETENTION_TYPE", "DESTROY")

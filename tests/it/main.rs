@@ -65,6 +65,7 @@ mod proving;
 mod pruning;
 mod pruning_apply;
 mod referrers;
+mod rolling_back;
 mod secrets;
 mod settings;
 mod shells;

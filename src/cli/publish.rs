@@ -1,0 +1,411 @@
+//! `replicator publish`
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::document::{
+    ExpectedArtifacts, MAX_RESULT, PAGE_FILE, PROOF_FILE, RESULT_FILE, Report, ResultDocument,
+    RunFacts, Totals,
+};
+use crate::problem::{Problem, Problems};
+use crate::progress;
+use crate::publish::{self, KeptName, Publication};
+use crate::report_page;
+use crate::settings::{Environment, Settings};
+use oci_copy::verify;
+
+use super::document_location::{self, DocumentLocation};
+use super::flags::{ModuleFlags, NetworkFlags};
+use super::output::Output;
+use super::{Session, prove, verify as verifying};
+
+/// Publish an earlier result again: roll back
+///
+/// Checks that every chart and image that RESULT names is at the target with its recorded digest, then publishes
+/// RESULT as `deploy` does: the document with its proof, and the module's metadata. Nothing is copied and no tag is
+/// moved. If something is missing or differs, it says what, and publishes nothing. The result that is replaced is
+/// kept, so this can be undone.
+///
+/// The last ten results that later ones replaced are kept: beside the module's document in its bucket, and for
+/// another target than ECR in the folder `replication_results` of the output folder.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:
+  replicator publish --list
+      the current result and those that are kept, newest first
+  replicator diff 1 replication_result.json
+      what has changed since the newest kept result
+  replicator publish 1 --dry-run
+      check that everything that it names is still at the target
+  replicator publish 1
+  replicator publish 20261126T214000Z-1.34-3f9a1c0b7e2d --project idf --deployment dev --module replication-images
+
+Exit codes: 0 published; 1 something is missing, differs or could not be checked, and nothing was published;
+2 bad input.",
+    mut_arg("platforms", |arg| arg.hide(true)),
+    mut_arg("no_referrers", |arg| arg.hide(true)),
+    mut_arg("referrers", |arg| arg.hide(true)),
+    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [default: 16]"))
+)]
+pub(super) struct Publish {
+    /// The result: the number or the name of a kept one as --list shows it, a file, or `s3://BUCKET/KEY`
+    #[arg(value_name = "RESULT", required_unless_present = "list")]
+    result: Option<String>,
+    /// List the current result and the kept ones
+    #[arg(long, conflicts_with_all = ["result", "dry_run", "without_digests"])]
+    list: bool,
+    /// Check everything, and publish nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Publish a document that records no digests (of the Python module, or too large for them), although only its
+    /// charts and additional images can be checked
+    #[arg(long)]
+    without_digests: bool,
+    /// The output folder of the deployment, where the target is not ECR [default: .]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The target, if it is not the project's private ECR
+    #[arg(long, value_name = "PREFIX")]
+    registry_prefix: Option<String>,
+    #[command(flatten)]
+    module: ModuleFlags,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    network: NetworkFlags,
+}
+
+/// Where results are published.
+enum Destination {
+    Bucket(Publication),
+    Folder(PathBuf),
+}
+
+/// A result that can be published: everything that it names is at the target.
+struct Checked {
+    shown: String,
+    text: String,
+    artifacts: usize,
+    proof: Option<String>,
+    /// The page of the report, of a result in a bucket.
+    page: Option<String>,
+}
+
+impl Publish {
+    pub(super) async fn run(
+        &self,
+        environment: &Environment,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        if let Some(flag) = self.network.about_copying() {
+            let problem = Problem::input(flag, "publish copies nothing");
+            return Err(Problems::from(problem.remedy("leave the flag out")).into());
+        }
+        let (settings, destination) = self.destination(environment)?;
+        let session = Session::open(settings, stop)?;
+        let (document, text) = if self.list {
+            list(&session, &destination).await?
+        } else {
+            self.publish(&session, destination).await?
+        };
+        let printed = self.output.text(environment, &document, |_| text)?;
+        super::print(printed).await
+    }
+
+    fn destination(&self, environment: &Environment) -> Result<(Settings, Destination), Problems> {
+        let flags = self.module.onto(self.network.flags());
+        let with_prefix = match &self.registry_prefix {
+            Some(prefix) => flags.clone().with("registry_prefix", prefix),
+            None => flags.clone(),
+        };
+        let module = document_location::module(&with_prefix, environment)?;
+        if let Some((settings, publication)) = module {
+            return Ok((settings, Destination::Bucket(publication)));
+        }
+        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("."));
+        let settings = Settings::without_target(&flags, environment)?;
+        Ok((settings, Destination::Folder(out)))
+    }
+
+    async fn publish(
+        &self,
+        session: &Session,
+        destination: Destination,
+    ) -> anyhow::Result<(Value, String)> {
+        let wanted = self.result.as_deref().unwrap_or_default();
+        let checked = self.checked(wanted, session, &destination).await?;
+        let is_current = current(session, &destination).await?.as_deref() == Some(&checked.text);
+        let artifacts = progress::count(checked.artifacts, "artifact");
+        let (place, kept) = if self.dry_run {
+            (shown(session, &destination).await?, None)
+        } else {
+            published(session, &destination, &checked).await?
+        };
+        let mut text = match (self.dry_run, is_current) {
+            (_, true) => format!("{place} is this result already: {artifacts} at the target\n"),
+            (true, false) => format!("would publish {place}: {artifacts} at the target\n"),
+            (false, false) => format!("published {place}: {artifacts} at the target\n"),
+        };
+        if let Some(kept) = &kept {
+            writeln!(text, "kept {kept}, which it replaces")?;
+        }
+        let document = json!({
+            "result": checked.shown,
+            "published": (!self.dry_run).then_some(&place),
+            "wasCurrent": is_current,
+            "artifacts": checked.artifacts,
+            "kept": kept.map(|name| name.to_string()),
+        });
+        Ok((document, text))
+    }
+
+    /// Reads the result and checks it against the target.
+    async fn checked(
+        &self,
+        wanted: &str,
+        session: &Session,
+        destination: &Destination,
+    ) -> anyhow::Result<Checked> {
+        let place = match destination {
+            _ if !document_location::is_kept(wanted) => document_location::place_of(wanted)?,
+            Destination::Bucket(publication) => {
+                document_location::in_module(publication.clone(), Some(wanted))
+            }
+            Destination::Folder(out) => document_location::kept_in_folder(out, wanted)?,
+        };
+        let place = place.resolve(session).await?;
+        let (shown, bytes) = document_location::read(&place, session).await?;
+        let (text, expected) = self.document(&shown, bytes)?;
+        if let Destination::Bucket(_) = destination {
+            refuse_another_target(&shown, &expected, session).await?;
+        }
+        let jobs = session.settings.network.jobs;
+        let findings = verify::check(&session.stores, &expected.artifacts, jobs).await;
+        verifying::say(&expected.artifacts, &findings);
+        verifying::conclude(&shown, &findings).context("nothing was published")?;
+        let (proof, page) = beside(&place, session, (&shown, &text)).await?;
+        Ok(Checked {
+            shown,
+            text,
+            artifacts: findings.len(),
+            proof,
+            page,
+        })
+    }
+
+    /// The document, if it is one that can be published.
+    fn document(&self, shown: &str, bytes: Vec<u8>) -> anyhow::Result<(String, ExpectedArtifacts)> {
+        let bad = |what: String, remedy: &str| -> anyhow::Error {
+            Problems::from(Problem::input(shown, what).remedy(remedy)).into()
+        };
+        let give = "give the replication_result.json of a deployment";
+        let expected = ExpectedArtifacts::read(&bytes, shown)?;
+        if serde_json::from_slice::<ResultDocument>(&bytes).is_err() {
+            return Err(bad("it is not a result document".to_owned(), give));
+        }
+        if bytes.len() > MAX_RESULT {
+            let what = format!(
+                "it has {} bytes; the EKS module can take {MAX_RESULT}",
+                bytes.len()
+            );
+            return Err(bad(what, give));
+        }
+        if !expected.is_complete && !self.without_digests {
+            let what = "it records no digests, so the images of its charts cannot be checked";
+            let remedy = "publish it all the same with --without-digests";
+            return Err(bad(what.to_owned(), remedy));
+        }
+        for warning in verifying::warnings(&expected, shown) {
+            tracing::warn!("{warning}");
+        }
+        let text = String::from_utf8(bytes).context("a JSON document is text")?;
+        Ok((text, expected))
+    }
+}
+
+/// Refuses a document of another account, project or registry.
+async fn refuse_another_target(
+    shown: &str,
+    expected: &ExpectedArtifacts,
+    session: &Session,
+) -> anyhow::Result<()> {
+    let prefix = session.prefix().await?.to_string();
+    let mut others = expected.artifacts.iter();
+    let Some(other) = others.find(|one| !one.text.starts_with(&prefix)) else {
+        return Ok(());
+    };
+    let what = format!("it names {}, which is not below {prefix}", other.text);
+    let problem = Problem::input(shown, what);
+    let remedy = "publish it in the account, region and project that it is of, or name the target with \
+                  --registry-prefix";
+    Err(Problems::from(problem.remedy(remedy)).into())
+}
+
+/// The proof that the document names, and the page of its report, where they are.
+async fn beside(
+    place: &DocumentLocation,
+    session: &Session,
+    (shown, text): (&str, &str),
+) -> anyhow::Result<(Option<String>, Option<String>)> {
+    let (proof_shown, proof) = prove::proof_of(place, session).await?;
+    let proof = proof.and_then(|proof| String::from_utf8(proof).ok());
+    let proof = proof.filter(|proof| publish::is_proof_of(text, proof));
+    if proof.is_none() && publish::names_proof(text) {
+        tracing::warn!(
+            "{proof_shown} is not the proof that {shown} names: `replicator verify --prove` will not find one"
+        );
+    }
+    let page = if let DocumentLocation::File(path) = place {
+        std::fs::read_to_string(path.with_file_name(PAGE_FILE)).ok()
+    } else {
+        let page = prove::object(place, session, &publish::page_key(place.key())).await;
+        let page = page.ok().and_then(|(_, page)| page);
+        page.and_then(|page| String::from_utf8(page).ok())
+    };
+    Ok((proof, page))
+}
+
+/// The text of the result that is published now.
+async fn current(session: &Session, destination: &Destination) -> anyhow::Result<Option<String>> {
+    match destination {
+        Destination::Bucket(publication) => {
+            let host = document_location::ecr_host(session).await?;
+            let (bucket, object) = publication.bucket(&host, &session.aws).await;
+            Ok(bucket.get_text(object).await?)
+        }
+        Destination::Folder(out) => Ok(std::fs::read_to_string(out.join(RESULT_FILE)).ok()),
+    }
+}
+
+async fn shown(session: &Session, destination: &Destination) -> anyhow::Result<String> {
+    Ok(match destination {
+        Destination::Bucket(publication) => {
+            let host = document_location::ecr_host(session).await?;
+            let (bucket, object) = publication.bucket(&host, &session.aws).await;
+            bucket.show(object)
+        }
+        Destination::Folder(out) => out.join(RESULT_FILE).display().to_string(),
+    })
+}
+
+/// Publishes a result; returns its place and the result that it replaced, if that is kept now.
+async fn published(
+    session: &Session,
+    destination: &Destination,
+    checked: &Checked,
+) -> anyhow::Result<(String, Option<KeptName>)> {
+    let proof = checked.proof.as_deref();
+    match destination {
+        Destination::Bucket(publication) => {
+            let host = document_location::ecr_host(session).await?;
+            let page = checked.page.clone().unwrap_or_else(|| page_of(checked));
+            let published = publication.publish(
+                (&checked.text, proof, &page),
+                &host,
+                &session.settings.module,
+                &session.aws,
+            );
+            let published = published.await?;
+            let place = format!("s3://{}/{}", published.bucket, published.object);
+            Ok((place, published.kept))
+        }
+        Destination::Folder(out) => {
+            let kept = in_folder(out, checked)?;
+            Ok((out.join(RESULT_FILE).display().to_string(), kept))
+        }
+    }
+}
+
+fn in_folder(out: &Path, checked: &Checked) -> anyhow::Result<Option<KeptName>> {
+    let before = publish::keep_in(out)?;
+    publish::remove_result(out)?;
+    if let Some(proof) = &checked.proof {
+        publish::write_file(&out.join(PROOF_FILE), proof)?;
+    }
+    publish::write_file(&out.join(RESULT_FILE), &checked.text)?;
+    publish::remove_surplus_in(out, &checked.text);
+    Ok(before.filter(|name| name.mark() != publish::mark(&checked.text)))
+}
+
+/// A page that says where the result is from, so that the page of another deployment does not stay beside it.
+fn page_of(checked: &Checked) -> String {
+    report_page::html(&Report {
+        artifacts: Vec::new(),
+        totals: Totals::default(),
+        run: RunFacts {
+            program: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            ..RunFacts::default()
+        },
+        warnings: vec![format!(
+            "`replicator publish` published {} again; the page of its deployment is not kept",
+            checked.shown
+        )],
+        closure: None,
+        error: Vec::new(),
+    })
+}
+
+/// The current result and the kept ones, newest first.
+async fn list(session: &Session, destination: &Destination) -> anyhow::Result<(Value, String)> {
+    let place = shown(session, destination).await?;
+    let current = current(session, destination).await?;
+    let (names, below) = match destination {
+        Destination::Bucket(publication) => {
+            let host = document_location::ecr_host(session).await?;
+            let (bucket, _) = publication.bucket(&host, &session.aws).await;
+            let below = bucket.show(&publication.kept_prefix());
+            (publication.kept(&bucket).await?, below)
+        }
+        Destination::Folder(out) => (publish::kept_in(out)?, String::new()),
+    };
+    let mut text = match &current {
+        Some(current) => format!(
+            "current: {place} (EKS {}, {})\n",
+            version_of(current).as_deref().unwrap_or("version unknown"),
+            publish::mark(current)
+        ),
+        None => format!("current: none at {place}\n"),
+    };
+    if names.is_empty() {
+        text.push_str("no result is kept\n");
+    } else {
+        text.push_str("\n NO  PUBLISHED             EKS   NAME\n");
+    }
+    let mut kept = Vec::new();
+    for (index, name) in names.iter().rev().enumerate() {
+        let number = index + 1;
+        let version = name.eks_version();
+        writeln!(
+            text,
+            "{number:>3}  {}  {:<5} {name}",
+            name.published(),
+            version.unwrap_or("-")
+        )?;
+        let place = match destination {
+            Destination::Bucket(publication) => {
+                let key = publication.kept_object(name);
+                let file = key.rsplit('/').next().unwrap_or_default();
+                format!("{below}{file}")
+            }
+            Destination::Folder(out) => publish::kept_file(out, name).display().to_string(),
+        };
+        kept.push(json!({
+            "number": number, "name": name.to_string(), "published": name.published(),
+            "eksVersion": version, "digest": name.mark(), "place": place,
+        }));
+    }
+    let current = current.map(|current| {
+        json!({"place": place, "eksVersion": version_of(&current), "digest": publish::mark(&current)})
+    });
+    Ok((json!({"current": current, "kept": kept}), text))
+}
+
+/// The EKS version of a result.
+fn version_of(document: &str) -> Option<String> {
+    let result: ResultDocument = serde_json::from_str(document).ok()?;
+    result.written.eks_version
+}
