@@ -108,7 +108,8 @@ fn main() -> anyhow::Result<()> {
                 continue;
             };
             ours.insert(format!("{name}.tgz"));
-            let chart = Chart::read(&archive, Keep::Everything)?;
+            let mut chart = Chart::read(&archive, Keep::Everything)?;
+            as_released(&mut chart);
             let search = Search {
                 installation: spec.installation.under(&spec.overrides),
                 capabilities: Capabilities {
@@ -165,6 +166,35 @@ fn main() -> anyhow::Result<()> {
     list("Not rendered, of our data files", &failed);
     list("Hand-written and discovered values differ", &differences);
     Ok(())
+}
+
+/// The chart as its publisher releases it, where the archive was packed from a source repository: without what
+/// .helmignore names, without a subchart's folder where its pinned version is packed beside it, and with an
+/// appVersion. `tests/interop/closure/repositories.py` does the same.
+fn as_released(chart: &mut Chart) {
+    let ignored = chart.files.iter().find(|file| file.name == ".helmignore");
+    let ignored = ignored.map(|file| String::from_utf8_lossy(&file.data).into_owned());
+    let ignored: BTreeSet<&str> = ignored.iter().flat_map(|text| text.lines()).collect();
+    let templates = &mut chart.templates;
+    templates.retain(|file| !ignored.contains(file.name.as_str()));
+    for dependency in chart.metadata.dependencies.iter().flatten() {
+        let is_it = |subchart: &Chart| subchart.name() == dependency.name;
+        let is_pinned = |subchart: &Chart| subchart.version() == dependency.version;
+        if chart
+            .subcharts
+            .iter()
+            .any(|one| is_it(one) && is_pinned(one))
+        {
+            let subcharts = &mut chart.subcharts;
+            subcharts.retain(|one| !is_it(one) || is_pinned(one));
+        }
+    }
+    if chart.metadata.app_version.is_empty() {
+        chart
+            .metadata
+            .app_version
+            .clone_from(&chart.metadata.version);
+    }
 }
 
 fn list(title: &str, lines: &BTreeSet<String>) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use helm_chart::chart::Chart;
 use helm_chart::dependencies::{Enabled, settle};
-use helm_chart::render::release;
+use helm_chart::render::{release, together};
 use helm_chart::values::Path;
 use helm_chart::values::table::Work;
 
@@ -36,7 +36,7 @@ pub(super) fn of(
     };
     let values = over(&scenario.values, published);
     let rendered = coverage.inward(&reference.image);
-    let paths = paths(chart, &values, options, &rendered);
+    let paths = together(|| paths(chart, &values, options, &rendered));
     paths.iter().map(ToString::to_string).collect()
 }
 

@@ -60,7 +60,7 @@ pub struct ChartProof {
     /// The scenarios that could not be rendered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
-    /// The paths of published values that change nothing in any scenario.
+    /// The paths of published values that change nothing in any scenario, nor with the chart's switches on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_effect: Vec<String>,
     /// With `PinDigests`: the copied images that are named by their tags.

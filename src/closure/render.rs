@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use helm_chart::chart::Chart;
-use helm_chart::render::Capabilities;
 use helm_chart::render::images::Image;
 use helm_chart::render::release::{self, Rendered};
 use helm_chart::render::switches::{self, Switch};
+use helm_chart::render::{Capabilities, together};
 use helm_chart::set;
 
 use crate::inventory::{Installation, Scenario};
 
+use super::Values;
+use super::effect::Effects;
 use super::proof::{Cause, Failure};
-use super::{Values, effect};
 
 /// The most references that the render of a chart may have; the largest public ones have some fifty.
 const MAX_IMAGES: usize = 5_000;
@@ -37,7 +38,7 @@ pub struct Renders {
     pub published: Values,
     /// Each scenario with the images that it names, or why it does not render.
     pub scenarios: Vec<(Scenario, Result<Vec<Image>, Failure>)>,
-    /// The paths of published values that change nothing in any scenario.
+    /// The paths of published values that change nothing in any scenario, nor with the chart's switches on.
     pub without_effect: Vec<String>,
     /// Whether the search for images that switches add ended early.
     pub is_partial: bool,
@@ -56,6 +57,15 @@ pub fn has_templates(chart: &Chart) -> bool {
 /// Renders a chart in all its scenarios, each with the published values on top.
 #[must_use]
 pub fn render(
+    chart: &Chart,
+    installs: Installs,
+    published: &Values,
+    capabilities: &Capabilities,
+) -> Renders {
+    together(|| render_all(chart, installs, published, capabilities))
+}
+
+fn render_all(
     chart: &Chart,
     installs: Installs,
     published: &Values,
@@ -91,7 +101,19 @@ pub fn render(
     }
     // Of a scenario that does not render it is not known what has an effect in it.
     if rendered.len() == renders.scenarios.len() {
-        renders.without_effect = effect::without_effect(chart, &options, published, &rendered);
+        let effects = Effects {
+            chart,
+            options: &options,
+            published,
+        };
+        let mut paths = effects.missing_in(&rendered);
+        let mut scenarios = renders.scenarios.iter().map(|(scenario, _)| scenario);
+        let first = scenarios.next().filter(|_| !paths.is_empty());
+        let are_on = scenarios.any(|scenario| scenario.name.starts_with(SWITCHES_ON));
+        if let Some(first) = first.filter(|_| !are_on) {
+            paths = effects.missing_with_switches(paths, &first.values);
+        }
+        renders.without_effect = paths.iter().map(ToString::to_string).collect();
     }
     renders
 }

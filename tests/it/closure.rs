@@ -211,6 +211,61 @@ async fn a_path_without_effect_is_a_warning() -> Result {
 }
 
 #[tokio::test]
+async fn a_value_of_a_part_that_is_off_is_a_warning_only_where_nothing_starts_the_part() -> Result {
+    let part = |condition: &str| {
+        chart(
+            "image: quay.io/team/app:1\nproxy: {enabled: false, mode: none, image: quay.io/team/app:1}\n",
+            &pod(&format!(
+                "  containers:\n  - image: {{{{ .Values.image }}}}\n  {{{{- if {condition} }}}}\n  - image: {{{{ .Values.proxy.image }}}}\n  {{{{- end }}}}\n"
+            )),
+        )
+    };
+    let listed = format!(
+        "{LISTED}      proxy:\n        repository: {{location: values, path: proxy.image}}\n"
+    );
+    let switched = part(".Values.proxy.enabled");
+    let done = Planned::new(switched, &listed).await?.is_proved().await;
+    assert_eq!(done.lines_with("warning"), 0, "{}", done.stderr);
+    let chosen = || part("eq .Values.proxy.mode \"on\"");
+    let done = Planned::new(chosen(), &listed).await?.is_proved().await;
+    done.said(&["1 published value has no effect in the scenarios default: proxy.image"]);
+    let scenario = format!("    scenarios: {{proxy: {{proxy: {{mode: 'on'}}}}}}\n{listed}");
+    let done = Planned::new(chosen(), &scenario).await?.is_proved().await;
+    assert_eq!(done.lines_with("warning"), 0, "{}", done.stderr);
+    Ok(())
+}
+
+/// How much memory the proof of a run may take, in bytes: design of the closure.
+const MEMORY: u64 = 64 << 20;
+
+#[tokio::test]
+async fn the_proof_of_a_large_chart_takes_a_bounded_amount_of_memory() -> Result {
+    // About as much as the largest public charts: some 600 kB of templates.
+    let rule = "  - {alert: '{{ .Release.Name }}-{{ .Values.name | quote | trunc 9 }}', expr: 'sum(rate(requests[5m])) by (job) > 1'}\n";
+    let template = format!(
+        "kind: Rules\nmetadata: {{name: rules}}\nspec:\n{}",
+        rule.repeat(170)
+    );
+    let build = |folder: &str| {
+        let base = chart(
+            "image: quay.io/team/app:1\nname: some\n",
+            &pod("  containers: [{image: {{ .Values.image }}}]\n"),
+        );
+        (0..30).fold(base, |chart, number| {
+            chart.file(&format!("{folder}/r{number}.yaml"), template.clone())
+        })
+    };
+    let scenarios = "    scenarios: {a: {name: a}, b: {name: b}, c: {name: c}}\n";
+    let mut peaks = Vec::new();
+    for folder in ["files", "templates"] {
+        let planned = Planned::new(build(folder), &format!("{scenarios}{LISTED}")).await?;
+        peaks.push(planned.is_proved().await.peak);
+    }
+    assert!(peaks[0] > 0 && peaks[1] < peaks[0] + MEMORY, "{peaks:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_digest_that_wins_over_the_tag_is_reported_with_its_path() -> Result {
     let values = format!("image: {{repository: quay.io/team/app, tag: '1', digest: '{DIGEST}'}}\n");
     let template = pod(

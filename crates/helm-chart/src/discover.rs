@@ -35,6 +35,7 @@ use crate::chart::Chart;
 use crate::render::images::Image;
 use crate::render::release::{Error, Options};
 use crate::render::switches::Switch;
+use crate::render::together;
 use crate::values::Path;
 
 /// What is discovered.
@@ -48,7 +49,7 @@ pub struct Request<'a> {
     /// Whether images count that only switches add.
     pub switches: bool,
     /// What an original reference becomes; `None` where it stays as it is.
-    pub target: &'a dyn Fn(&str) -> Option<String>,
+    pub target: &'a (dyn Fn(&str) -> Option<String> + Sync),
 }
 
 /// Where a chart keeps the names of its images.
@@ -247,5 +248,5 @@ impl std::fmt::Display for ValuePath {
 /// # Errors
 /// When the chart renders in no scenario.
 pub fn discover(request: &Request<'_>) -> Result<Discovery, Error> {
-    search::Search::new(request)?.run()
+    together(|| search::Search::new(request)?.run())
 }

@@ -21,6 +21,7 @@ mod manifests;
 mod objects;
 pub mod release;
 mod schema;
+mod session;
 mod show_only;
 pub mod switches;
 pub mod template;
@@ -30,4 +31,5 @@ pub mod value;
 
 pub use manifests::{Hook, Manifest};
 pub use objects::{Capabilities, HELM_VERSION, KubeVersion};
+pub use session::together;
 pub use show_only::show_only;

@@ -32,6 +32,67 @@ struct Entry {
     writes: Vec<(Path, String)>,
 }
 
+impl Entry {
+    fn first_path(&self) -> String {
+        let first = self.writes.first();
+        first.map(|(path, _)| path.to_string()).unwrap_or_default()
+    }
+
+    fn missed(&self, found: &str) -> Reason {
+        let paths = self.writes.iter().map(|(path, _)| path.to_string());
+        Reason::Missed {
+            values: paths.collect(),
+            found: found.to_owned(),
+            target: self.target.clone(),
+        }
+    }
+}
+
+/// What a render of one variant shows.
+#[derive(Default)]
+struct Outcome {
+    /// The entries, by their index, that the chart refuses.
+    refused: Vec<(usize, Reason)>,
+    missed: Vec<(Spot, Reason)>,
+    /// The places that take the image of another entry, given by its index, which another variant has there.
+    instead: Vec<(Spot, usize)>,
+    /// The same of places whose own image no value moves.
+    followed: Vec<(Spot, usize)>,
+    /// The entries that come to a place whose image is another in all variants, and is not moved.
+    replaced: Vec<usize>,
+}
+
+/// What was found out about a place is of no use. Whether nothing else can be tried.
+fn reject(variants: &mut [Variant], (index, spot): (usize, &Spot), reason: Reason) -> bool {
+    let wanted = variants[index].wanted.get_mut(spot);
+    let wanted = wanted.expect("it is one of them");
+    wanted.reject(reason);
+    wanted.is_over()
+}
+
+/// Where what another variant needs also decides about a place, the place takes that image. Whether there is such a
+/// place.
+fn follow(
+    variants: &mut [Variant],
+    spots: &[(usize, Spot, usize)],
+    instead: &[(usize, Spot, usize)],
+) -> bool {
+    for (index, spot, at) in instead {
+        let first = spots.iter().find(|(.., other)| other == at);
+        let other = first.map(|(of, other, _)| variants[*of].wanted[other].clone());
+        let wanted = variants[*index].wanted.get_mut(spot);
+        if let (Some(wanted), Some(other)) = (wanted, other) {
+            *wanted = Wanted {
+                image: wanted.image.clone(),
+                switches: wanted.switches.clone(),
+                is_other: true,
+                ..other
+            };
+        }
+    }
+    !instead.is_empty()
+}
+
 impl<'c, 'a> Check<'c, 'a> {
     pub(super) fn new(charts: &'c Charts, renders: &'c mut Renders<'a>) -> Self {
         Self { renders, charts }
@@ -76,17 +137,39 @@ impl<'c, 'a> Check<'c, 'a> {
                 }
             }
             let mut is_done = true;
-            for (index, variant) in variants.iter_mut().enumerate() {
-                let of_variant = spots.iter().filter(|(of, ..)| *of == index);
-                let of_variant: Vec<(&Spot, &Entry)> = of_variant
-                    .map(|(_, spot, at)| (spot, &entries[*at]))
-                    .collect();
-                for (spot, reason) in self.rejected(variant, &of_variant) {
+            let (mut instead, mut followed) = (Vec::new(), Vec::new());
+            let mut replaced = BTreeSet::new();
+            for index in 0..variants.len() {
+                let outcome = self.outcome((index, &variants[index]), &spots, &entries);
+                for (refused, reason) in outcome.refused {
                     is_done = false;
-                    let wanted = variant.wanted.get_mut(&spot).expect("it is one of them");
-                    wanted.reject(reason);
-                    is_final &= wanted.is_over();
+                    for (of, spot, _) in spots.iter().filter(|(.., at)| *at == refused) {
+                        is_final &= reject(variants, (*of, spot), reason.clone());
+                    }
                 }
+                for (spot, reason) in outcome.missed {
+                    is_done = false;
+                    is_final &= reject(variants, (index, &spot), reason);
+                }
+                let of_variant = |(spot, at)| (index, spot, at);
+                instead.extend(outcome.instead.into_iter().map(of_variant));
+                followed.extend(outcome.followed.into_iter().map(of_variant));
+                replaced.extend(outcome.replaced);
+            }
+            // Only of what holds as a whole it is known that another image takes a place, and what no value moves is
+            // known at the end.
+            if is_done && is_final {
+                instead.append(&mut followed);
+            } else {
+                replaced.clear();
+            }
+            if is_done && follow(variants, &spots, &instead) {
+                continue;
+            }
+            for (index, spot, at) in spots.iter().filter(|(.., at)| replaced.contains(at)) {
+                is_done = false;
+                let value = entries[*at].first_path();
+                is_final &= reject(variants, (*index, spot), Reason::Shared { value });
             }
             if is_done {
                 let mut values = overrides.into_values();
@@ -97,23 +180,23 @@ impl<'c, 'a> Check<'c, 'a> {
         }
     }
 
-    /// Renders one variant, and gives what did not become the target.
-    fn rejected(&mut self, variant: &Variant, wanted: &[(&Spot, &Entry)]) -> Vec<(Spot, Reason)> {
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let mut entries: Vec<&Entry> = Vec::new();
-        for (_, entry) in wanted {
-            if !entries.contains(entry) {
-                entries.push(entry);
-            }
+    /// Renders one variant with all that is written, also for the others, and says what did not become its target.
+    fn outcome(
+        &mut self,
+        (index, variant): (usize, &Variant),
+        spots: &[(usize, Spot, usize)],
+        entries: &[Entry],
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        if entries.is_empty() {
+            return outcome;
         }
         let all: Vec<usize> = (0..entries.len()).collect();
         let mut seen = None;
         let mut render = |on: &BTreeSet<usize>| {
             let mut overrides = Overrides::default();
             for index in on {
-                write(&mut overrides, entries[*index], self.charts.values())?;
+                write(&mut overrides, &entries[*index], self.charts.values())?;
             }
             let mut values = variant.user.as_object().cloned().unwrap_or_default();
             set::merge(&mut values, overrides.into_values());
@@ -123,32 +206,39 @@ impl<'c, 'a> Check<'c, 'a> {
         };
         let (_, refused) = most(&all, &mut render, &|_, _| false);
         let seen = seen.unwrap_or_default();
-        let check = |(spot, entry): &(&Spot, &Entry)| {
-            let value = || entry.writes.first().map(|(path, _)| path.to_string());
-            let refused = refused
-                .iter()
-                .find(|refused| entries[refused.index] == *entry);
-            if let Some(refused) = refused {
-                return Some(Reason::Refused {
-                    value: value().unwrap_or_default(),
-                    error: refused.error.lines().next().unwrap_or_default().to_owned(),
-                });
-            }
+        for refused in refused {
+            let reason = Reason::Refused {
+                value: entries[refused.index].first_path(),
+                error: beginning(&refused.error),
+            };
+            outcome.refused.push((refused.index, reason));
+        }
+        let refused: BTreeSet<usize> = outcome.refused.iter().map(|(at, _)| *at).collect();
+        for (spot, wanted) in &variant.wanted {
+            let mut own = spots.iter().filter(|(of, ..)| *of == index);
+            let own = own.find(|(_, other, _)| other == spot).map(|(.., at)| *at);
             let found = variant.found_in(&seen, spot).unwrap_or_default();
-            (found != entry.target).then(|| Reason::Missed {
-                values: entry
-                    .writes
-                    .iter()
-                    .map(|(path, _)| path.to_string())
-                    .collect(),
-                found: found.to_owned(),
-                target: entry.target.clone(),
-            })
-        };
-        let rejected = wanted
-            .iter()
-            .filter_map(|pair| Some((pair.0.clone(), check(pair)?)));
-        rejected.collect()
+            if own.is_some_and(|at| found == entries[at].target || refused.contains(&at)) {
+                continue;
+            }
+            let other = entries.iter().position(|other| other.target == found);
+            let other = other.filter(|_| !wanted.is_other);
+            let is_same = |at: usize| {
+                let mut same = spots.iter().filter(|(.., of)| *of == at);
+                same.any(|(_, other, _)| other == spot)
+            };
+            match (other, own) {
+                (Some(at), Some(_)) if is_same(at) => outcome.instead.push((spot.clone(), at)),
+                (_, Some(own)) => {
+                    let reason = entries[own].missed(found);
+                    outcome.missed.push((spot.clone(), reason));
+                }
+                (Some(at), None) if is_same(at) => outcome.followed.push((spot.clone(), at)),
+                (Some(at), None) => outcome.replaced.push(at),
+                (None, None) => {}
+            }
+        }
+        outcome
     }
 
     /// What is written for one reference.
@@ -289,6 +379,12 @@ impl<'c, 'a> Check<'c, 'a> {
         });
         found.map(|leaf| self.charts.place(&leaf.path))
     }
+}
+
+/// The first lines of a message, in one: of a schema's refusal the first names neither the value nor the reason.
+fn beginning(error: &str) -> String {
+    let lines = error.lines().map(str::trim).take(3);
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a reference is a part of a longer text of the values.

@@ -136,6 +136,16 @@ impl Leaf {
         if let Some(marked) = marked_version(&self.text, number) {
             return marked;
         }
+        // A tag with its digest, and a repository whose tag is a digest without its algorithm, keep that.
+        if let Some((before, behind)) = self.text.split_once('@')
+            && (self.is_tag() || behind == "sha256")
+        {
+            let leaf = Self {
+                path: self.path.clone(),
+                text: before.to_owned(),
+            };
+            return format!("{}@{behind}", leaf.marker(number - FIRST, version));
+        }
         let (name, tag) = split_tag(&self.text);
         match (name.split_once('/'), tag) {
             (_, Some(tag)) => {

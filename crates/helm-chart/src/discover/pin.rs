@@ -19,6 +19,7 @@ use super::seen::{Seen, Spot};
 use crate::chart::Chart;
 use crate::dependencies::{Enabled, settle};
 use crate::render::release::{Options, Rendered, render};
+use crate::render::together;
 use crate::set;
 use crate::values::table::Work;
 use crate::values::{Overrides, Path};
@@ -56,6 +57,10 @@ pub struct Pinned {
 /// Writes digests where the chart takes them.
 #[must_use]
 pub fn pin(request: &Request<'_>, pins: &[Pin]) -> Pinned {
+    together(|| pinned(request, pins))
+}
+
+fn pinned(request: &Request<'_>, pins: &[Pin]) -> Pinned {
     let Some(values) = settled(request) else {
         return none(pins, "the chart's values cannot be read");
     };

@@ -16,6 +16,10 @@ use crate::render::release::Error;
 use crate::render::switches::{self, Switch, switched_on};
 use crate::set;
 
+/// The most passes through the rounds. Each takes at least one value less into account, and the limit of renders ends
+/// most of what needs many.
+const MAX_PASSES: usize = 64;
+
 pub(super) struct Search<'a> {
     request: &'a Request<'a>,
     renders: Renders<'a>,
@@ -62,7 +66,7 @@ impl<'a> Search<'a> {
 
     fn rounds(&mut self) -> Result<Discovery, Error> {
         // What turns out not to hold is tried with the values of later rounds.
-        for _ in Round::ALL {
+        for _ in 0..MAX_PASSES {
             for round in Round::ALL {
                 for index in 0..self.variants.len() {
                     self.learn_from_others(index);

@@ -29,7 +29,7 @@ pub(super) enum Part {
         text: String,
         suffix: String,
     },
-    /// A value that is empty, and the text that the template uses instead.
+    /// A value that is empty or has capitals, and the text that the template uses instead.
     Empty { path: Vec<String>, text: String },
     /// Text that no value controls by itself.
     Text(String),
@@ -171,7 +171,9 @@ fn of_leaf(leaf: &Leaf, text: &str) -> Option<Part> {
             suffix: String::new(),
         });
     }
-    leaf.text.is_empty().then(|| Part::Empty {
+    // The template can have made small letters of it.
+    let is_same = leaf.text.is_empty() || leaf.text.eq_ignore_ascii_case(text);
+    is_same.then(|| Part::Empty {
         path: leaf.path.clone(),
         text: text.to_owned(),
     })

@@ -31,6 +31,7 @@ pub(super) struct Variant {
 }
 
 /// A reference that is to be moved.
+#[derive(Clone)]
 pub(super) struct Wanted {
     /// The reference to copy: without a digest that is blanked.
     pub(super) original: String,
@@ -42,6 +43,8 @@ pub(super) struct Wanted {
     pub(super) remove: BTreeSet<Vec<String>>,
     /// What was found out, and in which round.
     pub(super) shape: Option<(Shape, Round)>,
+    /// Whether it is the image of another variant, whose values decide here too.
+    pub(super) is_other: bool,
     /// The rounds before this one are over for it.
     pub(super) next: Round,
     pub(super) reason: Reason,
@@ -107,8 +110,9 @@ impl Variant {
                 (&other.kind, &other.name, &other.field, &other.template)
                     == (&image.kind, &image.name, &image.field, &image.template)
             };
-            let mut added = added.iter();
-            let needed = added.find(|(other, _)| is_it(other));
+            let same = |(other, _): &&Added| other.reference == image.reference && is_it(other);
+            let needed = added.iter().find(same);
+            let needed = needed.or_else(|| added.iter().find(|(other, _)| is_it(other)));
             let switches = needed.map(|(_, switches)| switches.clone());
             let paths = remove.iter().map(|leaf| variant.leaves[*leaf].path.clone());
             let wanted = Wanted {
@@ -118,6 +122,7 @@ impl Variant {
                 switches: switches.unwrap_or_default(),
                 remove: paths.collect(),
                 shape: None,
+                is_other: false,
                 next: Round::Likely,
                 reason: Reason::Fixed {
                     template: image.template.clone(),

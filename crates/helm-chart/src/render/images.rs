@@ -16,6 +16,7 @@ use regex::Regex;
 use crate::yaml::{self, Kind, Limits, Node};
 
 use super::manifests::{Hook, Manifest};
+use super::session;
 
 /// An image that a rendered object names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,12 @@ impl FieldKind {
 }
 
 impl Image {
+    /// How many bytes its texts have.
+    pub(super) fn size(&self) -> usize {
+        let texts = [&self.reference, &self.field, &self.kind, &self.name];
+        texts.into_iter().map(String::len).sum()
+    }
+
     /// Whether only `helm test` starts it.
     #[must_use]
     pub fn is_test(&self) -> bool {
@@ -87,29 +94,35 @@ fn find_in(manifest: &Manifest, hook: &[String], images: &mut Vec<Image>) {
     if manifest.kind == "CustomResourceDefinition" {
         return;
     }
-    // The manifest was read once already, so there is no error left to report here.
-    let Ok(Some(root)) = yaml::first_document(&manifest.content, &Limits::default()) else {
-        return;
-    };
-    let object = Object {
-        kind: manifest.kind.clone(),
-        name: manifest.name.clone(),
-        template: &manifest.source,
-        hook,
-    };
-    Walk {
-        images,
-        path: String::new(),
-    }
-    .node(&root, &object, "");
+    let of = [&*manifest.content, &*manifest.kind, &*manifest.name];
+    let found = session::images(&of, || {
+        let mut images = Vec::new();
+        // The manifest was read once already, so there is no error left to report here.
+        if let Ok(Some(root)) = yaml::first_document(&manifest.content, &Limits::default()) {
+            let object = Object {
+                kind: manifest.kind.clone(),
+                name: manifest.name.clone(),
+            };
+            let path = String::new();
+            let mut walk = Walk {
+                images: &mut images,
+                path,
+            };
+            walk.node(&root, &object, "");
+        }
+        images
+    });
+    images.extend(found.into_iter().map(|image| Image {
+        template: manifest.source.clone(),
+        hook: hook.to_vec(),
+        ..image
+    }));
 }
 
 /// The object that a string belongs to.
-struct Object<'a> {
+struct Object {
     kind: String,
     name: String,
-    template: &'a str,
-    hook: &'a [String],
 }
 
 struct Walk<'a> {
@@ -118,7 +131,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn node(&mut self, node: &Node, object: &Object<'_>, key: &str) {
+    fn node(&mut self, node: &Node, object: &Object, key: &str) {
         match &node.kind {
             Kind::Scalar(_) => {
                 if let Some(text) = node.as_text() {
@@ -167,7 +180,7 @@ impl Walk<'_> {
         }
     }
 
-    fn text(&mut self, text: &str, object: &Object<'_>, key: &str) {
+    fn text(&mut self, text: &str, object: &Object, key: &str) {
         let is_image_key = key.ends_with("image") || key.ends_with("Image");
         if is_image_key && is_reference(text) {
             self.add(text.to_owned(), FieldKind::Field, object);
@@ -188,21 +201,21 @@ impl Walk<'_> {
         }
     }
 
-    fn add(&mut self, reference: String, place: FieldKind, object: &Object<'_>) {
+    fn add(&mut self, reference: String, place: FieldKind, object: &Object) {
         self.images.push(Image {
             reference,
             place,
             field: self.path.clone(),
             kind: object.kind.clone(),
             name: object.name.clone(),
-            template: object.template.to_owned(),
-            hook: object.hook.to_vec(),
+            template: String::new(),
+            hook: Vec::new(),
         });
     }
 }
 
 /// The item of a `List` is an object of its own.
-fn inner_object<'a>(item: &Node, outer: &Object<'a>) -> Option<Object<'a>> {
+fn inner_object(item: &Node, outer: &Object) -> Option<Object> {
     if !outer.kind.ends_with("List") {
         return None;
     }
@@ -214,8 +227,6 @@ fn inner_object<'a>(item: &Node, outer: &Object<'a>) -> Option<Object<'a>> {
             item.get("metadata")
                 .and_then(|metadata| metadata.get("name")),
         ),
-        template: outer.template,
-        hook: outer.hook,
     })
 }
 

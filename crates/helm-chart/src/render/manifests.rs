@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::format::yaml::map_keys;
+use super::session;
 use super::text::to_text;
 use crate::yaml::{self, Limits, Node, Scalar};
 
@@ -116,7 +117,7 @@ pub(super) fn sort(files: &BTreeMap<String, String>) -> Result<(Vec<Manifest>, V
                 ));
             }
             let content = to_text(content);
-            let head = Head::read(content.as_deref())
+            let head = head(content.as_deref())
                 .map_err(|error| format!("YAML parse error on {path}: {error}"))?;
             let manifest = Manifest {
                 source: path.clone(),
@@ -215,15 +216,26 @@ fn go_trim_start(text: &str) -> &str {
 const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// What Helm reads of each document.
-#[derive(Debug, Default)]
-struct Head {
+#[derive(Debug, Default, Clone)]
+pub(super) struct Head {
     api_version: String,
     kind: String,
     name: String,
     hook: Option<String>,
 }
 
+fn head(content: Option<&str>) -> Result<Head, String> {
+    let read = || Head::read(content);
+    content.map_or_else(read, |content| session::head(content, read))
+}
+
 impl Head {
+    /// How many bytes its texts have.
+    pub(super) fn size(&self) -> usize {
+        let hook = self.hook.as_ref().map_or(0, String::len);
+        self.api_version.len() + self.kind.len() + self.name.len() + hook
+    }
+
     fn read(content: Option<&str>) -> Result<Self, String> {
         let converting = |error: &yaml::Error| {
             format!(

@@ -14,9 +14,8 @@ use serde_json::Value as Json;
 use super::images::{self, Image};
 use super::manifests::{self, Hook, Manifest};
 use super::objects::Capabilities;
-use super::template::{self, Engine, on_own_stack};
-use super::value::Str;
-use super::{functions, schema};
+use super::template::{self, Engine};
+use super::{functions, schema, session, text};
 use crate::chart::Chart;
 use crate::dependencies::{ChartPath, Enabled, Processed, settle};
 use crate::values::table::{Entry, Table, Work};
@@ -180,7 +179,7 @@ impl Default for Print {
 /// # Errors
 /// What Helm refuses, in its words; a chart that exceeds the limits.
 pub fn render(chart: &Chart, user: &Json, options: &Options) -> Result<Rendered, Error> {
-    on_own_stack(|| render_here(chart, user, options))
+    session::alone(|| render_here(chart, user, options))
         .map_err(|error| Error::helm(format!("cannot start a thread: {error}")))?
 }
 
@@ -300,7 +299,10 @@ fn execute(
         },
     );
     for template in &dots.templates {
-        engine.add(&template.name, Str::clone(&template.text))?;
+        let (name, nesting) = (&template.name, options.limits.nesting);
+        let parse = || engine.parse(name, text::from_bytes(&template.text));
+        let parsed = session::template(name, &template.text, nesting, parse)?;
+        engine.add_parsed(&parsed);
     }
     let mut files = BTreeMap::new();
     for template in &dots.templates {

@@ -1,8 +1,8 @@
 //! Which further images a chart names once its switches are on.
 //!
 //! A switch is a value of the chart or of a subchart that is `false` and is called `enabled`, `create`,
-//! `install`, `force`, `deploy` or `use`. All are set to true together; what does not render so is left out by
-//! halving. Each group below one top-level key is tried by itself as well, because one switch can hide
+//! `install`, `force`, `deploy` or `use`, or is a condition or a tag of a subchart. All are set to true together; what
+//! does not render so is left out by halving. Each group below one top-level key is tried by itself as well, because one switch can hide
 //! what another one adds. For each image that is new, a smallest set of switches is looked for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +11,9 @@ use serde_json::{Map, Value as Json};
 
 use super::images::Image;
 use super::release::{Error, Options, render};
+use super::together;
 use crate::chart::Chart;
-use crate::dependencies::{Enabled, settle};
+use crate::dependencies::{Enabled, Processed, settle};
 use crate::set;
 use crate::values::table::Work;
 
@@ -45,6 +46,8 @@ pub struct Found {
 pub struct Sets {
     /// The switches of each render, the largest set first; each set adds an image that those before do not.
     pub sets: Vec<Vec<Switch>>,
+    /// As many switches as go together, whether or not they add an image.
+    pub largest: Vec<Switch>,
     /// Whether the search ended early because it took too many renders.
     pub is_partial: bool,
 }
@@ -55,11 +58,17 @@ pub struct Sets {
 /// # Errors
 /// When the chart does not render as it is.
 pub fn sets(chart: &Chart, user: &Json, options: &Options) -> Result<Sets, Error> {
+    together(|| sets_of(chart, user, options))
+}
+
+fn sets_of(chart: &Chart, user: &Json, options: &Options) -> Result<Sets, Error> {
     let switches = of_chart(chart, user)?;
     let base = render(chart, user, options)?.images();
     let mut search = Search::new((chart, user, options), &switches, &base);
     let (mut tried, _) = search.renderable_sets();
     tried.sort_by_key(|set| std::cmp::Reverse(set.len()));
+    let named = |set: &Set| set.iter().map(|index| switches[*index].clone()).collect();
+    let largest = tried.first().map(&named).unwrap_or_default();
     let mut known = BTreeSet::new();
     let mut sets = Vec::new();
     for set in tried {
@@ -67,11 +76,12 @@ pub fn sets(chart: &Chart, user: &Json, options: &Options) -> Result<Sets, Error
         let before = known.len();
         known.extend(images.map(|image| image.reference));
         if known.len() > before {
-            sets.push(set.iter().map(|index| switches[*index].clone()).collect());
+            sets.push(named(&set));
         }
     }
     Ok(Sets {
         sets,
+        largest,
         is_partial: search.is_partial,
     })
 }
@@ -91,6 +101,10 @@ pub fn switched_on<'s>(user: &Json, on: impl IntoIterator<Item = &'s Switch>) ->
 /// # Errors
 /// When the chart does not render as it is.
 pub fn search(chart: &Chart, user: &Json, options: &Options) -> Result<Found, Error> {
+    together(|| search_in(chart, user, options))
+}
+
+fn search_in(chart: &Chart, user: &Json, options: &Options) -> Result<Found, Error> {
     let base = render(chart, user, options)?.images();
     let switches = of_chart(chart, user)?;
     let mut search = Search::new((chart, user, options), &switches, &base);
@@ -128,19 +142,44 @@ fn of_chart(chart: &Chart, user: &Json) -> Result<Vec<Switch>, Error> {
         .values
         .to_json(&mut Work::default())
         .map_err(|error| Error::helm(error.to_string()))?;
+    let mut of_subcharts = BTreeSet::new();
+    collect_conditions(&settled.chart, &mut Vec::new(), &mut of_subcharts);
     let mut switches = Vec::new();
-    collect(&values, &mut Vec::new(), &mut switches);
+    collect(&values, &of_subcharts, &mut Vec::new(), &mut switches);
     Ok(switches)
 }
 
-fn collect(values: &Json, path: &mut Switch, switches: &mut Vec<Switch>) {
+fn collect(
+    values: &Json,
+    of_subcharts: &BTreeSet<Switch>,
+    path: &mut Switch,
+    switches: &mut Vec<Switch>,
+) {
     for (key, value) in values.as_object().into_iter().flatten() {
         path.push(key.clone());
-        if *value == Json::Bool(false) && NAMES.contains(&key.as_str()) {
+        let is_switch = NAMES.contains(&key.as_str()) || of_subcharts.contains(path);
+        if *value == Json::Bool(false) && is_switch {
             switches.push(path.clone());
         }
-        collect(value, path, switches);
+        collect(value, of_subcharts, path, switches);
         path.pop();
+    }
+}
+
+/// The values that decide whether subcharts are taken: their conditions and tags.
+fn collect_conditions(chart: &Processed<'_>, keys: &mut Switch, found: &mut BTreeSet<Switch>) {
+    for dependency in chart.chart.metadata.dependencies.iter().flatten() {
+        for condition in dependency.condition.split(',').map(str::trim) {
+            let path = condition.split('.').map(str::to_owned);
+            found.insert(keys.iter().cloned().chain(path).collect());
+        }
+        let tags = dependency.tags.iter();
+        found.extend(tags.map(|tag| vec!["tags".to_owned(), tag.clone()]));
+    }
+    for subchart in &chart.subcharts {
+        keys.push(subchart.name.to_string());
+        collect_conditions(subchart, keys, found);
+        keys.pop();
     }
 }
 
@@ -315,7 +354,7 @@ mod tests {
 
     use super::*;
 
-    fn search_in(values: &str, template: &str) -> Found {
+    fn found_in(values: &str, template: &str) -> Found {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("templates")).unwrap();
         let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
@@ -348,7 +387,7 @@ mod tests {
 
     #[test]
     fn each_image_has_the_switches_that_it_needs() {
-        let found = search_in(
+        let found = found_in(
             "a: {enabled: false, b: {install: false}}\nc: {use: false}\nd: {enabled: false}\non: {enabled: true}\n",
             "kind: Pod\nbase: {image: base}\n\
              {{ if .Values.a.enabled }}a: {image: 'a:1'}\n\
@@ -370,7 +409,7 @@ mod tests {
 
     #[test]
     fn switches_that_fail_or_exclude_each_other_do_not_hide_the_others() {
-        let found = search_in(
+        let found = found_in(
             "a: {enabled: false}\nb: {enabled: false}\nc: {enabled: false}\nd: {enabled: false}\n",
             "kind: Pod\n\
              {{ if and .Values.a.enabled .Values.b.enabled }}{{ fail \"a or b\" }}{{ end }}\n\
@@ -396,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_chart_without_switches_is_rendered_once() {
-        let found = search_in("a: false\nenabled: true\n", "kind: Pod\nspec: {image: x}\n");
+        let found = found_in("a: false\nenabled: true\n", "kind: Pod\nspec: {image: x}\n");
         assert_eq!((found.images.len(), found.added.len()), (1, 0));
     }
 }

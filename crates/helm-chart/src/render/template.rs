@@ -23,7 +23,7 @@ mod stack;
 mod token;
 
 pub use budget::Limits;
-pub use engine::{Engine, MissingKey, Options};
+pub use engine::{Engine, MissingKey, Options, Parsed};
 pub use error::{Error, MESSAGE_END, MESSAGE_START};
 pub use methods::VALUES;
 pub use stack::on_own_stack;

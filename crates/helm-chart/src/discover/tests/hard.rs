@@ -181,3 +181,88 @@ fn a_chart_that_does_not_render_is_an_error_and_one_without_images_is_not() {
         (0, 0, 1)
     );
 }
+
+#[test]
+fn where_the_values_of_one_scenario_decide_in_another_too_one_image_moves() {
+    for account in ["\"1\"", ".Values.image.account"] {
+        let template = format!(
+            "kind: Pod\nspec: {{image: '{{{{ .Values.image.override | default (printf \"%s.dkr.ecr.%s.amazonaws.com/cni:v1\" {account} .Values.image.region) }}}}'}}\n"
+        );
+        let chart = plain(
+            "image: {override: '', account: '1', region: us-west-2}\n",
+            &template,
+        );
+        let scenarios = [json!({}), json!({"image": {"region": "eu-west-1"}})];
+        let found = discovery(&chart, &scenarios, false);
+        assert_eq!(found.unmoved, [], "{account}");
+        let whole = "mirror.test/idf-1.dkr.ecr.us-west-2.amazonaws.com/cni:v1";
+        match &found.images[..] {
+            [one] if found.values["image"]["override"] == whole => {
+                assert_eq!(found.values["image"].as_object().unwrap().len(), 1);
+                assert_eq!(one.uses.len(), 2);
+            }
+            two => assert_eq!(two.len(), 2, "{:?}", found.values),
+        }
+    }
+}
+
+#[test]
+fn an_image_does_not_take_the_place_of_another_that_no_value_moves() {
+    let found = of(&plain(
+        "override: ''\n",
+        "kind: Pod\nspec: {a: {image: '{{ .Values.override | default \"quay.io/a:1\" }}'}, b: {image: '{{ .Values.override | default \"quay.io/b:1\" }}'}}\n",
+    ));
+    assert_eq!(found.images, []);
+    assert_eq!(found.values, Map::new());
+    assert_eq!(found.unmoved.len(), 2);
+}
+
+#[test]
+fn a_digest_within_the_tag_or_parted_from_its_algorithm_moves_with_it() {
+    let hex = "ab".repeat(32);
+    let values = format!(
+        "a: {{repository: quay.io/a, tag: 'v1@sha256:{hex}'}}\nb: {{repository: quay.io/b@sha256, tag: '{hex}'}}\nc: {{repository: quay.io/C, tag: v3}}\n"
+    );
+    let template = "kind: Pod\nspec:\n{{- range $key, $image := .Values }}{{ if kindIs \"map\" $image }}\n  {{ $key }}: {image: '{{ lower $image.repository }}:{{ $image.tag }}'}\n{{- end }}{{ end }}\n";
+    let [a, b] = [format!("v1@sha256:{hex}"), format!(":{hex}")];
+    finds(
+        &plain(&values, template),
+        &[
+            &format!("quay.io/a:{a}: - | a.repository | a.tag"),
+            &format!("quay.io/b@sha256{b}: - | b.repository + {b} | -"),
+            "quay.io/c:v3: - | c.repository or quay.io/c | c.tag",
+        ],
+    );
+}
+
+#[test]
+fn conditions_and_tags_of_subcharts_are_switches() {
+    let sub =
+        "kind: Pod\nmetadata: {name: '{{ .Chart.Name }}'}\nspec: {image: '{{ .Values.image }}'}\n";
+    let found = discovery(
+        &chart(&[
+            (
+                "Chart.yaml",
+                &format!(
+                    "{META}dependencies: [{{name: sub, version: 1.0.0, alias: one, condition: parts.one}}, {{name: sub, version: 1.0.0, alias: two, tags: [more]}}]\n"
+                ),
+            ),
+            (
+                "values.yaml",
+                "parts: {one: false}\ntags: {more: false}\ntwo: {image: quay.io/y:1}\n",
+            ),
+            (
+                "charts/sub/Chart.yaml",
+                "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+            ),
+            ("charts/sub/values.yaml", "image: quay.io/x:1\n"),
+            ("charts/sub/templates/x.yaml", sub),
+        ]),
+        &[json!({})],
+        true,
+    );
+    let switches: Vec<_> = found.images.iter().map(|image| &image.switches).collect();
+    assert_eq!(found.images.len(), 2, "{:?}", lines(&found));
+    assert_eq!(switches[0], &[["parts", "one"]]);
+    assert_eq!(switches[1], &[["tags", "more"]]);
+}

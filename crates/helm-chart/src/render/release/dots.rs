@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::super::format::from_json_value;
 use super::super::objects::{self, Files};
 use super::super::template::VALUES;
-use super::super::text;
-use super::super::value::{ElementType, Map, Str, Value};
+use super::super::value::{ElementType, Map, Value};
 use super::Options;
 use crate::dependencies::{ChartPath, Processed};
 use crate::values::table::{Entry, Table};
@@ -24,7 +24,7 @@ pub(super) struct Dots {
 pub(super) struct Template {
     /// Its whole path: `chart/charts/sub/templates/x.yaml`.
     pub(super) name: String,
-    pub(super) text: Str,
+    pub(super) text: Arc<[u8]>,
     base_path: String,
     dot: Map,
 }
@@ -124,7 +124,7 @@ impl Dots {
             }
             self.templates.push(Template {
                 name: format!("{path}/{}", file.name),
-                text: text::from_bytes(&file.data),
+                text: Arc::clone(&file.data),
                 base_path: format!("{path}/templates"),
                 dot: dot.clone(),
             });

@@ -46,6 +46,10 @@ pub struct Options {
 
 type Scope = HashMap<Str, Rc<Tree>>;
 
+/// A text that was parsed: its own template, and those that it defines.
+#[derive(Clone)]
+pub struct Parsed(Rc<Trees>);
+
 /// A set of templates and the state of one render.
 ///
 /// Templates see each other by name. The values that they work on are shared and may be changed, so an
@@ -95,11 +99,24 @@ impl Engine {
     /// # Errors
     /// The text is not a template.
     pub fn add(&mut self, name: &str, text: impl Into<Str>) -> Result<(), Error> {
-        let text = text.into();
-        let trees = parse(name, &text, self.functions, self.budget.limits().nesting);
-        let trees = trees.map_err(Error::parse)?;
-        self.associate(0, &trees);
+        let parsed = self.parse(name, text)?;
+        self.add_parsed(&parsed);
         Ok(())
+    }
+
+    /// Parses a text as the template of this name. Engines with the same functions and limits can share the result.
+    ///
+    /// # Errors
+    /// The text is not a template.
+    pub fn parse(&self, name: &str, text: impl Into<Str>) -> Result<Parsed, Error> {
+        let nesting = self.budget.limits().nesting;
+        let trees = parse(name, &text.into(), self.functions, nesting);
+        Ok(Parsed(Rc::new(trees.map_err(Error::parse)?)))
+    }
+
+    /// Adds what [`parse`](Self::parse) has given, as [`add`](Self::add) does.
+    pub fn add_parsed(&mut self, parsed: &Parsed) {
+        self.associate(0, &parsed.0);
     }
 
     /// The names of all templates, in order.
