@@ -478,3 +478,48 @@ async fn sts_and_secrets_manager_answer() -> Result {
     assert_eq!(services, ["sts", "secretsmanager"]);
     Ok(())
 }
+
+#[tokio::test]
+async fn images_are_deleted_unless_an_index_needs_them_and_pulls_are_recorded() -> Result {
+    let aws = Aws::start().await?;
+    let image = Image::new().platform("linux/amd64").layer(100, 1);
+    let pushed = image.push(aws.registry(), "app", "1")?;
+    let sbom = pushed.attach(aws.registry(), "application/spdx+json")?;
+    let [index, platform, sbom] =
+        [&pushed.root, &pushed.manifests[0], &sbom.root].map(|one| one.digest.clone());
+    let describe = async |digest: &str| -> Result<Value> {
+        let input = json!({"repositoryName": "app", "imageIds": [{"imageDigest": digest}]});
+        let (_, answer) = ecr(&aws, "DescribeImages", input).await?;
+        Ok(answer["imageDetails"][0].clone())
+    };
+    assert_eq!(
+        describe(&sbom).await?["subjectManifestDigest"],
+        json!(index)
+    );
+    assert_eq!(describe(&index).await?.get("lastRecordedPullTime"), None);
+    let by_digest = |digests: &[&String]| -> Value {
+        let ids: Vec<Value> = digests
+            .iter()
+            .map(|digest| json!({"imageDigest": digest}))
+            .collect();
+        json!({"repositoryName": "app", "imageIds": ids})
+    };
+    ecr(&aws, "BatchGetImage", by_digest(&[&index])).await?;
+    assert!(describe(&index).await?["lastRecordedPullTime"].is_f64());
+    assert_eq!(describe(&platform).await?.get("lastRecordedPullTime"), None);
+
+    // In one call, the index does not go before its platform.
+    let both = by_digest(&[&index, &platform, &sbom]);
+    let (status, answer) = ecr(&aws, "BatchDeleteImage", both.clone()).await?;
+    assert_eq!(status, 200);
+    assert_eq!(answer["imageIds"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        answer["failures"][0]["failureCode"],
+        "ImageReferencedByManifestList"
+    );
+    let (_, answer) = ecr(&aws, "BatchDeleteImage", both).await?;
+    assert_eq!(answer["imageIds"], json!([{"imageDigest": platform}]));
+    assert_eq!(answer["failures"][0]["failureCode"], "ImageNotFound");
+    assert_eq!(aws.registry().manifests("app"), Vec::<String>::new());
+    Ok(())
+}

@@ -17,7 +17,7 @@ use crate::prune::observe::{AT_ONCE, Criteria, Reads, observe, repositories};
 use crate::prune::plan::{Candidate, Terms, plan, unused_since};
 use crate::prune::{Needs, Target, published};
 use crate::publish;
-use crate::reference::Prefix;
+use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Environment, Flags, Settings, TargetChoice};
 use crate::timestamp::Timestamp;
 use oci_copy::store::write_whole;
@@ -27,11 +27,8 @@ use super::output::Output;
 use super::{CHANGES, DONE};
 
 /// The price of storage in US dollars for a GB and month, in all commercial regions
-/// (<https://aws.amazon.com/ecr/pricing/>, read in November 2026).
+/// (<https://aws.amazon.com/ecr/pricing/>).
 const PRICE_PER_GB: f64 = 0.10;
-
-/// The suffixes of hosts for which that is the price.
-const PRICED: [&str; 2] = ["amazonaws.com", "on.aws"];
 
 /// Find images in ECR that no deployment needs any more, and delete them
 ///
@@ -96,6 +93,13 @@ fn price(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a price is from 0 to 1000".to_owned())
 }
 
+/// The price where it is known: in commercial regions.
+fn usual_price(host: &EcrHost) -> Option<f64> {
+    let is_commercial = ["amazonaws.com", "on.aws"].contains(&host.suffix.as_str())
+        && !host.region.starts_with("us-gov-");
+    is_commercial.then_some(PRICE_PER_GB)
+}
+
 /// Access to what is pruned, and to what says what is needed.
 struct Session {
     target: Target,
@@ -119,10 +123,7 @@ impl Prune {
         let terms = Terms {
             made_at: Timestamp::now(),
             unused_for_days: self.unused_for.unwrap_or(UNUSED_FOR),
-            price_per_gb: self.price.or_else(|| {
-                let is_priced = PRICED.contains(&session.target.host.suffix.as_str());
-                is_priced.then_some(PRICE_PER_GB)
-            }),
+            price_per_gb: self.price.or_else(|| usual_price(&session.target.host)),
         };
         let plan = session
             .plan(&needs, terms, earlier, self.exact_sizes)

@@ -101,6 +101,11 @@ impl<'a> Relations<'a> {
         below.chain(self.subjects(digest))
     }
 
+    /// What can be deleted only after a manifest.
+    pub fn after(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+        self.children(digest).chain(self.subjects(digest))
+    }
+
     /// What has to be deleted before a manifest, so that nothing refers to what is gone.
     pub fn before(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         self.indexes(digest).chain(self.referrers(digest))

@@ -1,6 +1,6 @@
 //! Which images of a repository stay, and why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use oci_copy::reference::Digest;
 
@@ -160,27 +160,49 @@ impl Kept<'_> {
 #[must_use]
 pub fn order(contents: &Contents, remove: &BTreeSet<Digest>) -> Vec<Vec<Digest>> {
     let relations = contents.relations();
-    let (mut groups, mut left) = (Vec::new(), remove.clone());
+    let mut left: BTreeSet<&Digest> = remove.iter().collect();
+    let waits = remove.iter().map(|digest| {
+        let before = relations.before(digest);
+        (digest, before.filter(|one| remove.contains(*one)).count())
+    });
+    let mut waits: HashMap<&Digest, usize> = waits.collect();
+    let mut groups = Vec::new();
+    let mut group: Vec<&Digest> = left.iter().copied().filter(|one| waits[one] == 0).collect();
     while !left.is_empty() {
-        let is_left = |digest: &Digest| left.contains(digest);
-        let free = left
-            .iter()
-            .filter(|one| !relations.before(one).any(is_left));
-        let mut group: Vec<Digest> = free.cloned().collect();
         if group.is_empty() {
-            // What signs an index that it is part of: ECR insists only on indexes before their parts.
-            let free = left
-                .iter()
-                .filter(|one| !relations.indexes(one).any(is_left));
-            group = free.cloned().collect();
+            group = without_order(&relations, &left);
         }
-        if group.is_empty() {
-            group = left.iter().cloned().collect();
+        let mut next = Vec::new();
+        for digest in &group {
+            left.remove(digest);
         }
-        left.retain(|digest| !group.contains(digest));
-        groups.push(group);
+        for digest in &group {
+            for after in relations.after(digest) {
+                let wait = waits.get_mut(after).filter(|wait| **wait > 0);
+                if let Some(wait) = wait {
+                    *wait -= 1;
+                    if *wait == 0 && left.contains(after) {
+                        next.push(after);
+                    }
+                }
+            }
+        }
+        groups.push(group.into_iter().cloned().collect());
+        group = next;
     }
     groups
+}
+
+/// What is deleted next where everything waits for something: a signature can be of an index that it is part of. ECR
+/// insists only on indexes before their parts.
+fn without_order<'a>(relations: &Relations<'_>, left: &BTreeSet<&'a Digest>) -> Vec<&'a Digest> {
+    let is_free = |digest: &&'a Digest| !relations.indexes(digest).any(|one| left.contains(one));
+    let free: Vec<&Digest> = left.iter().copied().filter(is_free).collect();
+    if free.is_empty() {
+        left.iter().copied().collect()
+    } else {
+        free
+    }
 }
 
 /// The bytes that ECR stops billing.

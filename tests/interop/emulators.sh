@@ -172,23 +172,29 @@ prune() {
     (cd "$work/$1-prune" && as_build_here idf dev prune "${@:2}")
 }
 
-# An image that no result names, in a repository that a result names.
+# images_of REPOSITORY FILTER: what jq makes of its images.
+images_of() {
+    ecr_api describe_images "{\"repositoryName\": \"$1\", \"maxResults\": 1000}" | jq "$2"
+}
+
+# An index that no result names, in a repository that a result names; and what a tag moved away from before.
 emulator_prunes() {
-    local old=idf-registry.example/team/one-text left url=$emulator/v2/idf-registry.example/team/one-text/manifests
-    local index=application/vnd.oci.image.index.v1+json plan=$work/$1-prune/prune-plan.json before
+    local name=registry.example/team/one-text index=application/vnd.oci.image.index.v1+json
+    local url=$emulator/v2/idf-$name/manifests plan=$work/$1-prune/prune-plan.json before planned
     rm -rf "$work/$1-prune"
-    before=$(ecr_api describe_images "{\"repositoryName\": \"$old\"}" | jq '.imageDetails | length')
-    curl -fsS -H "Accept: $index" -o "$work/old" "$url/3.1"
-    jq -c '.annotations = {"old": "yes"}' "$work/old" >"$work/old-index"
-    curl -fsS -o /dev/null -X PUT --data-binary "@$work/old-index" "$url/old" -H "Content-Type: $(jq -r .mediaType "$work/old-index")"
-    # The emulator may not record pulls; what was pushed today is old enough for this.
+    curl -fsS -H "Accept: $index" "$url/3.1" | jq -c '.annotations = {"old": "yes"}' >"$work/old-index"
+    curl -fsS -o /dev/null -X PUT --data-binary "@$work/old-index" -H "Content-Type: $(jq -r .mediaType "$work/old-index")" \
+        "$url/old"
+    before=$(images_of "idf-$name" '.imageDetails | length')
+    # Emulators record no pulls, and what was pushed seconds ago is old enough for this.
+    sleep 2
     prune "$1" --unused-for 0
     is "what is planned" "$(jq -c '[.repositories[] | {name, tags: [.images[].tags[]?]}]' "$plan")" \
-        "[{\"name\":\"$old\",\"tags\":[\"old\"]}]"
+        "[{\"name\":\"idf-$name\",\"tags\":[\"old\"]}]"
+    planned=$(jq .totals.manifests "$plan")
     prune "$1" --apply prune-plan.json
-    left=$(ecr_api describe_images "{\"repositoryName\": \"$old\"}")
-    is "images left" "$(jq '.imageDetails | length' <<<"$left")" "$before"
-    is "its tag" "$(jq '[.imageDetails[].imageTags[]? | select(. == "old")] | length' <<<"$left")" 0
+    is "images left" "$(images_of "idf-$name" '.imageDetails | length')" $((before - planned))
+    is "its tag" "$(images_of "idf-$name" '[.imageDetails[].imageTags[]? | select(. == "old")] | length')" 0
     verifies_there "$work/$1"
     prune "$1" --unused-for 0 | grep -q '^nothing to delete'
 }

@@ -87,7 +87,9 @@ impl Core {
         let repository = repository.ok_or_else(unknown)?;
         let found = repository.manifest(&route.reference);
         let found = found.map(|(digest, _)| digest.to_owned());
-        found.iter().for_each(|digest| repository.pull(digest));
+        if let Some(digest) = found {
+            repository.pull(&digest);
+        }
         let unknown = || {
             Refusal::missing(
                 "MANIFEST_UNKNOWN",

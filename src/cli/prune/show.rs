@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::document::{PrunePlan, PrunedRepository};
 use crate::printable::{printable, shortened};
 use crate::progress::{bytes, count};
+use crate::timestamp::Timestamp;
 
 use super::super::columns::{self, Column, Fit, Line};
 use super::apply::Outcome;
@@ -155,7 +156,7 @@ fn row(one: &PrunedRepository, is_short: bool) -> Line<6> {
         format!("{at_most}{}", bytes(one.bytes)),
         one.monthly_cost
             .map_or_else(String::new, |price| format!("{at_most}{}", dollars(price))),
-        pulled.map_or_else(|| "never".to_owned(), |time| time.date()),
+        pulled.map_or_else(|| "never".to_owned(), Timestamp::date),
     ])
 }
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::document::PrunedImage;
+use crate::prune::check::check;
 
 const DAY: u64 = 86_400;
 
@@ -290,4 +292,93 @@ fn nothing_that_is_reachable_from_what_is_needed_is_ever_removed() {
         assert_eq!(&deleted, remove);
     }
     assert!(gone > all / 10, "{gone} of {all} images were removed");
+}
+
+#[test]
+fn a_long_chain_of_indexes_is_kept_or_ordered_as_fast_as_any_other_content() {
+    let chain = (0..20_000).map(|number| match number {
+        0 => old(),
+        _ => index(&[number - 1]),
+    });
+    let contents = contents(chain);
+    let remove = contents.0.keys().cloned().collect();
+    let groups = order(&contents, &remove);
+    assert_eq!(groups.len(), 20_000);
+    assert_eq!(groups[0], [digest(19_999)]);
+    assert_eq!(removed(&contents, &needs(&[19_999], &[])), [0; 0]);
+}
+
+/// The images of a plan.
+fn planned(contents: &Contents, remove: &BTreeSet<Digest>) -> Vec<PrunedImage> {
+    let images = contents
+        .0
+        .iter()
+        .filter(|(digest, _)| remove.contains(*digest));
+    let images = images.map(|(digest, image)| PrunedImage {
+        digest: digest.clone(),
+        tags: image.tags.clone(),
+        media_type: None,
+        size: image.size,
+        pushed_at: image.pushed,
+        pulled_at: image.pulled,
+    });
+    images.collect()
+}
+
+#[test]
+fn whatever_happens_after_the_plan_nothing_that_is_needed_then_is_deleted() {
+    let seed = fastrand::u64(..);
+    eprintln!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut all, mut gone) = (0, 0);
+    for _ in 0..2000 {
+        let before = generated(&mut random);
+        let none = RepositoryNeeds::default();
+        let since = days(100);
+        let plan = planned(&before, &select(&before, &none, since).remove);
+        // Another deployment, another tag, a pull, another index, an image that went.
+        let mut now = before.clone();
+        let count = before.0.len();
+        let mut some = || digest(random.usize(..count));
+        let (needed, tagged, pulled, went, part) = (some(), some(), some(), some(), some());
+        let needs = RepositoryNeeds {
+            digests: [(needed, "another".to_owned())].into(),
+            ..RepositoryNeeds::default()
+        };
+        now.0
+            .entry(tagged)
+            .and_modify(|image| image.tags.extend(["new".to_owned()]));
+        now.0
+            .entry(pulled)
+            .and_modify(|image| image.pulled = Some(days(180)));
+        let parts = Image {
+            is_index: true,
+            children: [part].into(),
+            pushed: Some(days(180)),
+            ..Image::default()
+        };
+        now.0.insert(digest(1000), parts);
+        now.0.remove(&went);
+        let checked = check(&plan, &now, &select(&now, &needs, since));
+        all += plan.len();
+        gone += checked.delete.len();
+        assert_eq!(
+            checked.delete.len() + checked.skipped.len() + checked.gone,
+            plan.len()
+        );
+        assert!(checked.delete.is_disjoint(&reachable(&now, &needs)));
+        let relations = now.relations();
+        let stays = now
+            .0
+            .keys()
+            .filter(|digest| !checked.delete.contains(*digest));
+        for digest in stays {
+            assert!(
+                relations
+                    .stay_with(digest)
+                    .all(|other| !checked.delete.contains(other))
+            );
+        }
+    }
+    assert!(gone > all / 10, "{gone} of {all} images were deleted");
 }

@@ -37,9 +37,9 @@ impl Account {
         let repository = state.repository(&resource(input));
         for image in answer["images"].as_array().into_iter().flatten() {
             let digest = image["imageId"]["imageDigest"].as_str();
-            digest
-                .into_iter()
-                .for_each(|digest| repository.pull(digest));
+            if let Some(digest) = digest {
+                repository.pull(digest);
+            }
         }
         Ok(answer)
     }
