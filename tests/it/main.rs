@@ -76,6 +76,7 @@ mod tls;
 mod tls_front;
 mod trust;
 mod trust_charts;
+mod trust_hostile;
 mod trust_rules;
 mod trust_runs;
 mod using;

@@ -61,7 +61,7 @@ impl Signer {
         format!("  - {{match: \"{sources}\", cosign: {{key: \"{key}\"}}}}\n")
     }
 
-    fn sign(&self, message: &[u8]) -> String {
+    pub(crate) fn sign(&self, message: &[u8]) -> String {
         STANDARD.encode((self.sign)(message))
     }
 
