@@ -13,7 +13,7 @@
 
 Cases: good; expired (the log saw it after the certificate's end); tampered (the signed content was changed); other
 (about another image); stranger (by another authority); unlogged (the log's signature is wrong); p384 (by a key on
-P-384) and p384-sha256 (the same with SHA-256); and of a `bundle2` untimed (without a timestamp), clock (by another
+P-384) and p384-sha256 (the same with SHA-256); of a `bundle` intoto (the log has an older kind of entry); and of a `bundle2` untimed (without a timestamp), clock (by another
 authority for timestamps), replayed (the timestamp of another signature).
 """
 
@@ -360,16 +360,29 @@ class Signature:
                 },
             }
         )
+        kind = {"kind": "dsse", "version": "0.0.1"}
+        if self.case == "intoto":
+            kind, body = {"kind": "intoto", "version": "0.0.2"}, self.intoto_body(payload, signature, envelope)
         _, promise = self.promise(body)
         return {
             "logIndex": "0",
             "logId": {"keyId": b64(self.log_id)},
-            "kindVersion": {"kind": "dsse", "version": "0.0.1"},
+            "kindVersion": kind,
             "integratedTime": str(self.moment),
             "inclusionPromise": {"signedEntryTimestamp": b64(promise)},
             "inclusionProof": self.inclusion(body, self.keys["log"], ORIGIN, f"{ORIGIN} - 1"),
             "canonicalizedBody": b64(body),
         }
+
+    def intoto_body(self, payload, signature, envelope):
+        """The kind of entry that clients wrote before."""
+        signed = {"publicKey": b64(self.pem), "sig": b64(b64(signature).encode())}
+        content = {
+            "envelope": {"payloadType": IN_TOTO, "signatures": [signed]},
+            "hash": {"algorithm": "sha256", "value": sha256(canonical(envelope)).hex()},
+            "payloadHash": {"algorithm": "sha256", "value": sha256(payload).hex()},
+        }
+        return canonical({"apiVersion": "0.0.2", "kind": "intoto", "spec": {"content": content}})
 
     def untimed_entry(self, encoding, signature):
         name, sha = ("P384_SHA_384", "SHA2_384") if self.case == "p384" else ("P256_SHA_256", "SHA2_256")

@@ -239,6 +239,7 @@ check_trust() {
             check "trust: a keyless $scheme is refused: $case" keyless $scheme $case refused
         done
     done
+    check "trust: a keyless bundle with an older kind of entry is accepted" keyless bundle intoto accepted
     for case in untimed clock replayed; do
         check "trust: a keyless bundle2 is refused: $case" keyless bundle2 $case refused
     done

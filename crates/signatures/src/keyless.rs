@@ -11,7 +11,7 @@ mod timestamp;
 #[cfg(test)]
 mod tests;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::cosign::{self, Rejected};
 use crate::text::{from_base64, pem_blocks};
@@ -75,16 +75,25 @@ struct Bundle {
 #[serde(rename_all = "camelCase")]
 struct Material {
     certificate: Option<Raw>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     tlog_entries: Vec<Entry>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     timestamp_verification_data: Timestamps,
+}
+
+/// Some clients write `null` for what is not there.
+fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Timestamps {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     rfc3161_timestamps: Vec<WrittenTimestamp>,
 }
 

@@ -11,7 +11,7 @@ use crate::text::{from_base64, hex, pem_blocks, unhex};
 
 use super::certificate::Certificate;
 use super::root::{Log, TrustRoot};
-use super::{malformed, untrusted};
+use super::{malformed, or_default, untrusted};
 
 /// The most hashes of a proof: a tree of 2^64 entries has as many levels.
 const MAX_HASHES: usize = 64;
@@ -28,12 +28,12 @@ pub(super) struct Signed<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Entry {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     log_index: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     kind_version: KindVersion,
     log_id: LogId,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     integrated_time: String,
     inclusion_promise: Option<Promise>,
     inclusion_proof: Option<Proof>,
@@ -64,11 +64,11 @@ struct Promise {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Proof {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     log_index: String,
     root_hash: String,
     tree_size: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     hashes: Vec<String>,
     checkpoint: Checkpoint,
 }
@@ -328,45 +328,73 @@ fn tree_root(leaf: [u8; 32], index: u64, size: u64, hashes: &[[u8; 32]]) -> Opti
     (last == 0).then_some(root)
 }
 
+/// What an entry is about, as its kind writes it.
+struct Body<'a> {
+    hash: &'a Value,
+    signature: Option<Vec<u8>>,
+    /// In PEM, which is in Base64 itself.
+    certificate: &'a Value,
+}
+
+impl<'a> Body<'a> {
+    fn of(body: &'a Value) -> Result<Self, Rejected> {
+        let spec = &body["spec"];
+        let kind = (body["kind"].as_str(), body["apiVersion"].as_str());
+        Ok(match kind {
+            (Some("hashedrekord"), Some("0.0.1")) => Self {
+                hash: &spec["data"]["hash"],
+                signature: bytes(&spec["signature"]["content"]),
+                certificate: &spec["signature"]["publicKey"]["content"],
+            },
+            (Some("dsse"), Some("0.0.1")) => {
+                let signature = only(&spec["signatures"])?;
+                Self {
+                    hash: &spec["payloadHash"],
+                    signature: bytes(&signature["signature"]),
+                    certificate: &signature["verifier"],
+                }
+            }
+            (Some("intoto"), Some("0.0.2")) => {
+                let signature = only(&spec["content"]["envelope"]["signatures"])?;
+                let once = bytes(&signature["sig"]).and_then(|once| String::from_utf8(once).ok());
+                Self {
+                    hash: &spec["content"]["payloadHash"],
+                    signature: once.and_then(|once| from_base64(&once)),
+                    certificate: &signature["publicKey"],
+                }
+            }
+            _ => return Err(unknown_kind()),
+        })
+    }
+}
+
+fn only(signatures: &Value) -> Result<&Value, Rejected> {
+    match signatures.as_array().map(Vec::as_slice) {
+        Some([one]) => Ok(one),
+        _ => Err(malformed(
+            "its log entry does not have exactly one signature",
+        )),
+    }
+}
+
+fn bytes(value: &Value) -> Option<Vec<u8>> {
+    value.as_str().and_then(from_base64)
+}
+
 /// Whether an entry is about a signature by a certificate of a payload.
 fn check_body(body: &[u8], signed: &Signed<'_>) -> Result<(), Rejected> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Rejected::Malformed(format!("the body of its log entry: {error}")))?;
-    let spec = &body["spec"];
-    let (hash, signature, certificate) = match (body["kind"].as_str(), body["apiVersion"].as_str())
-    {
-        (Some("hashedrekord"), Some("0.0.1")) => {
-            let signature = &spec["signature"];
-            (
-                &spec["data"]["hash"],
-                &signature["content"],
-                &signature["publicKey"]["content"],
-            )
-        }
-        (Some("dsse"), Some("0.0.1")) => {
-            let signatures = spec["signatures"].as_array();
-            if signatures.is_none_or(|signatures| signatures.len() != 1) {
-                return Err(malformed(
-                    "its log entry does not have exactly one signature",
-                ));
-            }
-            let signature = &spec["signatures"][0];
-            (
-                &spec["payloadHash"],
-                &signature["signature"],
-                &signature["verifier"],
-            )
-        }
-        _ => {
-            return Err(unknown_kind());
-        }
-    };
-    let text = |value: &Value| value.as_str().and_then(from_base64);
-    let certificate = text(certificate).and_then(|pem| String::from_utf8(pem).ok());
+    let Body {
+        hash,
+        signature,
+        certificate,
+    } = Body::of(&body)?;
+    let certificate = bytes(certificate).and_then(|pem| String::from_utf8(pem).ok());
     let certificate = certificate.and_then(|pem| pem_blocks(&pem, "CERTIFICATE").next()?);
     let is_about = hash["algorithm"] == "sha256"
         && hash["value"].as_str() == Some(hex(&hashed(&[signed.payload])).as_str())
-        && text(signature).as_deref() == Some(signed.signature)
+        && signature.as_deref() == Some(signed.signature)
         && certificate.as_deref() == Some(signed.certificate);
     if is_about {
         Ok(())

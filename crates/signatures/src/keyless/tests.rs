@@ -271,4 +271,29 @@ fn certificates_of_authorities_on_p384_are_a_chain() {
         cases.verified(&cases.bundle("timed-p384-sha256")),
         Ok(team())
     );
+    // The kind of entry that clients wrote before `dsse`.
+    assert_eq!(cases.verified(&cases.bundle("timed-intoto")), Ok(team()));
+}
+
+#[test]
+fn null_is_what_is_not_there() {
+    let cases = untimed();
+    let mut bundle = cases.bundle("timed");
+    let entry = "/verificationMaterial/tlogEntries/0";
+    for (pointer, key) in [
+        ("/verificationMaterial", "timestampVerificationData"),
+        (entry, "kindVersion"),
+    ] {
+        let parent = bundle.pointer_mut(pointer).unwrap();
+        parent[key] = Value::Null;
+    }
+    bundle.pointer_mut(entry).unwrap()["inclusionProof"]["hashes"] = Value::Null;
+    assert_eq!(cases.verified(&bundle), Ok(team()));
+    let mut none = cases.bundle("timed");
+    none["verificationMaterial"]["tlogEntries"] = Value::Null;
+    let refused = cases.verified(&none);
+    assert!(
+        matches!(refused, Err(Rejected::Untrusted(_))),
+        "{refused:?}"
+    );
 }
