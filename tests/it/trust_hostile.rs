@@ -67,7 +67,8 @@ async fn bundles_that_are_none_are_refused_and_do_not_hide_a_right_one() -> Resu
     ]);
     assert_eq!(target.repositories(), Vec::<String>::new());
     // As a warning it is copied with all of them.
-    let run = deploy(&data, &source, &Registry::start().await?, "warn");
+    let other = Registry::start().await?;
+    let run = deploy(&data, &source, &other, "warn");
     run.run().await.ended(0).said(&["is not trusted"]);
     put_bundle(&source, "team/app", &pushed.root, &right)?;
     let run = deploy(&data, &source, &target, "require");
