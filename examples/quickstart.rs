@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let requests: Vec<Request> = plan.copies.iter().map(Into::into).collect();
     let outcomes = engine.run(&requests, std::future::pending()).await;
     drop(progress);
-    let report = publish::report(&plan.copies, &outcomes, copying.elapsed(), None);
+    let report = publish::report(&plan.copies, &outcomes, copying, None);
     publish::write_report(&report, &settings.out)?;
     let result = publish::write_result(&plan, &outcomes, &BTreeSet::new(), &settings.out)?;
 

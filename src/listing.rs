@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use crate::aws::{self, Ecr};
+use crate::closure::{self, Deployed, Outcome, Proof};
 use crate::document::ExpectedArtifacts;
 use oci_copy::manifest::{Manifest, Refers};
 use oci_copy::reference::{Digest, Location};
@@ -56,9 +57,32 @@ pub struct Listed {
     /// Whether a result document names it, and with this digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Recorded>,
+    /// What a deployment proved of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closure: Option<ListedClosure>,
     /// Why it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// What a deployment proved of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", untagged)]
+pub enum ListedClosure {
+    /// Of a chart.
+    Chart {
+        /// What came of it.
+        outcome: Outcome,
+        /// How many images it names.
+        references: usize,
+        /// How many of them are not at the target.
+        missing: usize,
+    },
+    /// Of an image.
+    Image {
+        /// The charts that start it, by their keys.
+        started_by: Vec<String>,
+    },
 }
 
 /// What a result document says of an artifact.
@@ -117,6 +141,7 @@ pub async fn ecr(ecr: &Ecr, host: &str, path: &str, bounds: Bounds) -> Result<Li
                     size: image.size,
                     pushed: image.pushed.map(|time| time.to_string()),
                     result: None,
+                    closure: None,
                     error: None,
                 });
             }
@@ -222,6 +247,7 @@ fn listed(
         size,
         pushed: None,
         result: None,
+        closure: None,
         error,
     }
 }
@@ -260,6 +286,35 @@ async fn size(source: &Arc<dyn Source>, manifest: &Manifest) -> Result<u64, Erro
 }
 
 impl Listing {
+    /// Takes in what a deployment proved of the artifacts.
+    pub fn add_proof(&mut self, deployed: &Deployed, proof: &Proof) {
+        let mut found: BTreeMap<String, ListedClosure> = BTreeMap::new();
+        for (key, chart) in &proof.charts {
+            let copied = chart.references.iter();
+            let copied = copied.filter(|one| one.state == closure::State::Copied);
+            for reference in copied {
+                // With `PinDigests` a digest follows the tag.
+                let name = reference.image.split('@').next().unwrap_or_default();
+                let image = found.entry(name.to_owned());
+                let image = image.or_insert_with(|| ListedClosure::Image { started_by: vec![] });
+                if let ListedClosure::Image { started_by } = image {
+                    started_by.push(key.clone());
+                }
+            }
+            if let Some((name, _)) = deployed.location(key) {
+                let of_chart = ListedClosure::Chart {
+                    outcome: chart.outcome,
+                    references: chart.references.len(),
+                    missing: chart.gaps().count(),
+                };
+                found.insert(name, of_chart);
+            }
+        }
+        for artifact in &mut self.artifacts {
+            artifact.closure = found.get(&artifact.reference).cloned();
+        }
+    }
+
     /// Takes in what a result document says of the artifacts below the prefix.
     pub fn compare(&mut self, expected: &ExpectedArtifacts) {
         let named: BTreeMap<&str, Option<String>> = expected

@@ -3,6 +3,7 @@
 
 mod status;
 
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +16,18 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::stderr;
-use oci_copy::copy::{Done, Events, Outcome, Request};
+use oci_copy::copy::{CopyError, Done, Events, Outcome, Request};
 
 use status::{Phase, Rate, Status};
 
 /// How often a log gets a status line.
 const STATUS_LINE: Duration = Duration::from_secs(15);
+
+/// A failure is logged if the run goes on for longer; where it ends earlier, its summary says so.
+const SHORTLY: Duration = Duration::from_secs(3);
+
+/// So many failures for one reason are logged before the summary.
+const MOST_FAILURES: usize = 3;
 
 /// How often a bar is drawn.
 const FRAME: Duration = Duration::from_millis(200);
@@ -102,12 +109,38 @@ pub struct Progress {
     done: AtomicUsize,
     all: AtomicUsize,
     failed: AtomicUsize,
+    failures: Mutex<Failures>,
     /// Artifacts whose content is known.
     resolved: AtomicUsize,
     expected: AtomicU64,
     moved: AtomicU64,
     rate: Mutex<Rate>,
     started: Instant,
+}
+
+/// What has failed while the rest goes on.
+#[derive(Default)]
+struct Failures {
+    /// How many failures there are, by their reason.
+    reasons: HashMap<String, usize>,
+    /// Lines for the log, with when they were made.
+    waiting: VecDeque<(Instant, String)>,
+}
+
+impl Failures {
+    /// Why something failed, in short; `None` if enough has failed for this reason.
+    fn add(&mut self, error: &CopyError) -> Option<String> {
+        if matches!(error, CopyError::Stopped) {
+            return None;
+        }
+        let why = error.reason().unwrap_or_else(|| error.to_string());
+        let failures = self.reasons.entry(why.clone()).or_default();
+        *failures += 1;
+        match *failures {
+            MOST_FAILURES => Some(why + "; others for this reason are named at the end"),
+            failures => (failures < MOST_FAILURES).then_some(why),
+        }
+    }
 }
 
 /// Shows the progress until it is dropped; then nothing is left of the bar.
@@ -146,6 +179,7 @@ impl Progress {
             done: AtomicUsize::new(0),
             all: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
+            failures: Mutex::default(),
             resolved: AtomicUsize::new(0),
             expected: AtomicU64::new(0),
             moved: AtomicU64::new(0),
@@ -159,19 +193,14 @@ impl Progress {
         }
     }
 
-    /// Charts are fetched, so many.
-    pub fn charts(&self, all: usize) {
-        self.begin_phase(Phase::Charts, all);
+    /// So many steps begin, such as `fetching charts`; 0 where the number is not known.
+    pub fn steps(&self, what: &'static str, all: usize) {
+        self.begin_phase(Phase::Steps(what), all);
     }
 
-    /// A chart has arrived.
-    pub fn chart(&self) {
+    /// A step is done.
+    pub fn step(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// All charts are there; they are rendered and compared.
-    pub fn rendering(&self) {
-        self.begin_phase(Phase::Rendering, 0);
     }
 
     /// Source and target are queried for artifacts.
@@ -188,6 +217,21 @@ impl Progress {
         self.done.store(0, Ordering::Relaxed);
         self.all.store(all, Ordering::Relaxed);
         *self.phase() = phase;
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs the failures of a run that goes on.
+    fn log_failures(&self) {
+        let mut failures = self.failures();
+        while let Some((_, line)) = failures
+            .waiting
+            .pop_front_if(|(since, _)| since.elapsed() >= SHORTLY)
+        {
+            tracing::info!("{line}");
+        }
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
@@ -219,6 +263,7 @@ impl Progress {
             return;
         }
         loop {
+            self.log_failures();
             let status = self.status();
             if self.display == Display::Bar {
                 let width = stderr::Frames::new().width();
@@ -284,14 +329,14 @@ impl Events for Progress {
                     "[{finished}/{artifacts}] already there: {target}"
                 );
             }
-            // What failed is reported at the end, once, by its cause.
+            // At the end each failure is reported by its cause, with what to do.
             Done::Failed(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(
-                    source,
-                    target,
-                    "[{finished}/{artifacts}] failed: {target}: {error}"
-                );
+                let mut failures = self.failures();
+                if let Some(why) = failures.add(error) {
+                    let line = format!("[{finished}/{artifacts}] failed: {target}: {why}");
+                    failures.waiting.push_back((Instant::now(), line));
+                }
             }
         }
         for note in &outcome.notes {

@@ -64,12 +64,24 @@ async fn main() -> anyhow::Result<()> {
         .values("image: {repository: quay.io/team/app}\n")
         .file("templates/pod.yaml", template);
     let charts = ChartRepository::start(vec![chart]).await?;
+    // The chart of `docs/own-charts.md`.
+    let podinfo = Chart::new("podinfo", "6.9.1").app_version("6.9.1");
+    let podinfo = podinfo
+        .values("image: {repository: ghcr.io/stefanprodan/podinfo, tag: 6.9.1}\n")
+        .file(
+            "templates/pod.yaml",
+            &template.replace("{{ .Chart.AppVersion }}", "{{ .Values.image.tag }}"),
+        );
+    image(4).push(&source, "stefanprodan/podinfo", "6.9.1")?;
+    let public = ChartRepository::start(vec![podinfo]).await?;
 
     what_can_be_pruned(&aws)?;
 
     let endpoints = [
         format!("quay.io={}", source.url()),
+        format!("ghcr.io={}", source.url()),
         format!("charts.corp={}", charts.url()),
+        format!("stefanprodan.github.io={}", public.url()),
         format!("localhost:5000={}", target.url()),
     ];
     let mut environment: BTreeMap<String, String> = aws.env().into_iter().collect();

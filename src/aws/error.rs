@@ -70,7 +70,7 @@ impl Error {
         let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = metadata.and_then(|metadata| metadata.code().map(str::to_owned));
         let message = metadata.and_then(|metadata| metadata.message().map(str::to_owned));
-        let message = message.unwrap_or_else(|| chain(error));
+        let message = message.unwrap_or_else(|| explained(chain(error)));
         let response = error.raw_response();
         let status = response.map(|response| response.status().as_u16());
         let class = match error {
@@ -220,6 +220,10 @@ impl Error {
                 | "UnrecognizedClientException"
                 | "InvalidClientTokenId",
             ) => Some("the AWS credentials are not valid (any more); renew them"),
+            None if self.message.contains(SSO) => Some(
+                "let the AWS CLI get its credentials: eval \"$(aws configure export-credentials --profile NAME --format \
+                 env)\", or give another profile `credential_process = aws configure export-credentials --profile NAME`",
+            ),
             None if is_untrusted(&self.message) => Some(crate::hint::text(Remedy::Untrusted)),
             None if self.message.contains("credential") => Some(
                 "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -227,6 +231,20 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What a profile needs that is not built in: the SDK's clients for it take longer to compile than they are worth
+/// (`docs/internals/surface.md`).
+const SSO: &str =
+    "logs in with IAM Identity Center (SSO), which this program does not do by itself";
+
+/// The SDK's words about a profile that it cannot use, without those that only its developers understand.
+pub(super) fn explained(message: String) -> String {
+    let lacks = |feature: &str| message.contains(&format!("feature(s) enabled: {feature}"));
+    if lacks("sso") || lacks("credentials-login") {
+        return format!("the profile {SSO}");
+    }
+    message
 }
 
 /// Whether the TLS library refuses the certificate of a host: it says so in words only.

@@ -256,7 +256,7 @@ impl Aws {
         let provider = config.credentials_provider();
         let provider = provider.ok_or("none are configured")?;
         let found = provider.provide_credentials().await;
-        let found = found.map_err(|error| super::error::chain(&error))?;
+        let found = found.map_err(|error| super::error::explained(super::error::chain(&error)))?;
         *known = Some(found.clone());
         Ok(found)
     }

@@ -363,7 +363,7 @@ fn report_abort(
     if super::is_input(&error) {
         return error;
     }
-    let mut report = publish::report(copies, outcomes, started.elapsed(), Some(&error));
+    let mut report = publish::report(copies, outcomes, started, Some(&error));
     report.closure = proof.cloned();
     let left = publish::remove_result(out).and_then(|()| publish::write_report(&report, out));
     if let Err(error) = left {
@@ -496,7 +496,7 @@ pub(super) async fn copy_all(
         confirm(session, copies, &mut outcomes).await;
     }
 
-    let mut report = publish::report(copies, &outcomes, started.elapsed(), None);
+    let mut report = publish::report(copies, &outcomes, started, None);
     report.closure = options.proof.cloned();
     if let Some(gate) = options.gate {
         gate.add_to(&mut report);

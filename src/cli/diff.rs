@@ -238,7 +238,12 @@ fn line(difference: &Difference) -> String {
         let bytes = version.bytes.map(progress::bytes);
         bytes.map(|bytes| format!(" ({bytes})")).unwrap_or_default()
     };
-    let digest = |version: &Version| version.digest.clone().unwrap_or_default();
+    // As in the other tables: whole digests are in the JSON.
+    let digest = |version: &Version| -> String {
+        let digest = version.digest.as_deref().unwrap_or_default();
+        let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
+        hex.chars().take(12).collect()
+    };
     let name = &difference.name;
     match (difference.change, &difference.from, &difference.to) {
         (Change::Changed, Some(from), Some(to)) => format!(

@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::discovery::{self, Found, Fragment, Search};
+use crate::progress::{Progress, Screen};
 use crate::settings::Environment;
 
 use super::rendering::RenderFlags;
@@ -39,9 +40,11 @@ impl Discover {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let prepared = self.flags.prepare(environment, stop).await?;
+        let progress = Progress::start(screen);
+        let prepared = self.flags.prepare(environment, &progress, stop).await?;
         let (name, version) = (
             prepared.chart.name().to_owned(),
             prepared.chart.version().to_owned(),
@@ -58,6 +61,7 @@ impl Discover {
             discovery::find_with(&prepared.chart, &search, &prepared.options, None)
         });
         let found = found.await?;
+        drop(progress);
         report(&found);
         let fragment = Fragment {
             name: &name,

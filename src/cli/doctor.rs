@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::doctor::{self, Finding, State};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::settings::{Environment, Flags, TrustMode};
 
 use super::Session;
@@ -74,8 +74,10 @@ impl Doctor {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let progress = Progress::start(screen);
         let flags = self.repositories.onto(self.data.flags(&self.network));
         let flags = self.retention.onto(flags);
         let flags = Flags { ..flags };
@@ -106,13 +108,16 @@ impl Doctor {
             vpc: self.vpc_id.as_deref(),
             parameters,
         };
+        progress.steps("checking what verifies sources", 0);
         let trust = trust::check(&session, &inventory).await;
         session.settings.trust = TrustMode::Off;
-        let planned = sources::check(&session, &inventory, &mut findings).await;
+        let planned = sources::check(&session, &inventory, (&progress, &mut findings)).await;
+        progress.steps("checking credentials and permissions", 0);
         let own = access::check(&session, planned.as_ref(), asked).await;
         findings.splice(0..0, own);
         findings.extend(trust);
         findings.extend(machine(&session.settings.out));
+        drop(progress);
         let text = match self.output {
             Form::Table => table(&findings, output::width(environment)),
             Form::Json => output::json(&json!({"findings": findings}))?,

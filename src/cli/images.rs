@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use helm_chart::render::images::Image;
 use helm_chart::render::switches::{self, Found, Switch};
 
+use crate::progress::{Progress, Screen};
 use crate::settings::Environment;
 
 use super::rendering::{RenderFlags, render};
@@ -46,9 +47,11 @@ impl Images {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let prepared = self.flags.prepare(environment, stop).await?;
+        let progress = Progress::start(screen);
+        let prepared = self.flags.prepare(environment, &progress, stop).await?;
         let chart = (
             prepared.chart.name().to_owned(),
             prepared.chart.version().to_owned(),
@@ -65,6 +68,7 @@ impl Images {
             }
         });
         let found = found.await?;
+        drop(progress);
         for (switch, reason) in &found.refused {
             let reason = reason.lines().next().unwrap_or_default();
             tracing::warn!(

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::inspect::{Inspection, inspect};
 use crate::printable::{printable, shortened};
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::settings::{Environment, Settings};
 use oci_copy::reference::Location;
 
@@ -50,19 +50,23 @@ impl Inspect {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let progress = Progress::start(screen);
         let settings = Settings::without_target(&self.network.flags(), environment);
         let location = self.reference.parse::<Location>();
         let location =
             location.map_err(|error| Problems::from(Problem::input("REF", error.to_string())));
         let (settings, location) = Problems::both(settings, location)?;
         let session = Session::open(settings, stop)?;
+        progress.steps("reading manifests", 0);
         let found = inspect(&session.stores, &location, &self.reference).await;
         let found = found.with_context(|| format!("cannot read {}", self.reference))?;
         let found = found.with_context(|| {
             format!("there is no {}: check name and tag; some registries also say this when credentials are missing", self.reference)
         })?;
+        drop(progress);
         let text = self
             .output
             .text(environment, &found, |width| table(&found, width))?;

@@ -3,26 +3,29 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use crate::closure::{Deployed, Outcome, Proof, read_proof};
 use crate::document::{ExpectedArtifacts, ResultDocument};
-use crate::listing::{self, Bounds, Listed, Listing, Recorded};
+use crate::listing::{self, Bounds, Listed, ListedClosure, Listing, Recorded};
 use crate::printable::printable;
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::reference::EcrHost;
 use crate::settings::{Environment, Settings};
 
 use super::columns::{self, Column, Fit, Line};
+use super::document_location::{self, DocumentLocation};
 use super::flags::NetworkFlags;
 use super::output::Output;
-use super::{Session, document_location};
+use super::{Session, prove};
 
 /// List what exists below a prefix
 ///
 /// Prints repositories and tags with size, digest and, at ECR, the time of the push. With --result it also says which
-/// of them the result of a deployment names, what of the result is missing, and whether its charts were proved to use
-/// only copies.
+/// of them the result of a deployment names, what of the result is missing, and from the proof beside it: how many
+/// images of a chart are missing, and which charts use an image.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:
@@ -60,30 +63,45 @@ impl Ls {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let progress = Progress::start(screen);
         let flags = self.network.flags();
         let settings = Settings::without_target(&flags, environment);
         let (settings, prefix) = Problems::both(settings, prefix_of(&self.prefix))?;
         let session = Session::open(settings, stop)?;
-        let (expected, closure) = match &self.result {
+        let document = match &self.result {
             Some(result) => {
                 let (_, place) = document_location::place(Some(result), None, &flags, environment)?;
+                let place = place.resolve(&session).await?;
                 let (shown, text) = document_location::read(&place, &session).await?;
-                (
-                    Some(ExpectedArtifacts::read(&text, &shown)?),
-                    closure(&text),
-                )
+                Some((place, shown, text))
             }
-            None => (None, None),
+            None => None,
         };
+        let expected = document.as_ref();
+        let expected = expected.map(|(_, shown, text)| ExpectedArtifacts::read(text, shown));
+        let expected = expected.transpose()?;
+        progress.steps("listing artifacts", 0);
         let mut listing = self.list(&session, &prefix, expected.as_ref()).await?;
         listing.prefix.clone_from(&self.prefix);
         if let Some(expected) = &expected {
             listing.compare(expected);
         }
+        let mut totals = None;
+        if let Some((place, shown, text)) = &document {
+            totals = closure(text);
+            if let Ok(deployed) = Deployed::read(text, shown) {
+                match proof(place, &session, &deployed).await {
+                    Ok(proof) => listing.add_proof(&deployed, &proof),
+                    Err(error) => listing.notes.push(format!("{error:#}")),
+                }
+            }
+        }
+        drop(progress);
         let text = self.output.text(environment, &listing, |width| {
-            table(&listing, closure.as_deref(), width)
+            table(&listing, totals.as_deref(), width)
         })?;
         super::print(text).await
     }
@@ -205,6 +223,19 @@ fn prefix_of(text: &str) -> Result<Prefix, Problems> {
     }
 }
 
+/// The proof of a deployment, which is beside its result document.
+async fn proof(
+    place: &DocumentLocation,
+    session: &Session,
+    deployed: &Deployed,
+) -> anyhow::Result<Proof> {
+    let (shown, text) = prove::proof_of(place, session).await?;
+    let text = text.with_context(|| {
+        format!("{shown} is not there, so nothing is known of the closure of single artifacts")
+    })?;
+    read_proof(deployed, &text, &shown)
+}
+
 /// What a result document says of the closure of its charts.
 fn closure(text: &[u8]) -> Option<String> {
     let document: ResultDocument = serde_json::from_slice(text).ok()?;
@@ -215,15 +246,16 @@ fn closure(text: &[u8]) -> Option<String> {
     ))
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     Column::new("NAME", Fit::Shorten),
     Column::new("SIZE", Fit::Stay),
     Column::new("PUSHED", Fit::Drop(1, 30)),
     Column::new("RESULT", Fit::Stay),
+    Column::new("CLOSURE", Fit::Drop(3, 30)),
     Column::new("DIGEST", Fit::Drop(2, 30)),
 ];
 
-fn row(one: &Listed) -> Line<5> {
+fn row(one: &Listed) -> Line<6> {
     let digest = one.digest.as_deref().unwrap_or_default();
     let digest: String = digest
         .trim_start_matches("sha256:")
@@ -252,6 +284,7 @@ fn row(one: &Listed) -> Line<5> {
         one.size.map_or_else(|| "-".to_owned(), progress::bytes),
         printable(&pushed.replace('T', " ")),
         result.to_owned(),
+        printable(&one.closure.as_ref().map(proved).unwrap_or_default()),
         if one.error.is_some() {
             "unreadable".to_owned()
         } else {
@@ -260,8 +293,28 @@ fn row(one: &Listed) -> Line<5> {
     ])
 }
 
+/// What was proved of an artifact, in words.
+fn proved(closure: &ListedClosure) -> String {
+    match closure {
+        ListedClosure::Image { started_by } => format!("used by {}", started_by.join(", ")),
+        ListedClosure::Chart {
+            outcome: Outcome::Proved | Outcome::Gaps,
+            references,
+            missing,
+        } => format!("{missing} of {references} missing"),
+        ListedClosure::Chart {
+            outcome: Outcome::NotProved,
+            ..
+        } => "not proved".to_owned(),
+        ListedClosure::Chart {
+            outcome: Outcome::NoTemplates,
+            ..
+        } => String::new(),
+    }
+}
+
 fn table(listing: &Listing, closure: Option<&str>, width: Option<usize>) -> String {
-    let rows: Vec<Line<5>> = listing.artifacts.iter().map(row).collect();
+    let rows: Vec<Line<6>> = listing.artifacts.iter().map(row).collect();
     let mut text = columns::fit(COLUMNS, &rows, width).text;
     if listing.artifacts.is_empty() {
         text = format!("nothing below {}\n", printable(&listing.prefix));

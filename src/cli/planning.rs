@@ -73,13 +73,13 @@ pub(super) async fn from_sources(
 ) -> anyhow::Result<Planned> {
     let policy = Policy::load(session.settings.trust, &inventory.trust, &session.aws).await?;
     let mut prover = Prover::new(session, inventory, prefix);
-    progress.charts(inventory.charts.len());
+    progress.steps("fetching charts", inventory.charts.len());
     let charts = charts::fetch_each(inventory, &session.stores, |spec, fetched| {
         prover.begin(spec, fetched);
-        progress.chart();
+        progress.step();
     });
     let charts = charts.await?;
-    progress.rendering();
+    progress.steps("rendering charts", 0);
     let inventory = &*discovered(session, inventory, &charts, prefix).await?;
     let mut plan = Plan::new(inventory, &charts, prefix)?;
     let (mut proof, mut closed) = prover.prove(&plan, &charts, &Digests::new()).await?;

@@ -51,6 +51,7 @@ pub(super) struct Prune {
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
     /// What the repositories' names begin with, if it is not the project's private ECR
+    /// [env: `REPLICATOR_REGISTRY_PREFIX`]
     #[arg(long, value_name = "PREFIX")]
     registry_prefix: Option<String>,
     /// Also keep what this lock names (repeatable)

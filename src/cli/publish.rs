@@ -12,7 +12,7 @@ use crate::document::{
     RunFacts, Totals,
 };
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, KeptName, Publication};
 use crate::report_page;
 use crate::settings::{Environment, Settings};
@@ -49,7 +49,7 @@ Exit codes: 0 published; 1 something is missing, differs or could not be checked
     mut_arg("platforms", |arg| arg.hide(true)),
     mut_arg("no_referrers", |arg| arg.hide(true)),
     mut_arg("referrers", |arg| arg.hide(true)),
-    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [default: 16]"))
+    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [env: REPLICATOR_JOBS] [default: 16]"))
 )]
 pub(super) struct Publish {
     /// The result: the number or the name of a kept one as --list shows it, a file, or `s3://BUCKET/KEY`
@@ -68,7 +68,7 @@ pub(super) struct Publish {
     /// The output folder of the deployment, where the target is not ECR [default: .]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The target, if it is not the project's private ECR
+    /// The target, if it is not the project's private ECR [env: `REPLICATOR_REGISTRY_PREFIX`]
     #[arg(long, value_name = "PREFIX")]
     registry_prefix: Option<String>,
     #[command(flatten)]
@@ -99,8 +99,10 @@ impl Publish {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let progress = Progress::start(screen);
         if let Some(flag) = self.network.about_copying() {
             let problem = Problem::input(flag, "publish copies nothing");
             return Err(Problems::from(problem.remedy("leave the flag out")).into());
@@ -110,8 +112,9 @@ impl Publish {
         let (document, text) = if self.list {
             list(&session, &destination).await?
         } else {
-            self.publish(&session, destination).await?
+            self.publish(&session, destination, &progress).await?
         };
+        drop(progress);
         let printed = self.output.text(environment, &document, |_| text)?;
         super::print(printed).await
     }
@@ -135,9 +138,12 @@ impl Publish {
         &self,
         session: &Session,
         destination: Destination,
+        progress: &Progress,
     ) -> anyhow::Result<(Value, String)> {
         let wanted = self.result.as_deref().unwrap_or_default();
-        let checked = self.checked(wanted, session, &destination).await?;
+        let checked = self
+            .checked(wanted, session, &destination, progress)
+            .await?;
         let is_current = current(session, &destination).await?.as_deref() == Some(&checked.text);
         let artifacts = progress::count(checked.artifacts, "artifact");
         let (place, kept) = if self.dry_run {
@@ -169,6 +175,7 @@ impl Publish {
         wanted: &str,
         session: &Session,
         destination: &Destination,
+        progress: &Progress,
     ) -> anyhow::Result<Checked> {
         let place = match destination {
             _ if !document_location::is_kept(wanted) => document_location::place_of(wanted)?,
@@ -184,7 +191,9 @@ impl Publish {
             refuse_another_target(&shown, &expected, session).await?;
         }
         let jobs = session.settings.network.jobs;
-        let findings = verify::check(&session.stores, &expected.artifacts, jobs).await;
+        progress.steps("checking artifacts", expected.artifacts.len());
+        let step = || progress.step();
+        let findings = verify::check(&session.stores, &expected.artifacts, jobs, step).await;
         verifying::say(&expected.artifacts, &findings);
         verifying::conclude(&shown, &findings).context("nothing was published")?;
         let (proof, page) = beside(&place, session, (&shown, &text)).await?;

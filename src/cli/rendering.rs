@@ -16,6 +16,7 @@ use helm_chart::yaml;
 use crate::charts::{self, Named};
 use crate::inventory::Installation;
 use crate::problem::{Problem, Problems};
+use crate::progress::Progress;
 use crate::settings::{Environment, Settings};
 use oci_copy::reference::without_secrets;
 
@@ -121,6 +122,7 @@ impl RenderFlags {
     pub(super) async fn prepare(
         &self,
         environment: &Environment,
+        progress: &Progress,
         stop: &CancellationToken,
     ) -> anyhow::Result<Prepared> {
         let (name, chart) = match &self.name_and_chart[..] {
@@ -149,6 +151,7 @@ impl RenderFlags {
                 let settings = Settings::without_target(&self.network.flags(), environment)?;
                 let hosts = spec.repository.host().into_iter().collect();
                 let session = Session::for_hosts(settings, hosts, stop).await?;
+                progress.steps("fetching the chart", 0);
                 let chart = charts::fetch_remote(*spec, &session.stores).await;
                 chart.map_err(Problems::from)?
             }
@@ -156,6 +159,7 @@ impl RenderFlags {
         if chart.metadata.deprecated {
             tracing::warn!("the chart {} is deprecated", chart.name());
         }
+        progress.steps("rendering the chart", 0);
         Ok(Prepared {
             chart,
             values,

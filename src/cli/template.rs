@@ -9,6 +9,7 @@ use helm_chart::render::release::Print;
 use helm_chart::render::show_only;
 
 use crate::problem::{Problem, Problems};
+use crate::progress::{Progress, Screen};
 use crate::settings::Environment;
 
 use super::rendering::{RenderFlags, render};
@@ -56,10 +57,13 @@ impl Template {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let prepared = self.flags.prepare(environment, stop).await?;
+        let progress = Progress::start(screen);
+        let prepared = self.flags.prepare(environment, &progress, stop).await?;
         let rendered = prepared.run_blocking(render).await?;
+        drop(progress);
         let mut text = rendered.to_text(Print {
             crds: self.include_crds,
             hooks: !self.no_hooks,

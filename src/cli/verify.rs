@@ -10,7 +10,7 @@ use crate::document::{
     AttestationFindings, ExpectedArtifacts, ProofFindings, Verification, VerifiedArtifact,
 };
 use crate::problem::{Problem, Problems};
-use crate::progress;
+use crate::progress::{self, Progress, Screen};
 use crate::settings::Environment;
 use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
@@ -70,8 +70,10 @@ impl Verify {
     pub(super) async fn run(
         &self,
         environment: &Environment,
+        screen: &Screen,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let progress = Progress::start(screen);
         if let Some(flag) = self.network.about_copying() {
             let what = "verify checks everything that was recorded, whatever was selected when it was copied";
             let problem = Problem::input(flag, what).remedy("leave the flag out");
@@ -92,9 +94,12 @@ impl Verify {
             tracing::warn!("{warning}");
         }
         let jobs = session.settings.network.jobs;
-        let findings = verify::check(&session.stores, &document.artifacts, jobs).await;
+        progress.steps("checking artifacts", document.artifacts.len());
+        let step = || progress.step();
+        let findings = verify::check(&session.stores, &document.artifacts, jobs, step).await;
         say(&document.artifacts, &findings);
         let proved = if self.prove {
+            progress.steps("proving charts", 0);
             Some(prove::prove(&session, &place, (&shown, &text)).await?)
         } else {
             None
@@ -108,6 +113,7 @@ impl Verify {
             Some(key) => {
                 let key = attest::verifier(&session, key).await;
                 let key = key.context("the key of the attestations")?;
+                progress.steps("checking attestations", 0);
                 Some(attest::check(&session, &key, &document.artifacts).await)
             }
             None => None,
@@ -115,6 +121,7 @@ impl Verify {
         for fault in attested.iter().flat_map(|(_, faults)| faults) {
             tracing::error!("{fault}");
         }
+        drop(progress);
         if self.json {
             let mut document = as_document(&shown, &document, &findings);
             document.proof = proved.as_ref().map(|(charts, problems)| ProofFindings {

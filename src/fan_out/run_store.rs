@@ -11,7 +11,7 @@
 //! ```
 
 use std::io::Write;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use flate2::Compression;
@@ -134,6 +134,9 @@ pub(super) struct Delivered {
     #[serde(default)]
     replaced: Option<String>,
     seconds: f64,
+    /// Seconds from 1970 to its end, by the worker's clock.
+    #[serde(default)]
+    ended_at: Option<f64>,
     notes: Vec<String>,
     was_there: bool,
 }
@@ -149,6 +152,7 @@ impl Delivered {
             content_bytes: outcome.content_bytes,
             replaced: outcome.replaced.as_ref().map(ToString::to_string),
             seconds: outcome.took.as_secs_f64(),
+            ended_at: outcome.ended.and_then(clock_time),
             notes: outcome.notes.clone(),
             was_there: match outcome.done {
                 Done::Copied => false,
@@ -166,8 +170,7 @@ impl Delivered {
             bytes: self.bytes,
             content_bytes: self.content_bytes,
             replaced: self.replaced.as_ref().and_then(|text| text.parse().ok()),
-            // The worker's run began at another time.
-            ended: None,
+            ended: self.ended_at.and_then(instant),
             took: took.unwrap_or_default(),
             notes: self.notes.clone(),
             done: if self.was_there {
@@ -177,6 +180,20 @@ impl Delivered {
             },
         }
     }
+}
+
+/// What the clock showed at a moment, in seconds since 1970.
+fn clock_time(moment: Instant) -> Option<f64> {
+    let time = SystemTime::now().checked_sub(moment.elapsed())?;
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.ok().map(|since| since.as_secs_f64())
+}
+
+/// The moment at which the clock showed this time: builds have their clocks from AWS.
+fn instant(time: f64) -> Option<Instant> {
+    let time = SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(time).ok()?;
+    let ago = SystemTime::now().duration_since(time).unwrap_or_default();
+    Instant::now().checked_sub(ago)
 }
 
 impl RunStore {

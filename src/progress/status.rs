@@ -21,8 +21,8 @@ const SHORT_BAR: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Starting,
-    Charts,
-    Rendering,
+    /// So many steps of a kind, or an unknown number of them.
+    Steps(&'static str),
     Querying,
     Copying,
 }
@@ -88,8 +88,8 @@ impl Status {
         };
         match self.phase {
             Phase::Starting => "starting".to_owned(),
-            Phase::Charts => format!("fetching charts: {} of {}", self.done, self.all),
-            Phase::Rendering => "rendering charts".to_owned(),
+            Phase::Steps(what) if self.all == 0 => what.to_owned(),
+            Phase::Steps(what) => format!("{what}: {} of {}", self.done, self.all),
             Phase::Querying => {
                 let artifacts = count(self.all, "artifact");
                 format!("querying source and target for {artifacts}")
@@ -192,7 +192,7 @@ mod tests {
         for width in 1..200 {
             for phase in [
                 Phase::Starting,
-                Phase::Charts,
+                Phase::Steps("fetching charts"),
                 Phase::Querying,
                 Phase::Copying,
             ] {

@@ -1,25 +1,25 @@
 //! Copies and their outcomes -> the report.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
 use crate::document::{PAGE_FILE, REPORT_FILE, Report, ReportedArtifact, RunFacts, State, Totals};
 use crate::plan::Copy;
 use crate::report_page;
 use oci_copy::copy::{CopyError, Done, Outcome};
 
-/// The report of a run that took some time. `error` is why the run failed as a whole.
+/// The report of a run that started then. `error` is why the run failed as a whole.
 #[must_use]
 pub fn report(
     copies: &[Copy],
     outcomes: &[Outcome],
-    took: Duration,
+    started: Instant,
     error: Option<&anyhow::Error>,
 ) -> Report {
     let artifacts: Vec<ReportedArtifact> = copies
         .iter()
         .zip(outcomes)
-        .map(|(copy, outcome)| artifact(copy, outcome))
+        .map(|(copy, outcome)| artifact(copy, outcome, started))
         .collect();
     let count = |state| artifacts.iter().filter(|one| one.done == state).count();
     let totals = Totals {
@@ -28,7 +28,7 @@ pub fn report(
         already_there: count(State::AlreadyThere),
         failed: count(State::Failed),
         bytes: artifacts.iter().map(|one| one.bytes).sum(),
-        seconds: took.as_secs_f64(),
+        seconds: started.elapsed().as_secs_f64(),
     };
     let levels = error.into_iter().flat_map(anyhow::Error::chain);
     Report {
@@ -41,7 +41,7 @@ pub fn report(
     }
 }
 
-fn artifact(copy: &Copy, outcome: &Outcome) -> ReportedArtifact {
+fn artifact(copy: &Copy, outcome: &Outcome, started: Instant) -> ReportedArtifact {
     let error = outcome.error();
     ReportedArtifact {
         kind: copy.kind,
@@ -59,9 +59,10 @@ fn artifact(copy: &Copy, outcome: &Outcome) -> ReportedArtifact {
             Done::AlreadyThere => State::AlreadyThere,
             Done::Failed(_) => State::Failed,
         },
-        start: outcome
-            .ended
-            .map(|ended| ended.saturating_sub(outcome.took).as_secs_f64()),
+        start: outcome.ended.map(|ended| {
+            let ended = ended.saturating_duration_since(started);
+            ended.saturating_sub(outcome.took).as_secs_f64()
+        }),
         seconds: outcome.took.as_secs_f64(),
         notes: outcome.notes.clone(),
         error: error.map(levels).unwrap_or_default(),

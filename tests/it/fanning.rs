@@ -25,6 +25,18 @@ async fn four_builds_share_the_work_and_no_blob_is_read_twice() -> Result {
     assert!(reads.values().all(|reads| *reads == 1), "{reads:?}");
     assert!(is_published(&aws));
     assert_eq!(left(&aws), Vec::<String>::new());
+    // Those of workers too have their place on the timeline.
+    let report = done.json("replication_report.json");
+    let whole = report["totals"]["seconds"].as_f64().expect("a time");
+    for one in report["artifacts"].as_array().expect("a list") {
+        let time = |key: &str| {
+            one[key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("no {key}: {one}"))
+        };
+        let end = time("start") + time("seconds");
+        assert!((0.0..whole + 0.1).contains(&end), "{end} of {whole}: {one}");
+    }
     let logs = logs(&aws);
     let builds = aws.builds().list();
     assert_eq!(builds.len(), 3);

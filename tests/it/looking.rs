@@ -4,17 +4,18 @@ use lab::aws::Aws;
 use lab::faults::{Fault, Rule};
 use lab::image::Image;
 use lab::registry::Registry;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Result;
 use super::data::Data;
 use super::ecr::{build, image, seed_farmer};
-use super::run::Run;
+use super::run::{Finished, Run};
+use super::snapshots::{World, several_charts};
 
 const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
 const PAGE: &str = "dev-replication-images-report.html";
 
-fn json(text: &str) -> Value {
+fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
@@ -47,7 +48,7 @@ async fn an_index_is_shown_with_its_platforms_sizes_and_layers() -> Result {
         .run()
         .await
         .ended(0);
-    let found = json(&found.stdout);
+    let found = parsed(&found.stdout);
     assert_eq!(found["digest"], pushed.root.digest.as_str());
     let images = found["images"].as_array().expect("images");
     assert_eq!(images.len(), 2);
@@ -101,7 +102,7 @@ async fn a_registry_lists_what_is_below_a_prefix_page_by_page() -> Result {
         .run()
         .await
         .ended(0);
-    let first = json(&first.stdout);
+    let first = parsed(&first.stdout);
     assert_eq!(first["artifacts"].as_array().map(Vec::len), Some(2));
     assert_eq!(first["leftOut"], 7);
     assert!(first["artifacts"][0]["size"].as_u64() > Some(8000));
@@ -151,7 +152,7 @@ async fn a_registry_without_a_catalog_lists_a_repository_or_what_a_result_names(
     let run = Run::new()
         .args(["ls", &prefix, "-o", "json", "--result"])
         .arg(&result);
-    let listed = json(&run.run().await.ended(0).stdout);
+    let listed = parsed(&run.run().await.ended(0).stdout);
     let state = |name: &str| {
         let all = listed["artifacts"].as_array().expect("artifacts");
         let one = all
@@ -268,7 +269,7 @@ async fn a_deployment_writes_a_page_that_report_makes_again() -> Result {
         .args(["--registry-prefix", &format!("{}/mirror/", target.host())]);
     let done = run.endpoint("quay.io", &source.url()).run().await.ended(0);
     let report = done.out().join("replication_report.json");
-    let written = json(&std::fs::read_to_string(&report)?);
+    let written = parsed(&std::fs::read_to_string(&report)?);
     let artifacts = written["artifacts"].as_array().expect("artifacts");
     assert!(
         artifacts.iter().all(|one| one["start"].is_number()),
@@ -324,6 +325,57 @@ async fn hostile_names_do_not_reach_the_terminal() -> Result {
             );
         }
     }
+    Ok(())
+}
+
+/// What `ls --result` says of the closure of artifacts: as a table, and each reference with its closure.
+async fn closures(world: &World, deployed: &Finished) -> (String, Vec<(String, Value)>) {
+    let prefix = format!("{}/mirror/", world.target.host());
+    let list = || {
+        let run = Run::new().args(["ls", &prefix, "--result"]);
+        run.arg(deployed.out().join("replication_result.json"))
+    };
+    let shown = list().env("COLUMNS", "140").run().await.ended(0).stdout;
+    let json = list().args(["-o", "json"]).run().await.ended(0).stdout;
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let artifacts = json["artifacts"].as_array().expect("a list").iter();
+    let closures = artifacts.map(|one| {
+        let name = one["reference"].as_str().expect("a name");
+        (name.replace(&prefix, ""), one["closure"].clone())
+    });
+    (shown, closures.collect())
+}
+
+#[tokio::test]
+async fn the_closure_of_each_artifact_is_listed() -> Result {
+    let world = several_charts().await?;
+    let deployed = world.run("deploy").run().await;
+    // One image is gone at the source; without it the deployment succeeds.
+    assert_eq!(deployed.code, Some(1), "{}", deployed.stderr);
+    image().push(&world.source, "team/gone", "1")?;
+    let deployed = world.run("deploy").run().await.ended(0);
+    let (shown, closures) = closures(&world, &deployed).await;
+    let of = |name: &str| {
+        let found = closures.iter().find(|(one, _)| one == name);
+        found.unwrap_or_else(|| panic!("{closures:?}")).1.clone()
+    };
+    let cache = of("charts.corp/cache:21.0.4");
+    assert_eq!(
+        (&cache["outcome"], &cache["missing"]),
+        (&json!("gaps"), &json!(1))
+    );
+    assert_eq!(of("quay.io/team/cache:1"), json!({"startedBy": ["cache"]}));
+    assert_eq!(of("quay.io/team/gone:1"), Value::Null);
+    for words in ["1 of 2 missing", "used by cache"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    std::fs::remove_file(deployed.out().join("replication_closure.json"))?;
+    let (shown, closures) = self::closures(&world, &deployed).await;
+    assert!(closures.iter().all(|(_, closure)| closure.is_null()));
+    assert!(
+        shown.contains("replication_closure.json is not there"),
+        "{shown}"
+    );
     Ok(())
 }
 

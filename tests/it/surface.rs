@@ -209,6 +209,77 @@ async fn a_failure_is_reported_once() -> Result {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_failure_is_logged_while_the_rest_goes_on_and_explained_at_the_end() -> Result {
+    let source = slow_source().await?;
+    let slow = Fault::Slow {
+        bytes_per_second: 500_000,
+    };
+    source.faults().add(Rule::new(slow).on("GET", "/blobs/"));
+    let gone: Vec<String> = (0..6).map(|n| format!("quay.io/team/gone{n}:1")).collect();
+    let mut names: Vec<&str> = gone.iter().map(String::as_str).collect();
+    names.push("quay.io/team/slow:1");
+    source
+        .faults()
+        .add(Rule::new(Fault::status(403)).on("GET", "/team/gone"));
+    let data = Data::images(&names);
+    let run = data.run("deploy").args(["--registry-prefix", "oci:mirror"]);
+    let failed = run.endpoint("quay.io", &source.url()).run().await.ended(1);
+    // Three of six, before the others are done; the rest is in the summary.
+    assert_eq!(failed.lines_with("/7] failed: "), 3, "{}", failed.stderr);
+    let (during, end) = failed
+        .stderr
+        .split_once("] copied ")
+        .unwrap_or_else(|| panic!("{}", failed.stderr));
+    assert_eq!(during.matches("] failed: ").count(), 3, "{during}");
+    assert!(during.contains("403 Forbidden; others for this reason are named at the end"));
+    assert!(end.contains("6 artifacts failed for one reason"), "{end}");
+    assert_eq!(failed.lines_with("error: "), 2, "{}", failed.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_command_that_waits_for_others_shows_what_it_does() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    let charts = ChartRepository::start(vec![Chart::new("app", "1.0.0")]).await?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let deploy = data.deploy(&target).endpoint("quay.io", &source.url());
+    let deployed = deploy.run().await.ended(0);
+    let result = deployed.out().join("replication_result.json");
+    let stall = || Rule::new(Fault::Stall(Duration::from_millis(1500)));
+    for registry in [&source, &target] {
+        registry.faults().add(stall().on("GET", "/"));
+        registry.faults().add(stall().on("HEAD", "/"));
+    }
+    charts.faults().add(stall().on("GET", "index.yaml"));
+    let repository = charts.url();
+    let name = format!("{}/mirror/quay.io/team/app:1", target.host());
+    let prefix = format!("{}/mirror/", target.host());
+    let doctor = data.run("doctor").arg("--registry-prefix").arg(&prefix);
+    let chart = |command: &str| Run::new().args([command, "app", "--repo", &repository]);
+    for (run, shown) in [
+        (
+            Run::new().arg("verify").arg(&result),
+            "checking artifacts: 0 of 1",
+        ),
+        (Run::new().args(["inspect", &name]), "reading manifests"),
+        (Run::new().args(["ls", &prefix]), "listing artifacts"),
+        (chart("template"), "fetching the chart"),
+        (chart("images"), "fetching the chart"),
+        (chart("discover"), "fetching the chart"),
+        (
+            doctor.endpoint("quay.io", &source.url()),
+            "checking sources: 0 of 1",
+        ),
+    ] {
+        let done = run.args(["--progress", "bar"]).run().await;
+        assert!(done.stderr.contains(shown), "{shown}: {}", done.stderr);
+        assert!(!done.stdout.contains(shown), "{}", done.stdout);
+    }
+    Ok(())
+}
+
 /// A proxy that refuses every tunnel.
 async fn refusing_proxy() -> anyhow::Result<u16> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -298,6 +369,35 @@ async fn a_profile_gives_region_and_assumed_role() -> Result {
     // Where AWS is not used, the variable does not matter.
     let run = data.plan().env("AWS_PROFILE", "nope");
     run.run().await.ended(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_profile_of_sso_is_an_error_that_says_how_to_use_it() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    let data = Data::images(&["quay.io/team/app:1"]);
+    for sso in [
+        "sso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\n",
+        "sso_session = corp\n[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\n",
+    ] {
+        let folder = tempfile::tempdir()?;
+        let account = "sso_account_id = 123456789012\nsso_role_name = dev\nregion = us-east-1\n";
+        let run = data
+            .run("plan")
+            .args(["--project", "idf", "--profile", "sso"]);
+        let run = with_profiles(&aws, run.endpoint("quay.io", &source.url()), folder.path())?;
+        std::fs::write(
+            folder.path().join("config"),
+            format!("[profile sso]\n{account}{sso}"),
+        )?;
+        let refused = run.run().await.ended(1);
+        let refused = refused.said(&[
+            "IAM Identity Center (SSO)",
+            "aws configure export-credentials --profile NAME",
+            "credential_process",
+        ]);
+        assert!(!refused.stderr.contains("cargo"), "{}", refused.stderr);
+    }
     Ok(())
 }
 

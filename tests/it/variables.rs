@@ -78,6 +78,8 @@ fn commands() -> Vec<Vec<&'static str>> {
         vec!["ls", "a.corp/"],
         vec!["plan"],
         vec!["policy"],
+        vec!["prune", "--project", "idf"],
+        vec!["publish", "result.json"],
         vec!["save", "bundle.tar"],
         vec!["template", "app", "--repo", "http://127.0.0.1:1/"],
         vec!["values"],
@@ -149,7 +151,9 @@ fn every_flag_names_its_variable_and_the_program_reads_it() {
         }
         let parameter = ALL.iter().find(|known| known.name == arg.get_id().as_str());
         let is_as_helm = AS_HELM.iter().any(|name| command.ends_with(name));
-        let is_own = is_as_helm && ["kube-version", "switches"].contains(&long);
+        let is_own = is_as_helm && ["kube-version", "switches"].contains(&long)
+            // Locks of which everything is kept.
+            || command.ends_with("prune") && long == "lock";
         if let Some(variable) = parameter.map(Parameter::own_variable)
             && !is_own
             && documented(&arg) != [&*variable]

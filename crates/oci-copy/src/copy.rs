@@ -156,7 +156,6 @@ impl Engine {
         preflights: Vec<Option<Preflight>>,
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
-        let started = Instant::now();
         let open = |copy| self.open(copy, Access::Write);
         let opened: Vec<_> = copies.iter().map(open).collect();
         let run = Arc::new(Run::new(copies, &opened));
@@ -214,7 +213,7 @@ impl Engine {
                         tasks.spawn(async move {
                             let artifact = ArtifactCopy::new(&engine, &run, &copy, opened);
                             let mut outcome = artifact.outcome(preflight).await;
-                            outcome.ended = Some(started.elapsed());
+                            outcome.ended = Some(Instant::now());
                             engine.events.finished(&copy, &outcome);
                             drop(permit);
                             (index, outcome)

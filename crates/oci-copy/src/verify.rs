@@ -221,8 +221,13 @@ impl Finding {
 }
 
 /// Looks at everything, with at most `jobs` requests at once; the findings are in the order of what was
-/// expected.
-pub async fn check(stores: &Stores, expected: &[Expected], jobs: usize) -> Vec<Finding> {
+/// expected. Calls `checked` after each artifact.
+pub async fn check(
+    stores: &Stores,
+    expected: &[Expected],
+    jobs: usize,
+    checked: impl Fn() + Sync,
+) -> Vec<Finding> {
     let checker = Checker {
         stores,
         places: Semaphore::new(jobs),
@@ -230,9 +235,13 @@ pub async fn check(stores: &Stores, expected: &[Expected], jobs: usize) -> Vec<F
         blobs: Once::default(),
         silent: Mutex::default(),
     };
-    let checker = &checker;
+    let (checker, checked) = (&checker, &checked);
     stream::iter(expected)
-        .map(|expected| async move { checker.check(expected).await })
+        .map(|expected| async move {
+            let finding = checker.check(expected).await;
+            checked();
+            finding
+        })
         .buffered(jobs)
         .collect()
         .await

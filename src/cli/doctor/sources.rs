@@ -11,7 +11,7 @@ use crate::doctor::{self, Finding};
 use crate::inventory::Inventory;
 use crate::plan::CopySource;
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Display, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::reference::Prefix;
 use oci_copy::reference::Location;
 
@@ -25,15 +25,13 @@ const ANY_ACCOUNT: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/replicat
 pub(super) async fn check(
     session: &Session,
     inventory: &Inventory,
-    findings: &mut Vec<Finding>,
+    (progress, findings): (&Progress, &mut Vec<Finding>),
 ) -> Option<Planned> {
     let prefix = match session.prefix().await {
         Ok(prefix) => prefix,
         Err(_) => ANY_ACCOUNT.parse::<Prefix>().ok()?,
     };
-    // Each check is a line of its own.
-    let progress = Progress::start(&Screen::new(Display::Hidden));
-    let planned = match planning::planned(session, inventory, &prefix, &progress).await {
+    let planned = match planning::planned(session, inventory, &prefix, progress).await {
         Ok(planned) => planned,
         Err(error) => {
             findings.extend(charts(&error));
@@ -49,8 +47,11 @@ pub(super) async fn check(
             hosts.entry(host).or_insert((location, 0)).1 += 1;
         }
     }
+    progress.steps("checking sources", hosts.len());
     let probes = stream::iter(&hosts).map(|(host, (location, images))| async move {
-        registry(session, host, location, *images).await
+        let findings = registry(session, host, location, *images).await;
+        progress.step();
+        findings
     });
     let of_hosts: Vec<_> = probes.buffered(AT_ONCE).collect().await;
     findings.extend(of_hosts.into_iter().flatten());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::reference::Digest;
 use crate::remedy::Remedy;
@@ -23,8 +23,8 @@ pub struct Outcome {
     pub replaced: Option<Digest>,
     /// How long it took.
     pub took: Duration,
-    /// When it ended, counted from the begin of the run; `None` where it is not known.
-    pub ended: Option<Duration>,
+    /// When it ended; `None` where it is not known.
+    pub ended: Option<Instant>,
     /// What is worth knowing although it went well.
     pub notes: Vec<String>,
     /// What was done.
