@@ -10,14 +10,17 @@ use replication::settings::parameters::{ALL, Parameter};
 use super::run::Run;
 
 /// Flags that have no variable: they are about one call of the program, not about where it runs.
-const NO_VARIABLE: [&str; 45] = [
+const NO_VARIABLE: [&str; 53] = [
     "all",
     "api-versions",
+    "apply",
     "attestation-key",
     "bandwidth",
     "boundary",
     "dry-run",
+    "exact-sizes",
     "exit-code",
+    "for",
     "format",
     "help",
     "include-crds",
@@ -26,6 +29,7 @@ const NO_VARIABLE: [&str; 45] = [
     "kube-version",
     "limit",
     "list",
+    "lock",
     "log-format",
     "namespace",
     "no-hooks",
@@ -33,6 +37,8 @@ const NO_VARIABLE: [&str; 45] = [
     "no-referrers",
     "out",
     "output",
+    "plan",
+    "price",
     "progress",
     "prove",
     "quiet",
@@ -51,10 +57,12 @@ const NO_VARIABLE: [&str; 45] = [
     "skip-tests",
     "split",
     "switches",
+    "unused-for",
     "values",
     "verbose",
     "version",
     "vpc-id",
+    "without-digests",
     "yes",
 ];
 
@@ -79,7 +87,16 @@ fn commands() -> Vec<Vec<&'static str>> {
         vec!["plan"],
         vec!["policy"],
         vec!["prune", "--project", "idf"],
-        vec!["publish", "result.json"],
+        vec![
+            "publish",
+            "result.json",
+            "--project",
+            "idf",
+            "--deployment",
+            "dev",
+            "--module",
+            "a-b",
+        ],
         vec!["save", "bundle.tar"],
         vec!["template", "app", "--repo", "http://127.0.0.1:1/"],
         vec!["values"],
