@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::charts::Charts;
 use super::leaf::{Leaf, Round};
@@ -19,6 +19,9 @@ use crate::set;
 /// The most passes through the rounds. Each takes at least one value less into account, and the limit of renders ends
 /// most of what needs many.
 const MAX_PASSES: usize = 64;
+
+/// The most times that switches are searched: again where an image is at another place behind another switch.
+const MAX_SWITCHED: usize = 4;
 
 pub(super) struct Search<'a> {
     request: &'a Request<'a>,
@@ -52,9 +55,17 @@ impl<'a> Search<'a> {
 
     pub(super) fn run(mut self) -> Result<Discovery, Error> {
         let mut discovery = self.rounds()?;
-        if self.request.switches {
-            self.add_switches(&discovery.values)?;
+        let scenarios = self.variants.len();
+        for _ in 0..MAX_SWITCHED {
+            if !self.request.switches {
+                break;
+            }
+            let largest = self.add_switches(scenarios, &discovery)?;
             discovery = self.rounds()?;
+            // An image can have other places, behind other switches.
+            if !self.has_more(&largest, &discovery) {
+                break;
+            }
         }
         Ok(Discovery {
             failed: self.failed,
@@ -82,20 +93,31 @@ impl<'a> Search<'a> {
         Err(Error::helm("the search does not end (please report this)"))
     }
 
-    /// The further ways to render the chart in which its switches are on. `moved` are the values that move the images
-    /// of the others: what still names a source then is moved by other values, be it an image of those or not.
-    fn add_switches(&mut self, moved: &Map<String, Json>) -> Result<(), Error> {
-        let users: Vec<Json> = self.variants.iter().map(|one| one.user.clone()).collect();
+    /// The further ways to render the chart in which its switches are on. With the values that were found before, what
+    /// still names a source is moved by other values, be it an image that is known or not.
+    /// Returns for each scenario as many switches as go together.
+    fn add_switches(
+        &mut self,
+        scenarios: usize,
+        before: &Discovery,
+    ) -> Result<Vec<Vec<Switch>>, Error> {
+        let users = self.variants.iter().take(scenarios);
+        let users: Vec<Json> = users.map(|one| one.user.clone()).collect();
+        let mut largest = Vec::new();
         for user in users {
-            let mut values = user.as_object().cloned().unwrap_or_default();
-            set::merge(&mut values, moved.clone());
-            let moved = Json::Object(values);
+            let moved = with_moved(&user, before);
             let found = switches::search(self.request.chart, &moved, self.request.options)?;
             self.renders.count += found.renders;
             self.renders.is_partial |= found.is_partial;
             // Switches that go together are one variant.
             let mut groups: Vec<(BTreeSet<Switch>, Vec<Added>)> = Vec::new();
-            for (image, switches) in found.added {
+            largest.push(found.largest);
+            let is_known = |image: &Image| {
+                let mut unmoved = before.unmoved.iter();
+                unmoved.any(|unmoved| unmoved.reference == image.reference)
+            };
+            let added = found.added.into_iter();
+            for (image, switches) in added.filter(|(image, _)| !is_known(image)) {
                 let fitting = groups.iter_mut().find_map(|(on, images)| {
                     let mut all = on.clone();
                     all.extend(switches.iter().cloned());
@@ -119,7 +141,27 @@ impl<'a> Search<'a> {
                 self.add_variant(switched_on(&user, &on), &images)?;
             }
         }
-        Ok(())
+        Ok(largest)
+    }
+
+    /// Whether the chart still names an image with its switches on that is neither moved nor known to stay.
+    fn has_more(&mut self, largest: &[Vec<Switch>], found: &Discovery) -> bool {
+        let target = self.request.target;
+        let moved = found.images.iter();
+        let moved: BTreeSet<String> = moved.filter_map(|image| target(&image.reference)).collect();
+        let unmoved = found.unmoved.iter();
+        let unmoved: BTreeSet<&str> = unmoved.map(|image| image.reference.as_str()).collect();
+        largest.iter().enumerate().any(|(index, on)| {
+            let values = with_moved(&self.variants[index].user, found);
+            let seen = self.renders.changed(&switched_on(&values, on), true);
+            let seen = seen.unwrap_or_default();
+            let mut references = seen.iter().map(|(_, image)| image.reference.as_str());
+            references.any(|reference| {
+                !moved.contains(reference)
+                    && !unmoved.contains(reference)
+                    && target(reference).is_some()
+            })
+        })
     }
 
     /// A further way to render the chart; `added` are the images that its switches add.
@@ -220,6 +262,13 @@ impl<'a> Search<'a> {
             }
         }
     }
+}
+
+/// A user's values with those that move images.
+fn with_moved(user: &Json, found: &Discovery) -> Json {
+    let mut values = user.as_object().cloned().unwrap_or_default();
+    set::merge(&mut values, found.values.clone());
+    Json::Object(values)
 }
 
 type Found = Vec<(Spot, Result<Shape, Obstacle>)>;

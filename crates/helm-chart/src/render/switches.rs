@@ -33,6 +33,8 @@ pub struct Found {
     pub images: Vec<Image>,
     /// Images that only some switches add, each with the switches that it needs, in order.
     pub added: Vec<(Image, Vec<Switch>)>,
+    /// As many switches as go together, whether or not they add an image.
+    pub largest: Vec<Switch>,
     /// Switches with which alone the chart does not render, and why.
     pub refused: Vec<(Switch, String)>,
     /// Whether the search ended early because it took too many renders.
@@ -111,6 +113,7 @@ fn search_in(chart: &Chart, user: &Json, options: &Options) -> Result<Found, Err
     let (mut seen, reasons) = search.renderable_sets();
     // The smallest sets first: they need the fewest renders to be made smaller.
     seen.sort_by_key(BTreeSet::len);
+    let largest = seen.last().cloned().unwrap_or_default();
     let mut added: Vec<(Image, Vec<Switch>)> = Vec::new();
     for set in seen {
         for image in search.images(&set) {
@@ -125,9 +128,11 @@ fn search_in(chart: &Chart, user: &Json, options: &Options) -> Result<Found, Err
             added.push((image, needed.collect()));
         }
     }
+    let largest = largest.into_iter().map(|switch| switches[switch].clone());
     Ok(Found {
         images: base,
         added,
+        largest: largest.collect(),
         refused: reasons,
         is_partial: search.is_partial,
         renders: search.renders.len() + 1,

@@ -236,7 +236,7 @@ fn a_digest_within_the_tag_or_parted_from_its_algorithm_moves_with_it() {
 }
 
 #[test]
-fn conditions_and_tags_of_subcharts_are_switches() {
+fn one_image_behind_a_condition_and_behind_a_tag_is_moved_at_both_places() {
     let sub =
         "kind: Pod\nmetadata: {name: '{{ .Chart.Name }}'}\nspec: {image: '{{ .Values.image }}'}\n";
     let found = discovery(
@@ -247,10 +247,7 @@ fn conditions_and_tags_of_subcharts_are_switches() {
                     "{META}dependencies: [{{name: sub, version: 1.0.0, alias: one, condition: parts.one}}, {{name: sub, version: 1.0.0, alias: two, tags: [more]}}]\n"
                 ),
             ),
-            (
-                "values.yaml",
-                "parts: {one: false}\ntags: {more: false}\ntwo: {image: quay.io/y:1}\n",
-            ),
+            ("values.yaml", "parts: {one: false}\ntags: {more: false}\n"),
             (
                 "charts/sub/Chart.yaml",
                 "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
