@@ -57,14 +57,7 @@ pub fn html(report: &Report) -> String {
 }
 
 fn sha256(text: &str) -> Vec<u8> {
-    let digest = Digest::of(text.as_bytes());
-    let hex = digest.hex().as_bytes();
-    let byte = |pair: &[u8]| {
-        std::str::from_utf8(pair)
-            .ok()
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-    };
-    hex.chunks(2).filter_map(byte).collect()
+    Digest::of(text.as_bytes()).bytes().to_vec()
 }
 
 fn title(report: &Report) -> String {

@@ -59,7 +59,7 @@ impl Copy {
         let settings = Settings::without_target(&self.network.flags(), environment);
         let pairs = self.pairs().map_err(Problems::from);
         let (settings, pairs) = Problems::both(settings, pairs)?;
-        let copies = copies(&pairs)?;
+        let copies = copies(pairs)?;
         let hosts = copies.iter().flat_map(plan::Copy::hosts);
         for warning in unused_hosts(&settings.network, &hosts.map(str::to_owned).collect()) {
             tracing::warn!("{warning}");
@@ -108,11 +108,12 @@ fn read_list(path: &Path) -> anyhow::Result<Vec<Pair>> {
 }
 
 /// Each pair once; two sources for one target are a conflict.
-fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
-    let (mut copies, mut problems): (Vec<plan::Copy>, Vec<Problem>) = (Vec::new(), Vec::new());
-    let mut by_target: HashMap<Location, usize> = HashMap::with_capacity(pairs.len());
-    for (index, Pair { src, target }) in pairs.iter().enumerate() {
-        let place = if pairs.len() > 1 {
+fn copies(pairs: Vec<Pair>) -> Result<Vec<plan::Copy>, Problems> {
+    let (all, mut problems) = (pairs.len(), Vec::new());
+    let mut copies: Vec<plan::Copy> = Vec::with_capacity(all);
+    let mut by_target: HashMap<Location, usize> = HashMap::with_capacity(all);
+    for (index, Pair { src, target }) in pairs.into_iter().enumerate() {
+        let place = if all > 1 {
             format!("pair {}", index + 1)
         } else {
             "copy".to_owned()
@@ -122,7 +123,7 @@ fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
                 .map_err(|error| problems.push(Problem::input(place.as_str(), error.to_string())))
                 .ok()
         };
-        let (Some(from), Some(to)) = (locate(src), locate(target)) else {
+        let (Some(from), Some(to)) = (locate(&src), locate(&target)) else {
             continue;
         };
         match by_target.get(&to).map(|index| &copies[*index]) {
@@ -131,9 +132,9 @@ fn copies(pairs: &[Pair]) -> Result<Vec<plan::Copy>, Problems> {
                 copies.push(plan::Copy {
                     kind: Kind::Image,
                     source: CopySource::At(from),
-                    source_text: src.clone(),
+                    source_text: src,
                     target: to,
-                    target_text: target.clone(),
+                    target_text: target,
                     used_by: Vec::new(),
                     expected: None,
                 });

@@ -480,14 +480,10 @@ pub(super) async fn copy_all(
         let gate = options.gate.map(|gate| Arc::clone(gate) as Arc<dyn Gate>);
         let engine = Engine::guarded(Arc::clone(&session.stores), &settings.copy, events, gate);
         let stop = session.stop.clone().cancelled_owned();
-        let requests: Vec<Request> = copies.iter().map(Into::into).collect();
         let known = std::mem::take(&mut options.preflights).into_iter();
         // Of what failed, the copy itself says why.
-        let mut known: Vec<_> = known
-            .map(|preflight| Some(preflight).filter(|known| known.errors.is_empty()))
-            .collect();
-        known.resize_with(requests.len(), || None);
-        engine.run_after(&requests, known, stop).await
+        let known = known.map(|preflight| Some(preflight).filter(|known| known.errors.is_empty()));
+        engine.run_after(copies, known.collect(), stop).await
     };
     if let Some(pinned) = options.pinned {
         refuse_moved(pinned, copies, &mut outcomes);

@@ -87,7 +87,7 @@ pub(super) async fn by_key(
             ));
             continue;
         };
-        if layer.digest.is_sha256() && !cosign::may_verify(key, layer.digest.hex(), signature) {
+        if layer.digest.is_sha256() && !cosign::may_verify(key, &layer.digest.hex(), signature) {
             reasons.add(Rejected::Key);
             continue;
         }

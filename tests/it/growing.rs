@@ -12,7 +12,7 @@ const FEW: u64 = 300;
 const MANY: u64 = 1_200;
 
 /// The most bytes of memory that one artifact more may cost: it has an index, three manifests and four blobs.
-const MEMORY: f64 = 12.0 * 1024.0;
+const MEMORY: f64 = 8.0 * 1024.0;
 
 /// Copies the pairs of source and target.
 async fn copy(pairs: Vec<(String, String)>) -> anyhow::Result<Finished> {

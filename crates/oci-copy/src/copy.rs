@@ -22,6 +22,7 @@ mod snapshot;
 mod transfer;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -80,7 +81,7 @@ pub struct Engine {
     gate: Option<Arc<dyn Gate>>,
 }
 
-/// What the artifacts of one namespace look up together.
+/// What the artifacts of one namespace look up together, where the target answers for many names at once.
 struct Namespace {
     names: Vec<TagOrDigest>,
     present: OnceCell<HashMap<TagOrDigest, Digest>>,
@@ -145,18 +146,21 @@ impl Engine {
         copies: &[Request],
         stop: impl Future<Output = ()>,
     ) -> Vec<Outcome> {
-        let nothing = copies.iter().map(|_| None).collect();
-        self.run_after(copies, nothing, stop).await
+        self.run_after(copies, Vec::new(), stop).await
     }
 
-    /// The same after a preflight of some of the artifacts.
-    pub async fn run_after(
+    /// The same after a preflight of the first of the artifacts. A request is made of each copy when its
+    /// turn comes: a run keeps no second list of all of them.
+    pub async fn run_after<C>(
         self: &Arc<Self>,
-        copies: &[Request],
+        copies: &[C],
         preflights: Vec<Option<Preflight>>,
         stop: impl Future<Output = ()>,
-    ) -> Vec<Outcome> {
-        let open = |copy| self.open(copy, Access::Write);
+    ) -> Vec<Outcome>
+    where
+        Request: for<'a> From<&'a C>,
+    {
+        let open = |copy| self.open(&Request::from(copy), Access::Write);
         let opened: Vec<_> = copies.iter().map(open).collect();
         let run = Arc::new(Run::new(copies, &opened));
         let over = CancellationToken::new();
@@ -166,7 +170,10 @@ impl Engine {
             .collect();
         let mut tasks = JoinSet::new();
         let mut outcomes: Vec<Option<Outcome>> = copies.iter().map(|_| None).collect();
-        let mut rest = copies.iter().zip(opened).zip(preflights).enumerate();
+        let known = preflights
+            .into_iter()
+            .chain(std::iter::repeat_with(|| None));
+        let mut rest = copies.iter().zip(opened).zip(known).enumerate();
         let mut next = None;
         tokio::pin!(stop);
         loop {
@@ -177,7 +184,7 @@ impl Engine {
                         source,
                         target,
                     });
-                    (index, copy, opened, preflight)
+                    (index, Request::from(copy), opened, preflight)
                 });
             }
             if next.is_none() && tasks.is_empty() {
@@ -209,7 +216,7 @@ impl Engine {
                 },
                 permit = admitted, if next.is_some() => match next.take() {
                     Some((index, copy, Ok(opened), preflight)) => {
-                        let (engine, copy, run) = (Arc::clone(self), copy.clone(), Arc::clone(&run));
+                        let (engine, run) = (Arc::clone(self), Arc::clone(&run));
                         tasks.spawn(async move {
                             let artifact = ArtifactCopy::new(&engine, &run, &copy, opened);
                             let mut outcome = artifact.outcome(preflight).await;
@@ -221,7 +228,7 @@ impl Engine {
                     }
                     Some((index, copy, Err(error), _)) => {
                         let outcome = Outcome::failed(error);
-                        self.events.finished(copy, &outcome);
+                        self.events.finished(&copy, &outcome);
                         outcomes[index] = Some(outcome);
                     }
                     None => {}
@@ -275,19 +282,29 @@ impl Engine {
 }
 
 impl Run {
-    fn new(copies: &[Request], opened: &[OpenResult]) -> Self {
+    fn new<C>(copies: &[C], opened: &[OpenResult]) -> Self
+    where
+        Request: for<'a> From<&'a C>,
+    {
         let mut artifacts: HashMap<String, usize> = HashMap::new();
         let mut namespaces: HashMap<String, Namespace> = HashMap::new();
         for (copy, opened) in copies.iter().zip(opened) {
             let Ok((_, target)) = opened else { continue };
-            *artifacts.entry(target.mount_scope()).or_default() += 1;
-            let namespace = namespaces
-                .entry(target.namespace())
-                .or_insert_with(|| Namespace {
-                    names: Vec::new(),
-                    present: OnceCell::new(),
-                });
-            namespace.names.push(target_name(copy));
+            let info = target.info();
+            *artifacts.entry(info.mount_scope).or_default() += 1;
+            if !info.capabilities.batch_lookups {
+                continue;
+            }
+            let name = target_name(&Request::from(copy));
+            match namespaces.entry(info.namespace) {
+                Entry::Occupied(namespace) => namespace.into_mut().names.push(name),
+                Entry::Vacant(namespace) => {
+                    namespace.insert(Namespace {
+                        names: vec![name],
+                        present: OnceCell::new(),
+                    });
+                }
+            }
         }
         let mount_scopes = artifacts
             .into_iter()

@@ -44,10 +44,7 @@ impl UploadedPart {
 
 /// The SHA-256 as S3 writes it.
 fn checksum(content: &[u8]) -> String {
-    let digest = Digest::of(content);
-    let hex = digest.hex().as_bytes().chunks_exact(2);
-    let bytes = hex.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    STANDARD.encode(bytes.collect::<Vec<u8>>())
+    STANDARD.encode(Digest::of(content).bytes())
 }
 
 impl Bucket {

@@ -35,6 +35,12 @@ impl Request {
     }
 }
 
+impl From<&Request> for Request {
+    fn from(request: &Request) -> Self {
+        request.clone()
+    }
+}
+
 /// Where an artifact is read from.
 #[derive(Clone)]
 pub enum Origin {

@@ -34,9 +34,9 @@ fn a_selection_keeps_the_attestations_of_what_it_keeps() {
     let Refers::Manifests(children) = &selected.refers else {
         panic!("not an index")
     };
-    let letters: Vec<&str> = children
+    let letters: Vec<String> = children
         .iter()
-        .map(|child| &child.digest.hex()[..1])
+        .map(|child| child.digest.hex()[..1].to_owned())
         .collect();
     assert_eq!(letters, ["b", "d"]);
     let text = String::from_utf8(selected.bytes.to_vec()).unwrap();

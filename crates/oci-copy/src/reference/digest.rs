@@ -10,12 +10,17 @@ use super::InvalidName;
 /// A content digest, `<algorithm>:<hex>`, of an algorithm that the image specification registers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(into = "String")]
-pub struct Digest {
-    algorithm: Algorithm,
-    hex: String,
+pub struct Digest(Value);
+
+/// The bytes. A run keeps many of the first kind, so they need no memory besides.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Value {
+    Sha256([u8; 32]),
+    Sha384(Box<[u8; 48]>),
+    Sha512(Box<[u8; 64]>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
     Sha256,
     Sha384,
@@ -40,6 +45,16 @@ impl Algorithm {
             Self::Sha384 => 96,
             Self::Sha512 => 128,
         }
+    }
+
+    /// The digest of some bytes, which have the algorithm's length.
+    fn digest(self, bytes: &[u8]) -> Digest {
+        const LENGTH: &str = "the algorithm's length";
+        Digest(match self {
+            Self::Sha256 => Value::Sha256(bytes.try_into().expect(LENGTH)),
+            Self::Sha384 => Value::Sha384(Box::new(bytes.try_into().expect(LENGTH))),
+            Self::Sha512 => Value::Sha512(Box::new(bytes.try_into().expect(LENGTH))),
+        })
     }
 }
 
@@ -69,30 +84,53 @@ impl Digest {
     /// Whether it is a SHA-256, the algorithm that every registry knows.
     #[must_use]
     pub fn is_sha256(&self) -> bool {
-        self.algorithm == Algorithm::Sha256
+        self.kind() == Algorithm::Sha256
     }
 
     /// A hasher of this digest's algorithm.
     #[must_use]
     pub fn hasher(&self) -> Hasher {
-        let algorithm = match self.algorithm {
-            Algorithm::Sha256 => &SHA256,
-            Algorithm::Sha384 => &SHA384,
-            Algorithm::Sha512 => &SHA512,
+        let algorithm = match self.0 {
+            Value::Sha256(_) => &SHA256,
+            Value::Sha384(_) => &SHA384,
+            Value::Sha512(_) => &SHA512,
         };
-        Hasher(Context::new(algorithm), self.algorithm)
+        Hasher(Context::new(algorithm), self.kind())
     }
 
     /// The algorithm's registered name, such as `sha256`.
     #[must_use]
     pub fn algorithm(&self) -> &'static str {
-        self.algorithm.name()
+        self.kind().name()
     }
 
     /// The digest in lower-case hexadecimal, without the algorithm.
     #[must_use]
-    pub fn hex(&self) -> &str {
-        &self.hex
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+        let bytes = self.bytes().iter();
+        bytes
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+            .collect()
+    }
+
+    /// The digest as bytes, without the algorithm.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Value::Sha256(bytes) => bytes,
+            Value::Sha384(bytes) => bytes.as_slice(),
+            Value::Sha512(bytes) => bytes.as_slice(),
+        }
+    }
+
+    fn kind(&self) -> Algorithm {
+        match self.0 {
+            Value::Sha256(_) => Algorithm::Sha256,
+            Value::Sha384(_) => Algorithm::Sha384,
+            Value::Sha512(_) => Algorithm::Sha512,
+        }
     }
 }
 
@@ -109,16 +147,7 @@ impl Hasher {
     /// The digest of all that was taken in.
     #[must_use]
     pub fn finish(self) -> Digest {
-        use std::fmt::Write;
-        let digest = self.0.finish();
-        let mut hex = String::with_capacity(self.1.hex_len());
-        for byte in digest.as_ref() {
-            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-        }
-        Digest {
-            algorithm: self.1,
-            hex,
-        }
+        self.1.digest(self.0.finish().as_ref())
     }
 }
 
@@ -138,24 +167,29 @@ impl FromStr for Digest {
                     "`{name}` is none of the algorithms sha256, sha384, sha512"
                 ))
             })?;
-        if hex.len() != algorithm.hex_len()
-            || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        {
-            return Err(invalid(format!(
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| Some((value(pair[0])? << 4) | value(*pair.get(1)?)?))
+            .collect();
+        match bytes.filter(|_| hex.len() == algorithm.hex_len()) {
+            Some(bytes) => Ok(algorithm.digest(&bytes)),
+            None => Err(invalid(format!(
                 "{name} has {} lower-case hexadecimal digits",
                 algorithm.hex_len()
-            )));
+            ))),
         }
-        Ok(Self {
-            algorithm,
-            hex: hex.to_owned(),
-        })
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm.name(), self.hex)
+        write!(f, "{}:{}", self.algorithm(), self.hex())
     }
 }
 

@@ -11,7 +11,7 @@ mod referrers;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::FutureExt;
 use reqwest::header::AUTHORIZATION;
@@ -48,15 +48,22 @@ pub struct Registry {
     known: Mutex<HashMap<String, Arc<Known>>>,
 }
 
-/// What a run has learnt of a repository.
+/// What a run has learnt of a repository. There is one for each until the run's end, so it is small.
 #[derive(Default)]
 struct Known {
-    /// All tags, once they are asked for and if one answer holds them.
-    tags: OnceCell<Option<HashSet<String>>>,
     /// Tags that were read or written.
-    seen: Mutex<HashSet<String>>,
+    seen: Mutex<HashSet<Box<str>>>,
+    /// Only where referrers were looked for.
+    lists: OnceLock<Box<Lists>>,
+}
+
+/// What the referrers of a repository's manifests need.
+#[derive(Default)]
+struct Lists {
+    /// All tags, once they are asked for and if one answer holds them.
+    tags: OnceCell<Option<HashSet<Box<str>>>>,
     /// One list of referrers is written at a time.
-    listing: tokio::sync::Mutex<()>,
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Known {
@@ -64,13 +71,19 @@ impl Known {
     fn see(&self, which: &TagOrDigest) {
         if let TagOrDigest::Tag(tag) = which {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.insert(tag.clone());
+            if !seen.contains(tag.as_str()) {
+                seen.insert(tag.as_str().into());
+            }
         }
     }
 
     fn has_seen(&self, which: &TagOrDigest) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(which, TagOrDigest::Tag(tag) if seen.contains(tag))
+        matches!(which, TagOrDigest::Tag(tag) if seen.contains(tag.as_str()))
+    }
+
+    fn lists(&self) -> &Lists {
+        self.lists.get_or_init(Box::default)
     }
 }
 

@@ -152,7 +152,7 @@ impl Repository {
         subject: &Digest,
         referrers: &[Descriptor],
     ) -> Result<(), Error> {
-        let _one_at_a_time = self.known.listing.lock().await;
+        let _one_at_a_time = self.known.lists().writing.lock().await;
         let tag = referrers_tag(subject);
         let which = TagOrDigest::Tag(tag.clone());
         for write in 0..WRITES {
@@ -222,12 +222,13 @@ impl Repository {
 
     /// All tags of the repository, asked for once in a run; `None` where one answer does not hold
     /// them all, or there is none.
-    async fn all_tags(&self) -> Option<&HashSet<String>> {
+    async fn all_tags(&self) -> Option<&HashSet<Box<str>>> {
         let list = || async {
             let (tags, is_all) = self.list_tags(None).await.ok()?;
-            (is_all && !tags.is_empty()).then(|| tags.into_iter().collect())
+            (is_all && !tags.is_empty())
+                .then(|| tags.into_iter().map(String::into_boxed_str).collect())
         };
-        self.known.tags.get_or_init(list).await.as_ref()
+        self.known.lists().tags.get_or_init(list).await.as_ref()
     }
 
     /// The repository's tags, at most a hundred thousand of them.
