@@ -82,11 +82,15 @@ pub const MAX_BYTES: usize = 64 << 20;
 /// ones have some thousands.
 const MAX_ENTRIES: usize = 100_000;
 
+/// An entry has about twenty values, and only one entry at a time is in memory as values.
 const LIMITS: Limits = Limits {
-    nodes: 1_000_000,
+    nodes: 4_000_000,
     depth: 128,
     bytes: MAX_BYTES,
 };
+
+/// The most values of one entry.
+const ENTRY: usize = 100_000;
 
 /// Reads an index, and of it the entries of the wanted charts.
 ///
@@ -160,7 +164,7 @@ fn read_charts<'a>(
     while let Some(name) = key(reader, &mut seen)? {
         let value = reader.next()?;
         if wanted.contains(&name) {
-            let versions = entries(&reader.node(value)?)?;
+            let versions = versions(reader, value)?;
             index.entries.insert(name.clone(), versions);
         } else {
             reader.skip(value)?;
@@ -190,48 +194,65 @@ fn key(
     Ok(Some(key))
 }
 
-/// The entries of one chart.
-fn entries(versions: &Node) -> Result<Vec<Entry>, yaml::Error> {
-    if let Some(key) = versions.duplicates().first() {
+/// The entries of one chart, each of them read and dropped before the next one.
+fn versions<'a>(reader: &mut YamlReader<'a>, value: Item<'a>) -> Result<Vec<Entry>, yaml::Error> {
+    let mut entries = Vec::new();
+    // What has an anchor can be meant by an alias, and an alias is expanded as a whole.
+    let is_plain = matches!(value.0, Event::SequenceStart(..)) && value.0.anchor_id().is_none();
+    if !is_plain {
+        let versions = reader.small_node(value, LIMITS.nodes / 4)?;
+        for node in list(&versions, "the versions of a chart")? {
+            add_entry(&mut entries, node)?;
+        }
+        return Ok(entries);
+    }
+    loop {
+        let item = reader.next()?;
+        if matches!(item.0, Event::SequenceEnd) {
+            return Ok(entries);
+        }
+        add_entry(&mut entries, &reader.small_node(item, ENTRY)?)?;
+    }
+}
+
+/// Reads an entry; one that is null or has no version is left out.
+fn add_entry(entries: &mut Vec<Entry>, node: &Node) -> Result<(), yaml::Error> {
+    if let Some(key) = node.duplicates().first() {
         return Err(key.error("the entry has this key twice"));
     }
-    let mut entries = Vec::new();
-    let versions = list(versions, "the versions of a chart")?;
-    if versions.len() > MAX_ENTRIES {
-        return Err(versions[MAX_ENTRIES].error(format!(
+    if node.is_null() {
+        return Ok(());
+    }
+    if !matches!(node.kind, Kind::Mapping(_)) {
+        return Err(node.error(format!(
+            "an entry must be a mapping, this is a {}",
+            node.kind_name()
+        )));
+    }
+    let text = |key| node.get(key).map_or(Ok(None), go_string);
+    let Some(version) = text("version")?.filter(|version| !version.is_empty()) else {
+        return Ok(());
+    };
+    if entries.len() == MAX_ENTRIES {
+        return Err(node.error(format!(
             "a chart with more than {MAX_ENTRIES} versions is not read"
         )));
     }
-    for node in versions {
-        if node.is_null() {
-            continue;
-        }
-        if !matches!(node.kind, Kind::Mapping(_)) {
-            return Err(node.error(format!(
-                "an entry must be a mapping, this is a {}",
-                node.kind_name()
-            )));
-        }
-        let text = |key| node.get(key).map_or(Ok(None), go_string);
-        let Some(version) = text("version")?.filter(|version| !version.is_empty()) else {
-            continue;
-        };
-        let urls = node
-            .get("urls")
-            .map_or(Ok(&[][..]), |urls| list(urls, "urls"))?;
-        entries.push(Entry {
-            version,
-            urls: urls
-                .iter()
-                .map(go_string)
-                .filter_map(Result::transpose)
-                .collect::<Result<_, _>>()?,
-            digest: text("digest")?,
-            created: text("created")?,
-            app_version: text("appVersion")?,
-        });
-    }
-    Ok(entries)
+    let urls = node
+        .get("urls")
+        .map_or(Ok(&[][..]), |urls| list(urls, "urls"))?;
+    entries.push(Entry {
+        version,
+        urls: urls
+            .iter()
+            .map(go_string)
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?,
+        digest: text("digest")?,
+        created: text("created")?,
+        app_version: text("appVersion")?,
+    });
+    Ok(())
 }
 
 fn list<'a>(node: &'a Node, what: &str) -> Result<&'a [Node], yaml::Error> {

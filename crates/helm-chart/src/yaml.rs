@@ -115,7 +115,10 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
 }
 
 /// Reads a text, and again where the parser has to be helped.
-fn read<T>(text: &str, read: impl Fn(&YamlText<'_>) -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn read<T>(
+    text: &str,
+    read: impl Fn(&YamlText<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut source = YamlText::new(text);
     loop {
         match read(&source) {

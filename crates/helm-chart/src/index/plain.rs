@@ -19,7 +19,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Index, LIMITS, MAX_ENTRIES, entries};
+use granit_parser::Event;
+
+use super::{Entry, Index, LIMITS, MAX_ENTRIES, versions};
 use crate::yaml::{self, Kind, Scalar, YamlReader, YamlText};
 
 /// Reads an index, None if that takes the slow way.
@@ -33,20 +35,29 @@ pub(super) fn read(text: &str, wanted: &BTreeSet<String>) -> Option<Index> {
             return None;
         }
         if wanted.contains(name) {
-            let document = single_document(block)?;
-            let [(key, versions)] = document.pairs()? else {
-                return None;
-            };
-            if key.as_text() != Some(name) {
-                return None;
-            }
-            index
-                .entries
-                .insert(name.to_owned(), entries(versions).ok()?);
+            let entries = yaml::read(block, |source| chart(source, name)).ok()?;
+            index.entries.insert(name.to_owned(), entries?);
         }
         index.add_name(name.to_owned()).ok()?;
     }
     Some(index)
+}
+
+/// The entries in the lines of a chart; None where these are anything else.
+fn chart(source: &YamlText<'_>, name: &str) -> Result<Option<Vec<Entry>>, yaml::Error> {
+    let mut reader = YamlReader::new(source, &LIMITS)?;
+    let root = reader.document()?;
+    if !root.is_some_and(|root| matches!(root.0, Event::MappingStart(..))) {
+        return Ok(None);
+    }
+    let key = reader.next()?;
+    if reader.node(key)?.as_text() != Some(name) {
+        return Ok(None);
+    }
+    let list = reader.next()?;
+    let entries = versions(&mut reader, list)?;
+    let is_all = matches!(reader.next()?.0, Event::MappingEnd) && reader.document()?.is_none();
+    Ok(is_all.then_some(entries))
 }
 
 struct Parts<'a> {

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Error, Index, closest, plain, read, read_events};
@@ -164,6 +165,41 @@ fn anchors_cost_no_more_than_the_budget() {
     let text = format!("{}  c: [{}]\n", index("1"), "*x,".repeat(1_000_000));
     assert_eq!(read_a(&text).unwrap().names, ["a", "b", "c"]);
     read(text.as_bytes(), &wanted(&["c"])).unwrap_err();
+}
+
+#[test]
+fn a_chart_with_many_versions_is_read_either_way() {
+    const VERSIONS: usize = 2_000;
+    let mut text = "apiVersion: v1\nentries:\n  a:\n".to_owned();
+    for number in 0..VERSIONS {
+        write!(
+            text,
+            "  - apiVersion: v2\n    appVersion: 1\n    created: x\n    description: y\n    digest: z\n    \
+             name: a\n    type: application\n    urls: [a.tgz]\n    version: 1.0.{number}\n"
+        )
+        .unwrap();
+    }
+    let fast = plain::read(&text, &wanted(&["a"])).expect("the plain form");
+    assert_eq!(fast.entries["a"].len(), VERSIONS);
+    assert_eq!(fast.entries["a"][VERSIONS - 1].version, "1.0.1999");
+    assert_eq!(read_events(&text, &wanted(&["a"])).unwrap(), fast);
+}
+
+#[test]
+fn one_entry_is_bounded() {
+    let text = |values: usize| {
+        format!(
+            "apiVersion: v1\nentries:\n  a:\n  - version: 1.0.0\n    x: [{}]\n",
+            "y,".repeat(values)
+        )
+    };
+    let read = |values| read(text(values).as_bytes(), &wanted(&["a"]));
+    assert_eq!(read(50_000).unwrap().entries["a"].len(), 1);
+    let error = std::error::Error::source(&read(200_000).unwrap_err()).map(ToString::to_string);
+    assert_eq!(
+        error.unwrap(),
+        "line 4, column 5: it has more than 100000 values, with aliases resolved"
+    );
 }
 
 /// Whatever the fast way reads, it reads as the slow way does.

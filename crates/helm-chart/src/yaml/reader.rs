@@ -186,6 +186,21 @@ impl<'a> YamlReader<'a> {
         Ok(node)
     }
 
+    /// The same for a value that should be small: one with more than so many values is an error.
+    pub(crate) fn small_node(&mut self, item: Item<'a>, most: usize) -> Result<Node, Error> {
+        let (start, before, all) = (item.1.start, self.spent.nodes, self.limits.nodes);
+        self.limits.nodes = all.min(before + most);
+        let node = self.node(item);
+        self.limits.nodes = all;
+        if node.is_err() && self.spent.nodes - before > most {
+            return Err(at(
+                &start,
+                format!("it has more than {most} values, with aliases resolved"),
+            ));
+        }
+        node
+    }
+
     /// Passes over the value that starts with this event. Only what has an anchor is built, because
     /// an alias elsewhere may mean it.
     pub(crate) fn skip(&mut self, item: Item<'a>) -> Result<(), Error> {
