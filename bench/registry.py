@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import re
 import shutil
 import socket
@@ -38,6 +39,12 @@ def find_program(cache: Path) -> Path | None:
         subprocess.run(["dpkg-deb", "--extract", package, cache / "docker-registry"], check=True)
     shutil.rmtree(work)
     return program if program.exists() else None
+
+
+def cpu_of(process):
+    """CPU seconds of a process so far, without those that it started."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Registry:
@@ -79,6 +86,15 @@ class Registry:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def cpu(self):
+        """CPU seconds of the server so far. It is what `timeout` has started."""
+        first = self.process.pid
+        try:
+            children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+            return sum(cpu_of(child) for child in children)
+        except OSError:
+            return 0.0
 
     def forget(self):
         self.seen = self.log.stat().st_size

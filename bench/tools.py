@@ -36,10 +36,12 @@ class Job:
 
 
 class Tool:
-    def __init__(self, name, command, version, scenarios=None, links=None, once=False):
+    def __init__(self, name, command, version, scenarios=None, links=None, once=False, prepare=None, is_hook=False):
         """`command`: from a job to the words that do it. `scenarios`, `links`: where it takes part; None is all.
-        `once`: it is not repeated, because no goal asks for it."""
+        `once`: it is not repeated, because no goal asks for it. `prepare`: words that run before, unmeasured.
+        `is_hook`: it was given from outside."""
         self.name, self.command, self.version, self.once = name, command, version, once
+        self.prepare, self.is_hook = prepare, is_hook
         self.scenarios, self.links = scenarios, links
 
     def takes_part(self, link, scenario):
@@ -84,9 +86,33 @@ def _built(cache: Path, name):
 def _ours(program, *flags):
     def command(job):
         pairs = json.dumps([{"src": source, "target": target} for source, target in job.pairs])
-        hosts = [word for host in (job.source, job.target) for word in ("--plain-http", host)]
-        return [program, "copy", "--list", job.write("list.json", pairs), *hosts, *flags]
+        return [program, "copy", "--list", job.write("list.json", pairs), *_plain(job), *flags]
     return command
+
+
+def _plain(job):
+    return [word for host in (job.source, job.target) for word in ("--plain-http", host)]
+
+
+def _data(job):
+    """The same images in a data file: names of Docker Hub, which are read from the source."""
+    folder = job.home / "data"
+    folder.mkdir(exist_ok=True)
+    names = {f"image-{number}": source.split("/", 1)[1] for number, (source, _) in enumerate(job.pairs)}
+    # JSON is YAML.
+    data = {"docker_mappings": {"docker.io": job.source}, "additional_images": names}
+    (folder / "default.yaml").write_text(json.dumps(data))
+    (folder / "1.34.yaml").write_text("ami: {}\n")
+    return ["--data-dir", str(folder), "--eks-version", "1.34", "--lock", str(job.home / "lock.json"), *_plain(job)]
+
+
+def _lock(program):
+    return lambda job: [program, "lock", *_data(job)]
+
+
+def _locked(program):
+    return lambda job: [program, "deploy", *_data(job), "--registry-prefix", f"{job.target}/",
+                        "--out", str(job.home / "out")]
 
 
 def _skopeo(parallel):
@@ -130,6 +156,8 @@ def find(cache: Path, ours: str):
     # The peers leave signatures and other referrers behind unless told otherwise, so the first one does the same work.
     tools.append(Tool("ours", _ours(ours, "--no-referrers"), version))
     tools.append(Tool("ours, with referrers", _ours(ours), version, once=True))
+    # A deployment of what a lock has: it asks the sources nothing. No peer has locks.
+    tools.append(Tool("ours, locked", _locked(ours), version, scenarios=("warm",), prepare=_lock(ours)))
     if shutil.which("skopeo"):
         version = _said("skopeo", "--version").split()[-1]
         # One after the other, as its manual shows it; that this is slow needs to be shown only once.
@@ -151,7 +179,9 @@ def find(cache: Path, ours: str):
             tools.append(Tool(name if name == "regsync" else f"{name} -P4", builder(str(program)), version))
     for program in filter(None, os.environ.get("BENCH_PEERS", "").split(os.pathsep)):
         if os.access(program, os.X_OK):
-            tools.append(Tool(Path(program).name, _hook(str(Path(program).resolve())), "given"))
+            tools.append(Tool(Path(program).name, _hook(str(Path(program).resolve())), "given", is_hook=True))
         else:
-            skipped[program] = "it cannot be executed"
+            skipped[Path(program).name] = "it cannot be executed"
+    if not any(name.startswith("ocync") for name in [*skipped, *(tool.name for tool in tools)]):
+        skipped["ocync"] = "no program of this name in BENCH_PEERS"
     return tools, skipped

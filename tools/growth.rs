@@ -4,9 +4,9 @@
 //! growth [NUMBER …]
 //! ```
 //!
-//! Copies small images between two registries of the lab, and into a folder, once and once more, and plans as
-//! many charts of one repository. Prints a table: time, CPU time and peak memory of the replicator, as the
-//! system counts them, and requests per artifact.
+//! Copies small images between two registries of the lab, and into a folder, once and once more; plans data files
+//! of up to 1,000 charts; and reads the index of a chart repository with up to 100,000 versions. Prints a table:
+//! time, CPU time and peak memory of the replicator, as the system counts them, and requests per artifact.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,18 @@ use serde_json::json;
 /// What is measured where nothing else is asked for.
 const NUMBERS: [usize; 4] = [100, 1_000, 10_000, 50_000];
 
-/// The most charts: each is rendered.
-const MOST_CHARTS: usize = 1_000;
+/// Charts of one repository, with an image each. With 1,000 the result is more than one environment variable can
+/// hold, which the program has to say.
+const CHARTS: [usize; 4] = [100, 200, 400, 1_000];
+
+/// Charts of a folder, without images, with names and addresses as short as they can be: 1,000 just fit.
+const SMALL_CHARTS: [usize; 3] = [100, 300, 1_000];
+
+/// Versions in an index: 1, 5 and 20 MB.
+const VERSIONS: [usize; 3] = [5_000, 25_000, 100_000];
+
+/// Versions of a chart in an index of many charts.
+const EACH: usize = 50;
 
 /// Ticks of CPU time in `/proc/PID/stat`, per second.
 const TICKS: f64 = 100.0;
@@ -39,12 +49,35 @@ enum Scenario {
     Folder,
 }
 
-/// What a run took.
+/// Where the charts of a plan are.
+#[derive(Debug, Clone, Copy)]
+enum Charts {
+    Repository,
+    Folder,
+}
+
+/// What a run took, and what it ended with.
 #[derive(Debug, Default)]
 struct Cost {
     wall: Duration,
     cpu: f64,
     peak: u64,
+    code: Option<i32>,
+    /// The last lines of its log.
+    log: String,
+}
+
+impl Cost {
+    /// The cost of a run that has to succeed.
+    fn of_success(self) -> anyhow::Result<Self> {
+        ensure!(
+            self.code == Some(0),
+            "the run ended with {:?}:\n{}",
+            self.code,
+            self.log
+        );
+        Ok(self)
+    }
 }
 
 #[tokio::main]
@@ -66,8 +99,18 @@ async fn main() -> anyhow::Result<()> {
             copy(&program, scenario, *number).await?;
         }
     }
-    for number in numbers.iter().filter(|number| **number <= MOST_CHARTS) {
-        plan(&program, *number).await?;
+    for (charts, numbers) in [
+        (Charts::Repository, &CHARTS[..]),
+        (Charts::Folder, &SMALL_CHARTS),
+    ] {
+        for number in numbers {
+            plan(&program, charts, *number).await?;
+        }
+    }
+    for each in [EACH, usize::MAX] {
+        for number in VERSIONS {
+            index(&program, number, each.min(number)).await?;
+        }
     }
     Ok(())
 }
@@ -115,61 +158,144 @@ async fn copy(program: &Path, scenario: Scenario, number: usize) -> anyhow::Resu
         source.wire().clear();
         target.wire().clear();
         let cost = measure(Command::new(program).arg("copy").arg("--list").arg(&list)).await?;
+        let cost = cost.of_success()?;
         let requests = source.wire().requests().len() + target.wire().requests().len();
         print(&format!("{name}{run}"), number, &cost, requests);
     }
     Ok(())
 }
 
-async fn plan(program: &Path, number: usize) -> anyhow::Result<()> {
+async fn plan(program: &Path, charts: Charts, number: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut repository = ChartRepository::builder();
     for index in 0..number {
-        let image = format!("image: quay.io/team/app{index}:1\n");
-        let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: {{ .Values.image }}}]}\n";
-        let chart = Chart::new(&format!("app{index}"), "1.0.0");
-        repository = repository.chart(chart.values(&image).file("templates/pod.yaml", pod));
+        let name = short(index);
+        let chart = match charts {
+            Charts::Repository => {
+                let image = format!("image: quay.io/team/{name}:1\n");
+                let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: {{ .Values.image }}}]}\n";
+                Chart::new(&name, "1.0.0")
+                    .values(&image)
+                    .file("templates/pod.yaml", pod)
+            }
+            Charts::Folder => Chart::new(&name, "1.0.0"),
+        };
+        if let Charts::Folder = charts {
+            std::fs::create_dir_all(folder.path().join("c"))?;
+            std::fs::write(
+                folder.path().join("c").join(chart.file_name()),
+                chart.archive(),
+            )?;
+        }
+        repository = repository.chart(chart);
     }
     let repository = repository.start().await?;
+    let (from, images) = match charts {
+        Charts::Repository => (
+            repository.url(),
+            ", images: {app: {repository: {location: values, path: image}}}",
+        ),
+        Charts::Folder => ("./c".to_owned(), ""),
+    };
     let mut data = "charts:\n".to_owned();
     for index in 0..number {
-        write!(
+        let name = short(index);
+        writeln!(
             data,
-            "  app{index}:\n    name: app{index}\n    repository: {}\n    version: 1.0.0\n    images: {{app: {{repository: \
-             {{location: values, path: image}}}}}}\n",
-            repository.url()
+            "  {name}: {{name: {name}, repository: '{from}', version: 1.0.0{images}}}"
         )?;
     }
-    std::fs::write(folder.path().join("default.yaml"), data)?;
-    std::fs::write(folder.path().join("1.34.yaml"), "ami: {}\n")?;
-    let mut command = Command::new(program);
-    command
-        .args([
-            "plan",
-            "--no-observe",
-            "--eks-version",
-            "1.34",
-            "--registry-prefix",
-            "target.corp/idf-",
-        ])
-        .arg("--data-dir")
-        .arg(folder.path())
-        .arg("--out")
-        .arg(folder.path().join("out"));
+    let mut command = planned(program, folder.path(), &data)?;
     repository.wire().clear();
     let cost = measure(&mut command).await?;
     let requests = repository.wire().requests().len();
-    print("plan of as many charts", number, &cost, requests);
+    let name = match charts {
+        Charts::Repository => "plan of as many charts, an image each",
+        Charts::Folder => "plan of as many charts of a folder",
+    };
+    print(name, number, &cost, requests);
+    if cost.code != Some(0) {
+        println!("\nIt ended with exit code {:?}:\n{}\n", cost.code, cost.log);
+    }
+    Ok(())
+}
+
+/// A name of three characters for each of 1,000 and more charts.
+fn short(number: usize) -> String {
+    let digits = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let digit = |number: usize| char::from(digits[number % digits.len()]);
+    let first = char::from(b'a' + u8::try_from(number / 1_296 % 26).unwrap_or_default());
+    [first, digit(number / 36), digit(number)].iter().collect()
+}
+
+/// A plan of a data file in a folder, run in that folder.
+fn planned(program: &Path, folder: &Path, data: &str) -> anyhow::Result<Command> {
+    let files = folder.join("data");
+    std::fs::create_dir_all(&files)?;
+    std::fs::write(files.join("default.yaml"), data)?;
+    std::fs::write(files.join("1.34.yaml"), "ami: {}\n")?;
+    let mut command = Command::new(program);
+    command
+        .args(["plan", "--no-observe", "--eks-version", "1.34"])
+        .args([
+            "--registry-prefix",
+            "t.co/",
+            "--data-dir",
+            "data",
+            "--out",
+            "out",
+        ])
+        .current_dir(folder);
+    Ok(command)
+}
+
+/// Plans one chart of an index that has so many versions, so many of them of each chart.
+async fn index(program: &Path, versions: usize, each: usize) -> anyhow::Result<()> {
+    let chart = Chart::new("wanted", "1.0.0");
+    let repository = ChartRepository::start(vec![chart.clone()]).await?;
+    let mut text = "apiVersion: v1\nentries:\n".to_owned();
+    for number in 0..versions {
+        if number % each == 0 {
+            match number {
+                0 => text.push_str("  wanted:\n"),
+                _ => writeln!(text, "  chart-{}:", number / each)?,
+            }
+        }
+        let (version, digest) = (number % each, chart.digest());
+        write!(
+            text,
+            "  - apiVersion: v2\n    created: \"2025-01-01T00:00:00Z\"\n    digest: {digest}\n    name: wanted\n    \
+             urls:\n    - wanted-1.0.{version}.tgz\n    version: 1.0.{version}\n"
+        )?;
+    }
+    let bytes = text.len();
+    repository.set_index(text);
+    let folder = tempfile::tempdir()?;
+    let data = format!(
+        "charts:\n  a: {{name: wanted, repository: '{}', version: 1.0.0}}\n",
+        repository.url()
+    );
+    let mut command = planned(program, folder.path(), &data)?;
+    repository.wire().clear();
+    let cost = measure(&mut command).await?.of_success()?;
+    let name = if each == versions {
+        "one chart"
+    } else {
+        "many charts"
+    };
+    let name = format!("index of {} MB, {name}", bytes / 1_000_000);
+    print(&name, versions, &cost, repository.wire().requests().len());
     Ok(())
 }
 
 /// Runs a command to its end, and reads what it has used until shortly before.
 async fn measure(command: &mut Command) -> anyhow::Result<Cost> {
+    let log = tempfile::NamedTempFile::new()?;
     let started = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(log.reopen()?)
         .spawn()?;
     let mut cost = Cost::default();
     loop {
@@ -177,8 +303,11 @@ async fn measure(command: &mut Command) -> anyhow::Result<Cost> {
         cost.cpu = cost.cpu.max(cpu);
         cost.peak = cost.peak.max(peak);
         if let Some(status) = child.try_wait()? {
-            ensure!(status.success(), "{command:?} ended with {status}");
             cost.wall = started.elapsed();
+            cost.code = status.code();
+            let text = std::fs::read_to_string(log.path())?;
+            let from = text.lines().count().saturating_sub(10);
+            cost.log = text.lines().skip(from).collect::<Vec<_>>().join("\n");
             return Ok(cost);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -20,7 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Plays a described corpus through for 1, 4, 16 and 64 builds
+    /// Plays a described corpus through for 1 to 64 builds, and says what bounds each
     Simulate(simulate::Simulate),
     /// Copies a small corpus with 1, with several, and with queued builds
     Measure(measure::Measure),

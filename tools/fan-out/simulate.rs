@@ -32,6 +32,40 @@ pub(crate) struct Simulate {
     /// How the sizes are drawn
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Numbers of builds
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 8, 16, 32, 64])]
+    builds: Vec<usize>,
+    /// Builds that the account runs at once
+    #[arg(long, default_value_t = 64)]
+    concurrency: usize,
+    /// Artifacts in one repository
+    #[arg(long, default_value_t = 10)]
+    tags: u64,
+    /// Requests that are in flight before the first byte is copied
+    #[arg(long, default_value_t = 64)]
+    requests: u32,
+    /// Milliseconds until a source answers one of them
+    #[arg(long, default_value_t = 40)]
+    answer: u32,
+    /// Repositories that ECR creates in a second; AWS publishes no rate
+    #[arg(long, default_value_t = 10)]
+    repositories: u32,
+    /// Shows the schedule of each build
+    #[arg(long)]
+    show: bool,
+}
+
+/// The longest time that CodeBuild lets a build run, in seconds: 36 hours.
+const LONGEST_BUILD: f64 = 36.0 * 3600.0;
+
+/// Requests that S3 takes in a second below one prefix: writes, reads.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>
+const S3: (f64, f64) = (3_500.0, 5_500.0);
+
+/// What a run cannot be faster than, whatever the schedule.
+struct Bound {
+    what: &'static str,
+    seconds: f64,
 }
 
 impl Simulate {
@@ -53,21 +87,63 @@ impl Simulate {
             tera(load.bytes),
             tera(load.largest) * 1e3
         );
-        for builds in [1, 4, 16, 64] {
-            let shards = pack(&needs, builds);
-            let schedule = simulate_shards(&shards, &speeds, builds);
-            let (bound, limit) = lower_bound(&load, &speeds, builds);
-            let read: u64 = shards.iter().map(|shard| shard.load.bytes).sum();
-            println!(
-                "\n{builds} builds: {} (at least {}: {limit}), {} shards, {:.2} % read twice",
-                clock(schedule.end),
-                clock(bound),
-                shards.len(),
-                (tera(read) / tera(load.bytes) - 1.0) * 100.0
-            );
-            show(&schedule, &shards);
+        println!(
+            "| builds | time | at least | bound by | then by | largest shard | before the first byte | S3 writes + reads/s |"
+        );
+        println!("|---:|---:|---:|---|---|---:|---:|---:|");
+        for builds in &self.builds {
+            self.row(&needs, &load, &speeds, *builds);
         }
         println!("\nFanOut auto: {} builds", worthwhile(&load, &speeds));
+    }
+
+    /// Plays a number of builds through, and says what bounds it.
+    fn row(&self, needs: &[(usize, &Missing)], load: &Load, speeds: &Speeds, builds: usize) {
+        let shards = pack(needs, builds);
+        let at_once = builds.min(self.concurrency).max(1);
+        let schedule = simulate_shards(&shards, speeds, at_once);
+        let serial = self.serial(load);
+        let end = schedule.end.as_secs_f64() + serial;
+        let (bounds, largest) = bounds(load, &shards, speeds, at_once);
+        let queue = if at_once < builds {
+            ", with builds that wait for CodeBuild's concurrency"
+        } else {
+            ""
+        };
+        let longest = schedule.builds.iter().flatten().map(|(_, _, end)| *end);
+        let is_cut = longest.fold(0.0, f64::max) > LONGEST_BUILD;
+        let cut = if is_cut {
+            " (more than a build's 36 hours)"
+        } else {
+            ""
+        };
+        // A worker reports every two seconds and reads the control object as often; the coordinator reads the
+        // report of each twice a second.
+        let workers = whole_f64(at_once as u64) - 1.0;
+        let (writes, reads) = (0.5 + workers * 0.5, workers * 2.5);
+        let share = (writes / S3.0).max(reads / S3.1) * 100.0;
+        println!(
+            "| {builds} | {}{cut} | {} | {}{queue} | {} ({}) | {} | {} | {writes:.0} + {reads:.0} ({share:.1} %) |",
+            clock(Duration::from_secs_f64(end)),
+            clock(Duration::from_secs_f64(bounds[0].seconds + serial)),
+            bounds[0].what,
+            bounds[1].what,
+            clock(Duration::from_secs_f64(bounds[1].seconds)),
+            clock(Duration::from_secs_f64(largest)),
+            clock(Duration::from_secs_f64(serial)),
+        );
+        if self.show {
+            show(&schedule, &shards);
+        }
+    }
+
+    /// What the coordinator does before the first byte: it reads all manifests, and the repositories are created.
+    fn serial(&self, load: &Load) -> f64 {
+        let reads = whole_f64(load.manifests as u64) * f64::from(self.answer)
+            / 1000.0
+            / f64::from(self.requests);
+        let created = self.artifacts.div_ceil(self.tags.max(1));
+        reads.max(whole_f64(created) / f64::from(self.repositories))
     }
 
     /// Families of artifacts with a base layer in common, and separate layers whose sizes differ by two
@@ -97,6 +173,61 @@ impl Simulate {
         });
         artifacts.collect()
     }
+}
+
+/// What bounds a run after its first byte, the longest first; and the time of the largest shard.
+fn bounds(load: &Load, shards: &[Shard], speeds: &Speeds, builds: usize) -> ([Bound; 5], f64) {
+    let time = |load: &Load, builds| lower_bound(load, speeds, builds).0.as_secs_f64();
+    // Each with all others absent.
+    let none = Load::default();
+    let of = |what, load: &Load| Bound {
+        what,
+        seconds: time(load, builds),
+    };
+    let largest = shards.iter().map(|shard| {
+        let bytes = Load {
+            bytes: shard.load.bytes,
+            ..none
+        };
+        time(&bytes, 1)
+    });
+    let largest = largest.fold(0.0, f64::max);
+    let mut bounds = [
+        of(
+            "the builds' links",
+            &Load {
+                bytes: load.bytes,
+                ..none
+            },
+        ),
+        of(
+            "the largest layer, one stream",
+            &Load {
+                largest: load.largest,
+                ..none
+            },
+        ),
+        of(
+            "`PutImage`",
+            &Load {
+                manifests: load.manifests,
+                ..none
+            },
+        ),
+        of(
+            "`InitiateLayerUpload`",
+            &Load {
+                blobs: load.blobs,
+                ..none
+            },
+        ),
+        Bound {
+            what: "the largest shard",
+            seconds: largest,
+        },
+    ];
+    bounds.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    (bounds, largest)
 }
 
 pub(crate) fn simulate_shards(shards: &[Shard], speeds: &Speeds, builds: usize) -> Schedule {
