@@ -70,9 +70,11 @@ writes_no_more() {
     grep -q '^0 artifacts attested' "$work/attested/again.log"
 }
 
-# long_statement AT: KMS hashes at most 4096 bytes itself, and a statement about 300 platforms has more.
+# long_statement AT: KMS hashes at most 4096 bytes itself, and a statement about 300 platforms has more. By ministack's KMS:
+# moto's does not know digests.
 long_statement() {
-    local name=${host_of[$1]}/seed/many copy key=$work/attested/p256
+    local name=${host_of[$1]}/seed/many copy kms=$emulator key=$work/attested/long
+    kms_key ECC_NIST_P256 "$key.pem" >"$key.arn"
     read -r digest _ < <("$venv/bin/python" tests/interop/sigstore.py image "$name:1" 300)
     mkdir -p "$work/attested/many"
     printf 'additional_images: {many: "%s/seed/many:1"}\n' "${ours_of[$1]}" >"$work/attested/many/default.yaml"
@@ -110,6 +112,11 @@ check_attestations() {
                 --attestation-key "$work/attested/$key.pem"
         done
     done
+    if ! find_ministack; then
+        skip ministack 'it cannot be had from PyPI'
+        return
+    fi
+    start_ministack
     for at in olareg distribution2; do
         [ -n "${host_of[$at]:-}" ] || continue
         check "$at: cosign verifies a statement that KMS does not hash" long_statement "$at"

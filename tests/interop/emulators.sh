@@ -12,11 +12,12 @@ emulator_host=$emulator_account.dkr.ecr.$emulator_region.amazonaws.com
 find_ministack() {
     local folder=$cache/ministack-$ministack_version
     ministack_python=$folder/bin/python
-    [ ! -e "$folder/complete" ] || return 0
+    [ ! -e "$folder/complete-kms" ] || return 0
     rm -rf "$folder"
+    # Its KMS needs the second one.
     python3 -m venv "$folder" &&
-        "$folder/bin/pip" install --quiet --disable-pip-version-check "ministack==$ministack_version" &&
-        touch "$folder/complete"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check "ministack==$ministack_version" cryptography==50.0.2 &&
+        touch "$folder/complete-kms"
 }
 
 # start_ministack: sets `emulator`, its URL. It listens on the loopback only.
