@@ -397,6 +397,17 @@ async fn reading_manifests_does_not_make_a_plan_forget_what_is_unused() -> Resul
 }
 
 #[tokio::test]
+async fn without_the_earlier_plan_an_index_that_was_read_for_it_counts_as_pulled() -> Result {
+    let world = World::start().await?;
+    let old = world.push(APP, "1", &image(1))?;
+    world.publish("dev", &[]);
+    assert_eq!(planned(&world.plan(&[]).await, APP), digests(&[&old]));
+    std::fs::remove_file(world.dir.path().join("prune-plan.json"))?;
+    assert_eq!(planned(&world.plan(&[]).await, APP), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
 async fn where_nothing_is_old_no_manifest_is_read() -> Result {
     let world = World::start().await?;
     let pushed = world.push(APP, "1", &image(1))?;
@@ -410,7 +421,7 @@ async fn where_nothing_is_old_no_manifest_is_read() -> Result {
 }
 
 /// A lock that names an image of `quay.io/team/app`.
-fn lock(tag: &str, digest: &str) -> String {
+pub(crate) fn lock(tag: &str, digest: &str) -> String {
     let image = json!({
         "source": format!("quay.io/team/app:{tag}"), "target": format!("quay.io/team/app:{tag}"), "digest": digest,
         "bytes": 1, "usedBy": ["x"],

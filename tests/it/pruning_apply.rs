@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Result;
 use super::data::Data;
 use super::ecr::{build, seed_farmer};
-use super::pruning::{APP, BUCKET, World, ago, digests, image, planned};
+use super::pruning::{APP, BUCKET, World, ago, digests, image, lock, planned};
 use super::run::{Finished, Run};
 
 const PLAN: &str = "prune-plan.json";
@@ -327,6 +327,32 @@ async fn a_repository_that_is_pushed_to_after_the_plan_is_not_deleted() -> Resul
     );
     assert_eq!(world.manifests(other), digests(&[&new]));
     assert!(!world.manifests(other).contains(&old.root.digest));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lock_that_is_given_to_apply_counts_and_json_says_what_was_skipped() -> Result {
+    let (world, old, new) = World::with_two_images().await?;
+    world.push(APP, "3", &image(3))?;
+    world.plan(&[]).await;
+    let locked = lock("1", &old.root.digest);
+    fs::write(world.dir.path().join("approved.json"), locked)?;
+    let run = world.prune(&["--apply", PLAN, "--lock", "approved.json", "-o", "json"]);
+    let done = run.run().await.ended(1);
+    let outcome: Value = serde_json::from_str(&done.stdout)?;
+    assert_eq!(
+        (&outcome["deleted"], &outcome["gone"]),
+        (&json!(3), &json!(0))
+    );
+    let skipped = outcome["skipped"].as_array().expect("a list");
+    assert_eq!(skipped.len(), 3);
+    let root = skipped
+        .iter()
+        .find(|one| one["digest"] == old.root.digest.as_str());
+    let root = root.expect("the image of the lock");
+    assert_eq!(root["reason"], "needed by approved.json");
+    assert_eq!(root["repository"], APP);
+    assert_eq!(world.manifests(APP), digests(&[&old, &new]));
     Ok(())
 }
 
