@@ -86,8 +86,13 @@ render-hostile: ## Renders charts made to exhaust the renderer, and prints what 
 	$(CARGO) build --release --locked --bin replicator
 	python3 tests/hostile/render.py .target/release/replicator
 
-bundle-check: ## A bundle of 2 GiB: memory, and speed beside a plain copy; release build
-	$(CARGO) test --release --locked --test it -- --ignored --nocapture two_gibibytes
+SIZE ?= 2048
+ROUNDS ?= 3
+
+bundle-check: ## A bundle: memory, and speed beside a plain copy; SIZE=2048 (MiB) ROUNDS=3, four times SIZE on the disk
+	$(BUILD_TOOL) --bin lab-registry
+	python3 tests/bundle/measure.py $(RUN_TOOL)/replicator $(RUN_TOOL)/lab-registry --mebibytes $(SIZE) --rounds $(ROUNDS) \
+		--folder $(RUN_TOOL)
 
 quickstart: ## Runs examples/quickstart.rs
 	$(CARGO) run --release --example quickstart
