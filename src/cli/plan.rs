@@ -20,7 +20,7 @@ use super::log::Advised;
 use super::output::{self, Format};
 use super::planning::{self, Planned};
 use super::state::{self, State};
-use super::{CHANGES, DONE, Session, Sources, table};
+use super::{CHANGES, DONE, Session, Sources, locked, table};
 
 /// Show what `deploy` would do
 ///
@@ -113,7 +113,11 @@ impl Options {
         let (session, inventory, bundle) =
             Box::pin(sources.open(&CancellationToken::new())).await?;
         let prefix = session.prefix().await?;
-        let mut planned = planning::planned(&session, &inventory, &prefix, &progress).await?;
+        let mut planned = if self.no_observe && session.settings.lock.is_required {
+            Box::pin(locked::planned(&session, &inventory, &prefix, false)).await?
+        } else {
+            planning::planned(&session, &inventory, &prefix, &progress).await?
+        };
         if pins {
             progress.querying(planned.plan.copies.len());
             let preflights = preflight(&session, &planned, bundle.as_ref()).await?;
@@ -131,7 +135,7 @@ impl Options {
         let (of_proof, closed) = planned.report();
         warnings.extend(of_proof);
         if !self.no_observe {
-            let since = super::locked::since_lock(&session, &inventory, plan).await;
+            let since = locked::since_lock(&session, &inventory, plan).await;
             for warning in &since {
                 tracing::warn!("{warning}");
             }

@@ -59,7 +59,7 @@ pub(super) async fn planned(
     progress: &Progress,
 ) -> anyhow::Result<Planned> {
     if session.settings.lock.is_required {
-        return Box::pin(super::locked::planned(session, inventory, prefix)).await;
+        return Box::pin(super::locked::planned(session, inventory, prefix, true)).await;
     }
     from_sources(session, inventory, prefix, progress).await
 }

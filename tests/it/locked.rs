@@ -46,6 +46,19 @@ impl World {
 }
 
 #[tokio::test]
+async fn a_locked_plan_that_observes_nothing_does_not_query_the_target() -> Result {
+    let world = World::start().await?;
+    world.lock().await;
+    let target = Registry::start().await?;
+    let prefix = format!("{}/mirror/", target.host());
+    let plan = world.run("plan").args(["--locked", "--registry-prefix"]);
+    let planned = plan.arg(&prefix).arg("--no-observe").run().await.ended(0);
+    assert!(planned.stdout.contains(&prefix), "{}", planned.stdout);
+    assert_eq!(target.wire().requests().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_locked_deployment_is_the_unlocked_one() -> Result {
     let world = World::start().await?;
     world.lock().await;
