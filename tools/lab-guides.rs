@@ -70,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         .values("image: {repository: ghcr.io/stefanprodan/podinfo, tag: 6.9.1}\n")
         .file(
             "templates/pod.yaml",
-            &template.replace("{{ .Chart.AppVersion }}", "{{ .Values.image.tag }}"),
+            template.replace("{{ .Chart.AppVersion }}", "{{ .Values.image.tag }}"),
         );
     image(4).push(&source, "stefanprodan/podinfo", "6.9.1")?;
     let public = ChartRepository::start(vec![podinfo]).await?;

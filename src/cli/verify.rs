@@ -95,8 +95,8 @@ impl Verify {
         }
         let jobs = session.settings.network.jobs;
         progress.steps("checking artifacts", document.artifacts.len());
-        let step = || progress.step();
-        let findings = verify::check(&session.stores, &document.artifacts, jobs, step).await;
+        let advance = || progress.step();
+        let findings = verify::check(&session.stores, &document.artifacts, jobs, advance).await;
         say(&document.artifacts, &findings);
         let proved = if self.prove {
             progress.steps("proving charts", 0);

@@ -120,12 +120,6 @@ impl Run {
         self.arg("--out").arg(out)
     }
 
-    /// Lets it take longer than usual.
-    pub(crate) fn within(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-
     /// Keeps a folder until the run has ended.
     pub(crate) fn needs(mut self, folder: &Arc<TempDir>) -> Self {
         self.needed = Some(Arc::clone(folder));

@@ -120,8 +120,8 @@ async fn what_is_under_a_tag_of_signatures_is_no_signature_because_it_is_there()
             Box::new(|at, image| {
                 let digest = &image.root.digest;
                 let text = json!({"critical": {"image": digest}}).to_string();
-                let signed = signer.sign(text.as_bytes());
-                put_tag(at, "team/app", digest, &[(text, signed)])
+                let signature = signer.sign(text.as_bytes());
+                put_tag(at, "team/app", digest, &[(text, signature)])
             }),
             "a signature that cannot be read (its payload",
         ),

@@ -221,12 +221,12 @@ impl Finding {
 }
 
 /// Looks at everything, with at most `jobs` requests at once; the findings are in the order of what was
-/// expected. Calls `checked` after each artifact.
+/// expected. Calls `on_artifact` after each artifact.
 pub async fn check(
     stores: &Stores,
     expected: &[Expected],
     jobs: usize,
-    checked: impl Fn() + Sync,
+    on_artifact: impl Fn() + Sync,
 ) -> Vec<Finding> {
     let checker = Checker {
         stores,
@@ -235,11 +235,11 @@ pub async fn check(
         blobs: Once::default(),
         silent: Mutex::default(),
     };
-    let (checker, checked) = (&checker, &checked);
+    let (checker, on_artifact) = (&checker, &on_artifact);
     stream::iter(expected)
         .map(|expected| async move {
             let finding = checker.check(expected).await;
-            checked();
+            on_artifact();
             finding
         })
         .buffered(jobs)

@@ -19,10 +19,13 @@ thread_local! {
     static SHARED: RefCell<Option<Shared>> = const { RefCell::new(None) };
 }
 
+/// A template's name, the address of its text, and the allowed nesting.
+type TemplateKey = (String, *const u8, usize);
+
 #[derive(Default)]
 struct Shared {
-    /// By name, text and allowed nesting. The text is kept, so that no other has its address.
-    templates: HashMap<(String, *const u8, usize), (Arc<[u8]>, Parsed)>,
+    /// The text is kept, so that no other has its address.
+    templates: HashMap<TemplateKey, (Arc<[u8]>, Parsed)>,
     documents: HashMap<[u8; 32], Document>,
     kept: usize,
 }
@@ -108,8 +111,8 @@ pub(super) fn head(
     let head = read()?;
     with(|shared| {
         shared.keep(key, head.size(), |document| {
-            document.head = Some(head.clone())
-        })
+            document.head = Some(head.clone());
+        });
     });
     Ok(head)
 }
