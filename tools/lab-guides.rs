@@ -31,6 +31,12 @@ additional_images:
   agent: quay.io/team/agent:2
 ";
 
+const PODINFO: &str = "apiVersion: v1
+entries:
+  podinfo:
+    - {apiVersion: v2, name: podinfo, version: 6.9.1, urls: [podinfo-6.9.1.tgz]}
+";
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -73,7 +79,14 @@ async fn main() -> anyhow::Result<()> {
             template.replace("{{ .Chart.AppVersion }}", "{{ .Values.image.tag }}"),
         );
     image(4).push(&source, "stefanprodan/podinfo", "6.9.1")?;
-    let public = ChartRepository::start(vec![podinfo]).await?;
+    let public = Path::new(&folder).join("public");
+    std::fs::create_dir_all(public.join("podinfo"))?;
+    std::fs::write(
+        public.join("podinfo").join(podinfo.file_name()),
+        podinfo.archive(),
+    )?;
+    std::fs::write(public.join("podinfo/index.yaml"), PODINFO)?;
+    let public = ChartRepository::folder(public).await?;
 
     what_can_be_pruned(&aws)?;
 

@@ -74,11 +74,28 @@ PYTHON
     is releases "$(wc -l <"$work/helmfile-releases")" "$charts"
 }
 
+# helmfile_renders HELM: Helmfile itself takes the file, and fetches and renders each chart of it. The registry is
+# without TLS, which a user would have to say too.
+helmfile_renders() {
+    exported helmfile >"$work/helmfile.yaml"
+    printf 'helmDefaults: {plainHttp: true}\n' >>"$work/helmfile.yaml"
+    local run=(env -i PATH="$PATH" HOME="$work/helmfile-home" timeout 300 "$helmfile" --quiet --helm-binary "$1" --file "$work/helmfile.yaml")
+    "${run[@]}" template >/dev/null
+    is releases "$("${run[@]}" list --output json | jq length)" "$charts"
+}
+
 check_export() {
     local helm_version=${helm_versions[0]}
     if build_helm "$helm_version"; then
         check "Helm $helm_version renders $charts charts with the values that \`values\` prints" helm_takes_printed_values
         check 'a Helmfile names charts that Helm renders' helmfile_is_complete
+        # Its go.mod replaces modules, which `go install` refuses.
+        if build helmfile "$helmfile_version" github.com/helmfile/helmfile . in-module; then
+            helmfile=$cache/helmfile-$helmfile_version/helmfile
+            check "Helmfile $helmfile_version renders what \`values\` prints" helmfile_renders "$cache/helm-$helm_version/helm"
+        else
+            skip helmfile "$why"
+        fi
     else
         skip "helm-$helm_version" "$why"
     fi

@@ -7,6 +7,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/replicator-interop
 
 helm_versions=(v3.22.0 v4.3.1)
 crane_version=v0.22.1 oras_version=v1.3.6 cosign_version=v3.1.3
+helmfile_version=v1.8.0
 distribution_version=v3.1.2 olareg_version=v0.2.2 zot_version=v2.1.8
 # All of them are built with this Go, or a later one that is here.
 go_minor=26 go_toolchain=v0.0.1-go1.26.8
