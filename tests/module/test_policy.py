@@ -53,12 +53,18 @@ class Policy(unittest.TestCase):
         proof = "dev-replication-images-closure.json"
         self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], f"arn:aws:s3:::idf{MARK}/{proof}")
         page = f"arn:aws:s3:::idf{MARK}/dev-replication-images-report.html"
-        self.assert_allowed(granted, "s3:", ["PutObject"], page)
-        self.assert_denied(granted, "s3:", ["GetObject"], page)
+        # It is read to be kept beside the result that it tells of.
+        self.assert_allowed(granted, "s3:", ["PutObject", "GetObject"], page)
+        kept = "replication-images-results/20261127T010203Z-1.34-0123456789ab-metadata.json"
+        self.assert_allowed(granted, "s3:", ["PutObject", "GetObject", "DeleteObject"], f"arn:aws:s3:::idf{MARK}/dev-{kept}")
+        self.assert_denied(granted, "s3:", ["PutObject", "DeleteObject"], f"arn:aws:s3:::idf{MARK}/other-{kept}")
         self.assertEqual({statement["Sid"] for statement in granted},
-                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument", "Proof", "ReportPage", "OtherResults"})
-        actions = [action for statement in granted for action in statement["Action"]]
-        self.assertFalse([action for action in actions if "*" in action or "Delete" in action])
+                         {"Registry", "WhatIsThere", "Repositories", "Bucket", "ResultDocument", "Proof", "ReportPage", "OtherResults",
+                          "KeptResults"})
+        actions = [(statement["Sid"], action) for statement in granted for action in statement["Action"]]
+        self.assertFalse([action for _, action in actions if "*" in action])
+        # Of the kept results, only the last ten stay.
+        self.assertEqual([one for one in actions if "Delete" in one[1]], [("KeptResults", "s3:DeleteObject")])
 
     def test_names_of_others_are_out_of_reach(self):
         granted = statements(RetentionType="DESTROY")
