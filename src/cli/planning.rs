@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use helm_chart::archive::Keep;
 use helm_chart::chart::Chart;
-use helm_chart::render::Capabilities;
+use helm_chart::render::{Capabilities, together};
 
 use crate::charts::{self, Charts, Fetched};
 use crate::closure::{
@@ -293,6 +294,13 @@ struct Prover {
     scenarios: BTreeMap<String, Vec<Scenario>>,
 }
 
+/// Reads and renders a chart on one thread, so that all memory for it comes from one place and is used again.
+async fn on_one_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    tokio::task::spawn_blocking(|| together(work)).await
+}
+
 /// A chart that is being rendered; without a result where it has no templates.
 type Rendering = AbortOnDropHandle<anyhow::Result<Option<Renders>>>;
 
@@ -357,7 +365,7 @@ impl Prover {
         };
         AbortOnDropHandle::new(tokio::spawn(async move {
             let _place = places.acquire_owned().await?;
-            let rendered = tokio::task::spawn_blocking(work).await;
+            let rendered = on_one_thread(work).await;
             rendered.context("rendering a chart broke off")
         }))
     }
@@ -470,7 +478,7 @@ impl Prover {
                 },
             }
         };
-        let pinned = tokio::task::spawn_blocking(work).await;
+        let pinned = on_one_thread(work).await;
         pinned.context("writing the digests of a chart's images broke off")
     }
 
@@ -494,7 +502,7 @@ impl Prover {
             };
             (proof, closing)
         };
-        let explained = tokio::task::spawn_blocking(work).await;
+        let explained = on_one_thread(work).await;
         explained.context("looking for the values of a chart's images broke off")
     }
 }
