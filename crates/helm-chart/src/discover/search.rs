@@ -20,8 +20,8 @@ use crate::set;
 /// most of what needs many.
 const MAX_PASSES: usize = 64;
 
-/// The most times that switches are searched: again where an image is at another place behind another switch.
-const MAX_SWITCHED: usize = 4;
+/// The most times that further places of known images are looked for.
+const MAX_MORE: usize = 4;
 
 pub(super) struct Search<'a> {
     request: &'a Request<'a>,
@@ -55,16 +55,15 @@ impl<'a> Search<'a> {
 
     pub(super) fn run(mut self) -> Result<Discovery, Error> {
         let mut discovery = self.rounds()?;
-        let scenarios = self.variants.len();
-        for _ in 0..MAX_SWITCHED {
-            if !self.request.switches {
-                break;
-            }
-            let largest = self.add_switches(scenarios, &discovery)?;
+        if self.request.switches {
+            let largest = self.add_switches(&discovery)?;
             discovery = self.rounds()?;
             // An image can have other places, behind other switches.
-            if !self.has_more(&largest, &discovery) {
-                break;
+            for _ in 0..MAX_MORE {
+                if !self.add_more(&largest, &discovery)? {
+                    break;
+                }
+                discovery = self.rounds()?;
             }
         }
         Ok(Discovery {
@@ -94,74 +93,76 @@ impl<'a> Search<'a> {
     }
 
     /// The further ways to render the chart in which its switches are on. With the values that were found before, what
-    /// still names a source is moved by other values, be it an image that is known or not.
-    /// Returns for each scenario as many switches as go together.
-    fn add_switches(
-        &mut self,
-        scenarios: usize,
-        before: &Discovery,
-    ) -> Result<Vec<Vec<Switch>>, Error> {
-        let users = self.variants.iter().take(scenarios);
-        let users: Vec<Json> = users.map(|one| one.user.clone()).collect();
+    /// still names a source is moved by other values, be it an image that is known or not. Returns for each scenario as
+    /// many switches as go together.
+    fn add_switches(&mut self, before: &Discovery) -> Result<Vec<Vec<Switch>>, Error> {
+        let users: Vec<Json> = self.variants.iter().map(|one| one.user.clone()).collect();
         let mut largest = Vec::new();
         for user in users {
             let moved = with_moved(&user, before);
             let found = switches::search(self.request.chart, &moved, self.request.options)?;
             self.renders.count += found.renders;
             self.renders.is_partial |= found.is_partial;
-            // Switches that go together are one variant.
-            let mut groups: Vec<(BTreeSet<Switch>, Vec<Added>)> = Vec::new();
             largest.push(found.largest);
-            let is_known = |image: &Image| {
-                let mut unmoved = before.unmoved.iter();
-                unmoved.any(|unmoved| unmoved.reference == image.reference)
-            };
-            let added = found.added.into_iter();
-            for (image, switches) in added.filter(|(image, _)| !is_known(image)) {
-                let fitting = groups.iter_mut().find_map(|(on, images)| {
-                    let mut all = on.clone();
-                    all.extend(switches.iter().cloned());
-                    if all != *on {
-                        let seen = self.renders.plain(&switched_on(&moved, &all)).ok()?;
-                        let has = |image: &Image| {
-                            seen.iter()
-                                .any(|(_, other)| other.reference == image.reference)
-                        };
-                        (has(&image) && images.iter().all(|(image, _)| has(image))).then_some(())?;
-                    }
-                    *on = all;
-                    images.push((image.clone(), switches.clone()));
-                    Some(())
-                });
-                if fitting.is_none() {
-                    groups.push((switches.iter().cloned().collect(), vec![(image, switches)]));
-                }
-            }
-            for (on, images) in groups {
-                self.add_variant(switched_on(&user, &on), &images)?;
-            }
+            self.add_groups(&user, &moved, found.added)?;
         }
         Ok(largest)
     }
 
-    /// Whether the chart still names an image with its switches on that is neither moved nor known to stay.
-    fn has_more(&mut self, largest: &[Vec<Switch>], found: &Discovery) -> bool {
+    /// The same for images that the chart still names with its switches on, and that are neither moved nor known to
+    /// stay. Whether there are some.
+    fn add_more(&mut self, largest: &[Vec<Switch>], found: &Discovery) -> Result<bool, Error> {
         let target = self.request.target;
         let moved = found.images.iter();
         let moved: BTreeSet<String> = moved.filter_map(|image| target(&image.reference)).collect();
         let unmoved = found.unmoved.iter();
         let unmoved: BTreeSet<&str> = unmoved.map(|image| image.reference.as_str()).collect();
-        largest.iter().enumerate().any(|(index, on)| {
-            let values = with_moved(&self.variants[index].user, found);
-            let seen = self.renders.changed(&switched_on(&values, on), true);
-            let seen = seen.unwrap_or_default();
-            let mut references = seen.iter().map(|(_, image)| image.reference.as_str());
-            references.any(|reference| {
-                !moved.contains(reference)
-                    && !unmoved.contains(reference)
-                    && target(reference).is_some()
-            })
-        })
+        let is_left = |image: &Image| {
+            let reference = image.reference.as_str();
+            !moved.contains(reference)
+                && !unmoved.contains(reference)
+                && target(reference).is_some()
+        };
+        let mut has_more = false;
+        for (index, on) in largest.iter().enumerate() {
+            let user = self.variants[index].user.clone();
+            let values = with_moved(&user, found);
+            let (chart, options) = (self.request.chart, self.request.options);
+            let needed = switches::needed((chart, &values, options), on, &is_left);
+            self.renders.count += needed.renders;
+            has_more |= !needed.added.is_empty();
+            self.add_groups(&user, &values, needed.added)?;
+        }
+        Ok(has_more)
+    }
+
+    /// Adds images with the switches that they need. Switches that go together are one variant.
+    fn add_groups(&mut self, user: &Json, moved: &Json, added: Vec<Added>) -> Result<(), Error> {
+        let mut groups: Vec<(BTreeSet<Switch>, Vec<Added>)> = Vec::new();
+        for (image, switches) in added {
+            let fitting = groups.iter_mut().find_map(|(on, images)| {
+                let mut all = on.clone();
+                all.extend(switches.iter().cloned());
+                if all != *on {
+                    let seen = self.renders.plain(&switched_on(moved, &all)).ok()?;
+                    let has = |image: &Image| {
+                        seen.iter()
+                            .any(|(_, other)| other.reference == image.reference)
+                    };
+                    (has(&image) && images.iter().all(|(image, _)| has(image))).then_some(())?;
+                }
+                *on = all;
+                images.push((image.clone(), switches.clone()));
+                Some(())
+            });
+            if fitting.is_none() {
+                groups.push((switches.iter().cloned().collect(), vec![(image, switches)]));
+            }
+        }
+        for (on, images) in groups {
+            self.add_variant(switched_on(user, &on), &images)?;
+        }
+        Ok(())
     }
 
     /// A further way to render the chart; `added` are the images that its switches add.

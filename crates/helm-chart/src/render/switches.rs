@@ -139,6 +139,32 @@ fn search_in(chart: &Chart, user: &Json, options: &Options) -> Result<Found, Err
     })
 }
 
+/// The images that a chart names with some switches on, as far as they are wanted, each with the switches that it needs.
+pub(crate) fn needed(
+    (chart, user, options): (&Chart, &Json, &Options),
+    on: &[Switch],
+    is_wanted: &dyn Fn(&Image) -> bool,
+) -> Found {
+    let mut search = Search::new((chart, user, options), on, &[]);
+    let all: Set = (0..on.len()).collect();
+    let mut found = Found::default();
+    for image in search
+        .images(&all)
+        .into_iter()
+        .filter(|image| is_wanted(image))
+    {
+        let mut known = found.added.iter();
+        if known.any(|(known, _)| known.reference == image.reference) {
+            continue;
+        }
+        let needed = search.smallest(&image.reference, &all).into_iter();
+        let needed = needed.map(|switch| on[switch].clone()).collect();
+        found.added.push((image, needed));
+    }
+    found.renders = search.renders.len();
+    found
+}
+
 /// The switches of a chart and of all its subcharts that are off with a user's values.
 fn of_chart(chart: &Chart, user: &Json) -> Result<Vec<Switch>, Error> {
     let settled =
