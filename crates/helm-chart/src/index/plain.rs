@@ -21,8 +21,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use granit_parser::Event;
 
-use super::{Entry, Index, LIMITS, MAX_ENTRIES, versions};
-use crate::yaml::{self, Kind, Scalar, YamlReader, YamlText};
+use super::{ENTRY, Entry, Index, LIMITS, MAX_ENTRIES, versions};
+use crate::yaml::{self, Kind, Limits, Scalar, YamlReader, YamlText};
 
 /// Reads an index, None if that takes the slow way.
 pub(super) fn read(text: &str, wanted: &BTreeSet<String>) -> Option<Index> {
@@ -250,7 +250,12 @@ fn check_top_level(head: &str, tail: &str) -> Option<()> {
 }
 
 fn single_document(text: &str) -> Option<yaml::Node> {
-    let mut documents = yaml::parse(text, &LIMITS).ok()?;
+    // All of it is in memory as values, and it is what stands around the charts.
+    let limits = Limits {
+        nodes: ENTRY,
+        ..LIMITS
+    };
+    let mut documents = yaml::parse(text, &limits).ok()?;
     let document = documents.pop()?;
     (documents.is_empty() && matches!(document.kind, Kind::Mapping(_))).then_some(document)
 }

@@ -20,6 +20,8 @@ pub(crate) struct YamlReader<'a> {
     /// Levels that are open.
     pub(super) depth: usize,
     anchors: HashMap<usize, (Node, Weight)>,
+    /// The values that `anchors` holds.
+    kept: usize,
 }
 
 /// What a node costs.
@@ -72,6 +74,7 @@ impl<'a> YamlReader<'a> {
             spent: Weight::default(),
             depth: 0,
             anchors: HashMap::new(),
+            kept: 0,
         })
     }
 
@@ -181,6 +184,7 @@ impl<'a> YamlReader<'a> {
         if let Some(id) = anchor {
             let weight = Weight::of(&node);
             self.spend(&start, weight)?;
+            self.kept += weight.nodes;
             self.anchors.insert(id, (node.clone(), weight));
         }
         Ok(node)
@@ -202,7 +206,8 @@ impl<'a> YamlReader<'a> {
     }
 
     /// Passes over the value that starts with this event. Only what has an anchor is built, because
-    /// an alias elsewhere may mean it.
+    /// an alias elsewhere may mean it. It stays in memory, so all of it together has a quarter of the values that the
+    /// text may have.
     pub(crate) fn skip(&mut self, item: Item<'a>) -> Result<(), Error> {
         let mut open = 0_usize;
         let mut next = Some(item);
@@ -212,7 +217,8 @@ impl<'a> YamlReader<'a> {
                 None => self.next()?,
             };
             if item.0.anchor_id().is_some() {
-                self.node(item)?;
+                let most = (self.limits.nodes / 4).saturating_sub(self.kept);
+                self.small_node(item, most)?;
             } else {
                 match item.0 {
                     Event::SequenceStart(..) | Event::MappingStart(..) => open += 1,
