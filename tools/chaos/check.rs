@@ -44,6 +44,13 @@ pub(crate) fn after(world: &World, ended: &Ended, end: End) -> Vec<String> {
         Some(2) if ended.stderr.contains("error: the bucket of the result") => {
             wrong.extend(published(world, false));
         }
+        // A registry that answers 404 for a chart's version cannot be told from one that does not have it.
+        Some(2)
+            if ended.stderr.contains("does not have this version")
+                && world.source.faults().counts().contains_key("answer 404") =>
+        {
+            wrong.extend(published(world, false));
+        }
         Some(code) => wrong.push(format!("exit code {code}")),
         None if ended.is_cut_short && is_ended_by(end, ended) => {
             wrong.extend(published(world, false));
