@@ -369,3 +369,28 @@ async fn a_referrer_that_only_cannot_be_read_now_is_a_failure() -> Result {
     assert_eq!(target.tags("app"), Vec::<String>::new());
     Ok(())
 }
+
+/// A registry that has not noted a blob yet may say so; the next run would not look for the referrer again.
+#[tokio::test]
+async fn a_referrer_that_the_target_cannot_take_yet_is_a_failure_and_the_next_run_brings_it()
+-> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let all = attached(&source, "team/app", 1)?;
+    let late =
+        r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#;
+    let rule = Rule::new(Fault::status(404).body(late)).on("PUT", &all[0]);
+    target.faults().add(rule);
+    let to = format!("{}/app:1", target.host());
+    let run = copy(&source, &to).args(["--tries", "1"]);
+    run.run()
+        .await
+        .ended(1)
+        .said(&["write the manifest", "404"]);
+    assert_eq!(target.tags("app"), Vec::<String>::new());
+
+    target.faults().clear();
+    copy(&source, &to).run().await.ended(0);
+    assert!(target.manifest("app", &all[0]).is_some());
+    assert_eq!(target.tags("app"), ["1"]);
+    Ok(())
+}

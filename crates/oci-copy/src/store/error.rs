@@ -184,7 +184,8 @@ impl Error {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Http(error) | Self::NotYetVisible(error) => error.is_refusal(),
+            // What is not visible yet is not refused: the next run finds it.
+            Self::Http(error) => error.is_refusal(),
             Self::Manifest { .. } | Self::NoListing { .. } | Self::Contended { .. } => true,
             _ => false,
         }
