@@ -134,6 +134,18 @@ async fn a_new_repository_is_waited_for() -> Result {
     Ok(())
 }
 
+/// On the way, the text of an answer can be lost.
+#[tokio::test]
+async fn a_new_repository_is_waited_for_although_the_registry_only_says_404() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    image().push(&source, "team/app", "1")?;
+    let rule = Rule::new(Fault::status(404).body("not json")).on("POST", "/blobs/uploads/");
+    aws.registry().faults().add(rule.times(3));
+    build(&aws, &app(), &source).run().await.ended(0);
+    assert!(digest_at(&aws, REPOSITORY).is_some());
+    Ok(())
+}
+
 #[tokio::test]
 async fn when_all_tokens_expire_another_one_is_had() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);

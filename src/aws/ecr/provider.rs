@@ -68,10 +68,11 @@ impl Provider for Ecr {
         async move { Ok(self.ensure(repository).await?) }.boxed()
     }
 
-    /// New ECR repositories become visible with a delay.
+    /// New ECR repositories become visible with a delay. What a push is answered then is 404, whether or not its text
+    /// arrives.
     fn settle<'a>(&'a self, repository: &'a str, refused: &'a http::Error) -> Answer<'a, bool> {
         async move {
-            let is_new = refused.has_code("NAME_UNKNOWN") && self.has_created(repository);
+            let is_new = refused.status_code() == Some(404) && self.has_created(repository);
             if is_new {
                 self.seen(repository).await?;
             }
