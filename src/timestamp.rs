@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-const DAY: u64 = 86_400;
+/// The last second that a date can be written of, in the year 9999.
+const LAST: u64 = 253_402_207_199;
 
 /// A point in time since 1970, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,8 +53,7 @@ impl Timestamp {
     /// The date, such as `2026-11-26`.
     #[must_use]
     pub fn date(self) -> String {
-        let (year, month, day) = civil(self.0 / DAY);
-        format!("{year:04}-{month:02}-{day:02}")
+        self.to_string()[..10].to_owned()
     }
 }
 
@@ -80,9 +80,9 @@ impl TryFrom<String> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rest = self.0 % DAY;
-        let (hours, minutes, seconds) = (rest / 3600, rest % 3600 / 60, rest % 60);
-        write!(f, "{}T{hours:02}:{minutes:02}:{seconds:02}Z", self.date())
+        let seconds = i64::try_from(self.0.min(LAST)).unwrap_or_default();
+        let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+        write!(f, "{time}")
     }
 }
 
@@ -92,16 +92,9 @@ impl FromStr for Timestamp {
     /// Reads exactly what is written.
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         let invalid = || InvalidTimestamp(text.chars().take(40).collect());
-        let number = |range: std::ops::Range<usize>| {
-            let digits = text.get(range)?;
-            digits.parse::<u64>().ok()
-        };
         let read = || {
-            let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-            let (hours, minutes, seconds) = (number(11..13)?, number(14..16)?, number(17..19)?);
-            let is_sound = year >= 1970 && (1..=12).contains(&month) && (1..=31).contains(&day);
-            let time = hours * 3600 + minutes * 60 + seconds;
-            is_sound.then(|| Self(days(year, month, day) * DAY + time))
+            let time: jiff::Timestamp = text.parse().ok()?;
+            u64::try_from(time.as_second()).ok().map(Self)
         };
         // Whatever is not written in this form is not read in it either.
         read()
@@ -114,32 +107,6 @@ impl FromStr for Timestamp {
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {
     Timestamp::from(time).to_string()
-}
-
-/// Howard Hinnant's `civil_from_days`, for days since 1970: year, month and day.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
-/// His `days_from_civil`, for years since 1970.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = year - u64::from(month <= 2);
-    let (era, of_era) = (year / 400, year % 400);
-    let shifted_month = (month + 9) % 12;
-    let of_year = (153 * shifted_month + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 #[cfg(test)]
@@ -158,7 +125,7 @@ mod tests {
             assert_eq!(text.parse::<Timestamp>().unwrap(), Timestamp(seconds));
         }
         for day in 0..60_000 {
-            let time = Timestamp(day * DAY + 1);
+            let time = Timestamp(day * 86_400 + 1);
             assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         }
     }

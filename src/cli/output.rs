@@ -30,10 +30,10 @@ pub(super) enum Format {
     Yaml,
 }
 
-/// In which form a command prints what it found at a registry.
-#[derive(Debug, clap::Args)]
+/// In which form a command prints its result.
+#[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Output {
-    /// The form: table, wide (whole names), json or yaml
+    /// The form: table (fits the terminal, or COLUMNS, or else 80 columns), wide (whole names), json or yaml
     #[arg(
         short,
         long,
@@ -48,9 +48,19 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// JSON if that is wanted by another flag.
+    pub(super) fn or_json(self, is_json: bool) -> Self {
+        if is_json {
+            let output = Format::Json;
+            Self { output }
+        } else {
+            self
+        }
+    }
+
     /// The document in this form; `table` makes a table of a width, or of any. What a registry says is escaped.
     pub(super) fn text(
-        &self,
+        self,
         environment: &Environment,
         document: &impl Serialize,
         table: impl FnOnce(Option<usize>) -> String,

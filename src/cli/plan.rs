@@ -17,7 +17,7 @@ use oci_copy::reference::Digest;
 use super::estimate::{self, Estimate, Rate};
 use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
 use super::log::Advised;
-use super::output::{self, Format};
+use super::output::Output;
 use super::planning::{self, Planned};
 use super::state::{self, State};
 use super::{CHANGES, DONE, Session, Sources, locked, table};
@@ -52,18 +52,8 @@ pub(super) struct Plan {
 /// The options of a plan, which `deploy --dry-run` has too.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// The form of the plan: table (fits the terminal, or COLUMNS, or else 80 columns), wide (all columns), json or yaml
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORM",
-        hide_possible_values = true,
-        help_heading = "Output",
-        default_value = "table",
-        hide_default_value = true
-    )]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
     /// The same as -o json
     #[arg(long, help_heading = "Output", conflicts_with = "output")]
     json: bool,
@@ -157,7 +147,7 @@ impl Options {
         let is_known = unanswered.is_empty();
         warnings.extend(unanswered);
         let estimate = Estimate::new(plan, &preflights, &session, rate);
-        let document = || document(&planned, &preflights, &warnings, &estimate);
+        let document = document(&planned, &preflights, &warnings, &estimate);
         let table = |width| {
             let closure = proof.as_ref().map(table::closure).unwrap_or_default();
             let table = table::table(
@@ -169,22 +159,14 @@ impl Options {
             );
             format!("{table}{closure}{estimate}\n")
         };
-        let text = match self.format() {
-            Format::Table => table(Some(output::width(environment))),
-            Format::Wide => table(None),
-            Format::Json => output::json(&document())?,
-            Format::Yaml => output::yaml(&document())?,
-        };
+        let output = self.output.or_json(self.json);
+        let text = output.text(environment, &document, table)?;
         super::print(text).await?;
         closed?;
         check(plan, &preflights, is_known)?;
         let is_present = |preflight| state::of(preflight) == State::Present;
         let changes = self.exit_code && !preflights.iter().all(is_present);
         Ok(if changes { CHANGES } else { DONE })
-    }
-
-    fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.output }
     }
 }
 

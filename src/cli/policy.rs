@@ -123,7 +123,6 @@ pub(super) async fn scope(
 ) -> anyhow::Result<Scope> {
     let module = &settings.module;
     let (prefix, region) = place(settings);
-    let mut problems = Vec::new();
     let needed = [
         ("SEEDFARMER_PROJECT_NAME, --project", &module.project),
         (
@@ -133,14 +132,7 @@ pub(super) async fn scope(
         ("SEEDFARMER_MODULE_NAME, --module", &module.name),
         ("AWS_REGION, --region", &region),
     ];
-    let [project, deployment, name, region] = needed.map(|(place, value)| {
-        if value.is_none() {
-            let what = "it is not given, and permissions are granted for names that contain it";
-            problems.push(Problem::input(place, what));
-        }
-        value.clone().unwrap_or_default()
-    });
-    Problems::check(problems)?;
+    let [project, deployment, name, region] = given(needed)?;
     let (account, partition) = owner(aws, &region).await?;
     let role = if let Some(role) = role {
         role
@@ -165,22 +157,10 @@ pub(super) async fn scope(
     })
 }
 
-/// What the permissions of `replicator prune` depend on.
-async fn scope_of_prune(
-    settings: &Settings,
-    parameters: BTreeMap<String, String>,
-    aws: &Arc<Aws>,
-) -> anyhow::Result<Scope> {
-    let (prefix, region) = place(settings);
+/// Settings that the names in a policy contain, each with where it is given.
+fn given<const N: usize>(needed: [(&str, &Option<String>); N]) -> Result<[String; N], Problems> {
     let mut problems = Vec::new();
-    let needed = [
-        (
-            "SEEDFARMER_PROJECT_NAME, --project",
-            &settings.module.project,
-        ),
-        ("AWS_REGION, --region", &region),
-    ];
-    let [project, region] = needed.map(|(place, value)| {
+    let given = needed.map(|(place, value)| {
         if value.is_none() {
             let what = "it is not given, and permissions are granted for names that contain it";
             problems.push(Problem::input(place, what));
@@ -188,6 +168,24 @@ async fn scope_of_prune(
         value.clone().unwrap_or_default()
     });
     Problems::check(problems)?;
+    Ok(given)
+}
+
+/// What the permissions of `replicator prune` depend on.
+async fn scope_of_prune(
+    settings: &Settings,
+    parameters: BTreeMap<String, String>,
+    aws: &Arc<Aws>,
+) -> anyhow::Result<Scope> {
+    let (prefix, region) = place(settings);
+    let needed = [
+        (
+            "SEEDFARMER_PROJECT_NAME, --project",
+            &settings.module.project,
+        ),
+        ("AWS_REGION, --region", &region),
+    ];
+    let [project, region] = given(needed)?;
     let (account, partition) = owner(aws, &region).await?;
     Ok(Scope {
         account,

@@ -139,8 +139,8 @@ impl Prune {
             show::plan(&shown, &self.plan.display().to_string(), width)
         })?;
         super::print(text).await?;
-        let is_refused = self.exit_code && !is_empty;
-        Ok(if is_refused { CHANGES } else { DONE })
+        let changes = self.exit_code && !is_empty;
+        Ok(if changes { CHANGES } else { DONE })
     }
 
     /// Opens the target; `path` is what the names of its repositories begin with where no flag says it.

@@ -381,6 +381,11 @@ async fn list(session: &Session, destination: &Destination) -> anyhow::Result<(V
     };
     if names.is_empty() {
         text.push_str("no result is kept\n");
+        if matches!(destination, Destination::Folder(_)) {
+            text.push_str(
+                "with ECR as target they are in the module's bucket: give --project, --deployment and --module\n",
+            );
+        }
     } else {
         text.push_str("\n NO  PUBLISHED             EKS   NAME\n");
     }

@@ -64,6 +64,7 @@ mod properties;
 mod proving;
 mod pruning;
 mod pruning_apply;
+mod pruning_world;
 mod referrers;
 mod rolling_back;
 mod secrets;

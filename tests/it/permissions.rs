@@ -19,7 +19,7 @@ use super::bundles::Sources;
 use super::corpus::skip;
 use super::data::Data;
 use super::ecr::{build, image, seed_farmer};
-use super::pruning::{APP, World};
+use super::pruning_world::{APP, World};
 use super::run::Run;
 use super::signer::Signer;
 use super::trust;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Result;
 use super::data::Data;
 use super::ecr::{build, seed_farmer};
-use super::pruning::{APP, BUCKET, World, ago, digests, image, lock, planned};
+use super::pruning_world::{APP, BUCKET, World, ago, digests, image, lock, planned};
 use super::run::{Finished, Run};
 
 const PLAN: &str = "prune-plan.json";
