@@ -111,6 +111,12 @@ impl Workers {
             (number, token, spec)
         });
         let specs: Vec<_> = specs.collect();
+        // Before the first start: a caller that drops this while it waits leaves no start under way behind.
+        let control = Control {
+            heartbeat: 1,
+            ..Control::default()
+        };
+        launch.store.put_control(&control).await?;
         let codebuild = Arc::new(launch.codebuild);
         let (started, news) = mpsc::unbounded_channel();
         let is_closing = CancellationToken::new();
@@ -120,9 +126,9 @@ impl Workers {
             started,
             is_closing: is_closing.clone(),
         };
-        let mut workers = Self {
-            control: Control::default(),
-            sent_at: None,
+        Ok(Self {
+            control,
+            sent_at: Some(Instant::now()),
             polled_at: None,
             members: Vec::new(),
             builds: launch.spec.builds,
@@ -133,9 +139,7 @@ impl Workers {
             started: news,
             starting: AbortOnDropHandle::new(tokio::spawn(starting.run(specs))),
             is_closing,
-        };
-        workers.send_control().await?;
-        Ok(workers)
+        })
     }
 
     /// Records the workers that were started meanwhile.
