@@ -137,7 +137,11 @@ class Bench:
             carried = self.link.carried() if where == "shaped" else None
             before_run = source.cpu(), target.cpu(), machine_time()
             figures = self.spawn(where, tool, job)
-            figures["servers cpu"] = source.cpu() + target.cpu() - before_run[0] - before_run[1]
+            of_source, of_target = source.cpu() - before_run[0], target.cpu() - before_run[1]
+            figures["servers cpu"] = of_source + of_target
+            # A registry receives one blob in one thread.
+            if scenario == "big":
+                figures["one upload"] = of_target / figures["wall"]
             spent = [after - first for after, first in zip(machine_time(), before_run[2])]
             figures["busy"], figures["disk wait"] = spent[1] / max(spent[0], 1), spent[2] / max(spent[0], 1)
             if carried:

@@ -36,8 +36,8 @@ def medians(runs):
             figures["requests"] = median(r["source"]["requests"] + r["target"]["requests"] for r in its)
             figures["read"] = median(r["source"]["out"] + r["target"]["out"] for r in its)
             figures["written"] = median(r["target"]["in"] for r in its)
-            for name in ("link share", "content share"):
-                if name in its[0]:
+            for name in ("link share", "content share", "one upload"):
+                if all(name in r for r in its):
                     figures[name] = median(r[name] for r in its)
             table[key][tool] = figures
     return table
@@ -150,8 +150,10 @@ def goals(table, hash_rate, sizes):
 
 
 def saturated(figures):
-    """What a run waited for, as measured: the processors, which servers and tool share, the link, or a disk."""
-    shares = {"processors": figures["busy"], "disk": figures["disk wait"], "link": figures.get("link share", 0)}
+    """What a run waited for, as measured: the processors, which servers and tool share, the link, a disk, or, of a
+    single blob, the one processor with which the target receives it."""
+    shares = {"processors": figures["busy"], "disk": figures["disk wait"], "link": figures.get("link share", 0),
+              "the target's one thread": figures.get("one upload", 0)}
     most = max(shares, key=shares.get)
     said = f"{most} {shares[most]:.0%}"
     if most == "processors":
