@@ -1,6 +1,5 @@
 //! The commands.
 
-mod attest;
 mod columns;
 mod completions;
 mod copy;
@@ -8,24 +7,19 @@ mod deploy;
 mod destroy;
 mod diff;
 mod discover;
-mod discovering;
 mod doctor;
 mod document_location;
 mod estimate;
-mod failure_summary;
 mod flags;
 mod images;
 mod inspect;
 mod load;
 mod lock;
-mod locked;
 mod log;
 mod ls;
 mod output;
 mod plan;
-mod planning;
 mod policy;
-mod preflight;
 mod prove;
 mod prune;
 mod publish;
@@ -40,30 +34,18 @@ mod values;
 mod verify;
 mod worker;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Aws, EcrProviders};
-use crate::bundle::{self, Bundle};
-use crate::inventory::Inventory;
-use crate::plan::Plan;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problems, is_input};
 use crate::progress::{Display, Screen};
-use crate::reference::Prefix;
-use crate::settings::{
-    DataFiles, Environment, Flags, Network, Settings, TargetChoice, unused_hosts,
-};
-use crate::source_secret::{self, SourceHosts};
+use crate::settings::Environment;
 use crate::stderr;
-use oci_copy::http::{Credentials, DockerConfig, GivenLogins, Http};
-use oci_copy::store::Stores;
 
 /// Done.
 const DONE: u8 = 0;
@@ -335,246 +317,11 @@ async fn run(command: &Command, environment: &Environment, screen: &Screen) -> a
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
-    if is_input(error) { BAD_INPUT } else { FAILED }
-}
-
-/// Whether only the input is wrong.
-fn is_input(error: &anyhow::Error) -> bool {
-    let problems = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<Problems>());
-    problems.is_some_and(Problems::is_input)
-        || error
-            .chain()
-            .any(<dyn std::error::Error>::is::<rendering::CannotRender>)
-}
-
-/// What every command needs.
-struct Session {
-    settings: Settings,
-    aws: Arc<Aws>,
-    stores: Arc<Stores>,
-    /// The logins of the secret that the settings name.
-    secret: GivenLogins,
-    /// Cancelled when the run is asked to stop.
-    stop: CancellationToken,
-}
-
-impl Session {
-    fn open(settings: Settings, stop: &CancellationToken) -> anyhow::Result<Self> {
-        let aws = Aws::new(&settings)?;
-        let stores = open_stores(&settings, &settings.network, &aws, GivenLogins::default())?;
-        Ok(Self {
-            settings,
-            aws,
-            stores,
-            secret: GivenLogins::default(),
-            stop: stop.clone(),
-        })
+    let mut causes = error.chain();
+    let is_chart = causes.any(<dyn std::error::Error>::is::<rendering::CannotRender>);
+    if is_chart || is_input(error) {
+        BAD_INPUT
+    } else {
+        FAILED
     }
-
-    /// The same with the credentials of the secret that the settings name, for the hosts of an
-    /// inventory that they are for.
-    async fn for_inventory(
-        settings: Settings,
-        inventory: &Inventory,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Self> {
-        Self::for_sources(settings, &inventory.source_hosts(), stop).await
-    }
-
-    /// The same where only the hosts are known. Registries get a login only when they ask.
-    async fn for_hosts(
-        settings: Settings,
-        hosts: BTreeSet<String>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let hosts = SourceHosts {
-            charts: hosts,
-            ..SourceHosts::default()
-        };
-        Self::for_sources(settings, &hosts, stop).await
-    }
-
-    async fn for_sources(
-        settings: Settings,
-        hosts: &SourceHosts,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let Some(name) = settings.secret.clone() else {
-            return Self::open(settings, stop);
-        };
-        let aws = Aws::new(&settings)?;
-        let place = format!("parameter HelmRepoSecretName ({})", name.name);
-        let region = settings.aws.region.clone().unwrap_or_default();
-        let text = aws
-            .secret(&name.name, &region)
-            .await
-            .map_err(anyhow::Error::new)
-            .context(place.clone())?;
-        let secret = source_secret::read(&text, name.key.as_deref(), hosts);
-        let secret = secret.map_err(|what| Problems::from(Problem::input(place, what)))?;
-        let hosts: Vec<&str> = secret.hosts().into_iter().collect();
-        if hosts.is_empty() {
-            tracing::warn!(
-                "the secret {} has no login for a host of the data files and is not used",
-                name.name
-            );
-        } else {
-            tracing::info!(
-                "the secret {} has logins for {}",
-                name.name,
-                hosts.join(", ")
-            );
-        }
-        let stores = open_stores(&settings, &settings.network, &aws, secret.clone())?;
-        Ok(Self {
-            settings,
-            aws,
-            stores,
-            secret,
-            stop: stop.clone(),
-        })
-    }
-
-    /// The target prefix, once account and partition are known.
-    async fn prefix(&self) -> anyhow::Result<Prefix> {
-        match &self.settings.target {
-            TargetChoice::Given(prefix) => Ok(prefix.clone()),
-            TargetChoice::Named => {
-                anyhow::bail!("this command has no target prefix (please report this)")
-            }
-            TargetChoice::Module { project, region } => {
-                let host = self.aws.ecr_host(region).await.map_err(|error| {
-                    anyhow::Error::new(error).context("cannot determine the default target")
-                })?;
-                Ok(Prefix::Ecr {
-                    host,
-                    path: format!("{project}-"),
-                })
-            }
-        }
-    }
-}
-
-fn open_stores(
-    settings: &Settings,
-    network: &Network,
-    aws: &Arc<Aws>,
-    secret: GivenLogins,
-) -> anyhow::Result<Arc<Stores>> {
-    let docker = match &settings.docker_config {
-        Some(path) => DockerConfig::read(path).map_err(|error| {
-            let what = format!("{error:#}");
-            let problem = Problem::input(path.display().to_string(), what);
-            Problems::from(problem.remedy(
-                "fix the file or run `docker login`; set DOCKER_CONFIG to use another directory",
-            ))
-        })?,
-        None => DockerConfig::default(),
-    };
-    let http = Http::new(network, Credentials::new(docker, secret))?;
-    Ok(Arc::new(Stores::new(
-        Arc::new(http),
-        EcrProviders(Arc::clone(aws)),
-        network,
-    )))
-}
-
-/// Settings and inventory, with the problems of both at once.
-fn read(flags: &Flags, environment: &Environment) -> Result<(Settings, Inventory), Problems> {
-    let settings = Settings::new(flags, environment);
-    let inventory = DataFiles::new(flags, environment).and_then(|files| Inventory::read(&files));
-    let (settings, inventory) = Problems::both(settings, inventory)?;
-    crate::publish::check_out(&settings.out)?;
-    for warning in &inventory.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok((settings, inventory))
-}
-
-/// What a deployment reads: settings, inventory, and the bundle if there is one.
-struct Sources {
-    settings: Settings,
-    inventory: Inventory,
-    bundle: Option<Bundle>,
-}
-
-impl Sources {
-    /// Reads the data files, or opens the bundle, which has them.
-    async fn read(flags: &Flags, environment: &Environment) -> anyhow::Result<Self> {
-        if !flags.parameters.contains_key("bundle")
-            && environment.parameters.get("bundle").is_none()
-        {
-            let (settings, inventory) = read(flags, environment)?;
-            return Ok(Self {
-                settings,
-                inventory,
-                bundle: None,
-            });
-        }
-        let settings = Settings::new(flags, environment)?;
-        crate::publish::check_out(&settings.out)?;
-        let Some(named) = &settings.bundle else {
-            anyhow::bail!("the bundle is not in the settings (please report this)");
-        };
-        let bundle = bundle::open(named, &settings).await?;
-        let wanted = DataFiles::new(flags, environment).ok();
-        if let Some(DataFiles { eks_version, .. }) = wanted
-            && eks_version != bundle.eks_version()
-        {
-            let what = format!(
-                "the bundle {} is of EKS {}",
-                named.place,
-                bundle.eks_version()
-            );
-            let problem = Problem::input(format!("eks-version {eks_version}"), what);
-            let remedy = "name the bundle of this version, or leave eks-version out";
-            return Err(Problems::from(problem.remedy(remedy)).into());
-        }
-        let inventory = bundle.inventory().await?;
-        for warning in &inventory.warnings {
-            tracing::warn!("{warning}");
-        }
-        Ok(Self {
-            settings,
-            inventory,
-            bundle: Some(bundle),
-        })
-    }
-
-    /// The session in which these sources are read, and no other ones if there is a bundle.
-    async fn open(
-        self,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<(Session, Inventory, Option<Bundle>)> {
-        let Self {
-            settings,
-            inventory,
-            bundle,
-        } = self;
-        let session = match &bundle {
-            None => Session::for_inventory(settings, &inventory, stop).await?,
-            Some(bundle) => {
-                let session = Session::open(settings, stop)?;
-                session.stores.read_only_from(Arc::clone(bundle.archive()));
-                session
-            }
-        };
-        Ok((session, inventory, bundle))
-    }
-}
-
-/// Logs the warnings about a plan, and returns them.
-fn plan_warnings(plan: &Plan, inventory: &Inventory, session: &Session) -> Vec<String> {
-    let mut hosts: BTreeSet<String> = plan.hosts().map(str::to_owned).collect();
-    hosts.extend(inventory.source_hosts().all());
-    // Archives of charts can be at other hosts than their index.
-    hosts.extend(session.stores.http().used_endpoints());
-    let mut warnings = plan.warnings.clone();
-    warnings.extend(unused_hosts(&session.settings.network, &hosts));
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
-    warnings
 }

@@ -1,6 +1,13 @@
 //! What a user can do about an error of the engine, with the options of this program.
 
+use std::fmt;
+
 use oci_copy::remedy::Remedy;
+
+/// Logs what to do about the message before it.
+pub(crate) fn log(remedy: impl fmt::Display) {
+    tracing::error!(hint = true, "    hint: {remedy}");
+}
 
 /// The words for a remedy. Hints name parameters, which each command has as a flag or as a variable.
 #[must_use]

@@ -24,6 +24,8 @@
 //! | [`oci_copy::copy`] | a plan into outcomes | holds a layer in memory; tags before content |
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`bundle`] | a bundle into the only source of a deployment | reads anything else |
+//! | [`session`] | flags and environment into what a command works with: settings, sources, access | copies or publishes |
+//! | [`deploy`] | all of the above into a deployment, as one function; also the lock that `lock` and `save` make | knows the command line |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`prune`] | what deployments still need into a plan of what to delete, and its deletion | deletes what may be in use |
 //! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
@@ -38,8 +40,13 @@
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
 //! [`reference`](mod@reference) (names at the target), [`ownership`] (which project a repository belongs to),
-//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`yaml`] (values as text), [`printable`] (text from others), [`timestamp`] (times as text), [`progress`], [`stderr`],
-//! [`hint`] and [`problem`] (what a person sees), [`cli`] (the commands).
+//! [`document`] (the documents, typed), [`source_secret`] and [`aws`] (access), [`files`] (files of bounded size),
+//! [`yaml`] (values as text), [`printable`] (text from others), [`timestamp`] (times as text), [`progress`],
+//! [`stderr`], [`hint`] and [`problem`] (what a person sees).
+//!
+//! Above them: [`cli`], the commands. Each has its options and a `run` that calls the rooms and prints what they
+//! return. A program that deploys without the command line calls [`deploy::deploy`] with [`settings::Flags`] and an
+//! [`settings::Environment`].
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
 //! builds HTTP clients; each stage reports all its problems at once.
@@ -52,12 +59,14 @@ pub mod bundle;
 pub mod charts;
 pub mod cli;
 pub mod closure;
+pub mod deploy;
 pub mod destroy;
 pub mod discovery;
 pub mod doctor;
 pub mod document;
 pub mod export;
 pub mod fan_out;
+pub mod files;
 pub mod hint;
 pub mod inspect;
 pub mod inventory;
@@ -73,6 +82,7 @@ pub mod prune;
 pub mod publish;
 pub mod reference;
 pub mod report_page;
+pub mod session;
 pub mod settings;
 pub mod source_secret;
 pub mod stderr;

@@ -190,6 +190,28 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// Whether an error says that only the input is wrong: exit code 2, and nothing was started.
+#[must_use]
+pub fn is_input(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    let problems = causes.find_map(|cause| cause.downcast_ref::<Problems>());
+    problems.is_some_and(Problems::is_input)
+}
+
+/// An error's levels in one text, none of them twice in a row.
+#[must_use]
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut levels: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let level = cause.to_string();
+        // A transparent level has the text of the one below it.
+        if !levels.last().is_some_and(|last| last.ends_with(&level)) {
+            levels.push(level);
+        }
+    }
+    levels.join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

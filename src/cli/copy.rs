@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 
+use crate::deploy::copying::{CopyOptions, copy_all};
 use crate::document::{Kind, Pair, parse_pairs};
 use crate::plan::{self, CopySource};
 use crate::problem::{Problem, Problems};
 use crate::progress::{Progress, Screen};
+use crate::session::Session;
 use crate::settings::{Environment, Settings, unused_hosts};
 use oci_copy::reference::Location;
 
-use super::Session;
-use super::deploy::{CopyOptions, copy_all};
 use super::flags::NetworkFlags;
 
 /// Copy one reference, or the pairs of an `updated_images.json`

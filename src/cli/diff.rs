@@ -7,17 +7,18 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::deploy::locking;
 use crate::document::{Lock, MAX_LOCK, ResultDocument};
-use crate::inventory::Inventory;
+use crate::files;
 use crate::lock::{Change, Contents, Difference, Differences, Version};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
-use crate::settings::{DataFiles, Environment, Flags, Settings};
+use crate::session::{Session, read_without_target};
+use crate::settings::{Environment, Flags};
 
-use super::document_location::{is_kept, place, read, read_file_within};
+use super::document_location::{is_kept, place, read};
 use super::flags::{DataFlags, NetworkFlags};
-use super::lock::{ANY_TARGET, make};
-use super::{CHANGES, DONE, Session};
+use super::{CHANGES, DONE};
 
 /// Compare two locks, results or EKS versions
 ///
@@ -163,7 +164,7 @@ async fn compared(
         let session = Session::open(settings, stop)?;
         read(&place, &session).await?.1
     } else {
-        read_file_within(path, MAX_LOCK as u64).map_err(bad)?
+        files::read_within(path, MAX_LOCK as u64).map_err(bad)?
     };
     let probe: serde_json::Value = serde_json::from_slice(&content)
         .map_err(|error| bad(format!("it is not JSON: {error}")))?;
@@ -202,11 +203,9 @@ async fn present(
     let mut flags = flags.clone();
     flags.parameters.remove("eks_version");
     let flags = flags.with("eks_version", version);
-    let settings = Settings::without_target(&flags, environment);
-    let inventory = DataFiles::new(&flags, environment).and_then(|files| Inventory::read(&files));
-    let (settings, inventory) = Problems::both(settings, inventory)?;
+    let (settings, inventory, _) = read_without_target(&flags, environment)?;
     let session = Session::for_inventory(settings, &inventory, stop).await?;
-    let (lock, _) = make(&session, &inventory, &ANY_TARGET.parse()?, progress).await?;
+    let (lock, _) = locking::make(&session, &inventory, progress).await?;
     Ok(Compared {
         shown: format!("EKS {version}"),
         contents: Contents::from(&lock),

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::doctor::{self, Finding, State};
 use crate::progress::{self, Progress, Screen};
+use crate::session::{self, Session};
 use crate::settings::{Environment, Flags, TrustMode};
 
-use super::Session;
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags, RetentionFlags};
 use super::output;
 
@@ -81,7 +81,7 @@ impl Doctor {
         let flags = self.repositories.onto(self.data.flags(&self.network));
         let flags = self.retention.onto(flags);
         let flags = Flags { ..flags };
-        let (settings, inventory) = super::read(&flags, environment)?;
+        let (settings, inventory) = session::read(&flags, environment)?;
         let parameters = environment.parameters.of_stack(&flags);
         let mut findings = Vec::new();
         let session = Session::for_inventory(settings.clone(), &inventory, stop).await;

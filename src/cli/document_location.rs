@@ -1,21 +1,17 @@
 //! Where the document is that a command reads: a file, an object, or a result that is kept.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use crate::aws::Bucket;
 use crate::document::RESULT_FILE;
+use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::publish::{self, Publication};
 use crate::reference::{EcrHost, Prefix};
+use crate::session::Session;
 use crate::settings::{Environment, Flags, Settings, TargetChoice};
-
-use super::Session;
-
-/// The largest file that is read, in bytes. A report of 10,000 artifacts has about 5 MB.
-const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Where the document is.
 #[derive(Debug, Clone)]
@@ -191,7 +187,7 @@ pub(super) async fn read(
     let place = place.resolve(session).await?;
     if let DocumentLocation::File(path) = &place {
         let shown = path.display().to_string();
-        let text = read_file(path).map_err(|what| missing(&shown, what))?;
+        let text = files::read(path).map_err(|what| missing(&shown, what))?;
         return Ok((shown, text));
     }
     let bucket = place.bucket(session).await?;
@@ -214,22 +210,4 @@ pub(super) async fn ecr_host(session: &Session) -> anyhow::Result<EcrHost> {
 fn missing(shown: &str, what: String) -> Problems {
     let remedy = "`replicator deploy` writes it when every artifact is at the target";
     Problem::input(shown, what).remedy(remedy).into()
-}
-
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    read_file_within(path, LARGEST)
-}
-
-/// Reads a file of at most so many bytes.
-pub(super) fn read_file_within(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    let mut text = Vec::new();
-    file.take(largest + 1)
-        .read_to_end(&mut text)
-        .map_err(cannot)?;
-    if text.len() as u64 > largest {
-        return Err(format!("it has more than {largest} bytes"));
-    }
-    Ok(text)
 }

@@ -9,12 +9,13 @@ use crate::document::{PlanEstimate, REPORT_FILE, RateFrom, Report};
 use crate::fan_out::decision::{Decision, Terms};
 use crate::fan_out::forecast::{self, ASSUMED, Limit, Speeds};
 use crate::fan_out::shard::Load;
+use crate::files;
 use crate::plan::{Copy, CopySource, Plan};
 use crate::progress;
+use crate::session::Session;
 use oci_copy::copy::Preflight;
 
-use super::Session;
-use super::{document_location, state};
+use super::state;
 
 /// What hosts give to who has no credentials: so many manifests at once, and then so many a second.
 /// Docker Hub: 100 in six hours (docs.docker.com/docker-hub/usage/pulls); ECR Public: one a second
@@ -63,7 +64,7 @@ impl Rate {
 
 /// The throughput of the last deployment into a folder.
 fn measured(out: &Path) -> Option<f64> {
-    let text = document_location::read_file(&out.join(REPORT_FILE)).ok()?;
+    let text = files::read(&out.join(REPORT_FILE)).ok()?;
     let report: Report = serde_json::from_slice(&text).ok()?;
     let totals = report.totals;
     let is_enough = totals.bytes >= ENOUGH && totals.seconds > 0.0;

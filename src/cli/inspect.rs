@@ -7,10 +7,10 @@ use crate::inspect::{Inspection, inspect};
 use crate::printable::{printable, shortened};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
+use crate::session::Session;
 use crate::settings::{Environment, Settings};
 use oci_copy::reference::Location;
 
-use super::Session;
 use super::columns::{self, Column, Fit, Line};
 use super::flags::NetworkFlags;
 use super::output::Output;

@@ -10,6 +10,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::hint;
+use crate::problem::chain;
 use crate::progress::Screen;
 use oci_copy::copy::CopyError;
 
@@ -51,19 +53,14 @@ pub(super) fn failure(error: &anyhow::Error) {
             .and_then(CopyError::remedy)
             .or_else(|| cause.downcast_ref::<oci_copy::http::Error>()?.remedy())
             .or_else(|| cause.downcast_ref::<oci_copy::store::Error>()?.remedy())
-            .map(crate::hint::text)
+            .map(hint::text)
             .or_else(|| cause.downcast_ref::<crate::aws::Error>()?.remedy())
             .or_else(|| Some(cause.downcast_ref::<Advised>()?.remedy))
     });
     tracing::error!("{}", chain(error));
     if let Some(remedy) = remedy {
-        hint(remedy);
+        hint::log(remedy);
     }
-}
-
-/// Logs what to do about the message before it.
-pub(super) fn hint(remedy: impl fmt::Display) {
-    tracing::error!(hint = true, "    hint: {remedy}");
 }
 
 /// An error of a command, with what to do about it.
@@ -72,19 +69,6 @@ pub(super) fn hint(remedy: impl fmt::Display) {
 pub(super) struct Advised {
     pub(super) what: String,
     pub(super) remedy: &'static str,
-}
-
-/// An error's levels in one text, none of them twice in a row.
-pub(super) fn chain(error: &anyhow::Error) -> String {
-    let mut levels: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let level = cause.to_string();
-        // A transparent level has the text of the one below it.
-        if !levels.last().is_some_and(|last| last.ends_with(&level)) {
-            levels.push(level);
-        }
-    }
-    levels.join(": ")
 }
 
 /// Text lines: the message, with its level in front unless that is INFO.

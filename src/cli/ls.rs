@@ -13,13 +13,14 @@ use crate::printable::printable;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
 use crate::reference::EcrHost;
+use crate::session::Session;
 use crate::settings::{Environment, Settings};
 
 use super::columns::{self, Column, Fit, Line};
 use super::document_location::{self, DocumentLocation};
 use super::flags::NetworkFlags;
 use super::output::Output;
-use super::{Session, prove};
+use super::prove;
 
 /// List what exists below a prefix
 ///

@@ -5,22 +5,24 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::Bundle;
+use crate::deploy::planned::Planned;
+use crate::deploy::{locked, planning};
 use crate::document::{PlanDocument, PlannedArtifact};
 use crate::plan;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
 use crate::publish;
+use crate::session::{OpenSources, Session, Sources};
 use crate::settings::{Environment, Flags, Network};
-use oci_copy::copy::{Detail, Engine, Preflight, Request};
+use oci_copy::copy::{Detail, Engine, Preflight};
 use oci_copy::reference::Digest;
 
 use super::estimate::{self, Estimate, Rate};
 use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
 use super::log::Advised;
 use super::output::Output;
-use super::planning::{self, Planned};
 use super::state::{self, State};
-use super::{CHANGES, DONE, Session, Sources, locked, table};
+use super::{CHANGES, DONE, table};
 
 /// Show what `deploy` would do
 ///
@@ -100,8 +102,11 @@ impl Options {
         }
         let rate = Rate::find(self.bandwidth, &settings.out, settings.build.is_some());
         let progress = Progress::start(screen);
-        let (session, inventory, bundle) =
-            Box::pin(sources.open(&CancellationToken::new())).await?;
+        let OpenSources {
+            session,
+            inventory,
+            bundle,
+        } = Box::pin(sources.open(&CancellationToken::new())).await?;
         let prefix = session.prefix().await?;
         let mut planned = if self.no_observe && session.settings.lock.is_required {
             Box::pin(locked::planned(&session, &inventory, &prefix, false)).await?
@@ -121,7 +126,7 @@ impl Options {
         if let Some(out) = &flags.out {
             publish::write_plan(plan, proof.as_ref(), out)?;
         }
-        let mut warnings = super::plan_warnings(plan, &inventory, &session);
+        let mut warnings = session.warn_about(plan, &inventory);
         let (of_proof, closed) = planned.report();
         warnings.extend(of_proof);
         if !self.no_observe {
@@ -220,13 +225,12 @@ async fn preflight(
         tries: 1,
         ..settings.network.clone()
     };
-    let aws = &session.aws;
-    let stores = super::open_stores(settings, &once, aws, session.secret.clone())?;
+    let stores = session.stores_with(&once)?;
     if let Some(bundle) = bundle {
         stores.read_only_from(Arc::clone(bundle.archive()));
     }
     let engine = Engine::guarded(stores, &settings.copy, Arc::new(()), planned.gate());
-    let requests: Vec<Request> = planned.plan.copies.iter().map(Into::into).collect();
+    let requests = planned.requests();
     Ok(engine.preflight(&requests, Detail::Everything).await)
 }
 

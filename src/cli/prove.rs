@@ -10,10 +10,11 @@ use crate::charts;
 use crate::closure::Proof;
 use crate::closure::{Deployed, read_proof};
 use crate::document::PROOF_FILE;
+use crate::files;
 use crate::publish;
+use crate::session::Session;
 
-use super::Session;
-use super::document_location::{DocumentLocation, read_file};
+use super::document_location::DocumentLocation;
 
 /// How many charts are fetched and rendered at once.
 const AT_ONCE: usize = 4;
@@ -86,7 +87,7 @@ pub(super) async fn proof_of(
         DocumentLocation::File(path) => {
             let path = beside(path);
             let shown = path.display().to_string();
-            let text = path.exists().then(|| read_file(&path)).transpose();
+            let text = path.exists().then(|| files::read(&path)).transpose();
             let text = text.map_err(|what| anyhow::anyhow!("{shown} {what}"))?;
             Ok((shown, text))
         }

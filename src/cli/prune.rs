@@ -12,6 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::aws::{Aws, Bucket, Ecr};
 use crate::document::{Lock, MAX_LOCK, MAX_PRUNE_PLAN, PrunePlan};
+use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::prune::observe::{AT_ONCE, Criteria, Reads, observe, repositories};
 use crate::prune::plan::{Candidate, Terms, plan, unused_since};
@@ -22,7 +23,6 @@ use crate::settings::{Environment, Flags, Settings, TargetChoice};
 use crate::timestamp::Timestamp;
 use oci_copy::store::write_whole;
 
-use super::document_location::read_file_within;
 use super::output::Output;
 use super::{CHANGES, DONE};
 
@@ -200,7 +200,7 @@ impl Prune {
         let (mut locks, mut problems) = (Vec::new(), Vec::new());
         for path in &self.lock {
             let place = path.display().to_string();
-            let text = read_file_within(path, MAX_LOCK as u64);
+            let text = files::read_within(path, MAX_LOCK as u64);
             let text = text.map_err(|what| Problems::from(Problem::input(&place, what)));
             match text.and_then(|text| Lock::read(&text, &place)) {
                 Ok(lock) => locks.push((place, lock)),
@@ -293,7 +293,7 @@ fn earlier(path: &Path, target: &Target) -> Result<BTreeMap<String, Reads>, Prob
 
 fn read_plan(path: &Path) -> Result<PrunePlan, Problems> {
     let place = path.display().to_string();
-    let text = read_file_within(path, MAX_PRUNE_PLAN);
+    let text = files::read_within(path, MAX_PRUNE_PLAN);
     let text = text.map_err(|what| Problem::input(&place, what))?;
     PrunePlan::read(&text, &place)
 }

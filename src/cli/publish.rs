@@ -15,13 +15,14 @@ use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, KeptName, Publication};
 use crate::report_page;
+use crate::session::Session;
 use crate::settings::{Environment, Settings};
 use oci_copy::verify;
 
 use super::document_location::{self, DocumentLocation};
 use super::flags::{ModuleFlags, NetworkFlags};
 use super::output::Output;
-use super::{Session, prove, verify as verifying};
+use super::{prove, verify as verifying};
 
 /// Publish an earlier result again: roll back
 ///

@@ -17,10 +17,10 @@ use crate::charts::{self, Named};
 use crate::inventory::Installation;
 use crate::problem::{Problem, Problems};
 use crate::progress::Progress;
+use crate::session::Session;
 use crate::settings::{Environment, Settings};
 use oci_copy::reference::without_secrets;
 
-use super::Session;
 use super::flags::NetworkFlags;
 
 /// The largest values file that is read, in bytes: public ones have a few hundred kB.

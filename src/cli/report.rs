@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::document::{REPORT_FILE, Report};
+use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::{publish, report_page};
-
-use super::document_location::read_file;
 
 /// Make a page to look at from a report
 ///
@@ -40,7 +39,7 @@ impl MakeReport {
             let problem = Problem::input(shown.as_str(), what);
             Problems::from(problem.remedy("give the replication_report.json of a deployment"))
         };
-        let text = read_file(path).map_err(bad)?;
+        let text = files::read(path).map_err(bad)?;
         let report: Report = serde_json::from_slice(&text)
             .map_err(|error| bad(format!("it is not a report: {error}")))?;
         let page = report_page::html(&report);

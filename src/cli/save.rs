@@ -12,19 +12,20 @@ use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{Bundle, BundleLocation, Since};
+use crate::deploy::planned::Planned;
+use crate::deploy::{failure_summary, locking, planning};
 use crate::document::Lock;
 use crate::inventory::Inventory;
+use crate::lock;
 use crate::plan::Copy;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
-use crate::reference::Prefix;
-use crate::settings::{DataFiles, Environment, Flags, Settings};
+use crate::session::{Session, read_without_target};
+use crate::settings::{Environment, Flags};
 use oci_copy::copy::{Detail, Engine, Events, Gate, Outcome, Preflight, Request};
 use oci_copy::store::archive::Writer;
 
 use super::flags::{BundleFlags, DataFlags, NetworkFlags};
-use super::planning::{self, Planned};
-use super::{Session, failure_summary, lock};
 use write::Known;
 
 /// Save all charts and images of an EKS version into one file
@@ -104,11 +105,14 @@ impl Save {
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         let flags = self.flags()?;
-        let (settings, inventory, files) = read(&flags, environment)?;
+        let (settings, inventory, files) = read_without_target(&flags, environment)?;
+        for warning in &inventory.warnings {
+            tracing::warn!("{warning}");
+        }
         let progress = Progress::start(screen);
         let session = Session::for_inventory(settings, &inventory, stop).await?;
         let (lock, planned, is_locked) = locked(&session, &inventory, &progress).await?;
-        super::plan_warnings(&planned.plan, &inventory, &session);
+        session.warn_about(&planned.plan, &inventory);
         planned.report().1?;
         let Planned { plan, proof, .. } = &planned;
         // What the bundle is written to is known by this name, whatever it is.
@@ -187,23 +191,6 @@ impl Save {
     }
 }
 
-/// Settings, inventory and where the data files are, with the problems of all at once.
-fn read(
-    flags: &Flags,
-    environment: &Environment,
-) -> anyhow::Result<(Settings, Inventory, DataFiles)> {
-    let settings = Settings::without_target(flags, environment);
-    let files = DataFiles::new(flags, environment).and_then(|files| {
-        let inventory = Inventory::read(&files)?;
-        Ok((files, inventory))
-    });
-    let (settings, (files, inventory)) = Problems::both(settings, files)?;
-    for warning in &inventory.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok((settings, inventory, files))
-}
-
 /// Checks, without writing anything, that the file can be there.
 fn check_file(file: &Path) -> Result<(), Problems> {
     let problem = |what: &str| {
@@ -230,17 +217,17 @@ async fn locked(
     progress: &Progress,
 ) -> anyhow::Result<(Lock, Planned, bool)> {
     let settings = &session.settings;
-    let prefix: Prefix = lock::ANY_TARGET.parse()?;
-    let path = lock::path(settings, inventory);
+    let path = locking::path(settings, inventory);
     if !settings.lock.is_required && !path.is_file() {
-        let made = Box::pin(lock::make(session, inventory, &prefix, progress)).await;
+        let made = Box::pin(locking::make(session, inventory, progress)).await;
         return made.map(|(lock, planned)| (lock, planned, false));
     }
-    let lock = lock::read(&path)?;
-    let parameters = crate::lock::parameters(settings, &inventory.eks_version);
-    crate::lock::check(&lock, inventory, &parameters, &path.display().to_string())?;
+    let lock = locking::read(&path)?;
+    let parameters = lock::parameters(settings, &inventory.eks_version);
+    lock::check(&lock, inventory, &parameters, &path.display().to_string())?;
     tracing::info!("saving what {} has", path.display());
-    let planned = planning::planned(session, inventory, &prefix, progress).await?;
+    let prefix = &locking::ANY_TARGET.parse()?;
+    let planned = planning::planned(session, inventory, prefix, progress).await?;
     Ok((lock, planned, true))
 }
 
@@ -251,7 +238,7 @@ async fn since(path: &Path, session: &Session) -> anyhow::Result<Since> {
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start))
         .is_ok_and(|()| start == *b"{");
     if is_lock {
-        return Ok(Since::of_lock(&lock::read(path)?, &session.stores).await);
+        return Ok(Since::of_lock(&locking::read(path)?, &session.stores).await);
     }
     Since::of(&Bundle::open_file(path).await?).await
 }

@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 use crate::document::ResultDocument;
 use crate::export::{self, Format};
 use crate::problem::{Problem, Problems};
+use crate::session::Session;
 use crate::settings::{Environment, Flags};
 
-use super::{Session, document_location};
+use super::document_location;
 
 /// Print what another tool needs to install charts from the target
 ///

@@ -1,5 +1,7 @@
 //! `replicator verify`
 
+mod attestations;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,15 +11,17 @@ use tokio_util::sync::CancellationToken;
 use crate::document::{
     AttestationFindings, ExpectedArtifacts, ProofFindings, Verification, VerifiedArtifact,
 };
+use crate::hint;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
+use crate::session::Session;
 use crate::settings::Environment;
 use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::document_location::{place, read};
 use super::flags::NetworkFlags;
-use super::{Session, attest, log, prove};
+use super::prove;
 
 /// Check that everything a result document names is at the target
 ///
@@ -111,10 +115,10 @@ impl Verify {
         let key = key.or(session.settings.attestation_key.as_ref());
         let attested = match key {
             Some(key) => {
-                let key = attest::verifier(&session, key).await;
+                let key = attestations::verifier(&session, key).await;
                 let key = key.context("the key of the attestations")?;
                 progress.steps("checking attestations", 0);
-                Some(attest::check(&session, &key, &document.artifacts).await)
+                Some(attestations::check(&session, &key, &document.artifacts).await)
             }
             None => None,
         };
@@ -209,13 +213,13 @@ pub(super) fn say(expected: &[Expected], findings: &[Finding]) {
             ..
         } = fault
         {
-            log::hint(crate::hint::text(*remedy));
+            hint::log(hint::text(*remedy));
         }
     }
     for state in State::ALL {
         let is_found = findings.iter().any(|finding| finding.state() == state);
         if let Some(remedy) = remedy(state).filter(|_| is_found) {
-            log::hint(format!("{}: {remedy}", state.as_str()));
+            hint::log(format!("{}: {remedy}", state.as_str()));
         }
     }
 }

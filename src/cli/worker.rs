@@ -4,10 +4,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::fan_out::{self, WorkerTask};
+use crate::session::Session;
 use crate::settings::{AwsVariables, Environment, Flags, Settings};
 use oci_copy::reference::Digest;
-
-use super::Session;
 
 /// Copy a part of another build's run
 ///

@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use crate::attestation;
 use crate::aws::{Aws, Error, Identity};
-use crate::cli::planning::Planned;
-use crate::cli::{Session, policy};
+use crate::cli::policy;
+use crate::deploy::planned::Planned;
 use crate::doctor::{self, Finding};
 use crate::permissions::{Policy, Scope, Statement};
 use crate::publish::Publication;
 use crate::reference::{EcrHost, Prefix};
+use crate::session::Session;
 use crate::settings::{FanOut, TargetChoice, quota};
 use oci_copy::store::Action;
 

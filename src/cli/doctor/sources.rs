@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, stream};
 
 use crate::charts::Charts;
-use crate::cli::Session;
-use crate::cli::planning::{self, Planned};
+use crate::deploy::planned::Planned;
+use crate::deploy::planning;
 use crate::doctor::{self, Finding};
 use crate::inventory::Inventory;
 use crate::plan::CopySource;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
 use crate::reference::Prefix;
+use crate::session::Session;
 use oci_copy::reference::Location;
 
 /// How many registries are asked at once.

@@ -1,9 +1,9 @@
 //! The rules for sources: whether their keys can be read, and whether the module's role may read those of KMS.
 
-use crate::cli::Session;
 use crate::doctor::Finding;
 use crate::inventory::Inventory;
 use crate::progress;
+use crate::session::Session;
 use crate::settings::TrustMode;
 use crate::trust::Policy;
 

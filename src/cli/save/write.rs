@@ -7,13 +7,13 @@ use anyhow::{Context, anyhow};
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{self, BundleLocation, BundleUpload};
+use crate::deploy::failure_summary;
 use crate::plan::Copy;
 use crate::progress;
+use crate::session::Session;
 use crate::settings;
 use oci_copy::copy::{Done, Engine, Events, Origin, Outcome, Preflight, Request};
 use oci_copy::store::archive::{BlobSources, Contents, Writer};
-
-use super::Session;
 
 /// What is known of the artifacts of a bundle.
 pub(super) struct Known<'a> {
@@ -48,7 +48,7 @@ fn check(copies: &[Copy], outcomes: Vec<Outcome>) -> anyhow::Result<()> {
     if failed == 0 {
         return Ok(());
     }
-    super::failure_summary::report(copies, outcomes);
+    failure_summary::report(copies, outcomes);
     Err(anyhow!(
         "{failed} of {} failed; what was written is kept, and the same command goes on with it",
         progress::count(copies.len(), "artifact")

@@ -12,21 +12,21 @@ use helm_chart::chart::Chart;
 use crate::charts::{self, Artifact, Charts, Content, Fetched};
 use crate::closure::Proof;
 use crate::document::{Kind, Lock, PROOF_FILE};
+use crate::files;
 use crate::inventory::{ChartSpec, Inventory};
 use crate::lock;
 use crate::plan::{CopySource, Plan};
 use crate::problem::{Problem, Problems};
 use crate::publish::Publication;
 use crate::reference::Prefix;
+use crate::session::Session;
 use crate::trust::{Policy, TrustGate};
 use oci_copy::copy::{Detail, Engine, Preflight, Presence, Request};
 use oci_copy::reference::{Digest, Location, TagOrDigest};
 use oci_copy::store::tag_or_digest;
 
-use super::document_location::read_file;
-use super::lock as file;
-use super::planning::{self, Planned};
-use super::{Session, planning::record};
+use super::planned::{Planned, record};
+use super::{locking, planning};
 
 /// How many sources are asked at once.
 const AT_ONCE: usize = 16;
@@ -37,14 +37,14 @@ const AT_ONCE: usize = 16;
 ///
 /// # Errors
 /// When data files or parameters are not those of the lock, and what is wrong with charts.
-pub(super) async fn planned(
+pub(crate) async fn planned(
     session: &Session,
     inventory: &Inventory,
     prefix: &Prefix,
     observe: bool,
 ) -> anyhow::Result<Planned> {
-    let path = file::path(&session.settings, inventory);
-    let lock = file::read(&path)?;
+    let path = locking::path(&session.settings, inventory);
+    let lock = locking::read(&path)?;
     let shown = path.display().to_string();
     let parameters = lock::parameters(&session.settings, &inventory.eks_version);
     lock::check(&lock, inventory, &parameters, &shown)?;
@@ -157,7 +157,7 @@ pub(super) async fn moved(session: &Session, plan: &Plan) -> Vec<String> {
 
 /// What a plan says about its lock: which tags have moved; and of a lock that is only there, whether the data files
 /// are still those that were locked.
-pub(super) async fn since_lock(
+pub(crate) async fn since_lock(
     session: &Session,
     inventory: &Inventory,
     plan: &Plan,
@@ -165,13 +165,13 @@ pub(super) async fn since_lock(
     if session.settings.lock.is_required {
         return moved(session, plan).await;
     }
-    let path = file::path(&session.settings, inventory);
+    let path = locking::path(&session.settings, inventory);
     if !path.exists() {
         return Vec::new();
     }
     let parameters = lock::parameters(&session.settings, &inventory.eks_version);
     let shown = path.display().to_string();
-    let of_lock = file::read(&path).and_then(|read| {
+    let of_lock = locking::read(&path).and_then(|read| {
         lock::check(&read, inventory, &parameters, &shown)?;
         lock::plan(&read, inventory, &plan.prefix)
     });
@@ -194,7 +194,7 @@ async fn earlier_proof(session: &Session, lock: &Lock, plan: &Plan) -> Option<Pr
             text.ok()??.into_bytes()
         }
         Prefix::Registry { .. } | Prefix::Layout { .. } => {
-            read_file(&Path::new(&session.settings.out).join(PROOF_FILE)).ok()?
+            files::read(&Path::new(&session.settings.out).join(PROOF_FILE)).ok()?
         }
     };
     let proof: Proof = serde_json::from_slice(&text).ok()?;

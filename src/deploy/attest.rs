@@ -1,36 +1,26 @@
-//! Attestations of copies: signs what a deployment has copied and verified, and checks what is at the target.
+//! Attestations of copies: signs what a deployment has copied and verified.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::attestation::{self, Artifact, Attestation, Predicate, Program};
 use crate::plan::{Copy, CopySource};
 use crate::problem::{Problem, Problems};
 use crate::progress;
+use crate::session::Session;
 use oci_copy::copy::Outcome;
-use oci_copy::manifest::Refers;
 use oci_copy::reference::{Digest, Location};
-use oci_copy::store::{
-    Source, SubjectSupport, TagOrDigest, Target, UploadStart, read_whole, tag_or_digest,
-};
-use oci_copy::verify::Expected;
-use signatures::cosign::{Bundle, MAX_BUNDLE};
-use signatures::key::PublicKey;
+use oci_copy::store::{SubjectSupport, TagOrDigest, Target, UploadStart, tag_or_digest};
 
-use super::Session;
+use super::locking;
+use super::planned::Planned;
+use super::prepare::Prepared;
 
 /// How many targets are attested at once.
 const AT_ONCE: usize = 8;
-
-/// The most attestations of one digest that are read.
-const MOST: usize = 100;
-
-/// The largest file with a public key, in bytes.
-const MAX_KEY: usize = 64 * 1024;
 
 /// The key of KMS that signs, once it is known to.
 pub(super) struct Signer<'a> {
@@ -40,9 +30,31 @@ pub(super) struct Signer<'a> {
 }
 
 /// What all attestations of a run have in common.
-pub(super) struct Run {
-    pub(super) lock: Option<Digest>,
-    pub(super) closure: Option<Digest>,
+struct Run {
+    /// The digest of the lock, where only what it has is copied.
+    lock: Option<Digest>,
+    /// The digest of the proof.
+    closure: Option<Digest>,
+}
+
+/// Signs what is at the target now, if a key is named.
+///
+/// # Errors
+/// When an artifact cannot be signed, and when the run is stopped meanwhile.
+pub(super) async fn attest(prepared: &Prepared, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    let session = &prepared.session;
+    let Some(signer) = Signer::open(session).await? else {
+        return Ok(());
+    };
+    let Planned { plan, proof, .. } = &prepared.planned;
+    let run = Run {
+        lock: locking::required_digest(&session.settings, &prepared.inventory),
+        closure: proof.as_ref().map(|proof| proof.short().proof),
+    };
+    tokio::select! {
+        attested = signer.attest(&plan.copies, outcomes, &run) => attested,
+        () = session.stop.cancelled() => Err(anyhow!("stopped while the copies were attested")),
+    }
 }
 
 impl<'a> Signer<'a> {
@@ -78,12 +90,7 @@ impl<'a> Signer<'a> {
     ///
     /// # Errors
     /// When one cannot be signed or written.
-    pub(super) async fn attest(
-        &self,
-        copies: &[Copy],
-        outcomes: &[Outcome],
-        run: &Run,
-    ) -> anyhow::Result<()> {
+    async fn attest(&self, copies: &[Copy], outcomes: &[Outcome], run: &Run) -> anyhow::Result<()> {
         let region = self.arn.split(':').nth(3).unwrap_or_default();
         let identity = self.session.aws.identity(region).await?;
         // Not the session, whose name each build makes anew.
@@ -222,86 +229,4 @@ async fn program() -> Program {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         digest: tokio::task::spawn_blocking(read).await.ok().flatten(),
     }
-}
-
-/// The key that verifies attestations: a file with a public key in PEM, or a key of KMS by its ARN.
-///
-/// # Errors
-/// When it cannot be read.
-pub(super) async fn verifier(session: &Session, key: &str) -> anyhow::Result<PublicKey> {
-    if key.starts_with("arn:") {
-        let key = session.aws.kms_public_key(key).await?;
-        return PublicKey::from_der(&key.der).map_err(|error| anyhow!("{error}"));
-    }
-    let text = super::document_location::read_file_within(Path::new(key), MAX_KEY as u64);
-    let text = text.map_err(|what| Problems::from(Problem::input(key, what)))?;
-    PublicKey::from_pem(&String::from_utf8_lossy(&text))
-        .map_err(|error| Problems::from(Problem::input(key, error.to_string())).into())
-}
-
-/// Checks that each artifact has an attestation that the key made; returns how many have, and what is wrong with
-/// the others.
-pub(super) async fn check(
-    session: &Session,
-    key: &PublicKey,
-    artifacts: &[Expected],
-) -> (usize, Vec<String>) {
-    let each = stream::iter(artifacts).map(|artifact| async move {
-        let attested = attested(session, key, artifact).await;
-        attested.map_err(|error| format!("{}: {error:#}", artifact.text))
-    });
-    let each: Vec<Result<(), String>> = each.buffered(AT_ONCE).collect().await;
-    let count = each.iter().filter(|one| one.is_ok()).count();
-    (count, each.into_iter().filter_map(Result::err).collect())
-}
-
-async fn attested(session: &Session, key: &PublicKey, artifact: &Expected) -> anyhow::Result<()> {
-    let reader = session.stores.source(&artifact.target)?;
-    let digest = if let Some(digest) = &artifact.digest {
-        digest.clone()
-    } else {
-        let found = reader.resolve(&tag_or_digest(&artifact.target)).await?;
-        found.context("it is not at the target")?
-    };
-    let listed = session.stores.attached(&artifact.target, &digest).await?;
-    let ours = listed.iter().filter(|one| attestation::is_ours(one));
-    let mut why = "it has no attestation of its copy".to_owned();
-    for referrer in ours.take(MOST) {
-        let read = read(session, &reader, &referrer.digest, key, &digest).await;
-        match read {
-            Ok(_) => return Ok(()),
-            Err(error) => why = format!("the attestation {}: {error:#}", referrer.digest),
-        }
-    }
-    bail!(why)
-}
-
-/// Reads and verifies one attestation.
-async fn read(
-    session: &Session,
-    reader: &Arc<dyn Source>,
-    referrer: &Digest,
-    key: &PublicKey,
-    subject: &Digest,
-) -> anyhow::Result<Predicate> {
-    let manifest = reader
-        .manifest(&TagOrDigest::Digest(referrer.clone()))
-        .await?;
-    let manifest = manifest.context("its manifest is gone")?;
-    let Refers::Blobs { layers, .. } = &manifest.refers else {
-        bail!("it is an index");
-    };
-    let [layer] = layers.as_slice() else {
-        bail!("it does not have exactly one layer");
-    };
-    if layer.size > MAX_BUNDLE {
-        bail!("it is too large");
-    }
-    let policy = session.stores.http().policy().clone();
-    let bytes = read_whole(Arc::clone(reader), layer, policy).await?;
-    let bundle = Bundle::parse(&bytes)?;
-    bundle.verify_key(key, &subject.to_string())?;
-    let statement = bundle.statement()?;
-    attestation::predicate(&statement, subject)
-        .context("its statement is about another copy, or not about one")
 }

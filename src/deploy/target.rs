@@ -1,4 +1,4 @@
-//! What `deploy` checks before it copies anything: whose the repositories are, the bucket, and the settings
+//! What `deploy` checks at ECR before it copies anything: whose the repositories are, the bucket, and the settings
 //! that only AWS can judge. What AWS refuses here is bad input: exit code 2, and nothing was copied.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,7 @@ use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::publish::{Publication, ResultSet, Results};
 use crate::reference::{EcrHost, Prefix};
-
-use super::Session;
+use crate::session::Session;
 
 /// How many repositories are asked about at once.
 const AT_ONCE: usize = 8;
@@ -24,7 +23,7 @@ const AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// Bad input where AWS refuses; otherwise what failed.
-pub(super) async fn check(
+pub(super) async fn prepare(
     session: &Session,
     plan: &Plan,
     publication: &Publication,

@@ -14,8 +14,7 @@ use crate::discovery::{self, Search};
 use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
-
-use super::Session;
+use crate::session::Session;
 
 /// The inventory with the images of all charts that say `images: auto`, in the order of the charts.
 ///

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::hint;
 use crate::plan::Copy;
+use crate::problem::chain;
 use oci_copy::copy::{CopyError, Done, Outcome};
 use oci_copy::remedy::Remedy;
-
-use super::log::{self, chain};
 
 /// A reason that this many artifacts share is logged once.
 const MANY: usize = 3;
@@ -16,7 +16,7 @@ const MANY: usize = 3;
 const NAMED: usize = 8;
 
 /// Logs what failed.
-pub(super) fn report(copies: &[Copy], outcomes: Vec<Outcome>) {
+pub(crate) fn report(copies: &[Copy], outcomes: Vec<Outcome>) {
     let mut reasons: BTreeMap<String, Vec<(&Copy, CopyError)>> = BTreeMap::new();
     for (number, (copy, outcome)) in copies.iter().zip(outcomes).enumerate() {
         if let Done::Failed(error) = outcome.done {
@@ -64,8 +64,8 @@ struct Hints(BTreeSet<&'static str>);
 
 impl Hints {
     fn say(&mut self, remedy: Option<Remedy>) {
-        let text = remedy.map(crate::hint::text);
+        let text = remedy.map(hint::text);
         let new = text.filter(|text| self.0.insert(text));
-        new.into_iter().for_each(log::hint);
+        new.into_iter().for_each(hint::log);
     }
 }

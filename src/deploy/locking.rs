@@ -1,0 +1,116 @@
+//! The lock of an inventory: its file, and how one is made.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use crate::document::{Lock, MAX_LOCK, lock_file};
+use crate::files;
+use crate::inventory::Inventory;
+use crate::lock::{Observed, parameters};
+use crate::problem::{Problem, Problems};
+use crate::progress::{self, Progress};
+use crate::reference::Prefix;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::trust::TrustGate;
+use oci_copy::copy::{Outcome, Preflight};
+use oci_copy::reference::Digest;
+
+use super::planned::Planned;
+use super::{failure_summary, planning};
+
+/// The prefix that a plan for a lock has: a lock is for every target.
+pub(crate) const ANY_TARGET: &str = "target.invalid/";
+
+/// The file of the lock of an inventory: the one that is named, or the one beside its data file.
+pub(crate) fn path(settings: &Settings, inventory: &Inventory) -> PathBuf {
+    let beside = || inventory.dir.join(lock_file(&inventory.eks_version));
+    settings.lock.file.clone().unwrap_or_else(beside)
+}
+
+/// Reads a lock.
+///
+/// # Errors
+/// When there is no such file, or it is not a lock.
+pub(crate) fn read(path: &Path) -> Result<Lock, Problems> {
+    let shown = path.display().to_string();
+    let text = files::read_within(path, MAX_LOCK as u64).map_err(|what| {
+        Problem::input(&shown, what).remedy("write the lock with `replicator lock`")
+    })?;
+    Lock::read(&text, &shown)
+}
+
+/// The digest of the lock, where only what it has is copied.
+pub(super) fn required_digest(settings: &Settings, inventory: &Inventory) -> Option<Digest> {
+    if !settings.lock.is_required {
+        return None;
+    }
+    let text = files::read_within(&path(settings, inventory), MAX_LOCK as u64);
+    Some(Digest::of(&text.ok()?))
+}
+
+/// Makes the lock of an inventory, with the plan that it was made of. Reads manifests, and no layers.
+///
+/// # Errors
+/// What is wrong with data files and charts, and every artifact that a source does not give.
+pub(crate) async fn make(
+    session: &Session,
+    inventory: &Inventory,
+    progress: &Progress,
+) -> anyhow::Result<(Lock, Planned)> {
+    let prefix = &ANY_TARGET.parse()?;
+    let mut planned = planning::from_sources(session, inventory, prefix, progress).await?;
+    let copies = &planned.plan.copies;
+    progress.querying(copies.len());
+    let described = planned.engine(session).describe(&planned.requests()).await;
+    let (mut descriptions, mut failed) = (Vec::new(), Vec::new());
+    for (copy, described) in copies.iter().zip(described) {
+        match described {
+            Ok(description) => {
+                for note in &description.notes {
+                    tracing::warn!("{}: {note}", copy.source_text);
+                }
+                descriptions.push(description);
+            }
+            Err(error) => failed.push((copy.clone(), Outcome::failed(error))),
+        }
+    }
+    if !failed.is_empty() {
+        let count = progress::count(failed.len(), "artifact");
+        let (copies, outcomes): (Vec<_>, Vec<_>) = failed.into_iter().unzip();
+        failure_summary::report(&copies, outcomes);
+        bail!("{count} cannot be locked, nothing was written");
+    }
+    if session.settings.closure.pin_digests {
+        let known = descriptions.iter().map(|description| {
+            let mut known = Preflight::default();
+            known.digest = Some(description.digest.clone());
+            known
+        });
+        planned.pin(known.collect()).await?;
+    }
+    let observed = Observed {
+        plan: &planned.plan,
+        charts: &planned.charts,
+        proof: planned.proof.as_ref(),
+        descriptions: &descriptions,
+    };
+    let parameters = parameters(&session.settings, &inventory.eks_version);
+    let mut lock = observed.lock(inventory, parameters)?;
+    if let Some(gate) = &planned.gate {
+        record_trust(&mut lock, gate, prefix);
+    }
+    Ok((lock, planned))
+}
+
+/// Records who signed what.
+fn record_trust(lock: &mut Lock, gate: &TrustGate, prefix: &Prefix) {
+    let answer = |target: &str| gate.answer(&prefix.join(target));
+    for image in &mut lock.images {
+        image.trust = answer(&image.target);
+    }
+    for chart in lock.charts.values_mut() {
+        chart.trust = answer(&chart.target);
+    }
+}
