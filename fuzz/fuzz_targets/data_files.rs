@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| replicator_fuzz::data_files(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_properties::data_files(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| replicator_fuzz::render::yaml_output(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_properties::render::yaml_output(data));

@@ -85,12 +85,5 @@ mod variables;
 mod verifying;
 mod words;
 
-#[path = "../../fuzz/src/lib.rs"]
-#[expect(
-    unreachable_pub,
-    reason = "it is the library of the fuzz targets as well"
-)]
-mod fuzzing;
-
 /// What a test gives back.
 type Result = anyhow::Result<()>;

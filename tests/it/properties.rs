@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fuzz_properties::{build, invariants};
 use helm_chart::archive::Keep;
 use oci_copy::reference::{Digest, ImageName, Location};
 use proptest::prelude::*;
@@ -10,8 +11,6 @@ use replication::charts::{Chart, Charts, Content, Fetched};
 use replication::inventory::Inventory;
 use replication::plan::Plan;
 use replication::problem::Problems;
-
-use super::fuzzing::{build, invariants};
 
 /// A name by the grammar of the distribution specification.
 fn name() -> impl Strategy<Value = String> {

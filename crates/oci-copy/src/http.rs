@@ -1,6 +1,7 @@
 //! The only place that sends HTTP requests: which URL a host means, how long to wait, how often to try, and whose
 //! credentials go where.
 
+mod challenge;
 mod credentials;
 mod encoding;
 mod error;
@@ -26,6 +27,7 @@ use url::Url;
 
 use crate::reference::is_docker_hub;
 
+pub use challenge::Challenge;
 pub use credentials::{
     Asked, Basic, Credentials, DockerConfig, Found, GivenLogins, HostlessLogin, Login, Secret,
     canonical_host,

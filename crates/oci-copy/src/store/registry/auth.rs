@@ -12,14 +12,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde_json::Value;
 use url::Url;
 
-use crate::http::{self, Asked, Basic, Http, Login};
+use crate::http::{self, Asked, Basic, Challenge, Http, Login};
 use crate::store::Error;
 use crate::store::registry::provider::Provider;
 
-mod challenge;
 mod token;
-
-use challenge::Challenge;
 
 /// The largest answer of a token service, in bytes.
 const MAX_TOKEN: u64 = 1024 * 1024;

@@ -14,7 +14,7 @@ use helm_chart::render::value::{Map, Value};
 use helm_chart::yaml::{self, Spent};
 use serde_json::Value as Json;
 
-use super::build;
+use crate::build;
 
 /// Small, so that what exceeds them is found soon.
 const LIMITS: Limits = Limits {

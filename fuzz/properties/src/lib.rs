@@ -13,6 +13,7 @@ use helm_chart::index::{self, Index};
 use helm_chart::values::Path;
 use helm_chart::values::table::Work;
 use helm_chart::yaml::{self, Limits, Spent};
+use oci_copy::http::Challenge;
 use oci_copy::manifest::{Manifest, Refers, media_type};
 use oci_copy::reference::{Digest, ImageName, Location};
 use replication::charts::{Chart, Charts, Content, Fetched};
@@ -24,10 +25,6 @@ use replication::settings::parse_platforms;
 pub mod build;
 pub mod invariants;
 pub mod render;
-
-// The program keeps it to itself.
-#[path = "../../crates/oci-copy/src/store/registry/auth/challenge.rs"]
-mod challenge;
 
 /// A target: its name, which is that of its corpus, and what it does.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
@@ -243,9 +240,7 @@ pub fn challenges(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    if let Some(challenge::Challenge::Bearer { realm, .. }) =
-        challenge::Challenge::choose(text.split('\n'))
-    {
+    if let Some(Challenge::Bearer { realm, .. }) = Challenge::choose(text.split('\n')) {
         assert!(matches!(realm.scheme(), "http" | "https"), "{realm}");
         assert!(realm.has_host(), "{realm}");
     }

@@ -7,12 +7,14 @@ const MAX_SCOPES: usize = 20;
 
 /// What a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// User name and password with each request.
     Basic,
     /// A token of a service.
     Bearer {
+        /// The URL of the token service.
         realm: Url,
+        /// The name by which the token service knows the registry.
         service: Option<String>,
         /// What a token must be for, as the registry's own token service calls it.
         scopes: Vec<String>,
@@ -21,7 +23,8 @@ pub(super) enum Challenge {
 
 impl Challenge {
     /// The challenge to answer, of all that the headers hold: a token where one is offered.
-    pub(super) fn choose<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+    #[must_use]
+    pub fn choose<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut challenges: Vec<Self> = headers.into_iter().flat_map(parse).collect();
         let bearer = challenges
             .iter()
