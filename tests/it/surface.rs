@@ -212,9 +212,11 @@ async fn a_failure_is_reported_once() -> Result {
 #[tokio::test]
 async fn a_failure_is_logged_while_the_rest_goes_on_and_explained_at_the_end() -> Result {
     let source = slow_source().await?;
+    // Twice as long as a failure waits for the end of the run.
     let slow = Fault::Slow {
         bytes_per_second: 500_000,
     };
+    source.faults().clear();
     source.faults().add(Rule::new(slow).on("GET", "/blobs/"));
     let gone: Vec<String> = (0..6).map(|n| format!("quay.io/team/gone{n}:1")).collect();
     let mut names: Vec<&str> = gone.iter().map(String::as_str).collect();
