@@ -19,6 +19,7 @@ mod request;
 mod resolve;
 mod schedule;
 mod snapshot;
+mod source_walk;
 mod transfer;
 
 use std::collections::HashMap;

@@ -16,7 +16,7 @@ use crate::reference::Digest;
 
 pub use descriptor::{DescribedPlatform, Descriptor};
 pub use platform::Platform;
-pub use walk::{Budget, MAX_BYTES, MAX_DEPTH, MAX_MANIFESTS, Node, Visitor, walk};
+pub use walk::{Budget, MAX_BYTES, MAX_DEPTH, MAX_MANIFESTS, Node, Seen, Visitor, walk};
 
 /// Media types of manifests and configs.
 pub mod media_type {

@@ -1,18 +1,17 @@
 //! What a run will have to move, found out before anything is moved.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, future, stream};
+use futures_util::{StreamExt, stream};
 
-use crate::manifest::{Budget, Descriptor, Manifest, Visitor, walk};
+use crate::manifest::{Budget, Descriptor, Seen};
 use crate::reference::Digest;
 use crate::store::{self, archive};
 
 use super::artifact::ArtifactCopy;
 use super::outcome::{CopyError, Side, step};
 use super::resolve::{Resolved, Tree, all_blobs};
+use super::source_walk::Children;
 use super::{Access, Endpoints, Engine, Request, Run};
 
 /// How many artifacts are looked at at once. The hosts' own limits are lower.
@@ -266,7 +265,10 @@ impl ArtifactCopy<'_> {
         };
         let named = present.clone().flatten();
         // What this walk reads, the comparison does not read again.
-        let whole = walk(&Whole::of(self), root.manifest.clone(), &Budget::default()).await;
+        let all = Children::All(Seen::default());
+        let whole = self
+            .walk(root.manifest.clone(), all, &Budget::default())
+            .await;
         let bytes = whole
             .map(|node| node.bytes())
             .map_err(|error| errors.push(error))
@@ -305,45 +307,5 @@ impl ArtifactCopy<'_> {
         };
         let answer = self.run.unreachable.ask(host, question).await;
         answer.map_err(step(side, what, reference))
-    }
-}
-
-/// A walk through everything at the source.
-struct Whole<'a> {
-    copy: &'a ArtifactCopy<'a>,
-    seen: Mutex<HashSet<Digest>>,
-}
-
-impl<'a> Whole<'a> {
-    fn of(copy: &'a ArtifactCopy<'a>) -> Self {
-        Self {
-            copy,
-            seen: Mutex::default(),
-        }
-    }
-}
-
-impl Visitor for Whole<'_> {
-    type Error = CopyError;
-
-    fn select<'a>(
-        &'a self,
-        _: &'a Manifest,
-        mut children: Vec<&'a Descriptor>,
-    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, CopyError>> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        children.retain(|child| seen.insert(child.digest.clone()));
-        future::ready(Ok(children)).boxed()
-    }
-
-    fn read<'a>(
-        &'a self,
-        child: &'a Descriptor,
-    ) -> BoxFuture<'a, Result<Option<Manifest>, CopyError>> {
-        async move { self.copy.read_child(&child.digest).await.map(Some) }.boxed()
-    }
-
-    fn out_of_bounds(&self) -> Result<(), CopyError> {
-        Err(self.copy.too_deep())
     }
 }

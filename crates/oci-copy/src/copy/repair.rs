@@ -6,19 +6,21 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::manifest::{Budget, Descriptor, Manifest, Node, Visitor, walk};
+use crate::manifest::{Budget, Descriptor, Manifest, Node};
 use crate::reference::TagOrDigest;
 use crate::store::weight;
 
 use super::artifact::ArtifactCopy;
 use super::graph::{Needs, PendingBlob, Rank, Sink};
 use super::outcome::CopyError;
+use super::source_walk::Children;
 use super::transfer::{Sources, Transfer};
 
 impl ArtifactCopy<'_> {
     /// Sends what is missing of what a manifest refers to; whether anything was.
     pub(super) async fn repair(&self, manifest: &Manifest) -> Result<bool, CopyError> {
-        let node = walk(&Gone(self), manifest.clone(), &Budget::default()).await?;
+        let (root, budget) = (manifest.clone(), Budget::default());
+        let node = self.walk(root, Children::NotFound, &budget).await?;
         self.bring(&node).await
     }
 
@@ -76,43 +78,5 @@ impl ArtifactCopy<'_> {
         arrived
             .map(drop)
             .map_err(|failure| self.blob_error(failure))
-    }
-}
-
-/// A walk through the children that the target does not find.
-struct Gone<'a>(&'a ArtifactCopy<'a>);
-
-impl Visitor for Gone<'_> {
-    type Error = CopyError;
-
-    fn select<'a>(
-        &'a self,
-        _: &'a Manifest,
-        children: Vec<&'a Descriptor>,
-    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, CopyError>> {
-        async move {
-            let mut gone = Vec::new();
-            for child in children {
-                let name = TagOrDigest::Digest(child.digest.clone());
-                let present = self.0.target.resolve(&name).await;
-                let present = present.map_err(self.0.target_error("look for a child manifest"))?;
-                if present.is_none() {
-                    gone.push(child);
-                }
-            }
-            Ok(gone)
-        }
-        .boxed()
-    }
-
-    fn read<'a>(
-        &'a self,
-        child: &'a Descriptor,
-    ) -> BoxFuture<'a, Result<Option<Manifest>, CopyError>> {
-        async move { self.0.read_child(&child.digest).await.map(Some) }.boxed()
-    }
-
-    fn out_of_bounds(&self) -> Result<(), CopyError> {
-        Err(self.0.too_deep())
     }
 }

@@ -2,10 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-
-use crate::manifest::{Descriptor, Manifest, Node, Visitor, walk};
+use crate::manifest::{Descriptor, Manifest, Node};
 use crate::reference::{Digest, Location};
 use crate::store::{self, TagOrDigest};
 
@@ -13,6 +10,7 @@ use super::ReferrerPolicy;
 use super::artifact::ArtifactCopy;
 use super::outcome::CopyError;
 use super::referrers::Referrers;
+use super::source_walk::Children;
 use super::target_name;
 
 /// What has to be copied.
@@ -280,11 +278,11 @@ impl ArtifactCopy<'_> {
         manifest: Manifest,
         present: Option<&Digest>,
     ) -> Result<Node, CopyError> {
-        let lacking = Lacking {
-            copy: self,
-            present: present.map(|present| (manifest.digest.clone(), present)),
+        let lacking = Children::Lacking {
+            root: manifest.digest.clone(),
+            present,
         };
-        let node = walk(&lacking, manifest, &self.budget).await?;
+        let node = self.walk(manifest, lacking, &self.budget).await?;
         node.manifests()
             .into_iter()
             .try_for_each(|manifest| self.check_refusal(manifest))?;
@@ -321,69 +319,6 @@ impl ArtifactCopy<'_> {
         CopyError::Missing {
             reference: self.copy.source_text.clone(),
         }
-    }
-
-    /// The artifact exceeds the bounds of a walk.
-    pub(super) fn too_deep(&self) -> CopyError {
-        CopyError::Depth {
-            reference: self.copy.source_text.clone(),
-        }
-    }
-
-    pub(super) async fn read_child(&self, digest: &Digest) -> Result<Manifest, CopyError> {
-        let read = || async {
-            let child = self
-                .source
-                .manifest(&TagOrDigest::Digest(digest.clone()))
-                .await;
-            let child = child.map_err(self.source_error("read a child manifest"))?;
-            child.ok_or_else(|| CopyError::Missing {
-                reference: format!("{} (child {digest})", self.copy.source_text),
-            })
-        };
-        let children = &self.children;
-        children.get_or_try_init(digest.clone(), read).await
-    }
-}
-
-/// A walk through what is missing at the target.
-struct Lacking<'a> {
-    copy: &'a ArtifactCopy<'a>,
-    /// The root's digest, and what its name at the target names now.
-    present: Option<(Digest, &'a Digest)>,
-}
-
-impl Visitor for Lacking<'_> {
-    type Error = CopyError;
-
-    fn select<'a>(
-        &'a self,
-        index: &'a Manifest,
-        mut children: Vec<&'a Descriptor>,
-    ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, CopyError>> {
-        async move {
-            let present = self.present.as_ref();
-            let present = present.filter(|(root, _)| *root == index.digest);
-            let present = present.map(|(_, present)| *present);
-            let digests: Vec<Digest> = children.iter().map(|child| child.digest.clone()).collect();
-            // A child that is there is complete: the target took it after its parts.
-            let known = self.copy.target.known_manifests(&digests, present).await;
-            let known = known.map_err(self.copy.target_error("look for child manifests"))?;
-            children.retain(|child| !known.contains(&child.digest));
-            Ok(children)
-        }
-        .boxed()
-    }
-
-    fn read<'a>(
-        &'a self,
-        child: &'a Descriptor,
-    ) -> BoxFuture<'a, Result<Option<Manifest>, CopyError>> {
-        async move { self.copy.read_child(&child.digest).await.map(Some) }.boxed()
-    }
-
-    fn out_of_bounds(&self) -> Result<(), CopyError> {
-        Err(self.copy.too_deep())
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
 
 use super::{Descriptor, Manifest};
+use crate::reference::Digest;
 
 /// The deepest nesting of indexes. Real ones have two levels.
 pub const MAX_DEPTH: usize = 8;
@@ -81,6 +83,26 @@ impl Budget {
     fn has_room_for(&self, manifest: &Manifest) -> bool {
         let size = manifest.bytes.len() as u64;
         self.bytes.fetch_add(size, Ordering::Relaxed) + size <= MAX_BYTES
+    }
+}
+
+/// The manifests that a walk has met.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<HashSet<Digest>>);
+
+impl Seen {
+    /// So far this one.
+    #[must_use]
+    pub fn new(root: Digest) -> Self {
+        Self(Mutex::new(HashSet::from([root])))
+    }
+
+    /// Those of an index's children that no index had before.
+    #[must_use]
+    pub fn first_met<'a>(&self, mut children: Vec<&'a Descriptor>) -> Vec<&'a Descriptor> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain(|child| seen.insert(child.digest.clone()));
+        children
     }
 }
 

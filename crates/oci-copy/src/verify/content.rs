@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, future};
 
-use crate::manifest::{Budget, Descriptor, Manifest, Visitor, walk};
+use crate::manifest::{Budget, Descriptor, Manifest, Seen, Visitor, walk};
 use crate::reference::{Digest, Location};
 use crate::store::{Error, Source, TagOrDigest, Target};
 
@@ -18,7 +18,7 @@ struct Everything<'a> {
     checker: &'a Checker<'a>,
     source: &'a dyn Source,
     home: &'a dyn Target,
-    seen: Mutex<HashSet<Digest>>,
+    seen: Seen,
     faults: Mutex<Vec<Fault>>,
 }
 
@@ -50,11 +50,9 @@ impl Visitor for Everything<'_> {
     fn select<'a>(
         &'a self,
         _: &'a Manifest,
-        mut children: Vec<&'a Descriptor>,
+        children: Vec<&'a Descriptor>,
     ) -> BoxFuture<'a, Result<Vec<&'a Descriptor>, Error>> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        children.retain(|child| seen.insert(child.digest.clone()));
-        future::ready(Ok(children)).boxed()
+        future::ready(Ok(self.seen.first_met(children))).boxed()
     }
 
     fn read<'a>(&'a self, child: &'a Descriptor) -> BoxFuture<'a, Result<Option<Manifest>, Error>> {
@@ -76,7 +74,7 @@ impl Checker<'_> {
             checker: self,
             source: source.as_ref(),
             home: home.as_ref(),
-            seen: Mutex::new(HashSet::from([root.clone()])),
+            seen: Seen::new(root.clone()),
             faults: Mutex::default(),
         };
         let mut finding = Finding::new(Some(root.clone()));
