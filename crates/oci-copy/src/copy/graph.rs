@@ -5,11 +5,13 @@
 //! There is no deadlock: an artifact is registered in one step, a mount waits only for an artifact that
 //! was registered earlier, and uploads wait for nothing.
 
+mod content;
+mod pending;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 
@@ -17,15 +19,13 @@ use crate::manifest::Descriptor;
 use crate::reference::Digest;
 use crate::store::{Error, Mounting, Source, Target, UploadSession};
 
-use super::outcome::Side;
 use super::schedule::Queue;
+use content::{Active, Content};
+pub(super) use pending::{Failure, Needs, PendingBlob, Rank, Sent};
 
 /// How many artifacts of a mount scope are copied at once: more than the hosts' limits let through, and few
 /// enough that what is held of them in memory does not grow with the run.
 const WINDOW: usize = 256;
-
-/// The most sources that are kept for one blob.
-const MAX_SOURCES: usize = 16;
 
 /// The namespaces that may mount blobs from each other.
 pub(super) struct MountScope {
@@ -50,36 +50,6 @@ pub(super) struct MountScope {
     pub(super) news: Notify,
 }
 
-/// One distinct blob.
-#[derive(Default)]
-struct Content {
-    committed: Committed,
-    /// Until all namespaces that need it have it.
-    active: Option<Box<Active>>,
-}
-
-/// The namespaces that have a blob, and a manifest that refers to it. This is all that a run keeps of a
-/// finished blob, so it is small; most blobs are in one namespace.
-#[derive(Default)]
-struct Committed {
-    /// The one that others mount from, and whether it had the blob before the run.
-    first: Option<(Arc<str>, bool)>,
-    others: BTreeSet<Arc<str>>,
-}
-
-/// A blob that a namespace still waits for.
-#[derive(Default)]
-struct Active {
-    /// By namespace.
-    pending: HashMap<Arc<str>, Arc<PendingBlob>>,
-    /// The one that others mount from, unless a namespace has the blob.
-    owner: Option<Arc<PendingBlob>>,
-    /// The uploads that the next read of the blob serves.
-    waiting: Vec<Sink>,
-    /// Where it can be read, each source once: one may have it damaged, or not at all.
-    sources: Vec<Arc<dyn Source>>,
-}
-
 /// A namespace that a read serves, with its upload where one has begun.
 pub(super) struct Sink {
     pub(super) pending: Arc<PendingBlob>,
@@ -92,68 +62,11 @@ pub(super) struct MountWait {
     pub(super) owner: Arc<PendingBlob>,
 }
 
-/// A blob on its way into a namespace.
-pub(super) struct PendingBlob {
-    pub(super) descriptor: Descriptor,
-    pub(super) source: Arc<dyn Source>,
-    pub(super) target: Arc<dyn Target>,
-    pub(super) namespace: Arc<str>,
-    /// It was there before the run.
-    pub(super) is_old: bool,
-    /// The priority of the artifact that needs it.
-    pub(super) rank: Rank,
-    /// When its transfer began.
-    pub(super) begun: OnceLock<Instant>,
-    state: watch::Sender<State>,
-}
-
-/// When an artifact's blobs are read: together, so that its manifests can be written while others are read,
-/// and those of the artifact with the longest blob first.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
-    /// The bytes of its longest blob.
-    longest: u64,
-    /// Earlier artifacts come first.
-    noted: Reverse<usize>,
-}
-
-/// The state of a blob.
-#[derive(Debug, Clone, Default)]
-pub(super) struct State {
-    pub(super) end: Option<Result<Sent, Failure>>,
-    /// A manifest that refers to it is there.
-    pub(super) committed: bool,
-    /// Its artifact failed: no manifest will refer to it.
-    pub(super) abandoned: bool,
-}
-
-/// Whether bytes were sent for a blob that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
-    Yes,
-    No,
-}
-
-/// Why a blob was not copied, with the side that failed.
-#[derive(Debug, Clone)]
-pub(super) struct Failure {
-    pub(super) side: Side,
-    pub(super) error: Arc<Error>,
-}
-
 /// What an artifact waits for.
 pub(super) struct BlobHandle {
     pub(super) pending: Arc<PendingBlob>,
     /// This artifact was the first in its namespace to want it: its bytes count for it.
     pub(super) is_first: bool,
-}
-
-/// The blobs that an artifact needs in its namespace.
-pub(super) struct Needs<'a> {
-    pub(super) source: &'a Arc<dyn Source>,
-    pub(super) target: &'a Arc<dyn Target>,
-    /// Those that the namespace has, where that is known.
-    pub(super) known: Option<&'a HashSet<Digest>>,
 }
 
 impl MountScope {
@@ -355,146 +268,4 @@ fn active<'a>(
     digest: &Digest,
 ) -> Option<&'a mut Active> {
     contents.get_mut(digest)?.active.as_deref_mut()
-}
-
-impl Active {
-    fn add_source(&mut self, source: &Arc<dyn Source>, identity: &str) {
-        let is_new = |known: &Arc<dyn Source>| known.identity() != identity;
-        if self.sources.len() < MAX_SOURCES && self.sources.iter().all(is_new) {
-            self.sources.push(Arc::clone(source));
-        }
-    }
-}
-
-impl Committed {
-    fn contains(&self, namespace: &str) -> bool {
-        let is_first = |(first, _): &(Arc<str>, bool)| **first == *namespace;
-        self.first.as_ref().is_some_and(is_first) || self.others.contains(namespace)
-    }
-
-    fn add(&mut self, blob: &PendingBlob) {
-        let namespace = Arc::clone(&blob.namespace);
-        if self.first.is_none() {
-            self.first = Some((namespace, blob.is_old));
-        } else {
-            self.others.insert(namespace);
-        }
-    }
-}
-
-impl Content {
-    /// The one that others mount from; a failed one no longer is.
-    fn owner(&mut self, needs: &Needs<'_>, blob: &Descriptor) -> Option<Arc<PendingBlob>> {
-        if let Some((namespace, is_old)) = &self.committed.first {
-            let owner = PendingBlob::new(blob, needs, namespace, true, Rank::default());
-            return Some(Arc::new(PendingBlob {
-                is_old: *is_old,
-                ..owner
-            }));
-        }
-        let owner = &mut self.active.as_mut()?.owner;
-        owner.take_if(|owner| owner.has_failed());
-        owner.clone()
-    }
-
-    /// Drops what is not needed of a blob that a namespace has.
-    fn release(&mut self, namespace: &str) {
-        let Some(active) = &mut self.active else {
-            return;
-        };
-        let known = active.pending.get(namespace);
-        let Some(blob) = known.filter(|blob| blob.is_committed()).map(Arc::clone) else {
-            return;
-        };
-        active.pending.remove(namespace);
-        active.owner.take_if(|owner| owner.is_committed());
-        self.committed.add(&blob);
-        if active.pending.is_empty() {
-            self.active = None;
-        }
-    }
-}
-
-impl PendingBlob {
-    pub(super) fn new(
-        blob: &Descriptor,
-        needs: &Needs<'_>,
-        namespace: &Arc<str>,
-        is_there: bool,
-        rank: Rank,
-    ) -> Self {
-        let state = State {
-            end: is_there.then_some(Ok(Sent::No)),
-            committed: is_there,
-            abandoned: false,
-        };
-        Self {
-            descriptor: blob.clone(),
-            source: Arc::clone(needs.source),
-            target: Arc::clone(needs.target),
-            namespace: Arc::clone(namespace),
-            is_old: is_there,
-            rank,
-            begun: OnceLock::new(),
-            state: watch::Sender::new(state),
-        }
-    }
-
-    /// The blob is at the target, or its copy has failed.
-    pub(super) fn end(&self, end: Result<Sent, Failure>) {
-        self.state.send_modify(|state| state.end = Some(end));
-    }
-
-    /// A manifest that refers to it is there.
-    pub(super) fn commit(&self) {
-        self.state.send_modify(|state| state.committed = true);
-    }
-
-    /// No manifest that refers to it will be written.
-    pub(super) fn abandon(&self) {
-        self.state.send_modify(|state| state.abandoned = true);
-    }
-
-    fn has_failed(&self) -> bool {
-        matches!(self.state.borrow().end, Some(Err(_)))
-    }
-
-    /// It is there, and a manifest that refers to it is.
-    fn is_committed(&self) -> bool {
-        let state = self.state.borrow();
-        state.committed && matches!(state.end, Some(Ok(_)))
-    }
-
-    /// How it ended, if it has.
-    pub(super) fn ended(&self) -> Option<Result<Sent, Failure>> {
-        self.state.borrow().end.clone()
-    }
-
-    /// Waits until the blob is there.
-    pub(super) async fn finished(&self) -> Result<Sent, Failure> {
-        let state = self.until(|state| state.end.is_some()).await;
-        state.end.unwrap_or(Ok(Sent::No))
-    }
-
-    /// Waits for a state.
-    pub(super) async fn until(&self, wanted: impl FnMut(&State) -> bool) -> State {
-        let mut state = self.state.subscribe();
-        // The sender lives as long as the blob.
-        match state.wait_for(wanted).await {
-            Ok(state) => state.clone(),
-            Err(_) => State::default(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Of what is finished a run of 50,000 artifacts keeps some 100,000 of these.
-    #[test]
-    fn what_is_kept_of_a_finished_blob_is_small() {
-        assert_eq!(size_of::<Digest>(), 40);
-        assert_eq!(size_of::<Content>(), 56);
-    }
 }

@@ -11,16 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt, future, stream};
+use futures_util::{FutureExt, StreamExt, TryFutureExt, stream};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use crate::http::AimdLimit;
 use crate::manifest::{Descriptor, Manifest};
 use crate::reference::Digest;
 
+use super::on_disk::{self, ready};
 use super::{
-    Answer, Blob, Capabilities, DigestCheck, Error, Lookup, Mounting, Partial, Source,
-    SubjectSupport, TagOrDigest, Target, TargetInfo, UploadSession, UploadStart,
+    Answer, Blob, Error, Lookup, Mounting, Partial, Source, SubjectSupport, TagOrDigest, Target,
+    TargetInfo, UploadSession, UploadStart,
 };
 
 use index::{Change, Index};
@@ -191,11 +192,7 @@ impl Layout {
             let folder = path.parent().unwrap_or(&self.dir);
             partial::write(self.begin_file(folder), &path, &manifest.bytes)?;
         }
-        let support = if manifest.subject.is_some() {
-            SubjectSupport::Listed
-        } else {
-            SubjectSupport::Ignored
-        };
+        let support = on_disk::subject_support(manifest);
         let name = match which {
             TagOrDigest::Tag(name) => Some(name.as_str()),
             TagOrDigest::Digest(_) if manifest.subject.is_none() => return Ok(support),
@@ -312,7 +309,7 @@ impl Lookup for Layout {
     }
 
     fn known_blobs<'a>(&'a self, _: &'a [Digest]) -> Answer<'a, Option<HashSet<Digest>>> {
-        future::ready(Ok(None)).boxed()
+        ready(None)
     }
 
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
@@ -327,26 +324,18 @@ impl Lookup for Layout {
     }
 
     fn is_immutable<'a>(&'a self, _: &'a str) -> Answer<'a, bool> {
-        future::ready(Ok(false)).boxed()
+        ready(false)
     }
 
     fn mounting(&self) -> Answer<'_, Mounting> {
         // A folder is one namespace.
-        future::ready(Ok(Mounting::AfterUpload)).boxed()
+        ready(Mounting::AfterUpload)
     }
 }
 
 impl Target for Layout {
     fn info(&self) -> TargetInfo {
-        TargetInfo {
-            namespace: self.namespace(),
-            mount_scope: self.namespace(),
-            capabilities: Capabilities {
-                digest_check: DigestCheck::No,
-                ..Capabilities::default()
-            },
-            writes: Arc::clone(&self.files),
-        }
+        on_disk::info(self.namespace(), &self.files)
     }
 
     fn prepare(&self) -> Answer<'_, ()> {
@@ -358,14 +347,8 @@ impl Target for Layout {
         descriptor: &'a Descriptor,
         _: Option<&'a str>,
     ) -> Answer<'a, UploadStart> {
-        async move {
-            Ok(if self.has_blob(descriptor).await? {
-                UploadStart::Exists
-            } else {
-                UploadStart::Session(UploadSession(None))
-            })
-        }
-        .boxed()
+        let has = self.has_blob(descriptor);
+        has.map_ok(on_disk::upload_start).boxed()
     }
 
     fn finish<'a>(
@@ -387,6 +370,6 @@ impl Target for Layout {
 
     fn add_referrers<'a>(&'a self, _: &'a Digest, _: &'a [Descriptor]) -> Answer<'a, ()> {
         // They are in the index already.
-        future::ready(Ok(())).boxed()
+        ready(())
     }
 }

@@ -8,6 +8,7 @@ use crate::http::AimdLimit;
 use crate::manifest::{Descriptor, Manifest};
 use crate::reference::{Digest, TagOrDigest};
 
+use super::on_disk::ready;
 use super::{
     Answer, Blob, Capabilities, Error, Lookup, Mounting, SubjectSupport, Target, TargetInfo,
     UploadSession, UploadStart,
@@ -15,10 +16,6 @@ use super::{
 
 /// A target that has nothing: everything is missing there, so a look at an artifact reads all of it.
 pub(crate) struct Nowhere;
-
-fn ready<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
-    future::ready(Ok(value)).boxed()
-}
 
 fn refuse<'a, T: Send + 'a>() -> Answer<'a, T> {
     let error = Error::Provider {
