@@ -1,5 +1,7 @@
 //! The last render: it accepts a reference only if it is exactly the target.
 
+mod entry;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
@@ -8,44 +10,16 @@ use super::charts::Charts;
 use super::leaf::Round;
 use super::renders::{Renders, most};
 use super::seen::Spot;
-use super::shape::{self, Part, Shape};
 use super::variant::{Variant, Wanted};
 use super::{Discovery, MovedImage, PartSource, Reason, Unmoved, ValuePath};
 use crate::render::release::Error;
 use crate::set;
-use crate::values::{Overrides, Path};
+use crate::values::Overrides;
+use entry::Entry;
 
 pub(super) struct Check<'c, 'a> {
     renders: &'c mut Renders<'a>,
     charts: &'c Charts,
-}
-
-/// What is written for one image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    reference: String,
-    target: String,
-    registry: Option<PartSource>,
-    repository: PartSource,
-    tag: Option<PartSource>,
-    remove: Vec<ValuePath>,
-    writes: Vec<(Path, String)>,
-}
-
-impl Entry {
-    fn first_path(&self) -> String {
-        let first = self.writes.first();
-        first.map(|(path, _)| path.to_string()).unwrap_or_default()
-    }
-
-    fn missed(&self, found: &str) -> Reason {
-        let paths = self.writes.iter().map(|(path, _)| path.to_string());
-        Reason::Missed {
-            values: paths.collect(),
-            found: found.to_owned(),
-            target: self.target.clone(),
-        }
-    }
 }
 
 /// What a render of one variant shows.
@@ -111,7 +85,7 @@ impl<'c, 'a> Check<'c, 'a> {
                     let Some((shape, _)) = &wanted.shape else {
                         continue;
                     };
-                    let entry = match self.entry(shape, wanted) {
+                    let entry = match Entry::new(self.charts, shape, wanted) {
                         Ok(entry) => entry,
                         Err(reason) => {
                             wanted.reject(reason);
@@ -121,7 +95,7 @@ impl<'c, 'a> Check<'c, 'a> {
                     };
                     let at = match entries.iter().position(|other| *other == entry) {
                         Some(at) => at,
-                        None => match write(&mut overrides, &entry, self.charts.values()) {
+                        None => match entry.write(&mut overrides, self.charts.values()) {
                             Ok(()) => {
                                 entries.push(entry);
                                 entries.len() - 1
@@ -196,7 +170,7 @@ impl<'c, 'a> Check<'c, 'a> {
         let mut render = |on: &BTreeSet<usize>| {
             let mut overrides = Overrides::default();
             for index in on {
-                write(&mut overrides, &entries[*index], self.charts.values())?;
+                entries[*index].write(&mut overrides, self.charts.values())?;
             }
             let mut values = variant.user.as_object().cloned().unwrap_or_default();
             set::merge(&mut values, overrides.into_values());
@@ -239,70 +213,6 @@ impl<'c, 'a> Check<'c, 'a> {
             }
         }
         outcome
-    }
-
-    /// What is written for one reference.
-    fn entry(&self, shape: &Shape, wanted: &Wanted) -> Result<Entry, Reason> {
-        let template = &wanted.image.template;
-        let missed = || Reason::Missed {
-            values: shape
-                .registry_path()
-                .map(|path| Path::from_parts(path.to_vec()).to_string())
-                .into_iter()
-                .collect(),
-            found: wanted.original.clone(),
-            target: wanted.target.clone(),
-        };
-        let (name, tag) = match shape.tag {
-            Some(_) => shape::split(&wanted.target),
-            None => (wanted.target.as_str(), None),
-        };
-        let mut writes = Vec::new();
-        let registry = match &shape.registry {
-            None => None,
-            Some(part) => {
-                let repository = shape.repository.text().to_lowercase();
-                let rest = format!("/{repository}");
-                let text = name.strip_suffix(rest.as_str()).ok_or_else(missed)?;
-                let source = self.charts.source(part)?;
-                writes.extend(source.write(text));
-                Some(source)
-            }
-        };
-        let repository = self.charts.source(&shape.repository)?;
-        let text = match (&registry, &shape.repository) {
-            (Some(_), part) => part.text().to_lowercase(),
-            (None, Part::Leaf { suffix, .. }) => name
-                .strip_suffix(suffix.as_str())
-                .ok_or_else(missed)?
-                .to_owned(),
-            (None, _) => name.to_owned(),
-        };
-        writes.extend(repository.write(&text));
-        let tag = match (&shape.tag, tag) {
-            (Some(part), Some(tag)) => {
-                let source = self.charts.tag(part, template)?;
-                let is_own = part.text() == tag && matches!(source, PartSource::AppVersion { .. });
-                writes.extend(source.write(tag).filter(|_| !is_own));
-                Some(source)
-            }
-            _ => None,
-        };
-        let remove: Vec<ValuePath> = wanted
-            .remove
-            .iter()
-            .map(|path| self.charts.place(path))
-            .collect();
-        writes.extend(remove.iter().map(|place| (place.full(), String::new())));
-        Ok(Entry {
-            reference: wanted.original.clone(),
-            target: wanted.target.clone(),
-            registry,
-            repository,
-            tag,
-            remove,
-            writes,
-        })
     }
 
     fn discovery(
@@ -401,39 +311,6 @@ fn within(wanted: &Wanted, variants: &[Variant]) -> Option<Reason> {
     found.map(|leaf| Reason::Within {
         value: leaf.path().to_string(),
     })
-}
-
-fn write(overrides: &mut Overrides, entry: &Entry, chart: &Json) -> Result<(), String> {
-    let mut all = overrides.clone();
-    for (path, text) in &entry.writes {
-        all.write(path, text.as_str(), chart)
-            .map_err(|conflict| conflict.path.to_string())?;
-    }
-    *overrides = all;
-    Ok(())
-}
-
-impl Shape {
-    /// The path of the value that controls the beginning.
-    fn registry_path(&self) -> Option<&[String]> {
-        match self.registry.as_ref().unwrap_or(&self.repository) {
-            Part::Leaf { path, .. } | Part::Empty { path, .. } => Some(path),
-            Part::Text(_) => None,
-        }
-    }
-}
-
-impl PartSource {
-    fn write(&self, text: &str) -> Option<(Path, String)> {
-        Some((self.place()?.full(), text.to_owned()))
-    }
-}
-
-impl ValuePath {
-    /// The path from the top chart's values.
-    fn full(&self) -> Path {
-        self.path.below(&self.subchart)
-    }
 }
 
 impl Wanted {

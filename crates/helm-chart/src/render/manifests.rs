@@ -2,13 +2,14 @@
 //!
 //! As helm v3.22 does it in `pkg/releaseutil`.
 
+mod head;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::format::yaml::map_keys;
-use super::session;
 use super::text::to_text;
-use crate::yaml::{self, Limits, Node, Scalar};
+pub(super) use head::Head;
+use head::head;
 
 /// One document of a rendered file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,129 +211,6 @@ fn go_trim_end(text: &str) -> &str {
 
 fn go_trim_start(text: &str) -> &str {
     text.trim_start_matches(is_go_space)
-}
-
-/// The keys of what Helm reads of each document.
-const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
-
-/// What Helm reads of each document.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Head {
-    api_version: String,
-    kind: String,
-    name: String,
-    hook: Option<String>,
-}
-
-fn head(content: Option<&str>) -> Result<Head, String> {
-    let read = || Head::read(content);
-    content.map_or_else(read, |content| session::head(content, read))
-}
-
-impl Head {
-    /// How many bytes its texts have.
-    pub(super) fn size(&self) -> usize {
-        let hook = self.hook.as_ref().map_or(0, String::len);
-        self.api_version.len() + self.kind.len() + self.name.len() + hook
-    }
-
-    fn read(content: Option<&str>) -> Result<Self, String> {
-        let converting = |error: &yaml::Error| {
-            format!(
-                "error converting YAML to JSON: yaml: line {}: {}",
-                error.line, error.message
-            )
-        };
-        let Some(content) = content else {
-            let message = "error converting YAML to JSON: yaml: invalid leading UTF-8 octet";
-            return Err(message.to_owned());
-        };
-        if let Some(root) = yaml::entries(content, &Limits::default(), &HEAD) {
-            return Self::of(&root);
-        }
-        let Some(root) =
-            yaml::first_document(content, &Limits::default()).map_err(|e| converting(&e))?
-        else {
-            return Ok(Self::default());
-        };
-        if let Some(problem) = map_keys::problem(&root) {
-            return Err(format!("error converting YAML to JSON: {problem}"));
-        }
-        // What Helm converts to JSON it converts as a whole.
-        root.to_helm_json().map_err(|e| converting(&e))?;
-        if root.is_null() {
-            return Ok(Self::default());
-        }
-        Self::of(&root)
-    }
-
-    fn of(root: &Node) -> Result<Self, String> {
-        if root.pairs().is_none() {
-            return Err(wrong_type(root, "Go value of type releaseutil.SimpleHead"));
-        }
-        let field = |node: &Node, key: &str, path: &str| -> Result<String, String> {
-            match node.get(key) {
-                None => Ok(String::new()),
-                Some(value) => text(value, &format!("Go struct field {path} of type string")),
-            }
-        };
-        let mut head = Self {
-            api_version: field(root, "apiVersion", "SimpleHead.apiVersion")?,
-            kind: field(root, "kind", "SimpleHead.kind")?,
-            ..Self::default()
-        };
-        let Some(metadata) = root.get("metadata").filter(|node| !node.is_null()) else {
-            return Ok(head);
-        };
-        if metadata.pairs().is_none() {
-            return Err(wrong_type(
-                metadata,
-                "Go struct field SimpleHead.metadata of type struct { Name string \"json:\\\"name\\\"\"; \
-                 Annotations map[string]string \"json:\\\"annotations\\\"\" }",
-            ));
-        }
-        head.name = field(metadata, "name", ".metadata.name")?;
-        let Some(annotations) = metadata.get("annotations").filter(|node| !node.is_null()) else {
-            return Ok(head);
-        };
-        if annotations.pairs().is_none() {
-            return Err(wrong_type(
-                annotations,
-                "Go struct field .metadata.annotations of type map[string]string",
-            ));
-        }
-        for (key, value) in annotations.entries() {
-            let target = "Go struct field .metadata.annotations of type string";
-            let text = text(value, target)?;
-            if key.as_text() == Some("helm.sh/hook") {
-                head.hook = Some(text);
-            }
-        }
-        Ok(head)
-    }
-}
-
-/// A value where Go wants a string: sigs.k8s.io/yaml makes texts of numbers and booleans there.
-fn text(node: &Node, target: &str) -> Result<String, String> {
-    match node.as_scalar() {
-        Some(scalar) => Ok(Scalar::go_string(scalar).unwrap_or_default()),
-        None => Err(wrong_type(node, target)),
-    }
-}
-
-fn wrong_type(node: &Node, target: &str) -> String {
-    let kind = match node.kind_name() {
-        "mapping" => "object",
-        "list" => "array",
-        _ => match node.to_helm_json() {
-            Ok(serde_json::Value::Bool(_)) => "bool",
-            Ok(serde_json::Value::Number(_)) => "number",
-            _ => "string",
-        },
-    };
-    format!(
-        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into {target}"
-    )
 }
 
 /// Writes a document as Helm prints it.

@@ -1,20 +1,21 @@
 //! Entries in a transparency log: that the log has them, when it got them, and what they are about.
 
+mod body;
+mod proof;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::cosign::Rejected;
-use crate::text::{from_base64, hex, pem_blocks, unhex};
+use crate::text::{from_base64, hex, unhex};
 
 use super::certificate::Certificate;
 use super::root::{Log, TrustRoot};
 use super::{malformed, or_default, untrusted};
-
-/// The most hashes of a proof: a tree of 2^64 entries has as many levels.
-const MAX_HASHES: usize = 64;
+use body::check_body;
+use proof::Proof;
 
 /// What an entry has to be about.
 pub(super) struct Signed<'a> {
@@ -59,23 +60,6 @@ struct LogId {
 #[serde(rename_all = "camelCase")]
 struct Promise {
     signed_entry_timestamp: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Proof {
-    #[serde(default, deserialize_with = "or_default")]
-    log_index: String,
-    root_hash: String,
-    tree_size: String,
-    #[serde(default, deserialize_with = "or_default")]
-    hashes: Vec<String>,
-    checkpoint: Checkpoint,
-}
-
-#[derive(Deserialize)]
-struct Checkpoint {
-    envelope: String,
 }
 
 /// An entry, as cosign writes it beside a signature under its tag.
@@ -188,72 +172,6 @@ impl Entry {
     }
 }
 
-impl Proof {
-    /// Whether the log's tree has the entry at an index, and whether the log signed the tree, as `origin` where that
-    /// is given.
-    fn verify(
-        &self,
-        (body, index): (&[u8], u64),
-        log: &Log,
-        origin: Option<&str>,
-    ) -> Result<(), Rejected> {
-        let refused = || untrusted("whose proof of inclusion in the log is wrong");
-        let hashes: Option<Vec<[u8; 32]>> = self
-            .hashes
-            .iter()
-            .take(MAX_HASHES + 1)
-            .map(|hash| hash_of(hash))
-            .collect();
-        let hashes = hashes
-            .filter(|hashes| hashes.len() <= MAX_HASHES)
-            .ok_or_else(refused)?;
-        let size = number(&self.tree_size).ok_or_else(refused)?;
-        let root = hash_of(&self.root_hash).ok_or_else(refused)?;
-        let found = tree_root(hashed(&[&[0], body]), index, size, &hashes);
-        if found != Some(root) {
-            return Err(refused());
-        }
-        // A signed note: origin, size and root; an empty line; and signatures, each with four bytes of its key.
-        let (note, signatures) = self
-            .checkpoint
-            .envelope
-            .split_once("\n\n")
-            .ok_or_else(refused)?;
-        let mut lines = note.lines();
-        let named = lines.next().unwrap_or_default();
-        if origin.is_some_and(|origin| origin != named) {
-            return Err(refused());
-        }
-        let of_note = (
-            lines.next().and_then(number),
-            lines.next().and_then(hash_of),
-        );
-        if of_note != (Some(size), Some(root)) {
-            return Err(refused());
-        }
-        let note = format!("{note}\n");
-        let is_by = |line: &str| {
-            let signature = line
-                .strip_prefix("\u{2014} ")
-                .and_then(|line| line.split_once(' '));
-            let signature =
-                signature.filter(|(name, _)| origin.is_none_or(|origin| origin == *name));
-            let signature = signature.and_then(|(_, signature)| from_base64(signature));
-            signature.is_some_and(|signature| {
-                signature
-                    .get(4..)
-                    .is_some_and(|signature| log.key.verifies(note.as_bytes(), signature))
-            })
-        };
-        signatures
-            .lines()
-            .take(MAX_HASHES)
-            .any(is_by)
-            .then_some(())
-            .ok_or_else(refused)
-    }
-}
-
 fn number(text: &str) -> Option<u64> {
     text.parse().ok()
 }
@@ -291,116 +209,9 @@ fn hashed_entry(signed: &Signed<'_>, message: &[u8]) -> Option<String> {
     ))
 }
 
-fn hash_of(text: &str) -> Option<[u8; 32]> {
-    from_base64(text)?.try_into().ok()
-}
-
 fn hashed(parts: &[&[u8]]) -> [u8; 32] {
     let digest = digest(&SHA256, &parts.concat());
     let mut hash = [0; 32];
     hash.copy_from_slice(digest.as_ref());
     hash
-}
-
-/// The root of a tree with a leaf at an index (RFC 9162, section 2.1.3.2).
-fn tree_root(leaf: [u8; 32], index: u64, size: u64, hashes: &[[u8; 32]]) -> Option<[u8; 32]> {
-    let (mut here, mut last) = (index, size.checked_sub(1)?);
-    if here > last {
-        return None;
-    }
-    let mut root = leaf;
-    for hash in hashes {
-        if last == 0 {
-            return None;
-        }
-        if here & 1 == 1 || here == last {
-            root = hashed(&[&[1], hash, &root]);
-            while here & 1 == 0 && here != 0 {
-                here >>= 1;
-                last >>= 1;
-            }
-        } else {
-            root = hashed(&[&[1], &root, hash]);
-        }
-        here >>= 1;
-        last >>= 1;
-    }
-    (last == 0).then_some(root)
-}
-
-/// What an entry is about, as its kind writes it.
-struct Body<'a> {
-    hash: &'a Value,
-    signature: Option<Vec<u8>>,
-    /// In PEM, which is in Base64 itself.
-    certificate: &'a Value,
-}
-
-impl<'a> Body<'a> {
-    fn of(body: &'a Value) -> Result<Self, Rejected> {
-        let spec = &body["spec"];
-        let kind = (body["kind"].as_str(), body["apiVersion"].as_str());
-        Ok(match kind {
-            (Some("hashedrekord"), Some("0.0.1")) => Self {
-                hash: &spec["data"]["hash"],
-                signature: bytes(&spec["signature"]["content"]),
-                certificate: &spec["signature"]["publicKey"]["content"],
-            },
-            (Some("dsse"), Some("0.0.1")) => {
-                let signature = only(&spec["signatures"])?;
-                Self {
-                    hash: &spec["payloadHash"],
-                    signature: bytes(&signature["signature"]),
-                    certificate: &signature["verifier"],
-                }
-            }
-            (Some("intoto"), Some("0.0.2")) => {
-                let signature = only(&spec["content"]["envelope"]["signatures"])?;
-                let once = bytes(&signature["sig"]).and_then(|once| String::from_utf8(once).ok());
-                Self {
-                    hash: &spec["content"]["payloadHash"],
-                    signature: once.and_then(|once| from_base64(&once)),
-                    certificate: &signature["publicKey"],
-                }
-            }
-            _ => return Err(unknown_kind()),
-        })
-    }
-}
-
-fn only(signatures: &Value) -> Result<&Value, Rejected> {
-    match signatures.as_array().map(Vec::as_slice) {
-        Some([one]) => Ok(one),
-        _ => Err(malformed(
-            "its log entry does not have exactly one signature",
-        )),
-    }
-}
-
-fn bytes(value: &Value) -> Option<Vec<u8>> {
-    value.as_str().and_then(from_base64)
-}
-
-/// Whether an entry is about a signature by a certificate of a payload.
-fn check_body(body: &[u8], signed: &Signed<'_>) -> Result<(), Rejected> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Rejected::Malformed(format!("the body of its log entry: {error}")))?;
-    let Body {
-        hash,
-        signature,
-        certificate,
-    } = Body::of(&body)?;
-    let certificate = bytes(certificate).and_then(|pem| String::from_utf8(pem).ok());
-    let certificate = certificate.and_then(|pem| pem_blocks(&pem, "CERTIFICATE").next()?);
-    let is_about = hash["algorithm"] == "sha256"
-        && hash["value"].as_str() == Some(hex(&hashed(&[signed.payload])).as_str())
-        && signature.as_deref() == Some(signed.signature)
-        && certificate.as_deref() == Some(signed.certificate);
-    if is_about {
-        Ok(())
-    } else {
-        Err(untrusted(
-            "whose log entry is about something else, or whose content was changed",
-        ))
-    }
 }

@@ -1,5 +1,7 @@
 //! Strings.
 
+mod goutils;
+
 use super::super::func::{Context, Failure, Func, Param};
 use super::super::text;
 use super::super::value::{Str, Value};
@@ -7,6 +9,7 @@ use super::args::{any, int, panic, print, rest, string, strslice, strval};
 use super::unicode::{is_space, runes, to_lower, to_upper};
 use super::{Output, args, case, fixed, variadic};
 use Param::{Any, Int, String as Text};
+use goutils::{abbreviate, initials, no_space, wrap};
 
 pub(super) const FUNCS: &[Func] = &[
     fixed("hello", &[], |ctx, _| string(ctx, "Hello!")),
@@ -207,33 +210,6 @@ fn characters(ctx: &mut dyn Context, args: &[Value], change: fn(char) -> char) -
     Ok(Value::from(runes(s).map(change).collect::<String>()))
 }
 
-/// `goutils.AbbreviateFull`; nothing where that returns an error, which sprig ignores.
-fn abbreviate(s: &[u8], offset: i64, width: i64) -> Vec<u8> {
-    let length = i64::try_from(s.len()).unwrap_or(i64::MAX);
-    let at = |index: i64| usize::try_from(index).unwrap_or(0).min(s.len());
-    if s.is_empty() || width < 4 {
-        return Vec::new();
-    }
-    if length <= width {
-        return s.into();
-    }
-    let kept = width - 3;
-    let mut offset = offset.min(length);
-    if length.wrapping_sub(offset) < kept {
-        offset = length - kept;
-    }
-    if offset <= 4 {
-        return [&s[..at(kept)], b"..."].concat();
-    }
-    if width < 7 {
-        return Vec::new();
-    }
-    if offset + kept < length {
-        return [b"...".to_vec(), abbreviate(&s[at(offset)..], 0, kept)].concat();
-    }
-    [b"...", &s[at(length - kept)..]].concat()
-}
-
 fn substring(ctx: &mut dyn Context, start: i64, end: i64, s: &str) -> Output {
     let length = i64::try_from(text::len(s)).unwrap_or(i64::MAX);
     let bounds = |range: String| {
@@ -301,72 +277,6 @@ fn trim_all(ctx: &mut dyn Context, args: &[Value]) -> Output {
     let s = args::text(args, 1);
     ctx.step(set.len().saturating_mul(s.len()) / 16)?;
     string(ctx, s.trim_matches(set.as_slice()))
-}
-
-/// `goutils.DeleteWhiteSpace`, which takes each byte for a character.
-fn no_space(s: &str) -> Str {
-    let bytes = text::to_bytes(s);
-    if !bytes.iter().any(|byte| is_space(char::from(*byte))) {
-        return s.into();
-    }
-    let kept = bytes
-        .iter()
-        .map(|byte| char::from(*byte))
-        .filter(|c| !is_space(*c));
-    kept.collect::<String>().into()
-}
-
-/// `goutils.Initials`, which takes each byte for a character.
-fn initials(s: &str) -> String {
-    let mut after_space = true;
-    let bytes = text::to_bytes(s);
-    let characters = bytes.iter().map(|byte| char::from(*byte));
-    characters
-        .filter(|c| {
-            if is_space(*c) {
-                after_space = true;
-                false
-            } else {
-                std::mem::take(&mut after_space)
-            }
-        })
-        .collect()
-}
-
-/// `goutils.WrapCustom`.
-fn wrap(ctx: &mut dyn Context, s: &str, width: i64, line_break: &str, break_words: bool) -> Output {
-    let s = text::to_bytes(s);
-    let width = usize::try_from(width.max(1)).unwrap_or(usize::MAX);
-    ctx.step(s.len())?;
-    ctx.spend(s.len())?;
-    let mut out = Vec::with_capacity(s.len());
-    let mut offset = 0;
-    while s.len() - offset > width {
-        if s[offset] == b' ' {
-            offset += 1;
-            continue;
-        }
-        let line = &s[offset..=offset + width];
-        let next = if let Some(space) = line.iter().rposition(|byte| *byte == b' ') {
-            Some((offset + space, offset + space + 1))
-        } else if break_words {
-            Some((offset + width, offset + width))
-        } else {
-            // A word that is too long extends to its end.
-            let end = offset + width;
-            let space = s[end..].iter().position(|byte| *byte == b' ');
-            space.map(|space| (end + space, end + space + 1))
-        };
-        let Some((end, next)) = next else {
-            break;
-        };
-        ctx.spend(line_break.len())?;
-        out.extend_from_slice(&s[offset..end]);
-        out.extend_from_slice(line_break.as_bytes());
-        offset = next;
-    }
-    out.extend_from_slice(&s[offset..]);
-    Ok(Value::String(text::from_bytes(&out)))
 }
 
 /// What is not nil, written and separated by spaces.
