@@ -10,9 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::aws::{Aws, Bucket};
-use crate::document::BundleInfo;
-use crate::inventory::{ChartRepository, Inventory};
+use crate::document::{BundleInfo, bundle_document, lock_file};
+use crate::inventory::{BundledLock, ChartRepository, Inventory};
 use crate::plan::{CopySource, Plan};
 use crate::problem::{Problem, Problems};
 use crate::progress;
@@ -86,23 +88,23 @@ impl Bundle {
         &self.info.eks_version
     }
 
-    /// The inventory of its data files, with its charts in place of the charts' own repositories.
+    /// The inventory of its data files, with its charts in place of the charts' own repositories, and its lock.
     ///
     /// # Errors
     /// Every problem of the data files, and charts that it does not have.
     pub async fn inventory(&self) -> anyhow::Result<Inventory> {
         let shown = self.archive.shown();
-        let mut texts = Vec::new();
-        for path in self.info.data_files() {
-            let text = self
-                .archive
-                .document(&path)
-                .await
-                .map_err(|error| unusable(&shown, error))?;
-            let text = text.ok_or_else(|| self.problem(format!("it has no {path}")))?;
-            texts.push(text);
-        }
-        let mut inventory = Inventory::parse(self.eks_version(), &texts[0], &texts[1])?;
+        let [default, version] = self.info.data_files();
+        let (default, version) = (
+            self.document(&default).await?,
+            self.document(&version).await?,
+        );
+        let mut inventory = Inventory::parse(self.eks_version(), &default, &version)?;
+        let lock = bundle_document(&lock_file(self.eks_version()));
+        inventory.bundled_lock = Some(BundledLock {
+            text: self.document(&lock).await?,
+            place: format!("{shown} ({lock})"),
+        });
         let mut problems = Vec::new();
         for spec in &mut inventory.charts {
             match self.chart(&spec.key) {
@@ -115,6 +117,14 @@ impl Bundle {
         }
         Problems::check(problems)?;
         Ok(inventory)
+    }
+
+    /// One of its documents.
+    async fn document(&self, path: &str) -> anyhow::Result<Bytes> {
+        let text = self.archive.document(path).await;
+        let text = text.map_err(|error| unusable(&self.archive.shown(), error))?;
+        let text = text.ok_or_else(|| self.problem(format!("it has no {path}")))?;
+        Ok(text)
     }
 
     fn chart(&self, key: &str) -> Option<Location> {

@@ -9,6 +9,14 @@ pub(crate) fn log(remedy: impl fmt::Display) {
     tracing::error!(hint = true, "    hint: {remedy}");
 }
 
+/// An error with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(crate) struct Advised {
+    pub(crate) what: String,
+    pub(crate) remedy: &'static str,
+}
+
 /// The words for a remedy. Hints name parameters, which each command has as a flag or as a variable.
 #[must_use]
 pub fn text(remedy: Remedy) -> &'static str {
@@ -33,6 +41,6 @@ pub fn text(remedy: Remedy) -> &'static str {
         Remedy::PinnedPlatforms => {
             "leave Platforms out: a selection changes the digest, and the chart asks for this one"
         }
-        Remedy::Text(text) => text,
+        Remedy::Proxy | Remedy::Text(_) => remedy.text(),
     }
 }

@@ -15,6 +15,8 @@ mod trust;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use crate::problem::{Problem, Problems};
 use crate::reference::Mappings;
 use crate::source_secret::SourceHosts;
@@ -48,8 +50,19 @@ pub struct Inventory {
     pub api_versions: Vec<String>,
     /// What the sources have to prove; the first rule that matches applies.
     pub trust: Vec<TrustRule>,
+    /// The lock of the bundle that the data files are from; `None` for files on a disk.
+    pub bundled_lock: Option<BundledLock>,
     /// What is odd but harmless.
     pub warnings: Vec<String>,
+}
+
+/// The lock that a bundle has beside its data files.
+#[derive(Debug, Clone)]
+pub struct BundledLock {
+    /// Its name in messages.
+    pub place: String,
+    /// Its text.
+    pub text: Bytes,
 }
 
 impl Inventory {
@@ -106,6 +119,7 @@ impl Inventory {
                 mappings: reader.mappings(&roots),
                 api_versions: reader.api_versions(&roots),
                 trust: reader.trust(&roots),
+                bundled_lock: None,
                 warnings: Vec::new(),
             }
         });

@@ -192,12 +192,10 @@ impl Policy {
         let statements = builds
             .into_iter()
             .map(|(sid, actions, resources)| Statement {
-                sid: sid.to_owned(),
-                actions: actions.iter().map(|action| (*action).to_owned()).collect(),
-                resources,
                 // The keys are those of the buckets.
                 condition: (sid == "BundleKeys")
                     .then(|| json!({"StringLike": {"kms:ViaService": format!("s3.{region}.*")}})),
+                ..Statement::new(sid, actions, resources)
             });
         self.0.extend(statements);
         self
@@ -221,6 +219,15 @@ impl Policy {
 }
 
 impl Statement {
+    fn new(sid: &str, actions: &[&str], resources: Vec<String>) -> Self {
+        Self {
+            sid: sid.to_owned(),
+            actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+            resources,
+            condition: None,
+        }
+    }
+
     fn read(statement: &Value) -> Self {
         Self {
             sid: statement["Sid"].as_str().unwrap_or_default().to_owned(),

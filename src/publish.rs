@@ -16,7 +16,7 @@ use anyhow::Context;
 use crate::aws::{self, Aws, Bucket};
 use crate::closure::Proof;
 use crate::document::{
-    MAX_RESULT, PAIRS_FILE, PROOF_FILE, REPORT_FILE, RESULT_FILE, ResultDocument,
+    MAX_RESULT, PAGE_FILE, PAIRS_FILE, PROOF_FILE, REPORT_FILE, RESULT_FILE, ResultDocument,
 };
 use crate::fan_out::RunPlace;
 use crate::plan::Plan;
@@ -258,21 +258,30 @@ fn is_plan(path: &Path) -> bool {
     read.is_ok() && document.is_ok_and(|document| document.plan)
 }
 
-/// Checks, without writing anything, that the output folder exists or can be created.
+/// Checks, without writing anything, that the output folder exists or can be created, with files in it.
 ///
 /// # Errors
-/// When it or a folder above it is not a folder.
+/// When it or a folder above it is not a folder, or a folder has the name of a file.
 pub fn check_out(out: &Path) -> Result<(), Problems> {
     // The nearest path that exists must be a folder.
     let kind = out
         .ancestors()
         .find_map(|path| Some((path, path.metadata().ok()?)));
-    match kind {
-        Some((path, found)) if !found.is_dir() => Err(unusable_out(
+    if let Some((path, _)) = kind.filter(|(_, found)| !found.is_dir()) {
+        let why = format!("{} is not a folder", path.display());
+        return Err(unusable_out(out, why));
+    }
+    let files = [RESULT_FILE, PAIRS_FILE, PROOF_FILE, REPORT_FILE, PAGE_FILE];
+    let mut files = files.into_iter().map(|name| out.join(name));
+    match files.find(|path| path.is_dir()) {
+        Some(path) => Err(unusable_out(
             out,
-            format!("{} is not a folder", path.display()),
+            format!(
+                "{} is a folder, and a file is written there",
+                path.display()
+            ),
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

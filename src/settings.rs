@@ -158,6 +158,42 @@ pub enum TargetChoice {
     },
 }
 
+/// Which targets a command can be given, so that its remedies name no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Targets {
+    /// ECR, another registry or a folder, with `--registry-prefix`.
+    Any,
+    /// ECR, with `--registry-prefix`, besides the project.
+    Ecr,
+    /// The project's own: there is no flag for another one.
+    Project,
+}
+
+impl Targets {
+    /// What can be given in place of the project, as the end of a remedy.
+    fn without_project(self) -> &'static str {
+        match self {
+            Self::Any => ANY_TARGET,
+            Self::Ecr | Self::Project => "",
+        }
+    }
+
+    /// What can be given in place of the region, as the end of a remedy.
+    fn without_region(self) -> &'static str {
+        match self {
+            Self::Any => ANY_TARGET,
+            Self::Ecr => {
+                ",\nor name the target in ECR with --registry-prefix, such as \
+                 123456789012.dkr.ecr.eu-west-1.amazonaws.com/idf-"
+            }
+            Self::Project => "",
+        }
+    }
+}
+
+const ANY_TARGET: &str =
+    ",\nor name the target with --registry-prefix, such as `oci:mirror` for a folder";
+
 /// The Seed-Farmer module that this run is, as far as the environment or flags say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Module {
@@ -204,6 +240,18 @@ impl Settings {
     /// # Errors
     /// Every problem at once, each naming its flag or variable.
     pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
+        Self::with_targets(flags, environment, Targets::Any)
+    }
+
+    /// The same for a command that can be given only these targets.
+    ///
+    /// # Errors
+    /// Every problem at once, each naming its flag or variable.
+    pub fn with_targets(
+        flags: &Flags,
+        environment: &Environment,
+        targets: Targets,
+    ) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let module = Module::new(flags, environment);
         let given = environment.parameters.pick(flags, "registry_prefix");
@@ -213,7 +261,7 @@ impl Settings {
                 .map(TargetChoice::Given)
         } else {
             let region = flags.region.as_deref().or(environment.aws.region());
-            default_target(&module, region, &mut problems)
+            default_target(&module, region, targets, &mut problems)
         };
         if !matches!(
             target,
@@ -259,13 +307,17 @@ impl Settings {
     ///
     /// # Errors
     /// Every problem at once, each naming its flag or variable.
-    pub fn for_destroy(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
+    pub fn for_destroy(
+        flags: &Flags,
+        environment: &Environment,
+        targets: Targets,
+    ) -> Result<Self, Problems> {
         const NEEDED: [&str; 2] = ["retention_type", "registry_prefix"];
         const LIMITS: [&str; 4] = ["tries", "patience", "connect_timeout", "answer_timeout"];
         let with = |names: &[&str]| {
             let mut environment = environment.clone();
             environment.parameters.keep(names);
-            Self::new(flags, &environment)
+            Self::with_targets(flags, &environment, targets)
         };
         // Invalid limits become the defaults.
         let wanted = [&NEEDED[..], &LIMITS[..]].concat();
@@ -432,16 +484,17 @@ impl Bundle {
 fn default_target(
     module: &Module,
     region: Option<&str>,
+    targets: Targets,
     problems: &mut Vec<Problem>,
 ) -> Option<TargetChoice> {
-    let remedy = "or name the target with --registry-prefix, such as `oci:mirror` for a folder";
+    let (no_project, no_region) = (targets.without_project(), targets.without_region());
     if module.project.is_none() {
         problems.push(
             Problem::input(
                 "SEEDFARMER_PROJECT_NAME",
                 "no project is given, so there is no default target",
             )
-            .remedy(format!("outside Seed-Farmer give --project,\n{remedy}")),
+            .remedy(format!("outside Seed-Farmer give --project{no_project}")),
         );
     }
     if region.is_none() {
@@ -451,7 +504,7 @@ fn default_target(
                 "no region is given, so there is no default target",
             )
             .remedy(format!(
-                "give --region, or --profile with one that has a region,\n{remedy}"
+                "give --region, or --profile with one that has a region{no_region}"
             )),
         );
     }
@@ -465,7 +518,7 @@ fn default_target(
     if region.split('-').count() < 3 || !region.chars().all(is_letter) {
         let what = format!("`{region}` is not a region of AWS such as eu-central-1");
         let problem = Problem::input("AWS_REGION, --region", what);
-        problems.push(problem.remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION,\n{remedy}")));
+        problems.push(problem.remedy(format!("set AWS_REGION or AWS_DEFAULT_REGION{no_region}")));
     }
     Some(TargetChoice::Module { project, region })
 }

@@ -225,6 +225,7 @@ impl Error {
                  env)\", or give another profile `credential_process = aws configure export-credentials --profile NAME`",
             ),
             None if is_untrusted(&self.message) => Some(crate::hint::text(Remedy::Untrusted)),
+            None if self.message.contains("tunnel error") => Some(crate::hint::text(Remedy::Proxy)),
             None if self.message.contains("credential") => Some(
                 "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ),

@@ -13,6 +13,7 @@ use crate::document::{Kind, Pair, parse_pairs};
 use crate::plan::{self, CopySource};
 use crate::problem::{Problem, Problems};
 use crate::progress::{Progress, Screen};
+use crate::publish;
 use crate::session::Session;
 use crate::settings::{Environment, Settings, unused_hosts};
 use oci_copy::reference::Location;
@@ -59,6 +60,9 @@ impl Copy {
         let settings = Settings::without_target(&self.network.flags(), environment);
         let pairs = self.pairs().map_err(Problems::from);
         let (settings, pairs) = Problems::both(settings, pairs)?;
+        if let Some(out) = &self.out {
+            publish::check_out(out)?;
+        }
         let copies = copies(pairs)?;
         let hosts = copies.iter().flat_map(plan::Copy::hosts);
         for warning in unused_hosts(&settings.network, &hosts.map(str::to_owned).collect()) {

@@ -11,7 +11,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::publish::{self, Publication, ResultSet, Results};
 use crate::reference::{EcrHost, Prefix};
-use crate::settings::{Environment, Flags, Retention, Settings, TargetChoice};
+use crate::settings::{Environment, Flags, Retention, Settings, TargetChoice, Targets};
 use crate::stderr;
 
 use super::flags::{ModuleFlags, RetentionFlags};
@@ -69,7 +69,7 @@ impl Destroy {
             return Ok(());
         }
         // An invalid parameter that only `deploy` needs must not prevent this.
-        let settings = Settings::for_destroy(&flags, environment)?;
+        let settings = Settings::for_destroy(&flags, environment, Targets::Ecr)?;
         let publication = Publication::new(&settings.module)?;
         let project = settings.module.project.clone().unwrap_or_default();
         let aws = Aws::new(&settings)?;
@@ -140,7 +140,7 @@ impl DeleteRepos {
             project: Some(self.project.clone()),
             ..Flags::default()
         };
-        let settings = Settings::for_destroy(&flags, environment)?;
+        let settings = Settings::for_destroy(&flags, environment, Targets::Project)?;
         let project = settings.module.project.clone().unwrap_or_default();
         if !self.dry_run && !self.yes && !std::io::stdin().is_terminal() {
             let problem = Problem::input(

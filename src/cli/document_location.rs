@@ -11,7 +11,7 @@ use crate::problem::{Problem, Problems};
 use crate::publish::{self, Publication};
 use crate::reference::{EcrHost, Prefix};
 use crate::session::Session;
-use crate::settings::{Environment, Flags, Settings, TargetChoice};
+use crate::settings::{Environment, Flags, Settings, TargetChoice, Targets};
 
 /// Where the document is.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ pub(super) fn place(
     let is_kept = result.filter(|text| is_kept(text));
     if out.is_none()
         && (result.is_none() || is_kept.is_some())
-        && let Some((settings, publication)) = module(flags, environment)?
+        && let Some((settings, publication)) = module(flags, environment, Targets::Project)?
     {
         return Ok((settings, in_module(publication, is_kept)));
     }
@@ -143,6 +143,7 @@ fn not_kept(text: &str, what: String) -> Problems {
 pub(super) fn module(
     flags: &Flags,
     environment: &Environment,
+    targets: Targets,
 ) -> Result<Option<(Settings, Publication)>, Problems> {
     let given = &environment.seed_farmer;
     let names = [
@@ -153,7 +154,7 @@ pub(super) fn module(
     if names.iter().any(Option::is_none) {
         return Ok(None);
     }
-    let settings = Settings::new(flags, environment)?;
+    let settings = Settings::with_targets(flags, environment, targets)?;
     match settings.target {
         TargetChoice::Module { .. } | TargetChoice::Given(Prefix::Ecr { .. }) => {
             let publication = Publication::new(&settings.module)?;

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::hint;
+use crate::hint::{self, Advised};
 use crate::problem::chain;
 use crate::progress::Screen;
 use oci_copy::copy::CopyError;
@@ -61,14 +61,6 @@ pub(super) fn failure(error: &anyhow::Error) {
     if let Some(remedy) = remedy {
         hint::log(remedy);
     }
-}
-
-/// An error of a command, with what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}")]
-pub(super) struct Advised {
-    pub(super) what: String,
-    pub(super) remedy: &'static str,
 }
 
 /// Text lines: the message, with its level in front unless that is INFO.

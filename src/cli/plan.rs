@@ -8,6 +8,7 @@ use crate::bundle::Bundle;
 use crate::deploy::planned::Planned;
 use crate::deploy::{locked, planning};
 use crate::document::{PlanDocument, PlannedArtifact};
+use crate::hint::Advised;
 use crate::plan;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress, Screen};
@@ -19,7 +20,6 @@ use oci_copy::reference::Digest;
 
 use super::estimate::{self, Estimate, Rate};
 use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
-use super::log::Advised;
 use super::output::Output;
 use super::state::{self, State};
 use super::{CHANGES, DONE, table};

@@ -8,7 +8,7 @@ use crate::permissions::{self, MOST_INLINE, MOST_MANAGED, Scope};
 use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::Prefix;
-use crate::settings::{Environment, Flags, Settings, TargetChoice};
+use crate::settings::{Environment, Flags, Settings, TargetChoice, Targets};
 
 use super::flags::{DataFlags, RepositoryFlags, RetentionFlags};
 
@@ -72,7 +72,7 @@ impl Policy {
         let flags = Flags {
             ..self.repositories.onto(flags)
         };
-        let mut settings = Settings::new(&flags, environment)?;
+        let mut settings = Settings::with_targets(&flags, environment, Targets::Ecr)?;
         let given = [
             (&mut settings.aws.account, &self.account),
             (&mut settings.aws.partition, &self.partition),

@@ -19,7 +19,7 @@ use crate::prune::plan::{Candidate, Terms, plan, unused_since};
 use crate::prune::{Needs, Target, published};
 use crate::publish;
 use crate::reference::{EcrHost, Prefix};
-use crate::settings::{Environment, Flags, Settings, TargetChoice};
+use crate::settings::{Environment, Flags, Settings, TargetChoice, Targets};
 use crate::timestamp::Timestamp;
 use oci_copy::store::write_whole;
 
@@ -155,7 +155,7 @@ impl Prune {
             None => flags,
         };
         let locks = self.locks();
-        let settings = Settings::for_destroy(&flags, environment);
+        let settings = Settings::for_destroy(&flags, environment, Targets::Ecr);
         let (settings, locks) = Problems::both(settings, locks)?;
         let aws = Aws::new(&settings)?;
         let (host, prefix) = match &settings.target {

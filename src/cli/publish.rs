@@ -16,7 +16,7 @@ use crate::progress::{self, Progress, Screen};
 use crate::publish::{self, KeptName, Publication};
 use crate::report_page;
 use crate::session::Session;
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, Targets};
 use oci_copy::verify;
 
 use super::document_location::{self, DocumentLocation};
@@ -126,7 +126,7 @@ impl Publish {
             Some(prefix) => flags.clone().with("registry_prefix", prefix),
             None => flags.clone(),
         };
-        let module = document_location::module(&with_prefix, environment)?;
+        let module = document_location::module(&with_prefix, environment, Targets::Any)?;
         if let Some((settings, publication)) = module {
             return Ok((settings, Destination::Bucket(publication)));
         }
@@ -195,7 +195,7 @@ impl Publish {
         progress.steps("checking artifacts", expected.artifacts.len());
         let step = || progress.step();
         let findings = verify::check(&session.stores, &expected.artifacts, jobs, step).await;
-        verifying::say(&expected.artifacts, &findings);
+        verifying::say(&expected.artifacts, &findings, verifying::Age::Earlier);
         verifying::conclude(&shown, &findings).context("nothing was published")?;
         let (proof, page) = beside(&place, session, (&shown, &text)).await?;
         Ok(Checked {

@@ -52,7 +52,12 @@ impl MakeReport {
         if output == Path::new("-") {
             return super::print(page).await;
         }
-        publish::write_file(output, &page)?;
+        publish::write_file(output, &page).map_err(|error| {
+            let problem = Problem::input("the page", format!("{error:#}"));
+            Problems::from(
+                problem.remedy("name a file in a folder that can be written to with --output"),
+            )
+        })?;
         super::print(format!("{}\n", output.display())).await
     }
 }

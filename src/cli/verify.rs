@@ -19,7 +19,7 @@ use crate::settings::Environment;
 use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
-use super::document_location::{place, read};
+use super::document_location::{self, place, read};
 use super::flags::NetworkFlags;
 use super::prove;
 
@@ -101,7 +101,13 @@ impl Verify {
         progress.steps("checking artifacts", document.artifacts.len());
         let advance = || progress.step();
         let findings = verify::check(&session.stores, &document.artifacts, jobs, advance).await;
-        say(&document.artifacts, &findings);
+        let wanted = self.result.as_deref();
+        let age = if wanted.is_some_and(document_location::is_kept) {
+            Age::Earlier
+        } else {
+            Age::Current
+        };
+        say(&document.artifacts, &findings, age);
         let proved = if self.prove {
             progress.steps("proving charts", 0);
             Some(prove::prove(&session, &place, (&shown, &text)).await?)
@@ -189,8 +195,17 @@ pub(super) fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String>
     warnings
 }
 
+/// Whether a deployment replaced a result since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    /// None did: it is what the data files say.
+    Current,
+    /// One did, so that a deployment of the present data files brings other content.
+    Earlier,
+}
+
 /// Logs a line for each fault; a host that does not respond is reported once.
-pub(super) fn say(expected: &[Expected], findings: &[Finding]) {
+pub(super) fn say(expected: &[Expected], findings: &[Finding], age: Age) {
     let mut unchecked: BTreeMap<&Fault, usize> = BTreeMap::new();
     for (expected, finding) in expected.iter().zip(findings) {
         for fault in &finding.faults {
@@ -218,24 +233,38 @@ pub(super) fn say(expected: &[Expected], findings: &[Finding]) {
     }
     for state in State::ALL {
         let is_found = findings.iter().any(|finding| finding.state() == state);
-        if let Some(remedy) = remedy(state).filter(|_| is_found) {
+        if let Some(remedy) = remedy(state, age).filter(|_| is_found) {
             hint::log(format!("{}: {remedy}", state.as_str()));
         }
     }
 }
 
 /// What a user can do about artifacts in a state.
-fn remedy(state: State) -> Option<&'static str> {
-    match state {
-        State::There | State::Unchecked => None,
-        State::Missing => Some("run `replicator deploy` again: it brings what is missing"),
-        State::Differs => Some(
+fn remedy(state: State, age: Age) -> Option<&'static str> {
+    match (state, age) {
+        (State::There | State::Unchecked, _) => None,
+        (State::Missing, Age::Current) => {
+            Some("run `replicator deploy` again: it brings what is missing")
+        }
+        (State::Differs, Age::Current) => Some(
             "something else wrote these tags, or the source's tag has moved and a later deployment brought it: \
              `replicator deploy` brings what the source has now and records it",
         ),
-        State::Incomplete => Some(
+        (State::Incomplete, Age::Current) => Some(
             "delete these images at the target, all their manifests, then run `replicator deploy` again: \
              it takes an artifact whose manifest is there as complete",
+        ),
+        (State::Missing, Age::Earlier) => Some(
+            "set data files and parameters back to those of this result, then run `replicator deploy`: it copies \
+             what is missing and publishes the result",
+        ),
+        (State::Differs, Age::Earlier) => Some(
+            "these tags have moved since: set data files and parameters back to those of this result, then run \
+             `replicator deploy --locked` with its lock (without one, it takes what the source has now)",
+        ),
+        (State::Incomplete, Age::Earlier) => Some(
+            "delete these images at the target, all their manifests, then set data files and parameters back to \
+             those of this result and run `replicator deploy`",
         ),
     }
 }

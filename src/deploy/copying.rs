@@ -9,6 +9,7 @@ use anyhow::bail;
 use crate::closure::{Digests, Proof};
 use crate::document::RunFacts;
 use crate::fan_out::Coordinator;
+use crate::hint::Advised;
 use crate::plan::Copy;
 use crate::progress::{self, Progress};
 use crate::publish;
@@ -117,9 +118,13 @@ pub(crate) async fn copy_all(
         started_at: now.ok().map(|now| now.as_secs()),
         ..options.facts.clone()
     };
-    if let Some(out) = options.report_to {
-        publish::write_report(&report, out)?;
-    }
+    let reported = match options.report_to {
+        Some(out) => publish::write_report(&report, out).map_err(|error| Advised {
+            what: format!("the report was not written: {error:#}"),
+            remedy: "make room for it, or name another folder with --out, and run it again: what was copied stays",
+        }),
+        None => Ok(()),
+    };
     let totals = report.totals;
     tracing::info!(
         "{} copied ({}), {} already there, {} failed, in {}",
@@ -130,7 +135,11 @@ pub(crate) async fn copy_all(
         progress::duration(started.elapsed())
     );
     if totals.failed == 0 {
+        reported?;
         return Ok(outcomes);
+    }
+    if let Err(error) = reported {
+        tracing::error!("{error}");
     }
     failure_summary::report(copies, outcomes);
     let failed = format!(

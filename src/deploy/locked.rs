@@ -32,8 +32,8 @@ use super::{locking, planning};
 const AT_ONCE: usize = 16;
 
 /// Plans by the lock, and proves the plan: with the proof of the last deployment where that is about the same
-/// content, or else with the charts at the target, or else with those of the sources. Without `observe` the target is
-/// not queried.
+/// content, or else with the charts at the target, or else with those of the sources. A bundle is at hand, so its charts
+/// are read in any case. Without `observe` the target is not queried.
 ///
 /// # Errors
 /// When data files or parameters are not those of the lock, and what is wrong with charts.
@@ -43,9 +43,9 @@ pub(crate) async fn planned(
     prefix: &Prefix,
     observe: bool,
 ) -> anyhow::Result<Planned> {
-    let path = locking::path(&session.settings, inventory);
-    let lock = locking::read(&path)?;
-    let shown = path.display().to_string();
+    let (shown, text) = locking::text(&session.settings, inventory)?;
+    let lock = Lock::read(&text, &shown)?;
+    let is_bundle = inventory.bundled_lock.is_some();
     let parameters = lock::parameters(&session.settings, &inventory.eks_version);
     lock::check(&lock, inventory, &parameters, &shown)?;
     let policy = Policy::load(session.settings.trust, &inventory.trust, &session.aws).await?;
@@ -66,7 +66,8 @@ pub(crate) async fn planned(
     let charts_there = plan.copies.iter().zip(&preflights);
     let charts_there = charts_there
         .filter(|(copy, _)| copy.kind == Kind::Chart)
-        .all(|(_, preflight)| is_there(preflight));
+        .all(|(_, preflight)| is_there(preflight))
+        && !is_bundle;
     let earlier = if charts_there {
         earlier_proof(session, &lock, &plan).await
     } else {
@@ -165,6 +166,10 @@ pub(crate) async fn since_lock(
     if session.settings.lock.is_required {
         return moved(session, plan).await;
     }
+    // What a bundle has is what its lock says.
+    if inventory.bundled_lock.is_some() {
+        return Vec::new();
+    }
     let path = locking::path(&session.settings, inventory);
     if !path.exists() {
         return Vec::new();
@@ -223,8 +228,8 @@ fn is_about(proof: &Proof, session: &Session, lock: &Lock, plan: &Plan) -> bool 
         && proof.totals == closure.totals
 }
 
-/// Fetches the locked charts: those that the target has from there, the others from their sources, which the
-/// copies then have too.
+/// Fetches the locked charts: those that the target has from there, the others, and all of a bundle, from their sources,
+/// which the copies then have too.
 async fn fetch(
     session: &Session,
     inventory: &Inventory,
@@ -233,10 +238,15 @@ async fn fetch(
     shown: &str,
 ) -> anyhow::Result<Charts> {
     let (mut charts, mut missing) = (Charts::new(), Vec::new());
+    let is_bundle = inventory.bundled_lock.is_some();
     for spec in &inventory.charts {
         let Some(locked) = lock.charts.get(&spec.key) else {
             continue;
         };
+        if is_bundle {
+            missing.push(spec.clone());
+            continue;
+        }
         let users = plan.copies.iter().zip(preflights.iter());
         let mut users =
             users.filter(|(copy, _)| copy.kind == Kind::Chart && copy.used_by.contains(&spec.key));
@@ -280,9 +290,11 @@ async fn fetch(
     });
     Problems::check(problems.collect())?;
     for (copy, preflight) in plan.copies.iter_mut().zip(preflights.iter_mut()) {
-        let is_missing = copy.kind == Kind::Chart && preflight.presence != Presence::Present;
+        let is_missing = preflight.presence != Presence::Present;
+        let is_from_source = copy.kind == Kind::Chart && (is_missing || is_bundle);
         let mut users = copy.used_by.iter();
-        let Some(fetched) = users.find_map(|key| charts.get(key)).filter(|_| is_missing) else {
+        let fetched = users.find_map(|key| charts.get(key));
+        let Some(fetched) = fetched.filter(|_| is_from_source) else {
             continue;
         };
         copy.source = match &fetched.content {
@@ -292,7 +304,9 @@ async fn fetch(
                 CopySource::Chart(Box::new(Artifact::of(of.0, of.1, of.2)))
             }
         };
-        *preflight = Preflight::default();
+        if is_missing {
+            *preflight = Preflight::default();
+        }
     }
     Ok(charts)
 }

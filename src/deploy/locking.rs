@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use bytes::Bytes;
 
 use crate::document::{Lock, MAX_LOCK, lock_file};
 use crate::files;
@@ -34,11 +35,31 @@ pub(crate) fn path(settings: &Settings, inventory: &Inventory) -> PathBuf {
 /// # Errors
 /// When there is no such file, or it is not a lock.
 pub(crate) fn read(path: &Path) -> Result<Lock, Problems> {
-    let shown = path.display().to_string();
-    let text = files::read_within(path, MAX_LOCK as u64).map_err(|what| {
-        Problem::input(&shown, what).remedy("write the lock with `replicator lock`")
-    })?;
-    Lock::read(&text, &shown)
+    Lock::read(&read_text(path)?, &path.display().to_string())
+}
+
+fn read_text(path: &Path) -> Result<Vec<u8>, Problems> {
+    files::read_within(path, MAX_LOCK as u64).map_err(|what| {
+        let problem = Problem::input(path.display().to_string(), what);
+        let remedy = "write the lock with `replicator lock`";
+        problem.remedy(remedy).into()
+    })
+}
+
+/// The lock that a deployment of an inventory keeps to, with its name in messages: the file that `Lock` names, or else
+/// the lock of the bundle, or else the one beside the data file.
+///
+/// # Errors
+/// When there is no such file.
+pub(super) fn text(
+    settings: &Settings,
+    inventory: &Inventory,
+) -> Result<(String, Bytes), Problems> {
+    if let (None, Some(bundled)) = (&settings.lock.file, &inventory.bundled_lock) {
+        return Ok((bundled.place.clone(), bundled.text.clone()));
+    }
+    let path = path(settings, inventory);
+    Ok((path.display().to_string(), read_text(&path)?.into()))
 }
 
 /// The digest of the lock, where only what it has is copied.
@@ -46,8 +67,8 @@ pub(super) fn required_digest(settings: &Settings, inventory: &Inventory) -> Opt
     if !settings.lock.is_required {
         return None;
     }
-    let text = files::read_within(&path(settings, inventory), MAX_LOCK as u64);
-    Some(Digest::of(&text.ok()?))
+    let (_, text) = text(settings, inventory).ok()?;
+    Some(Digest::of(&text))
 }
 
 /// Makes the lock of an inventory, with the plan that it was made of. Reads manifests, and no layers.

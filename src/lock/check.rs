@@ -32,11 +32,13 @@ pub fn check(
         }
         what.extend(of_data);
     }
-    let problems = what.into_iter().map(|what| {
-        Problem::input(place, what).remedy(
-            "look at what has changed with `replicator diff`, then run `replicator lock` again",
-        )
-    });
+    let remedy = if inventory.bundled_lock.is_some() {
+        "load the bundle with the parameters that it was saved with, or save one of this lock"
+    } else {
+        "look at what has changed with `replicator diff`, then run `replicator lock` again"
+    };
+    let what = what.into_iter();
+    let problems = what.map(|what| Problem::input(place, what).remedy(remedy));
     Problems::check(problems.collect())
 }
 

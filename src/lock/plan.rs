@@ -11,15 +11,19 @@ use crate::problem::{Problem, Problems};
 use crate::reference::Prefix;
 use oci_copy::reference::{Digest, InvalidName, Location};
 
-/// The plan of a lock that belongs to the data files ([`super::check`]). Images are read by their digests. A
-/// chart's source is its own place at the target, until it is known to be missing there.
+/// The plan of a lock that belongs to the data files ([`super::check`]). Images are read by their digests; a bundle has
+/// them as they are at the target. A chart's source is its own place at the target, until it is known to be missing there.
 ///
 /// # Errors
 /// Names that are not possible below the prefix, and a result document that is too large.
 pub fn plan(lock: &Lock, inventory: &Inventory, prefix: &Prefix) -> Result<Plan, Problems> {
     let (mut copies, mut problems) = (Vec::new(), Vec::new());
     for image in &lock.images {
-        match image_copy(image, prefix) {
+        let digest = match &image.source_digest {
+            Some(digest) if inventory.bundled_lock.is_none() => digest,
+            _ => &image.digest,
+        };
+        match image_copy(image, digest, prefix) {
             Ok(copy) => copies.push(copy),
             Err(error) => problems.push(Problem::input(&image.source, error.to_string())),
         }
@@ -72,8 +76,7 @@ pub fn by_digest(location: &Location, digest: &Digest) -> Result<Location, Inval
     }
 }
 
-fn image_copy(image: &LockedImage, prefix: &Prefix) -> Result<Copy, InvalidName> {
-    let digest = image.source_digest.as_ref().unwrap_or(&image.digest);
+fn image_copy(image: &LockedImage, digest: &Digest, prefix: &Prefix) -> Result<Copy, InvalidName> {
     Ok(Copy {
         kind: Kind::Image,
         source: CopySource::At(by_digest(&image.source.parse()?, digest)?),

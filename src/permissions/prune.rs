@@ -32,37 +32,31 @@ impl Policy {
         };
         let repositories =
             |path: &str| format!("arn:{partition}:ecr:{region}:{account}:repository/{path}*");
-        let statement = |sid: &str, actions: &[&str], resources| Statement {
-            sid: sid.to_owned(),
-            actions: actions.iter().map(|action| (*action).to_owned()).collect(),
-            resources,
-            condition: None,
-        };
         let is_ours = json!({
             "StringEqualsIgnoreCase": {"aws:ResourceTag/SeedFarmerProjectName": project},
             "StringEquals": {"aws:ResourceTag/ManagedBy": crate::settings::MANAGED_BY},
         });
         Ok(Self(vec![
-            statement(
+            Statement::new(
                 "WhatIsThere",
                 &["ecr:DescribeRepositories", "ecr:ListTagsForResource"],
                 vec![repositories("")],
             ),
-            statement(
+            Statement::new(
                 "Images",
                 &["ecr:DescribeImages", "ecr:BatchGetImage"],
                 vec![repositories(&path)],
             ),
             Statement {
                 condition: Some(is_ours),
-                ..statement(
+                ..Statement::new(
                     "Deletion",
                     &["ecr:BatchDeleteImage", "ecr:DeleteRepository"],
                     vec![repositories(&path)],
                 )
             },
-            statement("Bucket", &["s3:ListBucket"], resources("Bucket")),
-            statement("Results", &["s3:GetObject"], resources("OtherResults")),
+            Statement::new("Bucket", &["s3:ListBucket"], resources("Bucket")),
+            Statement::new("Results", &["s3:GetObject"], resources("OtherResults")),
         ]))
     }
 }

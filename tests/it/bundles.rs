@@ -738,3 +738,65 @@ async fn an_image_that_is_missing_at_its_source_leaves_no_bundle() -> Result {
     assert_eq!(fs::read_dir(parent.path())?.count(), 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_locked_load_keeps_to_the_lock_in_the_bundle() -> Result {
+    for platforms in [&[][..], &["--platforms", "linux/arm64"]] {
+        let (sources, parent) = (Sources::start().await?, tempfile::tempdir()?);
+        let (direct, target) = (Registry::start().await?, Registry::start().await?);
+        let bundle = parent.path().join("bundle.tar");
+        let prefix = |registry: &Registry| format!("{}/mirror/", registry.host());
+        // A selection of platforms changes digests, which this image pins.
+        let default = sources.data.file_path("default.yaml");
+        let text = fs::read_to_string(&default)?;
+        let unpinned = text.lines().filter(|line| !line.starts_with("  pinned:"));
+        fs::write(&default, unpinned.collect::<Vec<_>>().join("\n"))?;
+        let save = sources.run("save").args(platforms).arg(&bundle);
+        save.run().await.ended(0);
+        drop(sources);
+        let plain = load(&bundle, &prefix(&direct)).args(platforms);
+        let plain = plain.run().await.ended(0);
+        // The second time everything is there.
+        for done in ["copied", "already there"] {
+            let run = load(&bundle, &prefix(&target)).args(platforms);
+            let loaded = run.arg("--locked").run().await.ended(0);
+            assert!(
+                loaded.done().iter().all(|(_, one)| one == done),
+                "{:?}",
+                loaded.done()
+            );
+            assert_eq!(content(&target), content(&direct));
+            assert_eq!(
+                without(&loaded.result(), &prefix(&target)),
+                without(&plain.result(), &prefix(&direct))
+            );
+            loaded.said(&["bundle.tar (replicator/1.34.lock.json) has is copied"]);
+        }
+        let planned = load(&bundle, &prefix(&target)).args(platforms);
+        planned.args(["--locked", "--dry-run"]).run().await.ended(0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bundle_of_another_lock_or_of_other_parameters_is_not_loaded() -> Result {
+    let (sources, parent) = (Sources::start().await?, tempfile::tempdir()?);
+    let (bundle, approved) = (
+        parent.path().join("bundle.tar"),
+        parent.path().join("approved.json"),
+    );
+    let lock = sources.run("lock").arg("--lock").arg(&approved);
+    lock.run().await.ended(0);
+    image(9).push(&sources.registry, "team/docker", "1")?;
+    sources.save(&bundle).await.ended(0);
+    let refused = load(&bundle, "oci:mirror").arg("--lock").arg(&approved);
+    let refused = refused.run().await.ended(2).left_nothing();
+    refused.said(&["bundle.tar", "it does not have quay.io/team/docker:1"]);
+    let refused = load(&bundle, "oci:mirror").args(["--locked", "--platforms", "linux/arm64"]);
+    let refused = refused.run().await.ended(2).left_nothing();
+    refused.said(&[
+        "Platforms was all when it was locked, and is linux/arm64 now",
+        "load the bundle with the parameters that it was saved with",
+    ]);
+    Ok(())
+}

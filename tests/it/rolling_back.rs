@@ -117,7 +117,12 @@ async fn a_result_of_which_something_is_missing_is_not_published() -> Result {
         "quay.io/team/app:1",
         "nothing was published",
         "1 missing of 2 artifacts",
+        "hint: missing: set data files and parameters back to those of this result",
     ]);
+    let checked = world.run(&["verify", "1"]).run().await.ended(1);
+    checked.said(&["hint: missing: set data files and parameters back"]);
+    let current = world.run(&["verify"]).run().await.ended(1);
+    current.said(&["hint: missing: run `replicator deploy` again"]);
     assert_eq!(world.object(OBJECT), second);
     assert_eq!(world.names().len(), 1);
     Ok(())

@@ -79,7 +79,7 @@ fn without_times(line: &str) -> String {
 }
 
 /// The commands that `replicator --help` lists.
-async fn commands() -> Vec<String> {
+pub(crate) async fn commands() -> Vec<String> {
     let help = Run::new().arg("--help").run().await.ended(0).stdout;
     let (_, listed) = help.split_once("Commands:\n").expect("a list of commands");
     let listed = listed.lines().take_while(|line| !line.is_empty());

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::reference::is_docker_hub;
+use crate::remedy::Remedy;
 
 pub use challenge::Challenge;
 pub use credentials::{
@@ -268,10 +269,12 @@ impl Http {
             return error;
         };
         let shown = proxy::shown(&proxy);
-        error.noted(Some(match proxy::ask(&proxy, url).await {
-            Some(answer) => format!("the proxy {shown} answers: {answer}"),
-            None => format!("through the proxy {shown}"),
-        }))
+        match proxy::ask(&proxy, url).await {
+            Some(answer) => error
+                .noted(Some(format!("the proxy {shown} answers: {answer}")))
+                .with_remedy(Some(Remedy::Proxy.text())),
+            None => error.noted(Some(format!("through the proxy {shown}"))),
+        }
     }
 
     /// Reads a body to its end, `limit` bytes at most, as it was before a compression for the transfer.

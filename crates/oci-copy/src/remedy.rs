@@ -12,6 +12,8 @@ pub enum Remedy {
     PullLimit,
     /// The host cannot be reached.
     Unreachable,
+    /// A proxy does not connect to the host.
+    Proxy,
     /// The host's certificate is not trusted.
     Untrusted,
     /// The host speaks plain HTTP.
@@ -34,6 +36,10 @@ impl Remedy {
             }
             Self::Unreachable => {
                 "check that this machine can reach the host (DNS, route, proxy, certificate), or use a mirror"
+            }
+            Self::Proxy => {
+                "let the proxy (HTTPS_PROXY) connect to this host, with a login if it wants one, or name the host in \
+                 NO_PROXY if this machine reaches it without the proxy"
             }
             Self::Untrusted => {
                 "this machine does not trust the host's certificate: name a PEM file with its authority, or with the \

@@ -1,0 +1,184 @@
+//! What an error says to do: it names what the command has, and what helps.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use lab::faults::{Fault, Rule};
+use lab::registry::Registry;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::Result;
+use super::data::Data;
+use super::ecr::{image, seed_farmer};
+use super::run::Run;
+
+/// The flags that a text names.
+fn flags(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+    words.filter(|word| word.starts_with("--")).collect()
+}
+
+#[tokio::test]
+async fn without_project_and_region_a_remedy_names_only_what_the_command_takes() {
+    let module = |run: Run| {
+        run.env("SEEDFARMER_PROJECT_NAME", "idf")
+            .env("SEEDFARMER_DEPLOYMENT_NAME", "dev")
+            .env("SEEDFARMER_MODULE_NAME", "replication-images")
+    };
+    let run = |args: &[&str]| Run::new().args(args);
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let (folder, ecr) = ("`oci:mirror` for a folder", "name the target in ECR");
+    for (command, run, named) in [
+        ("plan", data.run("plan"), Some(folder)),
+        ("deploy", data.run("deploy"), Some(folder)),
+        ("prune", run(&["prune"]), Some(ecr)),
+        ("policy", run(&["policy"]), Some(ecr)),
+        ("policy", run(&["policy", "--for", "prune"]), Some(ecr)),
+        (
+            "destroy",
+            run(&["destroy", "--retention-type", "DESTROY"]),
+            Some(ecr),
+        ),
+        ("delete-repos", run(&["delete-repos", "idf", "--yes"]), None),
+        ("verify", module(run(&["verify"])), None),
+        ("values", module(run(&["values"])), None),
+        ("publish", module(run(&["publish", "--list"])), Some(folder)),
+    ] {
+        let refused = run.run().await.ended(2);
+        let refused = refused.said(&["no region is given", "--region"]);
+        for other in [folder, ecr] {
+            let is_named = refused.stderr.contains(other);
+            assert_eq!(
+                is_named,
+                named == Some(other),
+                "{command}: {}",
+                refused.stderr
+            );
+        }
+        let help = Run::new().args([command, "--help"]).run().await.ended(0);
+        let known = flags(&help.stdout);
+        let unknown: Vec<&str> = flags(&refused.stderr).difference(&known).copied().collect();
+        assert!(unknown.is_empty(), "{command} has no {unknown:?}");
+    }
+}
+
+/// A proxy that answers every request for a tunnel with a status.
+async fn refusing_proxy(status: &str) -> anyhow::Result<u16> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let port = listener.local_addr()?.port();
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 1024];
+                let read = stream.read(&mut request).await;
+                stream.write_all(answer.as_bytes()).await.ok();
+                drop(read);
+            });
+        }
+    });
+    Ok(port)
+}
+
+#[tokio::test]
+async fn an_error_names_the_proxy_and_its_answer_but_not_its_password() -> Result {
+    for status in ["407 Proxy Authentication Required", "502 Bad Gateway"] {
+        let port = refusing_proxy(status).await?;
+        let run = Run::new().args(["copy", "quay.io/team/a:1", "oci:mirror:a:1", "--tries", "1"]);
+        let run = run.env("HTTPS_PROXY", format!("http://me:hunter2@127.0.0.1:{port}"));
+        let failed = run.run().await.ended(1);
+        let failed = failed.said(&[
+            &format!("the proxy http://127.0.0.1:{port} answers: {status}"),
+            "source: ",
+            "quay.io/team/a:1",
+            "hint: ",
+            "NO_PROXY",
+        ]);
+        assert!(!failed.stderr.contains("hunter2"), "{}", failed.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_aws_call_that_a_proxy_refuses_is_an_error_that_names_the_proxy() -> Result {
+    let port = refusing_proxy("502 Bad Gateway").await?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = seed_farmer(data.given_to(Run::new().arg("deploy"))).out();
+    let run = run
+        .env("HTTPS_PROXY", format!("http://me:hunter2@127.0.0.1:{port}"))
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIANONE")
+        .env("AWS_SECRET_ACCESS_KEY", "none")
+        .args(["--tries", "1"]);
+    let failed = run.run().await.ended(1);
+    let failed = failed.said(&["GetCallerIdentity", "us-east-1", "HTTPS_PROXY", "hint: "]);
+    assert!(!failed.stderr.contains("hunter2"), "{}", failed.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_in_place_of_a_result_file_is_refused_before_anything_is_copied() -> Result {
+    let source = Registry::start().await?;
+    image().push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("out");
+    fs::create_dir_all(out.join("replication_report.json"))?;
+    let deploy = data
+        .given_to(Run::new().args(["deploy", "--eks-version", "1.34"]))
+        .args(["--registry-prefix", "oci:mirror"]);
+    let from = format!("{}/team/app:1", source.host());
+    let copy = Run::new().args(["copy", &from, "oci:mirror:app:1"]);
+    for run in [deploy.endpoint("quay.io", &source.url()), copy] {
+        let refused = run.arg("--out").arg(&out).run().await.ended(2);
+        refused.said(&[
+            "--out",
+            "replication_report.json is a folder",
+            "name a folder that can be written to",
+        ]);
+    }
+    assert_eq!(source.wire().requests().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_written_hides_neither_copies_nor_failures() -> Result {
+    let source = Registry::start().await?;
+    image().push(&source, "team/app", "1")?;
+    let folder = tempfile::tempdir()?;
+    for (tag, code, said) in [
+        ("1", "1 copied", "hint: "),
+        ("2", "1 failed", "there is no"),
+    ] {
+        let out = folder.path().join(tag);
+        let stall = Rule::new(Fault::Stall(Duration::from_secs(1)));
+        source.faults().add(stall.on("GET", "/manifests/").times(1));
+        source.wire().clear();
+        let from = format!("{}/team/app:{tag}", source.host());
+        let run = Run::new().args(["copy", &from, "oci:mirror:app:1", "--out"]);
+        let running = run.arg(&out).start();
+        let asked = || !source.wire().requests().is_empty() || running.said("copied");
+        running.until("a request", asked).await;
+        fs::write(&out, "in the way")?;
+        let failed = running.finish().await.ended(1);
+        failed.said(&[code, "the report was not written", said]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_written_is_bad_input() -> Result {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("replication_report.json");
+    let text = serde_json::json!({"artifacts": [], "totals": {
+        "artifacts": 0, "copied": 0, "alreadyThere": 0, "failed": 0, "bytes": 0, "seconds": 0.0,
+    }});
+    fs::write(&report, text.to_string())?;
+    let run = Run::new().arg("report").arg(&report);
+    let page = folder.path().join("none/page.html");
+    let refused = run.arg("--output").arg(&page).run().await.ended(2);
+    refused.said(&["none/page.html", "--output"]);
+    Ok(())
+}
