@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::{Problems, is_input};
@@ -47,14 +48,26 @@ use crate::progress::{Display, Screen};
 use crate::settings::Environment;
 use crate::stderr;
 
-/// Done.
-const DONE: u8 = 0;
-/// An artifact or a service failed; nothing was published.
-const FAILED: u8 = 1;
-/// Bad input or settings; nothing was started.
-const BAD_INPUT: u8 = 2;
-/// With `--exit-code`: something would change.
-const CHANGES: u8 = 3;
+/// How a command ends: its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// Done.
+    Done = 0,
+    /// An artifact or a service failed; nothing was published.
+    Failed = 1,
+    /// Bad input or settings; nothing was started.
+    BadInput = 2,
+    /// With `--exit-code`: something would change.
+    Changes = 3,
+}
+
+/// What every command is run with.
+struct Invocation<'a> {
+    environment: &'a Environment,
+    screen: &'a Screen,
+    /// Cancelled when the process is asked to stop.
+    stop: &'a CancellationToken,
+}
 
 /// Copies Helm charts and the images they use into a private registry, and writes the Helm values
 /// that make the charts use the copies.
@@ -218,11 +231,11 @@ pub fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let code = match result {
-        Ok(code) => code,
+        Ok(exit) => exit as u8,
         Err(error) => {
             log::failure(&error);
             let asked = signals::EXIT_CODE.get().copied();
-            asked.unwrap_or_else(|| exit_code(&error))
+            asked.unwrap_or_else(|| of_error(&error) as u8)
         }
     };
     stderr::flush();
@@ -231,7 +244,7 @@ pub fn main() -> ExitCode {
 
 /// Prints help, version, or the error of the command line.
 fn usage(error: clap::Error) -> ExitCode {
-    let code = u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT);
+    let code = u8::try_from(error.exit_code()).unwrap_or(Exit::BadInput as u8);
     // A reader that does not read must not keep the process from ending.
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -258,70 +271,77 @@ async fn print(text: String) -> anyhow::Result<()> {
 /// How long a command may take to finish its report once it was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Runs a command until it ends or the process is asked to stop. Returns the exit code.
-async fn run(command: &Command, environment: &Environment, screen: &Screen) -> anyhow::Result<u8> {
+/// Runs a command until it ends or the process is asked to stop.
+async fn run(
+    command: &Command,
+    environment: &Environment,
+    screen: &Screen,
+) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     signals::listen(&stop);
-    // These write a report, or notify other builds.
-    let finishes_its_report = matches!(
-        command,
-        Command::Deploy(_)
-            | Command::Copy(_)
-            | Command::Save(_)
-            | Command::Load(_)
-            | Command::Worker(_)
-    );
-    let work = async {
-        let done = match command {
-            Command::Deploy(args) => {
-                return Box::pin(args.run(environment, screen, &stop)).await;
-            }
-            Command::Load(args) => {
-                return Box::pin(args.run(environment, screen, &stop)).await;
-            }
-            Command::Plan(args) => return Box::pin(args.run(environment, screen)).await,
-            Command::Copy(args) => args.run(environment, screen, &stop).await,
-            Command::Save(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Verify(args) => args.run(environment, screen, &stop).await,
-            Command::Lock(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Diff(args) => return Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Publish(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Destroy(args) => Box::pin(args.run(environment)).await,
-            Command::DeleteRepos(args) => Box::pin(args.run(environment)).await,
-            Command::Prune(args) => return Box::pin(args.run(environment)).await,
-            Command::Template(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Images(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Discover(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Policy(args) => Box::pin(args.run(environment)).await,
-            Command::Doctor(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Values(args) => Box::pin(args.run(environment, &stop)).await,
-            Command::Inspect(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Ls(args) => Box::pin(args.run(environment, screen, &stop)).await,
-            Command::Report(args) => args.run().await,
-            Command::Completions(args) => args.run().await,
-            Command::Worker(args) => Box::pin(args.run(environment, &stop)).await,
-        };
-        done.map(|()| DONE)
+    let with = Invocation {
+        environment,
+        screen,
+        stop: &stop,
     };
     let stopped = async {
         stop.cancelled().await;
-        if finishes_its_report {
+        if command.finishes_its_report() {
             tokio::time::sleep(GRACE).await;
         }
     };
     tokio::select! {
         biased;
         () = stopped => anyhow::bail!("stopped before the end"),
-        result = work => result,
+        ended = command.run(&with) => ended,
     }
 }
 
-fn exit_code(error: &anyhow::Error) -> u8 {
+impl Command {
+    fn run<'a>(&'a self, with: &'a Invocation<'a>) -> LocalBoxFuture<'a, anyhow::Result<Exit>> {
+        match self {
+            Self::Deploy(args) => Box::pin(args.run(with)),
+            Self::Plan(args) => Box::pin(args.run(with)),
+            Self::Copy(args) => Box::pin(args.run(with)),
+            Self::Save(args) => Box::pin(args.run(with)),
+            Self::Load(args) => Box::pin(args.run(with)),
+            Self::Verify(args) => Box::pin(args.run(with)),
+            Self::Lock(args) => Box::pin(args.run(with)),
+            Self::Diff(args) => Box::pin(args.run(with)),
+            Self::Publish(args) => Box::pin(args.run(with)),
+            Self::Destroy(args) => Box::pin(args.run(with)),
+            Self::DeleteRepos(args) => Box::pin(args.run(with)),
+            Self::Prune(args) => Box::pin(args.run(with)),
+            Self::Template(args) => Box::pin(args.run(with)),
+            Self::Images(args) => Box::pin(args.run(with)),
+            Self::Discover(args) => Box::pin(args.run(with)),
+            Self::Policy(args) => Box::pin(args.run(with)),
+            Self::Doctor(args) => Box::pin(args.run(with)),
+            Self::Values(args) => Box::pin(args.run(with)),
+            Self::Inspect(args) => Box::pin(args.run(with)),
+            Self::Ls(args) => Box::pin(args.run(with)),
+            Self::Report(args) => Box::pin(args.run(with)),
+            Self::Completions(args) => Box::pin(args.run(with)),
+            Self::Worker(args) => Box::pin(args.run(with)),
+        }
+    }
+
+    /// Whether the command writes a report, or notifies other builds, after it was asked to stop.
+    fn finishes_its_report(&self) -> bool {
+        matches!(
+            self,
+            Self::Deploy(_) | Self::Copy(_) | Self::Save(_) | Self::Load(_) | Self::Worker(_)
+        )
+    }
+}
+
+/// How a command ends that failed.
+fn of_error(error: &anyhow::Error) -> Exit {
     let mut causes = error.chain();
     let is_chart = causes.any(<dyn std::error::Error>::is::<rendering::CannotRender>);
     if is_chart || is_input(error) {
-        BAD_INPUT
+        Exit::BadInput
     } else {
-        FAILED
+        Exit::Failed
     }
 }

@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use clap_complete::aot;
 
+use super::{Exit, Invocation, print};
+
 /// Print a completion script for a shell
 ///
 /// The script completes commands, options, their values and file names. It is made from the same definitions as
@@ -28,7 +30,7 @@ enum Shell {
 }
 
 impl Completions {
-    pub(super) async fn run(&self) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, _: &Invocation<'_>) -> anyhow::Result<Exit> {
         let shell = match self.shell {
             Shell::Bash => aot::Shell::Bash,
             Shell::Zsh => aot::Shell::Zsh,
@@ -37,7 +39,8 @@ impl Completions {
         };
         let mut script = Vec::new();
         aot::generate(shell, &mut visible(), "replicator", &mut script);
-        super::print(String::from_utf8(script)?).await
+        print(String::from_utf8(script)?).await?;
+        Ok(Exit::Done)
     }
 }
 

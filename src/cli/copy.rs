@@ -6,19 +6,19 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use tokio_util::sync::CancellationToken;
 
 use crate::deploy::copying::{CopyOptions, copy_all};
 use crate::document::{Kind, Pair, parse_pairs};
 use crate::plan::{self, CopySource};
 use crate::problem::{Problem, Problems};
-use crate::progress::{Progress, Screen};
+use crate::progress::Progress;
 use crate::publish;
 use crate::session::Session;
-use crate::settings::{Environment, Settings, unused_hosts};
+use crate::settings::{Settings, unused_hosts};
 use oci_copy::reference::Location;
 
 use super::flags::NetworkFlags;
+use super::{Exit, Invocation};
 
 /// Copy one reference, or the pairs of an `updated_images.json`
 ///
@@ -51,13 +51,8 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let settings = Settings::without_target(&self.network.flags(), environment);
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let settings = Settings::without_target(&self.network.flags(), with.environment);
         let pairs = self.pairs().map_err(Problems::from);
         let (settings, pairs) = Problems::both(settings, pairs)?;
         if let Some(out) = &self.out {
@@ -68,15 +63,14 @@ impl Copy {
         for warning in unused_hosts(&settings.network, &hosts.map(str::to_owned).collect()) {
             tracing::warn!("{warning}");
         }
-        let session = Session::open(settings, stop)?;
+        let session = Session::open(settings, with.stop)?;
         let options = CopyOptions {
             report_to: self.out.as_deref(),
             ..CopyOptions::default()
         };
-        let progress = Progress::start(screen);
-        copy_all(&session, &progress, &copies, options)
-            .await
-            .map(drop)
+        let progress = Progress::start(with.screen);
+        copy_all(&session, &progress, &copies, options).await?;
+        Ok(Exit::Done)
     }
 
     fn pairs(&self) -> Result<Vec<Pair>, Problem> {

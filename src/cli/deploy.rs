@@ -1,13 +1,11 @@
 //! `replicator deploy`
 
-use tokio_util::sync::CancellationToken;
-
 use crate::deploy::deploy;
-use crate::progress::{Progress, Screen};
-use crate::settings::{Environment, Flags};
+use crate::progress::Progress;
+use crate::settings::Flags;
 
-use super::DONE;
 use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
+use super::{Exit, Invocation};
 
 /// Copy all charts and images of an EKS version, and publish the result
 ///
@@ -41,13 +39,8 @@ pub(super) struct Deploy {
 }
 
 impl Deploy {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<u8> {
-        Box::pin(self.run_with(self.flags(), (environment, screen), stop)).await
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        Box::pin(self.run_with(&self.flags(), with)).await
     }
 
     pub(super) fn flags(&self) -> Flags {
@@ -55,17 +48,17 @@ impl Deploy {
         self.bundle.onto(flags)
     }
 
+    /// The same with other flags.
     pub(super) async fn run_with(
         &self,
-        flags: Flags,
-        (environment, screen): (&Environment, &Screen),
-        stop: &CancellationToken,
-    ) -> anyhow::Result<u8> {
+        flags: &Flags,
+        with: &Invocation<'_>,
+    ) -> anyhow::Result<Exit> {
         if self.dry_run {
-            return Box::pin(self.plan.run(&flags, environment, screen)).await;
+            return Box::pin(self.plan.run(flags, with)).await;
         }
-        let progress = Progress::start(screen);
-        Box::pin(deploy(&flags, environment, &progress, stop)).await?;
-        Ok(DONE)
+        let progress = Progress::start(with.screen);
+        Box::pin(deploy(flags, with.environment, &progress, with.stop)).await?;
+        Ok(Exit::Done)
     }
 }

@@ -11,10 +11,11 @@ use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::publish::{self, Publication, ResultSet, Results};
 use crate::reference::{EcrHost, Prefix};
-use crate::settings::{Environment, Flags, Retention, Settings, TargetChoice, Targets};
+use crate::settings::{Flags, Retention, Settings, TargetChoice, Targets};
 use crate::stderr;
 
 use super::flags::{ModuleFlags, RetentionFlags};
+use super::{Exit, Invocation};
 
 /// Delete this project's ECR repositories, if `RetentionType` is DESTROY
 ///
@@ -58,24 +59,24 @@ pub(super) struct DeleteRepos {
 }
 
 impl Destroy {
-    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let flags = self.module.onto(self.retention.flags());
         let flags = match &self.registry_prefix {
             Some(prefix) => flags.with("registry_prefix", prefix),
             None => flags,
         };
-        if Settings::retention(&flags, environment)? == Retention::Retain {
+        if Settings::retention(&flags, with.environment)? == Retention::Retain {
             tracing::info!("RetentionType is RETAIN: repositories and result document are kept");
-            return Ok(());
+            return Ok(Exit::Done);
         }
         // An invalid parameter that only `deploy` needs must not prevent this.
-        let settings = Settings::for_destroy(&flags, environment, Targets::Ecr)?;
+        let settings = Settings::for_destroy(&flags, with.environment, Targets::Ecr)?;
         let publication = Publication::new(&settings.module)?;
         let project = settings.module.project.clone().unwrap_or_default();
         let aws = Aws::new(&settings)?;
         let Some(host) = ecr_host(&settings, &aws).await? else {
             tracing::info!("the target is not ECR: its content is kept, delete it there");
-            return Ok(());
+            return Ok(Exit::Done);
         };
         let (bucket, object) = publication.bucket(&host, &aws).await;
         let mut others = Results::read(&bucket, &host.to_string(), ResultSet::All).await?;
@@ -102,7 +103,7 @@ impl Destroy {
             );
         }
         if self.dry_run {
-            return Ok(());
+            return Ok(Exit::Done);
         }
         execute(&plan, &ecr).await?;
         if count > 0 {
@@ -130,17 +131,17 @@ impl Destroy {
         } else {
             tracing::info!("deleted the result document");
         }
-        Ok(())
+        Ok(Exit::Done)
     }
 }
 
 impl DeleteRepos {
-    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let flags = Flags {
             project: Some(self.project.clone()),
             ..Flags::default()
         };
-        let settings = Settings::for_destroy(&flags, environment, Targets::Project)?;
+        let settings = Settings::for_destroy(&flags, with.environment, Targets::Project)?;
         let project = settings.module.project.clone().unwrap_or_default();
         if !self.dry_run && !self.yes && !std::io::stdin().is_terminal() {
             let problem = Problem::input(
@@ -154,7 +155,7 @@ impl DeleteRepos {
         }
         let aws = Aws::new(&settings)?;
         let Some(host) = ecr_host(&settings, &aws).await? else {
-            return Ok(());
+            return Ok(Exit::Done);
         };
         let ecr = aws.ecr(&host);
         let tagged = destroy::observe(&ecr, &project).await?;
@@ -171,12 +172,13 @@ impl DeleteRepos {
         }
         show(&project, &plan, &results);
         if self.dry_run || plan.delete.is_empty() {
-            return Ok(());
+            return Ok(Exit::Done);
         }
         if !self.yes && !is_confirmed(&project, plan.delete.len(), &host).await? {
             bail!("not confirmed, nothing was deleted");
         }
-        execute(&plan, &ecr).await
+        execute(&plan, &ecr).await?;
+        Ok(Exit::Done)
     }
 }
 

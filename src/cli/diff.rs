@@ -2,23 +2,21 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::deploy::locking;
 use crate::document::{Lock, MAX_LOCK, ResultDocument};
 use crate::files;
 use crate::lock::{Change, Contents, Difference, Differences, Version};
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::session::{Session, read_without_target};
-use crate::settings::{Environment, Flags};
+use crate::settings::Flags;
 
 use super::document_location::{is_kept, place, read};
 use super::flags::{DataFlags, NetworkFlags};
-use super::{CHANGES, DONE};
+use super::{Exit, Invocation, print};
 
 /// Compare two locks, results or EKS versions
 ///
@@ -92,19 +90,13 @@ struct Compared {
 }
 
 impl Diff {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<u8> {
-        let progress = Progress::start(screen);
-        let with = (environment, &*progress);
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
         let flags = self.data.flags(&self.network);
-        let from = Box::pin(compared(&self.from, &flags, with, stop)).await?;
+        let from = Box::pin(compared(&self.from, &flags, (with, &progress))).await?;
         let to = match (&self.to, &from.eks_version) {
-            (Some(to), _) => Box::pin(compared(to, &flags, with, stop)).await?,
-            (None, Some(version)) => Box::pin(present(version, &flags, with, stop)).await?,
+            (Some(to), _) => Box::pin(compared(to, &flags, (with, &progress))).await?,
+            (None, Some(version)) => Box::pin(present(version, &flags, (with, &progress))).await?,
             (None, None) => {
                 let what = "this result document does not say of which EKS version it is";
                 let problem = Problem::input(&self.from, what);
@@ -123,9 +115,13 @@ impl Diff {
                 serde_json::to_string_pretty(&document)? + "\n"
             }
         };
-        super::print(text).await?;
+        print(text).await?;
         let is_refused = self.exit_code && !found.is_empty();
-        Ok(if is_refused { CHANGES } else { DONE })
+        Ok(if is_refused {
+            Exit::Changes
+        } else {
+            Exit::Done
+        })
     }
 }
 
@@ -144,8 +140,7 @@ fn aligned(mut from: Compared, mut to: Compared) -> (Compared, Compared) {
 async fn compared(
     text: &str,
     flags: &Flags,
-    with: (&Environment, &Arc<Progress>),
-    stop: &CancellationToken,
+    (with, progress): (&Invocation<'_>, &Progress),
 ) -> anyhow::Result<Compared> {
     let path = Path::new(text);
     let is_version = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -153,15 +148,15 @@ async fn compared(
         .split_once('.')
         .is_some_and(|(major, minor)| is_version(major) && is_version(minor));
     if is_version && !path.exists() {
-        return Box::pin(present(text, flags, with, stop)).await;
+        return Box::pin(present(text, flags, (with, progress))).await;
     }
     let bad = |what: String| {
         let remedy = "name a lock, the replication_result.json of a deployment, or an EKS version";
         Problems::from(Problem::input(text, what).remedy(remedy))
     };
     let content = if text.starts_with("s3://") || is_kept(text) {
-        let (settings, place) = place(Some(text), None, flags, with.0)?;
-        let session = Session::open(settings, stop)?;
+        let (settings, place) = place(Some(text), None, flags, with.environment)?;
+        let session = Session::open(settings, with.stop)?;
         read(&place, &session).await?.1
     } else {
         files::read_within(path, MAX_LOCK as u64).map_err(bad)?
@@ -197,14 +192,13 @@ async fn compared(
 async fn present(
     version: &str,
     flags: &Flags,
-    (environment, progress): (&Environment, &Arc<Progress>),
-    stop: &CancellationToken,
+    (with, progress): (&Invocation<'_>, &Progress),
 ) -> anyhow::Result<Compared> {
     let mut flags = flags.clone();
     flags.parameters.remove("eks_version");
     let flags = flags.with("eks_version", version);
-    let (settings, inventory, _) = read_without_target(&flags, environment)?;
-    let session = Session::for_inventory(settings, &inventory, stop).await?;
+    let (settings, inventory, _) = read_without_target(&flags, with.environment)?;
+    let session = Session::for_inventory(settings, &inventory, with.stop).await?;
     let (lock, _) = locking::make(&session, &inventory, progress).await?;
     Ok(Compared {
         shown: format!("EKS {version}"),

@@ -1,12 +1,10 @@
 //! `replicator discover`
 
-use tokio_util::sync::CancellationToken;
-
 use crate::discovery::{self, Found, Fragment, Search};
-use crate::progress::{Progress, Screen};
-use crate::settings::Environment;
+use crate::progress::Progress;
 
 use super::rendering::RenderFlags;
+use super::{Exit, Invocation, print};
 
 /// Write a chart's entry of a data file
 ///
@@ -37,14 +35,9 @@ pub(super) struct Discover {
 }
 
 impl Discover {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
-        let prepared = self.flags.prepare(environment, &progress, stop).await?;
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
+        let prepared = self.flags.prepare(with, &progress).await?;
         let (name, version) = (
             prepared.chart.name().to_owned(),
             prepared.chart.version().to_owned(),
@@ -76,7 +69,8 @@ impl Discover {
         } else {
             fragment.to_yaml()
         };
-        super::print(text).await
+        print(text).await?;
+        Ok(Exit::Done)
     }
 }
 

@@ -9,15 +9,14 @@ use std::path::Path;
 
 use anyhow::bail;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::doctor::{self, Finding, State};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::session::{self, Session};
-use crate::settings::{Environment, Flags, TrustMode};
+use crate::settings::{Flags, TrustMode};
 
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags, RetentionFlags};
-use super::output;
+use super::{Exit, Invocation, output, print};
 
 /// Check everything that a deployment needs, before it starts
 ///
@@ -71,20 +70,15 @@ enum Form {
 }
 
 impl Doctor {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
         let flags = self.repositories.onto(self.data.flags(&self.network));
         let flags = self.retention.onto(flags);
         let flags = Flags { ..flags };
-        let (settings, inventory) = session::read(&flags, environment)?;
-        let parameters = environment.parameters.of_stack(&flags);
+        let (settings, inventory) = session::read(&flags, with.environment)?;
+        let parameters = with.environment.parameters.of_stack(&flags);
         let mut findings = Vec::new();
-        let session = Session::for_inventory(settings.clone(), &inventory, stop).await;
+        let session = Session::for_inventory(settings.clone(), &inventory, with.stop).await;
         let mut session = match session {
             Ok(session) => {
                 if let Some(secret) = &settings.secret {
@@ -100,7 +94,7 @@ impl Doctor {
                     "check the name in HelmRepoSecretName, its entry in HelmRepoSecretKey, and the permission",
                 );
                 findings.push(Finding::broken("secret", format!("{error:#}"), remedy));
-                Session::open(settings, stop)?
+                Session::open(settings, with.stop)?
             }
         };
         let asked = access::Asked {
@@ -119,15 +113,15 @@ impl Doctor {
         findings.extend(machine(&session.settings.out));
         drop(progress);
         let text = match self.output {
-            Form::Table => table(&findings, output::width(environment)),
+            Form::Table => table(&findings, output::width(with.environment)),
             Form::Json => output::json(&json!({"findings": findings}))?,
         };
-        super::print(text).await?;
+        print(text).await?;
         let broken = count(&findings, State::Broken);
         if broken > 0 {
             bail!("{} failed", progress::count(broken, "check"));
         }
-        Ok(())
+        Ok(Exit::Done)
     }
 }
 

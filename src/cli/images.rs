@@ -5,15 +5,14 @@ use std::io::Write;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use helm_chart::render::images::Image;
 use helm_chart::render::switches::{self, Found, Switch};
 
-use crate::progress::{Progress, Screen};
-use crate::settings::Environment;
+use crate::progress::Progress;
 
 use super::rendering::{RenderFlags, render};
+use super::{Exit, Invocation};
 
 /// List the images that a rendered chart uses
 ///
@@ -44,14 +43,9 @@ pub(super) struct Images {
 }
 
 impl Images {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
-        let prepared = self.flags.prepare(environment, &progress, stop).await?;
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
+        let prepared = self.flags.prepare(with, &progress).await?;
         let chart = (
             prepared.chart.name().to_owned(),
             prepared.chart.version().to_owned(),
@@ -92,7 +86,8 @@ impl Images {
         };
         std::io::stdout()
             .write_all(text.as_bytes())
-            .context("cannot write to standard output")
+            .context("cannot write to standard output")?;
+        Ok(Exit::Done)
     }
 }
 

@@ -1,19 +1,19 @@
 //! `replicator inspect`
 
 use anyhow::Context;
-use tokio_util::sync::CancellationToken;
 
 use crate::inspect::{Inspection, inspect};
 use crate::printable::{printable, shortened};
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::session::Session;
-use crate::settings::{Environment, Settings};
+use crate::settings::Settings;
 use oci_copy::reference::Location;
 
 use super::columns::{self, Column, Fit, Line};
 use super::flags::NetworkFlags;
 use super::output::Output;
+use super::{Exit, Invocation, print};
 
 /// The most characters of an annotation that the table shows.
 const MAX_TEXT: usize = 100;
@@ -47,19 +47,14 @@ pub(super) struct Inspect {
 }
 
 impl Inspect {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
-        let settings = Settings::without_target(&self.network.flags(), environment);
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
+        let settings = Settings::without_target(&self.network.flags(), with.environment);
         let location = self.reference.parse::<Location>();
         let location =
             location.map_err(|error| Problems::from(Problem::input("REF", error.to_string())));
         let (settings, location) = Problems::both(settings, location)?;
-        let session = Session::open(settings, stop)?;
+        let session = Session::open(settings, with.stop)?;
         progress.steps("reading manifests", 0);
         let found = inspect(&session.stores, &location, &self.reference).await;
         let found = found.with_context(|| format!("cannot read {}", self.reference))?;
@@ -69,8 +64,9 @@ impl Inspect {
         drop(progress);
         let text = self
             .output
-            .text(environment, &found, |width| table(&found, width))?;
-        super::print(text).await
+            .text(with.environment, &found, |width| table(&found, width))?;
+        print(text).await?;
+        Ok(Exit::Done)
     }
 }
 

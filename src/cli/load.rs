@@ -1,11 +1,9 @@
 //! `replicator load`
 
-use tokio_util::sync::CancellationToken;
-
 use crate::progress::Screen;
-use crate::settings::Environment;
 
 use super::deploy::Deploy;
+use super::{Exit, Invocation};
 
 /// Deploy what a bundle holds, without any other source
 ///
@@ -30,14 +28,8 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<u8> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let flags = self.deploy.flags().with("bundle", self.file.as_str());
-        let run = self.deploy.run_with(flags, (environment, screen), stop);
-        Box::pin(run).await
+        Box::pin(self.deploy.run_with(&flags, with)).await
     }
 }

@@ -1,14 +1,12 @@
 //! `replicator lock`
 
-use tokio_util::sync::CancellationToken;
-
 use crate::deploy::locking;
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::session::{Session, read_without_target};
-use crate::settings::Environment;
 use oci_copy::store::write_whole;
 
 use super::flags::{DataFlags, NetworkFlags};
+use super::{Exit, Invocation};
 
 /// Record the exact content that the data files of an EKS version mean
 ///
@@ -43,20 +41,15 @@ pub(super) struct MakeLock {
 }
 
 impl MakeLock {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let flags = self.data.flags(&self.network);
-        let (settings, inventory, _) = read_without_target(&flags, environment)?;
+        let (settings, inventory, _) = read_without_target(&flags, with.environment)?;
         for warning in &inventory.warnings {
             tracing::warn!("{warning}");
         }
         let path = locking::path(&settings, &inventory);
-        let session = Session::for_inventory(settings, &inventory, stop).await?;
-        let progress = Progress::start(screen);
+        let session = Session::for_inventory(settings, &inventory, with.stop).await?;
+        let progress = Progress::start(with.screen);
         let (lock, planned) = locking::make(&session, &inventory, &progress).await?;
         drop(progress);
         session.warn_about(&planned.plan, &inventory);
@@ -71,6 +64,6 @@ impl MakeLock {
             progress::count(lock.images.len(), "image"),
             progress::bytes(bytes.fold(0, u64::saturating_add))
         );
-        Ok(())
+        Ok(Exit::Done)
     }
 }

@@ -4,23 +4,22 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use tokio_util::sync::CancellationToken;
 
 use crate::closure::{Deployed, Outcome, Proof, read_proof};
 use crate::document::{ExpectedArtifacts, ResultDocument};
 use crate::listing::{self, Bounds, Listed, ListedClosure, Listing, Recorded};
 use crate::printable::printable;
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::reference::EcrHost;
 use crate::session::Session;
-use crate::settings::{Environment, Settings};
+use crate::settings::Settings;
 
 use super::columns::{self, Column, Fit, Line};
 use super::document_location::{self, DocumentLocation};
 use super::flags::NetworkFlags;
 use super::output::Output;
-use super::prove;
+use super::{Exit, Invocation, print, prove};
 
 /// List what exists below a prefix
 ///
@@ -61,20 +60,16 @@ enum Prefix {
 }
 
 impl Ls {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
         let flags = self.network.flags();
-        let settings = Settings::without_target(&flags, environment);
+        let settings = Settings::without_target(&flags, with.environment);
         let (settings, prefix) = Problems::both(settings, prefix_of(&self.prefix))?;
-        let session = Session::open(settings, stop)?;
+        let session = Session::open(settings, with.stop)?;
         let document = match &self.result {
             Some(result) => {
-                let (_, place) = document_location::place(Some(result), None, &flags, environment)?;
+                let (_, place) =
+                    document_location::place(Some(result), None, &flags, with.environment)?;
                 let place = place.resolve(&session).await?;
                 let (shown, text) = document_location::read(&place, &session).await?;
                 Some((place, shown, text))
@@ -101,10 +96,11 @@ impl Ls {
             }
         }
         drop(progress);
-        let text = self.output.text(environment, &listing, |width| {
+        let text = self.output.text(with.environment, &listing, |width| {
             table(&listing, totals.as_deref(), width)
         })?;
-        super::print(text).await
+        print(text).await?;
+        Ok(Exit::Done)
     }
 
     async fn list(

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::bundle::Bundle;
 use crate::deploy::planned::Planned;
 use crate::deploy::{locked, planning};
@@ -11,10 +9,10 @@ use crate::document::{PlanDocument, PlannedArtifact};
 use crate::hint::Advised;
 use crate::plan;
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::publish;
 use crate::session::{OpenSources, Session, Sources};
-use crate::settings::{Environment, Flags, Network};
+use crate::settings::{Flags, Network};
 use oci_copy::copy::{Detail, Engine, Preflight};
 use oci_copy::reference::Digest;
 
@@ -22,7 +20,7 @@ use super::estimate::{self, Estimate, Rate};
 use super::flags::{BundleFlags, DataFlags, NetworkFlags, RepositoryFlags};
 use super::output::Output;
 use super::state::{self, State};
-use super::{CHANGES, DONE, table};
+use super::{Exit, Invocation, print, table};
 
 /// Show what `deploy` would do
 ///
@@ -72,26 +70,17 @@ pub(super) struct Options {
 }
 
 impl Plan {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-    ) -> anyhow::Result<u8> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let flags = self.repositories.onto(self.data.flags(&self.network));
         let flags = self.bundle.onto(flags);
-        Box::pin(self.options.run(&flags, environment, screen)).await
+        Box::pin(self.options.run(&flags, with)).await
     }
 }
 
 impl Options {
     /// Plans, and prints the plan. Returns the exit code.
-    pub(super) async fn run(
-        &self,
-        flags: &Flags,
-        environment: &Environment,
-        screen: &Screen,
-    ) -> anyhow::Result<u8> {
-        let sources = Sources::read(flags, environment).await?;
+    pub(super) async fn run(&self, flags: &Flags, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let sources = Sources::read(flags, with.environment).await?;
         let settings = &sources.settings;
         let pins = settings.closure.pin_digests;
         if pins && self.no_observe {
@@ -101,12 +90,12 @@ impl Options {
             return Err(Problems::from(problem.remedy(remedy)).into());
         }
         let rate = Rate::find(self.bandwidth, &settings.out, settings.build.is_some());
-        let progress = Progress::start(screen);
+        let progress = Progress::start(with.screen);
         let OpenSources {
             session,
             inventory,
             bundle,
-        } = Box::pin(sources.open(&CancellationToken::new())).await?;
+        } = Box::pin(sources.open(with.stop)).await?;
         let prefix = session.prefix().await?;
         let mut planned = if self.no_observe && session.settings.lock.is_required {
             Box::pin(locked::planned(&session, &inventory, &prefix, false)).await?
@@ -165,13 +154,13 @@ impl Options {
             format!("{table}{closure}{estimate}\n")
         };
         let output = self.output.or_json(self.json);
-        let text = output.text(environment, &document, table)?;
-        super::print(text).await?;
+        let text = output.text(with.environment, &document, table)?;
+        print(text).await?;
         closed?;
         check(plan, &preflights, is_known)?;
         let is_present = |preflight| state::of(preflight) == State::Present;
         let changes = self.exit_code && !preflights.iter().all(is_present);
-        Ok(if changes { CHANGES } else { DONE })
+        Ok(if changes { Exit::Changes } else { Exit::Done })
     }
 }
 

@@ -8,9 +8,10 @@ use crate::permissions::{self, MOST_INLINE, MOST_MANAGED, Scope};
 use crate::problem::{Problem, Problems};
 use crate::progress;
 use crate::reference::Prefix;
-use crate::settings::{Environment, Flags, Settings, TargetChoice, Targets};
+use crate::settings::{Flags, Settings, TargetChoice, Targets};
 
 use super::flags::{DataFlags, RepositoryFlags, RetentionFlags};
+use super::{Exit, Invocation, print};
 
 /// Print what the module's role must be allowed to do, as an IAM policy
 ///
@@ -67,12 +68,12 @@ enum For {
 }
 
 impl Policy {
-    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let flags = self.data.onto(self.retention.flags());
         let flags = Flags {
             ..self.repositories.onto(flags)
         };
-        let mut settings = Settings::with_targets(&flags, environment, Targets::Ecr)?;
+        let mut settings = Settings::with_targets(&flags, with.environment, Targets::Ecr)?;
         let given = [
             (&mut settings.aws.account, &self.account),
             (&mut settings.aws.partition, &self.partition),
@@ -83,7 +84,7 @@ impl Policy {
             }
         }
         let aws = Aws::new(&settings)?;
-        let parameters = environment.parameters.of_stack(&flags);
+        let parameters = with.environment.parameters.of_stack(&flags);
         let scope = match self.what {
             For::Module => scope(&settings, parameters, &aws, self.role.clone()).await?,
             For::Prune => scope_of_prune(&settings, parameters, &aws).await?,
@@ -110,7 +111,8 @@ impl Policy {
         } else {
             tracing::info!("{said}");
         }
-        super::print(format!("{:#}\n", policy.document())).await
+        print(format!("{:#}\n", policy.document())).await?;
+        Ok(Exit::Done)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::timestamp::Timestamp;
 use oci_copy::store::write_whole;
 
 use super::output::Output;
-use super::{CHANGES, DONE};
+use super::{Exit, Invocation, print};
 
 /// The price of storage in US dollars for a GB and month, in all commercial regions
 /// (<https://aws.amazon.com/ecr/pricing/>).
@@ -102,7 +102,7 @@ fn usual_price(host: &EcrHost) -> Option<f64> {
 }
 
 /// Access to what is pruned, and to what says what is needed.
-struct Session {
+struct Access {
     target: Target,
     ecr: Arc<Ecr>,
     bucket: Bucket,
@@ -110,23 +110,23 @@ struct Session {
 }
 
 impl Prune {
-    pub(super) async fn run(&self, environment: &Environment) -> anyhow::Result<u8> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         if let Some(path) = &self.apply {
-            return self.apply(path, environment).await;
+            return self.apply(path, with.environment).await;
         }
         let flags = Flags {
             project: self.project.clone(),
             ..Flags::default()
         };
-        let session = self.open(flags, environment, None).await?;
-        let earlier = earlier(&self.plan, &session.target)?;
-        let needs = session.needs().await?;
+        let access = self.open(flags, with.environment, None).await?;
+        let earlier = earlier(&self.plan, &access.target)?;
+        let needs = access.needs().await?;
         let terms = Terms {
             made_at: Timestamp::now(),
             unused_for_days: self.unused_for.unwrap_or(UNUSED_FOR),
-            price_per_gb: self.price.or_else(|| usual_price(&session.target.host)),
+            price_per_gb: self.price.or_else(|| usual_price(&access.target.host)),
         };
-        let plan = session
+        let plan = access
             .plan(&needs, terms, earlier, self.exact_sizes)
             .await?;
         write_whole(&self.plan, plan.to_json().as_bytes()).map_err(anyhow::Error::new)?;
@@ -135,12 +135,12 @@ impl Prune {
             reads: BTreeMap::new(),
             ..plan
         };
-        let text = self.output.text(environment, &shown, |width| {
+        let text = self.output.text(with.environment, &shown, |width| {
             show::plan(&shown, &self.plan.display().to_string(), width)
         })?;
-        super::print(text).await?;
+        print(text).await?;
         let changes = self.exit_code && !is_empty;
-        Ok(if changes { CHANGES } else { DONE })
+        Ok(if changes { Exit::Changes } else { Exit::Done })
     }
 
     /// Opens the target; `path` is what the names of its repositories begin with where no flag says it.
@@ -149,7 +149,7 @@ impl Prune {
         flags: Flags,
         environment: &Environment,
         path: Option<&str>,
-    ) -> anyhow::Result<Session> {
+    ) -> anyhow::Result<Access> {
         let flags = match &self.registry_prefix {
             Some(prefix) => flags.with("registry_prefix", prefix),
             None => flags,
@@ -188,7 +188,7 @@ impl Prune {
             prefix,
             project,
         };
-        Ok(Session {
+        Ok(Access {
             target,
             ecr,
             bucket,
@@ -211,7 +211,7 @@ impl Prune {
     }
 }
 
-impl Session {
+impl Access {
     /// What published results and the given locks need.
     async fn needs(&self) -> anyhow::Result<Needs> {
         let host = &self.target.host;

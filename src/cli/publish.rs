@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::document::{
     ExpectedArtifacts, MAX_RESULT, PAGE_FILE, PROOF_FILE, RESULT_FILE, Report, ResultDocument,
     RunFacts, Totals,
 };
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::publish::{self, KeptName, Publication};
 use crate::report_page;
 use crate::session::Session;
@@ -22,7 +21,7 @@ use oci_copy::verify;
 use super::document_location::{self, DocumentLocation};
 use super::flags::{ModuleFlags, NetworkFlags};
 use super::output::Output;
-use super::{prove, verify as verifying};
+use super::{Exit, Invocation, print, prove, verify as verifying};
 
 /// Publish an earlier result again: roll back
 ///
@@ -97,27 +96,23 @@ struct Checked {
 }
 
 impl Publish {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
         if let Some(flag) = self.network.about_copying() {
             let problem = Problem::input(flag, "publish copies nothing");
             return Err(Problems::from(problem.remedy("leave the flag out")).into());
         }
-        let (settings, destination) = self.destination(environment)?;
-        let session = Session::open(settings, stop)?;
+        let (settings, destination) = self.destination(with.environment)?;
+        let session = Session::open(settings, with.stop)?;
         let (document, text) = if self.list {
             list(&session, &destination).await?
         } else {
             self.publish(&session, destination, &progress).await?
         };
         drop(progress);
-        let printed = self.output.text(environment, &document, |_| text)?;
-        super::print(printed).await
+        let printed = self.output.text(with.environment, &document, |_| text)?;
+        print(printed).await?;
+        Ok(Exit::Done)
     }
 
     fn destination(&self, environment: &Environment) -> Result<(Settings, Destination), Problems> {

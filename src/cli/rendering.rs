@@ -5,7 +5,6 @@ use std::io::Read;
 
 use clap::Args;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use helm_chart::chart::Chart;
 use helm_chart::render::release::{self, Options, Rendered};
@@ -18,9 +17,10 @@ use crate::inventory::Installation;
 use crate::problem::{Problem, Problems};
 use crate::progress::Progress;
 use crate::session::Session;
-use crate::settings::{Environment, Settings};
+use crate::settings::Settings;
 use oci_copy::reference::without_secrets;
 
+use super::Invocation;
 use super::flags::NetworkFlags;
 
 /// The largest values file that is read, in bytes: public ones have a few hundred kB.
@@ -121,9 +121,8 @@ impl RenderFlags {
     /// Reads values and chart.
     pub(super) async fn prepare(
         &self,
-        environment: &Environment,
+        with: &Invocation<'_>,
         progress: &Progress,
-        stop: &CancellationToken,
     ) -> anyhow::Result<Prepared> {
         let (name, chart) = match &self.name_and_chart[..] {
             [name, chart] => (name.clone(), chart),
@@ -148,9 +147,9 @@ impl RenderFlags {
                 read.map_err(|error| Problems::from(Problem::input(shown, format!("{error:#}"))))?
             }
             Named::Remote(spec) => {
-                let settings = Settings::without_target(&self.network.flags(), environment)?;
+                let settings = Settings::without_target(&self.network.flags(), with.environment)?;
                 let hosts = spec.repository.host().into_iter().collect();
-                let session = Session::for_hosts(settings, hosts, stop).await?;
+                let session = Session::for_hosts(settings, hosts, with.stop).await?;
                 progress.steps("fetching the chart", 0);
                 let chart = charts::fetch_remote(*spec, &session.stores).await;
                 chart.map_err(Problems::from)?

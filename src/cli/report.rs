@@ -7,6 +7,8 @@ use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::{publish, report_page};
 
+use super::{Exit, Invocation, print};
+
 /// Make a page to look at from a report
 ///
 /// Writes one HTML file without scripts and without anything from elsewhere, light and dark, ready to print: summary,
@@ -27,7 +29,7 @@ pub(super) struct MakeReport {
 }
 
 impl MakeReport {
-    pub(super) async fn run(&self) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, _: &Invocation<'_>) -> anyhow::Result<Exit> {
         let is_piped = self.file == Path::new("-");
         let path = if is_piped {
             Path::new("/dev/stdin")
@@ -50,7 +52,8 @@ impl MakeReport {
             None => &beside,
         };
         if output == Path::new("-") {
-            return super::print(page).await;
+            print(page).await?;
+            return Ok(Exit::Done);
         }
         publish::write_file(output, &page).map_err(|error| {
             let problem = Problem::input("the page", format!("{error:#}"));
@@ -58,6 +61,7 @@ impl MakeReport {
                 problem.remedy("name a file in a folder that can be written to with --output"),
             )
         })?;
-        super::print(format!("{}\n", output.display())).await
+        print(format!("{}\n", output.display())).await?;
+        Ok(Exit::Done)
     }
 }

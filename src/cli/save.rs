@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::anyhow;
-use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{Bundle, BundleLocation, Since};
 use crate::deploy::planned::Planned;
@@ -19,13 +18,14 @@ use crate::inventory::Inventory;
 use crate::lock;
 use crate::plan::Copy;
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::session::{Session, read_without_target};
-use crate::settings::{Environment, Flags};
+use crate::settings::Flags;
 use oci_copy::copy::{Detail, Engine, Events, Gate, Outcome, Preflight, Request};
 use oci_copy::store::archive::Writer;
 
 use super::flags::{BundleFlags, DataFlags, NetworkFlags};
+use super::{Exit, Invocation};
 use write::Known;
 
 /// Save all charts and images of an EKS version into one file
@@ -97,20 +97,15 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 impl Save {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let started = Instant::now();
         let flags = self.flags()?;
-        let (settings, inventory, files) = read_without_target(&flags, environment)?;
+        let (settings, inventory, files) = read_without_target(&flags, with.environment)?;
         for warning in &inventory.warnings {
             tracing::warn!("{warning}");
         }
-        let progress = Progress::start(screen);
-        let session = Session::for_inventory(settings, &inventory, stop).await?;
+        let progress = Progress::start(with.screen);
+        let session = Session::for_inventory(settings, &inventory, with.stop).await?;
         let (lock, planned, is_locked) = locked(&session, &inventory, &progress).await?;
         session.warn_about(&planned.plan, &inventory);
         planned.report().1?;
@@ -137,7 +132,7 @@ impl Save {
         let requests: Vec<Request> = pinned.iter().map(Into::into).collect();
         let preflights = tokio::select! {
             preflights = engine.preflight(&requests, Detail::Missing) => preflights,
-            () = stop.cancelled() => return Err(anyhow!("stopped before anything was written")),
+            () = with.stop.cancelled() => return Err(anyhow!("stopped before anything was written")),
         };
         let preflights = checked(&copies, preflights)?;
         let since = match &self.since {
@@ -159,8 +154,10 @@ impl Save {
             preflights,
         };
         let written = match &session.settings.bundle {
-            Some(named) => write::to_bucket((named, &session), held, known, (&events, stop)).await,
-            None => write::to_file((&engine, &writer), (held, self.split), known, stop).await,
+            Some(named) => {
+                write::to_bucket((named, &session), held, known, (&events, with.stop)).await
+            }
+            None => write::to_file((&engine, &writer), (held, self.split), known, with.stop).await,
         };
         drop(progress);
         let (size, names) = written?;
@@ -170,7 +167,7 @@ impl Save {
             progress::duration(started.elapsed()),
             names.join(", ")
         );
-        Ok(())
+        Ok(Exit::Done)
     }
 
     /// The flags; an object of a bucket is a bundle as the settings know it.

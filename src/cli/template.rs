@@ -3,16 +3,15 @@
 use std::io::Write;
 
 use anyhow::Context;
-use tokio_util::sync::CancellationToken;
 
 use helm_chart::render::release::Print;
 use helm_chart::render::show_only;
 
 use crate::problem::{Problem, Problems};
-use crate::progress::{Progress, Screen};
-use crate::settings::Environment;
+use crate::progress::Progress;
 
 use super::rendering::{RenderFlags, render};
+use super::{Exit, Invocation};
 
 /// Render a chart as `helm template` does, without Helm
 ///
@@ -54,14 +53,9 @@ pub(super) struct Template {
 }
 
 impl Template {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
-        let prepared = self.flags.prepare(environment, &progress, stop).await?;
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
+        let prepared = self.flags.prepare(with, &progress).await?;
         let rendered = prepared.run_blocking(render).await?;
         drop(progress);
         let mut text = rendered.to_text(Print {
@@ -75,6 +69,7 @@ impl Template {
         }
         std::io::stdout()
             .write_all(text.as_bytes())
-            .context("cannot write to standard output")
+            .context("cannot write to standard output")?;
+        Ok(Exit::Done)
     }
 }

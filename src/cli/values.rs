@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::document::ResultDocument;
 use crate::export::{self, Format};
 use crate::problem::{Problem, Problems};
 use crate::session::Session;
-use crate::settings::{Environment, Flags};
+use crate::settings::Flags;
 
-use super::document_location;
+use super::{Exit, Invocation, document_location, print};
 
 /// Print what another tool needs to install charts from the target
 ///
@@ -44,15 +42,11 @@ pub(super) struct Values {
 }
 
 impl Values {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let (result, out) = (self.result.as_deref(), self.out.as_deref());
         let (settings, place) =
-            document_location::place(result, out, &Flags::default(), environment)?;
-        let session = Session::open(settings, stop)?;
+            document_location::place(result, out, &Flags::default(), with.environment)?;
+        let session = Session::open(settings, with.stop)?;
         let (shown, text) = document_location::read(&place, &session).await?;
         let document: ResultDocument = serde_json::from_slice(&text).map_err(|error| {
             let problem = Problem::input(
@@ -71,6 +65,7 @@ impl Values {
         if releases.is_empty() {
             tracing::warn!("{shown} names no charts");
         }
-        super::print(export::print(&releases, self.format)).await
+        print(export::print(&releases, self.format)).await?;
+        Ok(Exit::Done)
     }
 }

@@ -6,22 +6,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
-use tokio_util::sync::CancellationToken;
 
 use crate::document::{
     AttestationFindings, ExpectedArtifacts, ProofFindings, Verification, VerifiedArtifact,
 };
 use crate::hint;
 use crate::problem::{Problem, Problems};
-use crate::progress::{self, Progress, Screen};
+use crate::progress::{self, Progress};
 use crate::session::Session;
-use crate::settings::Environment;
 use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::document_location::{self, place, read};
 use super::flags::NetworkFlags;
-use super::prove;
+use super::{Exit, Invocation, print, prove};
 
 /// Check that everything a result document names is at the target
 ///
@@ -71,13 +69,8 @@ pub(super) struct Verify {
 }
 
 impl Verify {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        screen: &Screen,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let progress = Progress::start(screen);
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
+        let progress = Progress::start(with.screen);
         if let Some(flag) = self.network.about_copying() {
             let what = "verify checks everything that was recorded, whatever was selected when it was copied";
             let problem = Problem::input(flag, what).remedy("leave the flag out");
@@ -88,9 +81,9 @@ impl Verify {
             self.result.as_deref(),
             self.out.as_deref(),
             &flags,
-            environment,
+            with.environment,
         )?;
-        let session = Session::open(settings, stop)?;
+        let session = Session::open(settings, with.stop)?;
         let place = place.resolve(&session).await?;
         let (shown, text) = read(&place, &session).await?;
         let document = ExpectedArtifacts::read(&text, &shown)?;
@@ -146,36 +139,45 @@ impl Verify {
                         problems: problems.clone(),
                     });
             let text = serde_json::to_string_pretty(&document)? + "\n";
-            super::print(text).await?;
+            print(text).await?;
         }
-        let verified = conclude(&shown, &findings);
-        let verified = match &attested {
-            Some((_, faults)) if !faults.is_empty() => {
-                let what = progress::count(faults.len(), "artifact");
-                let what = format!("{what} without a valid attestation");
-                match verified {
-                    Ok(()) => Err(anyhow!(what)),
-                    Err(error) => Err(error.context(what)),
-                }
-            }
-            Some((count, _)) => {
-                tracing::info!("attested: {}", progress::count(*count, "artifact"));
-                verified
-            }
-            None => verified,
-        };
-        match proved {
-            Some((_, faults)) if !faults.is_empty() => match verified {
-                Ok(()) => bail!("what is deployed is not what was proved"),
-                Err(error) => Err(error.context("what is deployed is not what was proved")),
-            },
-            Some((charts, _)) => {
-                tracing::info!("proved again: {}", progress::count(charts, "chart"));
-                verified
-            }
-            None => verified,
+        conclude_all(&shown, &findings, attested.as_ref(), proved.as_ref())?;
+        Ok(Exit::Done)
+    }
+}
+
+/// How many of the artifacts or charts are right, and what is wrong with the others.
+type Checked = (usize, Vec<String>);
+
+/// What all checks together amount to.
+fn conclude_all(
+    shown: &str,
+    findings: &[Finding],
+    attested: Option<&Checked>,
+    proved: Option<&Checked>,
+) -> anyhow::Result<()> {
+    let failed = |verified: anyhow::Result<()>, what: String| match verified {
+        Ok(()) => Err(anyhow!(what)),
+        Err(error) => Err(error.context(what)),
+    };
+    let mut verified = conclude(shown, findings);
+    if let Some((count, faults)) = attested {
+        if faults.is_empty() {
+            tracing::info!("attested: {}", progress::count(*count, "artifact"));
+        } else {
+            let what = progress::count(faults.len(), "artifact");
+            verified = failed(verified, format!("{what} without a valid attestation"));
         }
     }
+    if let Some((charts, faults)) = proved {
+        if faults.is_empty() {
+            tracing::info!("proved again: {}", progress::count(*charts, "chart"));
+        } else {
+            let what = "what is deployed is not what was proved";
+            verified = failed(verified, what.to_owned());
+        }
+    }
+    verified
 }
 
 pub(super) fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! `replicator work`: what a worker of a run does.
 
-use tokio_util::sync::CancellationToken;
-
 use crate::aws::Aws;
 use crate::fan_out::{self, WorkerTask};
 use crate::session::Session;
 use crate::settings::{AwsVariables, Environment, Flags, Settings};
 use oci_copy::reference::Digest;
+
+use super::{Exit, Invocation};
 
 /// Copy a part of another build's run
 ///
@@ -39,19 +39,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) async fn run(
-        &self,
-        environment: &Environment,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         // Account and region must be known before everything else can be read from the bucket.
         let here = Environment {
             aws: AwsVariables {
                 account_id: Some(self.account.clone()),
                 region: Some(self.region.clone()),
-                ..environment.aws.clone()
+                ..with.environment.aws.clone()
             },
-            ..environment.clone()
+            ..with.environment.clone()
         };
         let aws = Aws::new(&Settings::without_target(
             &self.trusting(Flags::default()),
@@ -61,14 +57,15 @@ impl Worker {
         let Some(task) = WorkerTask::read(bucket, &self.prefix, &self.order, self.build).await?
         else {
             tracing::info!("the run is over");
-            return Ok(());
+            return Ok(Exit::Done);
         };
-        let mut environment = task.environment(environment.clone());
+        let mut environment = task.environment(with.environment.clone());
         environment.aws.region = Some(self.region.clone());
         let settings = Settings::new(&self.trusting(task.flags()), &environment)?;
-        let session = Session::for_hosts(settings, task.hosts(), stop).await?;
+        let session = Session::for_hosts(settings, task.hosts(), with.stop).await?;
         task.apply_share(session.aws.share());
-        fan_out::run_task(task, &session.stores, &session.settings, stop).await
+        fan_out::run_task(task, &session.stores, &session.settings, with.stop).await?;
+        Ok(Exit::Done)
     }
 
     /// The flags with those certificates that this worker has fetched.

@@ -16,8 +16,7 @@ use crate::prune::{Needs, Skip};
 use crate::settings::{Environment, Flags};
 use crate::timestamp::Timestamp;
 
-use super::{DONE, Prune, Session, difference, read_plan, show};
-use crate::cli::FAILED;
+use super::{Access, Exit, Prune, difference, print, read_plan, show};
 
 /// After this time the published results are read again, because a deployment may have published another one.
 const NEEDS_VALID: Duration = Duration::from_mins(1);
@@ -50,7 +49,11 @@ pub(super) struct Skipped {
 }
 
 impl Prune {
-    pub(super) async fn apply(&self, path: &Path, environment: &Environment) -> anyhow::Result<u8> {
+    pub(super) async fn apply(
+        &self,
+        path: &Path,
+        environment: &Environment,
+    ) -> anyhow::Result<Exit> {
         let place = path.display().to_string();
         let plan = read_plan(path)?;
         plan.check_age(Timestamp::now(), &place)?;
@@ -64,20 +67,20 @@ impl Prune {
             region: (!has_region).then(|| plan.region.clone()),
             ..Flags::default()
         };
-        let session = self.open(flags, environment, Some(&plan.prefix)).await?;
-        if let Some(what) = difference(&plan, &session.target) {
+        let access = self.open(flags, environment, Some(&plan.prefix)).await?;
+        if let Some(what) = difference(&plan, &access.target) {
             let remedy =
                 "use the credentials and settings that it was made with, or make a new plan";
             return Err(Problems::from(Problem::input(place, what).remedy(remedy)).into());
         }
-        let outcome = session.apply(&plan).await?;
+        let outcome = access.apply(&plan).await?;
         let is_complete = outcome.skipped.is_empty();
         let text = self
             .output
             .text(environment, &outcome, |_| show::outcome(&outcome))?;
-        crate::cli::print(text).await?;
+        print(text).await?;
         if is_complete {
-            return Ok(DONE);
+            return Ok(Exit::Done);
         }
         let skipped = outcome.skipped.len();
         tracing::error!(
@@ -85,11 +88,11 @@ impl Prune {
             count(skipped, "item"),
             if skipped == 1 { "was" } else { "were" }
         );
-        Ok(FAILED)
+        Ok(Exit::Failed)
     }
 }
 
-impl Session {
+impl Access {
     async fn apply(&self, plan: &PrunePlan) -> anyhow::Result<Outcome> {
         let mut needs = (self.needs().await?, Instant::now());
         let ours = repositories(&self.ecr, &plan.project, &plan.prefix)
