@@ -1,22 +1,23 @@
 //! Progress: one bar on a terminal; in a build log a line for each artifact that is done, and a status line at least
 //! every 15 seconds from the start.
 
+mod screen;
 mod status;
+mod text;
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{
-    HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike,
-};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle, TermLike};
 use tokio_util::task::AbortOnDropHandle;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::stderr;
 use oci_copy::copy::{CopyError, Done, Events, Outcome, Request};
+
+pub use screen::{Display, Line, Screen};
+pub use text::{bytes, bytes_per_second, count, duration};
 
 use status::{Phase, Rate, Status};
 
@@ -31,74 +32,6 @@ const MOST_FAILURES: usize = 3;
 
 /// How often a bar is drawn.
 const FRAME: Duration = Duration::from_millis(200);
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Display {
-    /// A bar.
-    Bar,
-    /// Status lines.
-    Lines,
-    /// Not at all.
-    Hidden,
-}
-
-impl Display {
-    /// A bar where standard error is a terminal, otherwise lines.
-    #[must_use]
-    pub fn auto() -> Self {
-        if io::stderr().is_terminal() {
-            Self::Bar
-        } else {
-            Self::Lines
-        }
-    }
-}
-
-/// The terminal, or the log in its place.
-#[derive(Debug, Clone)]
-pub struct Screen {
-    bars: MultiProgress,
-    display: Display,
-}
-
-impl Screen {
-    /// A screen that shows progress in one way.
-    #[must_use]
-    pub fn new(display: Display) -> Self {
-        let target = if display == Display::Bar {
-            ProgressDrawTarget::term_like(Box::new(stderr::Frames::new()))
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        Self {
-            bars: MultiProgress::with_draw_target(target),
-            display,
-        }
-    }
-}
-
-/// Standard error; the bar is hidden while a line is written. It never fails.
-pub struct Line(MultiProgress);
-
-impl Write for Line {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| stderr::write(text));
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Screen {
-    type Writer = Line;
-
-    fn make_writer(&'a self) -> Line {
-        Line(self.bars.clone())
-    }
-}
 
 /// The progress of one run.
 pub struct Progress {
@@ -342,77 +275,5 @@ impl Events for Progress {
         for note in &outcome.notes {
             tracing::warn!(target, "{target}: {note}");
         }
-    }
-}
-
-/// A number of bytes as text, such as `1.20 MiB`.
-#[must_use]
-pub fn bytes(bytes: u64) -> String {
-    HumanBytes(bytes).to_string()
-}
-
-/// A number of things as text: `1 artifact`, `2 artifacts`, `2 repositories`.
-#[must_use]
-pub fn count(number: usize, noun: &str) -> String {
-    // `repository`, but not `day`.
-    let stem = noun.strip_suffix('y');
-    match (
-        number,
-        stem.filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])),
-    ) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{number} {stem}ies"),
-        (_, None) => format!("{number} {noun}s"),
-    }
-}
-
-/// A rate as text, such as `95 MiB/s`, `1.5 MiB/s` or `80 KiB/s`.
-#[must_use]
-pub fn bytes_per_second(rate: f64) -> String {
-    let mebibytes = rate / f64::from(1 << 20);
-    if mebibytes < 1.0 {
-        format!("{:.0} KiB/s", rate / 1024.0)
-    } else if mebibytes < 10.0 {
-        format!("{mebibytes:.1} MiB/s")
-    } else {
-        format!("{mebibytes:.0} MiB/s")
-    }
-}
-
-/// A time as text: `1.2 s`, `3 min 10 s`, `2 h 5 min`.
-#[must_use]
-pub fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match (seconds / 3600, seconds / 60) {
-        (0, 0) => format!("{:.1} s", duration.as_secs_f64()),
-        (0, minutes) => format!("{minutes} min {} s", seconds % 60),
-        (hours, minutes) => format!("{hours} h {} min", minutes % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_agree_with_their_nouns() {
-        assert_eq!(count(1, "artifact"), "1 artifact");
-        assert_eq!(count(0, "artifact"), "0 artifacts");
-        assert_eq!(count(2, "repository"), "2 repositories");
-    }
-
-    #[test]
-    fn times_have_the_units_that_fit() {
-        for (seconds, shown) in [
-            (0, "0.0 s"),
-            (59, "59.0 s"),
-            (60, "1 min 0 s"),
-            (190, "3 min 10 s"),
-            (7500, "2 h 5 min"),
-            (50_000, "13 h 53 min"),
-        ] {
-            assert_eq!(duration(Duration::from_secs(seconds)), shown);
-        }
-        assert_eq!(bytes_per_second(100e6), "95 MiB/s");
     }
 }

@@ -1,7 +1,5 @@
 //! `replicator load`
 
-use crate::progress::Screen;
-
 use super::deploy::Deploy;
 use super::{Exit, Invocation};
 

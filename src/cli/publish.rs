@@ -1,19 +1,18 @@
 //! `replicator publish`
 
+mod destination;
+mod list;
+
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::document::{
-    ExpectedArtifacts, MAX_RESULT, PAGE_FILE, PROOF_FILE, RESULT_FILE, Report, ResultDocument,
-    RunFacts, Totals,
-};
+use crate::document::{ExpectedArtifacts, MAX_RESULT, PAGE_FILE, ResultDocument};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
-use crate::publish::{self, KeptName, Publication};
-use crate::report_page;
+use crate::publish;
 use crate::session::Session;
 use crate::settings::{Environment, Settings, Targets};
 use oci_copy::verify;
@@ -22,6 +21,9 @@ use super::document_location::{self, DocumentLocation};
 use super::flags::{ModuleFlags, NetworkFlags};
 use super::output::Output;
 use super::{Exit, Invocation, print, prove, verify as verifying};
+
+use destination::Destination;
+use list::list;
 
 /// Publish an earlier result again: roll back
 ///
@@ -79,12 +81,6 @@ pub(super) struct Publish {
     network: NetworkFlags,
 }
 
-/// Where results are published.
-enum Destination {
-    Bucket(Publication),
-    Folder(PathBuf),
-}
-
 /// A result that can be published: everything that it names is at the target.
 struct Checked {
     shown: String,
@@ -140,12 +136,12 @@ impl Publish {
         let checked = self
             .checked(wanted, session, &destination, progress)
             .await?;
-        let is_current = current(session, &destination).await?.as_deref() == Some(&checked.text);
+        let is_current = destination.current(session).await?.as_deref() == Some(&checked.text);
         let artifacts = progress::count(checked.artifacts, "artifact");
         let (place, kept) = if self.dry_run {
-            (shown(session, &destination).await?, None)
+            (destination.shown(session).await?, None)
         } else {
-            published(session, &destination, &checked).await?
+            destination.publish(session, &checked).await?
         };
         let mut text = match (self.dry_run, is_current) {
             (_, true) => format!("{place} is this result already: {artifacts} at the target\n"),
@@ -272,150 +268,4 @@ async fn beside(
         page.and_then(|page| String::from_utf8(page).ok())
     };
     Ok((proof, page))
-}
-
-/// The text of the result that is published now.
-async fn current(session: &Session, destination: &Destination) -> anyhow::Result<Option<String>> {
-    match destination {
-        Destination::Bucket(publication) => {
-            let host = document_location::ecr_host(session).await?;
-            let (bucket, object) = publication.bucket(&host, &session.aws).await;
-            Ok(bucket.get_text(object).await?)
-        }
-        Destination::Folder(out) => Ok(std::fs::read_to_string(out.join(RESULT_FILE)).ok()),
-    }
-}
-
-async fn shown(session: &Session, destination: &Destination) -> anyhow::Result<String> {
-    Ok(match destination {
-        Destination::Bucket(publication) => {
-            let host = document_location::ecr_host(session).await?;
-            let (bucket, object) = publication.bucket(&host, &session.aws).await;
-            bucket.show(object)
-        }
-        Destination::Folder(out) => out.join(RESULT_FILE).display().to_string(),
-    })
-}
-
-/// Publishes a result; returns its place and the result that it replaced, if that is kept now.
-async fn published(
-    session: &Session,
-    destination: &Destination,
-    checked: &Checked,
-) -> anyhow::Result<(String, Option<KeptName>)> {
-    let proof = checked.proof.as_deref();
-    match destination {
-        Destination::Bucket(publication) => {
-            let host = document_location::ecr_host(session).await?;
-            let page = checked.page.clone().unwrap_or_else(|| page_of(checked));
-            let published = publication.publish(
-                (&checked.text, proof, &page),
-                &host,
-                &session.settings.module,
-                &session.aws,
-            );
-            let published = published.await?;
-            let place = format!("s3://{}/{}", published.bucket, published.object);
-            Ok((place, published.kept))
-        }
-        Destination::Folder(out) => {
-            let kept = in_folder(out, checked)?;
-            Ok((out.join(RESULT_FILE).display().to_string(), kept))
-        }
-    }
-}
-
-fn in_folder(out: &Path, checked: &Checked) -> anyhow::Result<Option<KeptName>> {
-    let before = publish::keep_in(out)?;
-    publish::remove_result(out)?;
-    if let Some(proof) = &checked.proof {
-        publish::write_file(&out.join(PROOF_FILE), proof)?;
-    }
-    publish::write_file(&out.join(RESULT_FILE), &checked.text)?;
-    publish::remove_surplus_in(out, &checked.text);
-    Ok(before.filter(|name| name.mark() != publish::mark(&checked.text)))
-}
-
-/// A page that says where the result is from, so that the page of another deployment does not stay beside it.
-fn page_of(checked: &Checked) -> String {
-    report_page::html(&Report {
-        artifacts: Vec::new(),
-        totals: Totals::default(),
-        run: RunFacts {
-            program: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            ..RunFacts::default()
-        },
-        warnings: vec![format!(
-            "`replicator publish` published {} again; the page of its deployment is not kept",
-            checked.shown
-        )],
-        closure: None,
-        error: Vec::new(),
-    })
-}
-
-/// The current result and the kept ones, newest first.
-async fn list(session: &Session, destination: &Destination) -> anyhow::Result<(Value, String)> {
-    let place = shown(session, destination).await?;
-    let current = current(session, destination).await?;
-    let (names, below) = match destination {
-        Destination::Bucket(publication) => {
-            let host = document_location::ecr_host(session).await?;
-            let (bucket, _) = publication.bucket(&host, &session.aws).await;
-            let below = bucket.show(&publication.kept_prefix());
-            (publication.kept(&bucket).await?, below)
-        }
-        Destination::Folder(out) => (publish::kept_in(out)?, String::new()),
-    };
-    let mut text = match &current {
-        Some(current) => format!(
-            "current: {place} (EKS {}, {})\n",
-            version_of(current).as_deref().unwrap_or("version unknown"),
-            publish::mark(current)
-        ),
-        None => format!("current: none at {place}\n"),
-    };
-    if names.is_empty() {
-        text.push_str("no result is kept\n");
-        if matches!(destination, Destination::Folder(_)) {
-            text.push_str(
-                "with ECR as target they are in the module's bucket: give --project, --deployment and --module\n",
-            );
-        }
-    } else {
-        text.push_str("\n NO  PUBLISHED             EKS   NAME\n");
-    }
-    let mut kept = Vec::new();
-    for (index, name) in names.iter().rev().enumerate() {
-        let number = index + 1;
-        let version = name.eks_version();
-        writeln!(
-            text,
-            "{number:>3}  {}  {:<5} {name}",
-            name.published(),
-            version.unwrap_or("-")
-        )?;
-        let place = match destination {
-            Destination::Bucket(publication) => {
-                let key = publication.kept_object(name);
-                let file = key.rsplit('/').next().unwrap_or_default();
-                format!("{below}{file}")
-            }
-            Destination::Folder(out) => publish::kept_file(out, name).display().to_string(),
-        };
-        kept.push(json!({
-            "number": number, "name": name.to_string(), "published": name.published(),
-            "eksVersion": version, "digest": name.mark(), "place": place,
-        }));
-    }
-    let current = current.map(|current| {
-        json!({"place": place, "eksVersion": version_of(&current), "digest": publish::mark(&current)})
-    });
-    Ok((json!({"current": current, "kept": kept}), text))
-}
-
-/// The EKS version of a result.
-fn version_of(document: &str) -> Option<String> {
-    let result: ResultDocument = serde_json::from_str(document).ok()?;
-    result.written.eks_version
 }

@@ -1,5 +1,6 @@
 //! Module parameters, in every spelling that Seed-Farmer passes on.
 
+mod parameter;
 mod table;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,8 @@ use crate::problem::{Problem, slip, squash};
 use super::Flags;
 use super::list::entries;
 
-pub use table::{ALL, Flag, Group, Parameter, Value};
+pub use parameter::{Flag, Group, Parameter, Value};
+pub use table::ALL;
 
 const PREFIX: &str = "SEEDFARMER_PARAMETER_";
 

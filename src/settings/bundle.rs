@@ -1,8 +1,44 @@
-//! Where a bundle is.
+//! The bundle that is the only source, and where it is.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use crate::problem::Problem;
+
+use super::{Flags, Parameters};
+
+/// The bundle that is the only source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Where it is: `Bundle`.
+    pub place: BundleLocation,
+    /// The account that owns its bucket, where that is another one: `BundleBucketOwner`.
+    pub bucket_owner: Option<String>,
+}
+
+impl Bundle {
+    /// The bundle that flags and parameters name, if they do.
+    pub(super) fn new(
+        flags: &Flags,
+        parameters: &Parameters,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let place = |text: &str| text.parse::<BundleLocation>().map(Some);
+        let place = parameters.read(flags, "bundle", None, problems, place);
+        let account = |text: &str| {
+            let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let wrong =
+                || format!("`{text}` is not an account of AWS: it has 12 digits, in quotes");
+            is_account.then(|| Some(text.to_owned())).ok_or_else(wrong)
+        };
+        let owner = parameters.read(flags, "bundle_bucket_owner", None, problems, account);
+        Some(Self {
+            place: place.flatten()?,
+            bucket_owner: owner.flatten(),
+        })
+    }
+}
 
 /// Where a bundle is: a file, or an object of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
