@@ -15,7 +15,8 @@ use crate::session::{Session, read_without_target};
 use crate::settings::Flags;
 
 use super::document_location::{is_kept, place, read};
-use super::flags::{DataFlags, NetworkFlags};
+use super::flags::{DataFlags, NetworkFlags, OF_TARGETS, hidden};
+use super::output::Output;
 use super::{Exit, Invocation, print};
 
 /// Compare two locks, results or EKS versions
@@ -36,13 +37,8 @@ use super::{Exit, Invocation, print};
 
 Exit codes: 0 compared; 1 a host cannot be queried or an artifact does not exist; 2 bad input;
 3 with --exit-code: there are differences.",
-    mut_arg("out", |arg| arg.hide(true)),
+    mut_args(hidden(&OF_TARGETS)),
     mut_arg("eks_version", |arg| arg.hide(true)),
-    mut_arg("registry_prefix", |arg| arg.hide(true)),
-    mut_arg("fan_out", |arg| arg.hide(true)),
-    mut_arg("project", |arg| arg.hide(true)),
-    mut_arg("deployment", |arg| arg.hide(true)),
-    mut_arg("module", |arg| arg.hide(true)),
     mut_arg("locked", |arg| arg.hide(true)),
     mut_arg("lock", |arg| arg.hide(true))
 )]
@@ -57,27 +53,11 @@ pub(super) struct Diff {
     data: DataFlags,
     #[command(flatten)]
     network: NetworkFlags,
-    /// The form of the output: text or json
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORM",
-        hide_possible_values = true,
-        help_heading = "Output",
-        default_value = "text",
-        hide_default_value = true
-    )]
-    output: Form,
+    #[command(flatten)]
+    output: Output,
     /// End with exit code 3 if there are differences
     #[arg(long, help_heading = "Output")]
     exit_code: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 /// What is compared.
@@ -106,15 +86,12 @@ impl Diff {
         drop(progress);
         let (from, to) = aligned(from, to);
         let found = Differences::between(&from.contents, &to.contents);
-        let text = match self.output {
-            Form::Text => text(&found),
-            Form::Json => {
-                let document = json!({
-                    "from": from.shown, "to": to.shown, "charts": found.charts, "images": found.images,
-                });
-                serde_json::to_string_pretty(&document)? + "\n"
-            }
-        };
+        let document = json!({
+            "from": from.shown, "to": to.shown, "charts": found.charts, "images": found.images,
+        });
+        let text = self
+            .output
+            .text(with.environment, &document, |_| text(&found))?;
         print(text).await?;
         let is_refused = self.exit_code && !found.is_empty();
         Ok(if is_refused {

@@ -16,7 +16,8 @@ use crate::session::{self, Session};
 use crate::settings::{Flags, TrustMode};
 
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags, RetentionFlags};
-use super::{Exit, Invocation, output, print};
+use super::output::Output;
+use super::{Exit, Invocation, print};
 
 /// Check everything that a deployment needs, before it starts
 ///
@@ -47,26 +48,8 @@ pub(super) struct Doctor {
     /// Also check the endpoints of this VPC
     #[arg(long, value_name = "ID", help_heading = "AWS")]
     vpc_id: Option<String>,
-    /// Print a table or JSON
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORM",
-        help_heading = "Output",
-        default_value_t
-    )]
-    output: Form,
-}
-
-/// The form of the findings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Form {
-    /// A table, with the remedy below each row
-    #[default]
-    Table,
-    /// JSON
-    Json,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Doctor {
@@ -112,10 +95,10 @@ impl Doctor {
         findings.extend(trust);
         findings.extend(machine(&session.settings.out));
         drop(progress);
-        let text = match self.output {
-            Form::Table => table(&findings, output::width(with.environment)),
-            Form::Json => output::json(&json!({"findings": findings}))?,
-        };
+        let document = json!({"findings": findings});
+        let text = self
+            .output
+            .text(with.environment, &document, |width| table(&findings, width))?;
         print(text).await?;
         let broken = count(&findings, State::Broken);
         if broken > 0 {
@@ -158,8 +141,9 @@ fn machine(out: &Path) -> Vec<Finding> {
     findings
 }
 
-/// A row for each finding, its remedy below it.
-fn table(findings: &[Finding], width: usize) -> String {
+/// A row for each finding, its remedy below it; lines are wrapped to a width.
+fn table(findings: &[Finding], width: Option<usize>) -> String {
+    let width = width.unwrap_or(usize::MAX);
     let heads = findings.iter().map(|finding| finding.check.chars().count());
     let check = heads.max().unwrap_or_default().clamp(5, 24);
     let indent = 9 + check + 2;

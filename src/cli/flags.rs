@@ -21,6 +21,34 @@ fn number(text: &str) -> Result<String, std::num::ParseIntError> {
     text.parse::<usize>().map(|number| number.to_string())
 }
 
+/// What the number of jobs is where no layers are moved.
+pub(super) const JOBS_OF_REQUESTS: &str =
+    "Maximum number of requests in parallel, 1 to 256 [env: REPLICATOR_JOBS] [default: 16]";
+
+/// The flags about a target and its module, for commands that write to none.
+pub(super) const OF_TARGETS: [&str; 6] = [
+    "out",
+    "registry_prefix",
+    "fan_out",
+    "project",
+    "deployment",
+    "module",
+];
+
+/// The flags that select what is copied, for commands that copy nothing.
+pub(super) const OF_COPYING: [&str; 3] = ["platforms", "referrers", "no_referrers"];
+
+/// Hides flags that a command takes and does not need.
+pub(super) fn hidden(names: &'static [&'static str]) -> impl Fn(Arg) -> Arg {
+    |arg| {
+        if names.contains(&arg.get_id().as_str()) {
+            arg.hide(true)
+        } else {
+            arg
+        }
+    }
+}
+
 /// The flags of a group of parameters, by the parameter's name.
 #[derive(Debug, Clone)]
 struct OfParameters<const GROUP: u8>(BTreeMap<String, Vec<String>>);

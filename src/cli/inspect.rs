@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use oci_copy::reference::Location;
 
 use super::columns::{self, Column, Fit, Line};
-use super::flags::NetworkFlags;
+use super::flags::{NetworkFlags, OF_COPYING, hidden};
 use super::output::Output;
 use super::{Exit, Invocation, print};
 
@@ -32,9 +32,7 @@ const MAX_KIND: usize = 60;
   replicator inspect quay.io/prometheus/prometheus:v3.5.0
   replicator inspect oci:mirror:quay.io/prometheus/prometheus:v3.5.0
   replicator inspect 123456789012.dkr.ecr.eu-west-1.amazonaws.com/idf-charts/app:1.0.0 -o json",
-    mut_arg("platforms", |arg| arg.hide(true)),
-    mut_arg("no_referrers", |arg| arg.hide(true)),
-    mut_arg("referrers", |arg| arg.hide(true))
+    mut_args(hidden(&OF_COPYING))
 )]
 pub(super) struct Inspect {
     /// The reference: host[:port]/repository[:tag][@digest], or oci:DIR:NAME in an image layout folder

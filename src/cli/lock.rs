@@ -5,7 +5,7 @@ use crate::progress::{self, Progress};
 use crate::session::{Session, read_without_target};
 use oci_copy::store::write_whole;
 
-use super::flags::{DataFlags, NetworkFlags};
+use super::flags::{DataFlags, NetworkFlags, OF_TARGETS, hidden};
 use super::{Exit, Invocation};
 
 /// Record the exact content that the data files of an EKS version mean
@@ -22,12 +22,7 @@ use super::{Exit, Invocation};
   replicator lock --eks-version 1.34 --lock approved.json
 
 Exit codes: 0 written; 1 a host cannot be queried or an artifact does not exist; 2 bad input.",
-    mut_arg("out", |arg| arg.hide(true)),
-    mut_arg("registry_prefix", |arg| arg.hide(true)),
-    mut_arg("fan_out", |arg| arg.hide(true)),
-    mut_arg("project", |arg| arg.hide(true)),
-    mut_arg("deployment", |arg| arg.hide(true)),
-    mut_arg("module", |arg| arg.hide(true)),
+    mut_args(hidden(&OF_TARGETS)),
     mut_arg("locked", |arg| arg.hide(true)),
     mut_arg("lock", |arg| arg.help(
         "Write the lock to this file [env: REPLICATOR_LOCK] [default: <eks-version>.lock.json beside the data file]"

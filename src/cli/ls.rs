@@ -17,7 +17,7 @@ use crate::settings::Settings;
 
 use super::columns::{self, Column, Fit, Line};
 use super::document_location::{self, DocumentLocation};
-use super::flags::NetworkFlags;
+use super::flags::{NetworkFlags, OF_COPYING, hidden};
 use super::output::Output;
 use super::{Exit, Invocation, print, prove};
 
@@ -32,9 +32,7 @@ use super::{Exit, Invocation, print, prove};
   replicator ls 123456789012.dkr.ecr.eu-west-1.amazonaws.com/idf-
   replicator ls registry.corp:5000/mirror/ --result replication_result.json
   replicator ls oci:mirror -o json",
-    mut_arg("platforms", |arg| arg.hide(true)),
-    mut_arg("no_referrers", |arg| arg.hide(true)),
-    mut_arg("referrers", |arg| arg.hide(true))
+    mut_args(hidden(&OF_COPYING))
 )]
 pub(super) struct Ls {
     /// What the names begin with: host[:port]/prefix of a registry, or oci:DIR

@@ -19,8 +19,9 @@ const LEAST_WIDTH: usize = 40;
 
 /// The form of a command's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
+enum Format {
     /// A table that fits the terminal
+    #[value(alias = "text")]
     Table,
     /// The table with all columns and whole names
     Wide,
@@ -75,7 +76,7 @@ impl Output {
 }
 
 /// The width of tables on standard output: `COLUMNS`, or else the terminal's width, or else 80.
-pub(super) fn width(environment: &Environment) -> usize {
+fn width(environment: &Environment) -> usize {
     let terminal = Term::stdout().size_checked();
     let terminal = terminal.map(|(_, columns)| usize::from(columns));
     let width = environment.columns.or(terminal).unwrap_or(WIDTH);
@@ -83,12 +84,12 @@ pub(super) fn width(environment: &Environment) -> usize {
 }
 
 /// A document as JSON.
-pub(super) fn json(document: &impl Serialize) -> anyhow::Result<String> {
+fn json(document: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(document)? + "\n")
 }
 
 /// A document as YAML.
-pub(super) fn yaml(document: &impl Serialize) -> anyhow::Result<String> {
+fn yaml(document: &impl Serialize) -> anyhow::Result<String> {
     let value = value(&serde_json::to_value(document)?);
     let text = format::to_yaml(&value, &Limits::default());
     Ok(text.map_err(|error| anyhow!("cannot write YAML: {error:?}"))? + "\n")

@@ -18,7 +18,7 @@ use crate::settings::{Environment, Settings, Targets};
 use oci_copy::verify;
 
 use super::document_location::{self, DocumentLocation};
-use super::flags::{ModuleFlags, NetworkFlags};
+use super::flags::{JOBS_OF_REQUESTS, ModuleFlags, NetworkFlags, OF_COPYING, hidden};
 use super::output::Output;
 use super::{Exit, Invocation, print, prove, verify as verifying};
 
@@ -48,10 +48,8 @@ use list::list;
 
 Exit codes: 0 published; 1 something is missing, differs or could not be checked, and nothing was published;
 2 bad input.",
-    mut_arg("platforms", |arg| arg.hide(true)),
-    mut_arg("no_referrers", |arg| arg.hide(true)),
-    mut_arg("referrers", |arg| arg.hide(true)),
-    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [env: REPLICATOR_JOBS] [default: 16]"))
+    mut_args(hidden(&OF_COPYING)),
+    mut_arg("jobs", |arg| arg.help(JOBS_OF_REQUESTS))
 )]
 pub(super) struct Publish {
     /// The result: the number or the name of a kept one as --list shows it, a file, or `s3://BUCKET/KEY`

@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use oci_copy::reference::without_secrets;
 
 use super::Invocation;
-use super::flags::NetworkFlags;
+use super::flags::{NetworkFlags, OF_COPYING, hidden};
 
 /// The largest values file that is read, in bytes: public ones have a few hundred kB.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -29,12 +29,10 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// A chart, and how it is rendered, with the flags of `helm template`.
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("platforms", |arg| arg.hide(true)),
-    mut_arg("referrers", |arg| arg.hide(true)),
-    mut_arg("no_referrers", |arg| arg.hide(true)),
+    mut_args(hidden(&OF_COPYING)),
     mut_arg("jobs", |arg| arg.hide(true)),
     mut_arg("hash", |arg| arg.hide(true)),
-    mut_arg("quotas", |arg| arg.hide(true)),
+    mut_arg("quotas", |arg| arg.hide(true))
 )]
 pub(super) struct RenderFlags {
     /// The chart: an archive, a folder, `oci://HOST/PATH/CHART`, or a name with --repo. NAME before it is

@@ -24,7 +24,7 @@ use crate::settings::Flags;
 use oci_copy::copy::{Detail, Engine, Events, Gate, Outcome, Preflight, Request};
 use oci_copy::store::archive::Writer;
 
-use super::flags::{BundleFlags, DataFlags, NetworkFlags};
+use super::flags::{BundleFlags, DataFlags, NetworkFlags, OF_TARGETS, hidden};
 use super::{Exit, Invocation};
 use write::Known;
 
@@ -42,12 +42,7 @@ use write::Known;
       write bundle.tar.001, bundle.tar.002 and so on; `cat bundle.tar.*` makes one file of them
   replicator save --eks-version 1.35 --since 1.34.tar 1.35.tar
       only what a target lacks that 1.34.tar was loaded into",
-    mut_arg("out", |arg| arg.hide(true)),
-    mut_arg("project", |arg| arg.hide(true)),
-    mut_arg("deployment", |arg| arg.hide(true)),
-    mut_arg("module", |arg| arg.hide(true)),
-    mut_arg("registry_prefix", |arg| arg.hide(true)),
-    mut_arg("fan_out", |arg| arg.hide(true)),
+    mut_args(hidden(&OF_TARGETS)),
     mut_arg("bundle", |arg| arg.hide(true))
 )]
 pub(super) struct Save {

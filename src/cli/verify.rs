@@ -18,7 +18,7 @@ use oci_copy::reference::Digest;
 use oci_copy::verify::{self, Expected, Fault, Finding, State};
 
 use super::document_location::{self, place, read};
-use super::flags::NetworkFlags;
+use super::flags::{JOBS_OF_REQUESTS, NetworkFlags, OF_COPYING, hidden};
 use super::{Exit, Invocation, print, prove};
 
 /// Check that everything a result document names is at the target
@@ -41,10 +41,8 @@ use super::{Exit, Invocation, print, prove};
 
 Exit codes: 0 everything is there; 1 something is missing, differs, could not be checked or is not as it
 was proved; 2 bad input.",
-    mut_arg("platforms", |arg| arg.hide(true)),
-    mut_arg("no_referrers", |arg| arg.hide(true)),
-    mut_arg("referrers", |arg| arg.hide(true)),
-    mut_arg("jobs", |arg| arg.help("Maximum number of requests in parallel, 1 to 256 [env: REPLICATOR_JOBS] [default: 16]"))
+    mut_args(hidden(&OF_COPYING)),
+    mut_arg("jobs", |arg| arg.help(JOBS_OF_REQUESTS))
 )]
 pub(super) struct Verify {
     /// A result document or a report: a file, `s3://BUCKET/KEY`, or a kept result of `replicator publish --list`
