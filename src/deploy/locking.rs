@@ -81,7 +81,8 @@ pub(crate) async fn make(
     progress: &Progress,
 ) -> anyhow::Result<(Lock, Planned)> {
     let prefix = &ANY_TARGET.parse()?;
-    let mut planned = planning::from_sources(session, inventory, prefix, progress).await?;
+    let mut planned =
+        Box::pin(planning::from_sources(session, inventory, prefix, progress)).await?;
     let copies = &planned.plan.copies;
     progress.querying(copies.len());
     let described = planned.engine(session).describe(&planned.requests()).await;

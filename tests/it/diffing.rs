@@ -129,3 +129,26 @@ async fn other_files_are_bad_input() -> Result {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn differences_are_printed_in_the_forms_of_other_commands() -> Result {
+    let world = World::start().await?;
+    world.lock().await;
+    let lock = world.data.file_path("1.34.lock.json");
+    let lock = lock.to_str().expect("a path");
+    for (form, printed) in [
+        ("text", "no differences\n"),
+        ("table", "no differences\n"),
+        ("wide", "no differences\n"),
+        ("yaml", "charts: []\n"),
+    ] {
+        let run = Run::new().args(["diff", lock, lock, "-o", form]);
+        let done = run.run().await.ended(0);
+        assert!(
+            done.stdout.starts_with(printed),
+            "{form}: {:?}",
+            done.stdout
+        );
+    }
+    Ok(())
+}

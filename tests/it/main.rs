@@ -49,6 +49,7 @@ mod hostile_registry;
 mod json_output;
 mod keeping;
 mod layout;
+mod library;
 mod links;
 mod local_charts;
 mod locked;
