@@ -176,7 +176,7 @@ async fn present(
     let flags = flags.with("eks_version", version);
     let (settings, inventory, _) = read_without_target(&flags, with.environment)?;
     let session = Session::for_inventory(settings, &inventory, with.stop).await?;
-    let (lock, _) = locking::make(&session, &inventory, progress).await?;
+    let (lock, _) = Box::pin(locking::make(&session, &inventory, progress)).await?;
     Ok(Compared {
         shown: format!("EKS {version}"),
         contents: Contents::from(&lock),

@@ -45,7 +45,8 @@ impl MakeLock {
         let path = locking::path(&settings, &inventory);
         let session = Session::for_inventory(settings, &inventory, with.stop).await?;
         let progress = Progress::start(with.screen);
-        let (lock, planned) = locking::make(&session, &inventory, &progress).await?;
+        let made = Box::pin(locking::make(&session, &inventory, &progress));
+        let (lock, planned) = made.await?;
         drop(progress);
         session.warn_about(&planned.plan, &inventory);
         planned.report().1?;

@@ -79,6 +79,18 @@ impl Data {
     }
 }
 
+/// A plan of the data files of a folder that does not exist.
+pub(crate) fn plan_of_no_folder() -> Run {
+    let run = Run::new().args([
+        "plan",
+        "--eks-version",
+        "1.34",
+        "--registry-prefix",
+        "oci:mirror",
+    ]);
+    run.args(["--data-dir", "/no/such/folder"])
+}
+
 /// `charts` with one entry, at version 1.0.0; `more` is indented by its author, to six blanks.
 pub(crate) fn chart_entry(name: &str, repository: &str, more: &str) -> String {
     format!(

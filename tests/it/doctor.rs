@@ -1,7 +1,9 @@
 //! `doctor`: a healthy environment, and broken ones, each with its row and remedy.
 
-use lab::aws::{Aws, KeySpec};
-use lab::faults::{Fault, Rule};
+mod keys;
+mod sources;
+
+use lab::aws::Aws;
 use lab::registry::Registry;
 use serde_json::Value;
 
@@ -58,19 +60,6 @@ fn broken(run: &Finished, check: &str, found: &str, remedy: &str) {
     assert_eq!(text("check"), check, "{}", run.stdout);
     assert!(text("found").contains(found), "{}", run.stdout);
     assert!(text("remedy").contains(remedy), "{}", run.stdout);
-}
-
-/// What a registry answers to each HEAD of a manifest.
-fn answers(status: u16, headers: &[(&str, &str)]) -> Rule {
-    let headers = headers.iter();
-    let fault = Fault::Answer {
-        status,
-        headers: headers
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        body: String::new(),
-    };
-    Rule::new(fault).on("HEAD", "/manifests/")
 }
 
 #[tokio::test]
@@ -216,56 +205,6 @@ async fn quotas_that_are_too_small() -> Result {
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_be_reached() -> Result {
-    let world = World::start().await?;
-    let run = world
-        .data
-        .given_to(Run::new().args(["doctor", "-o", "json", "--tries", "1"]));
-    let run = seed_farmer(run.envs(world.aws.env())).endpoint("docker.io", "http://127.0.0.1:9");
-    let run = run.run().await.ended(1);
-    broken(&run, "source docker.io", "127.0.0.1:9", "reach");
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_source_that_refuses_the_login() -> Result {
-    let world = World::start().await?;
-    world.source.faults().add(answers(401, &[]));
-    let run = world
-        .run()
-        .login("docker.io", "me", "wrong")
-        .run()
-        .await
-        .ended(1);
-    broken(&run, "source docker.io", "401", "credentials for this host");
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_image_that_does_not_exist() -> Result {
-    let mut world = World::start().await?;
-    world.data = Data::images(&["docker.io/team/none:1"]);
-    let run = world.run().run().await.ended(1);
-    broken(
-        &run,
-        "source docker.io",
-        "team/none:1 does not exist",
-        "data files",
-    );
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_limit_of_pulls_that_is_used_up() -> Result {
-    let world = World::start().await?;
-    let says = answers(200, &[("ratelimit-remaining", "0;w=21600")]);
-    world.source.faults().add(says);
-    let run = world.run().run().await.ended(1);
-    broken(&run, "pulls docker.io", "0 pulls left", "mirror");
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_bucket_of_another_account() -> Result {
     let world = World::start().await?;
     world.aws.fail("HeadBucket", "AccessDenied", 403, 99);
@@ -280,94 +219,11 @@ async fn a_bucket_of_another_account() -> Result {
 }
 
 #[tokio::test]
-async fn a_key_that_is_disabled_or_of_another_kind() -> Result {
-    let world = World::start().await?;
-    let key = world.aws.put_key(KeySpec::Symmetric);
-    let run = || world.run().env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", &key);
-    let fine = run().run().await.ended(0);
-    assert_eq!(row(&fine, "key KmsKeyArn")["state"], "ok");
-    world.aws.set_key_state(&key, "Disabled");
-    let run = run().run().await.ended(1);
-    broken(&run, "key KmsKeyArn", "is Disabled", "enable the key");
-    let run = world.run().env(
-        "SEEDFARMER_PARAMETER_ATTESTATION_KMS_KEY_ARN",
-        world.aws.put_key(KeySpec::P384),
-    );
-    let run = run.run().await.ended(1);
-    broken(
-        &run,
-        "key AttestationKmsKeyArn",
-        "ECDSA_SHA_384",
-        "ECC_NIST_P256",
-    );
-    let signs = world.aws.put_key(KeySpec::P256);
-    let run = world.run().env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", &signs);
-    let run = run.run().await.ended(1);
-    broken(&run, "key KmsKeyArn", "SIGN_VERIFY", "symmetric");
-    Ok(())
-}
-
-#[tokio::test]
-async fn keys_of_trust_that_cannot_be_read() -> Result {
-    let mut world = World::start().await?;
-    let key = world.aws.put_key(KeySpec::P256);
-    let rules = |key: &str| format!("trust: [{{match: docker.io, cosign: {{key: \"{key}\"}}}}]\n");
-    let image = "additional_images: {app: \"docker.io/team/app:1\"}\n";
-    let with_rules = |key: &str| Data::new(&(image.to_owned() + &rules(key)), "ami: {}\n");
-    world.data = with_rules(&format!("awskms:///{key}"));
-    let run = || world.run().env("SEEDFARMER_PARAMETER_TRUST", "require");
-    // The role may lack what these credentials have.
-    let unlisted = run().run().await.ended(0);
-    assert!(!unlisted.stdout.contains("may TrustKeys"));
-    let text = "is not in TrustKmsKeyArns: the module's role may not read it";
-    assert!(unlisted.stdout.contains(text), "{}", unlisted.stdout);
-    let listed = run().env(
-        "SEEDFARMER_PARAMETER_TRUST_KMS_KEY_ARNS",
-        format!("[\"{key}\"]"),
-    );
-    let listed = listed.run().await.ended(0);
-    assert_eq!(
-        row(&listed, "trust")["found"],
-        "require, 1 rule and their keys"
-    );
-    assert_eq!(row(&listed, "may TrustKeys")["state"], "ok");
-    world.aws.set_key_state(&key, "PendingDeletion");
-    let found = "trust.0: ";
-    broken(&run().run().await.ended(1), "trust", found, "docs/trust.md");
-    let mut world = World::start().await?;
-    world.data = with_rules("team.pub");
-    let run = || world.run().env("SEEDFARMER_PARAMETER_TRUST", "warn");
-    broken(
-        &run().run().await.ended(1),
-        "trust",
-        "team.pub",
-        "docs/trust.md",
-    );
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_clock_that_is_wrong() -> Result {
     let world = World::start().await?;
     world.aws.set_clock(600);
     let run = world.run().run().await.ended(1);
     broken(&run, "clock", "behind AWS", "synchronise");
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_secret_that_does_not_exist() -> Result {
-    let world = World::start().await?;
-    let run = world
-        .run()
-        .env("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "none");
-    let run = run.run().await.ended(1);
-    broken(
-        &run,
-        "secret",
-        "ResourceNotFoundException",
-        "HelmRepoSecretName",
-    );
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! A Seed-Farmer build with ECR as target: repositories, tokens, and the account's names.
 
+mod places;
+mod tokens;
+
 use std::time::{Duration, Instant};
 
 use lab::aws::Aws;
@@ -13,9 +16,6 @@ use super::data::Data;
 use super::run::Run;
 
 const REPOSITORY: &str = "idf-quay.io/team/app";
-
-/// What ECR says to an expired token.
-const EXPIRED: &str = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#;
 
 /// `deploy` as the module's build runs it, with a separate output folder.
 pub(crate) fn build(aws: &Aws, data: &Data, source: &Registry) -> Run {
@@ -147,76 +147,6 @@ async fn a_new_repository_is_waited_for_although_the_registry_only_says_404() ->
 }
 
 #[tokio::test]
-async fn when_all_tokens_expire_another_one_is_had() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    let pushed = image().push(&source, "team/app", "1")?;
-    source
-        .faults()
-        .add(Rule::new(Fault::Stall(Duration::from_millis(800))).on("GET", "/blobs/"));
-    let run = build(&aws, &app(), &source).start();
-    run.until("the source is asked for a blob", || {
-        source.wire().count("GET", "/blobs/") > 0
-    })
-    .await;
-    aws.registry().expire_tokens();
-    run.finish().await.ended(0);
-    assert_eq!(digest_at(&aws, REPOSITORY), Some(pushed.root.digest));
-    let requests = aws.registry().wire().requests();
-    assert!(requests.iter().any(|request| request.status == 403));
-    assert_eq!(aws.count("GetAuthorizationToken"), 2);
-    Ok(())
-}
-
-#[tokio::test]
-async fn wherever_a_token_is_refused_as_expired_a_new_one_is_tried() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    let (mut names, mut digests) = (Vec::new(), Vec::new());
-    for (name, method, path) in [
-        ("open", "POST", "/blobs/uploads/"),
-        ("send", "PUT", "/blobs/uploads/"),
-        ("name", "PUT", "/manifests/"),
-    ] {
-        let fault = Fault::status(403).body(EXPIRED);
-        let rule = Rule::new(fault).on(method, &format!("/{name}{path}"));
-        aws.registry().faults().add(rule.times(1));
-        names.push(format!("quay.io/team/{name}:1"));
-        digests.push(
-            image()
-                .push(&source, &format!("team/{name}"), "1")?
-                .root
-                .digest,
-        );
-    }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    build(&aws, &Data::images(&names), &source)
-        .run()
-        .await
-        .ended(0);
-    for (name, digest) in names.iter().zip(digests) {
-        let repository = format!("idf-{}", name.trim_end_matches(":1"));
-        assert_eq!(digest_at(&aws, &repository), Some(digest));
-    }
-    assert_eq!(aws.registry().faults().injected().len(), 3);
-    Ok(())
-}
-
-#[tokio::test]
-async fn calls_that_are_throttled_are_made_again() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    let pushed = image().push(&source, "team/app", "1")?;
-    for action in [
-        "GetAuthorizationToken",
-        "DescribeRepositories",
-        "CreateRepository",
-    ] {
-        aws.throttle(action, 1);
-    }
-    build(&aws, &app(), &source).run().await.ended(0);
-    assert_eq!(digest_at(&aws, REPOSITORY), Some(pushed.root.digest));
-    Ok(())
-}
-
-#[tokio::test]
 async fn what_the_role_may_not_do_is_named() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     image().push(&source, "team/app", "1")?;
@@ -229,94 +159,6 @@ async fn what_the_role_may_not_do_is_named() -> Result {
         "modulestack.yaml",
     ]);
     assert_eq!(aws.count("PutObject"), 0);
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_account_comes_from_sts_when_the_environment_has_none() -> Result {
-    let aws = Aws::builder()
-        .account("210987654321")
-        .region("eu-central-1");
-    let (aws, source) = (aws.start().await?, Registry::start().await?);
-    image().push(&source, "team/app", "1")?;
-    let without = aws
-        .env()
-        .into_iter()
-        .filter(|(name, _)| name != "AWS_ACCOUNT_ID");
-    let run = data_run(&app(), &source).envs(without);
-    let done = run.run().await.ended(0);
-    assert_eq!(
-        done.result()["additional_images"]["image0"],
-        format!("210987654321.dkr.ecr.eu-central-1.amazonaws.com/{REPOSITORY}:1")
-    );
-    assert!(
-        aws.bucket("idf-dkr-img-rep-md-eu-central-1-210987654321")
-            .is_some()
-    );
-    assert_eq!(aws.count("GetCallerIdentity"), 1);
-    Ok(())
-}
-
-/// [`build`] without the variables of AWS.
-fn data_run(data: &Data, source: &Registry) -> Run {
-    let run = seed_farmer(data.given_to(Run::new().arg("deploy")));
-    run.out().endpoint("quay.io", &source.url())
-}
-
-#[tokio::test]
-async fn in_china_hosts_and_arns_are_those_of_china() -> Result {
-    let aws = Aws::builder().region("cn-north-1");
-    let aws = aws
-        .arn("arn:aws-cn:iam::123456789012:user/lab")
-        .start()
-        .await?;
-    let source = Registry::start().await?;
-    let pushed = image().push(&source, "team/app", "1")?;
-    let done = build(&aws, &app(), &source).run().await.ended(0);
-    let host = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn";
-    assert_eq!(
-        done.result()["additional_images"]["image0"],
-        format!("{host}/{REPOSITORY}:1")
-    );
-    assert_eq!(digest_at(&aws, REPOSITORY), Some(pushed.root.digest));
-    let bucket = aws.bucket("idf-dkr-img-rep-md-cn-north-1-123456789012");
-    let bucket = bucket.expect("a bucket");
-    assert_eq!(bucket.location.as_deref(), Some("cn-north-1"));
-    assert!(bucket.settings["policy"].contains("arn:aws-cn:s3:::idf-dkr"));
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_upper_case_project_is_lower_case_wherever_names_need_it() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    image().push(&source, "team/app", "1")?;
-    let run = build(&aws, &app(), &source).env("SEEDFARMER_PROJECT_NAME", "IDF");
-    run.run().await.ended(0);
-    assert_eq!(aws.registry().repositories(), [REPOSITORY]);
-    assert!(
-        aws.bucket("idf-dkr-img-rep-md-us-east-1-123456789012")
-            .is_some()
-    );
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_prefix_of_another_account_and_region_is_where_all_goes() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    image().push(&source, "team/app", "1")?;
-    let prefix = "123456789012.dkr.ecr.us-east-1.amazonaws.com/mirror/";
-    let run = build(&aws, &app(), &source)
-        .env("AWS_ACCOUNT_ID", "210987654321")
-        .env("AWS_REGION", "eu-central-1")
-        .args(["--registry-prefix", prefix]);
-    let done = run.run().await.ended(0);
-    assert_eq!(aws.registry().repositories(), ["mirror/quay.io/team/app"]);
-    let name = format!("{prefix}quay.io/team/app:1");
-    assert_eq!(done.result()["additional_images"]["image0"], name);
-    assert!(
-        aws.bucket("idf-dkr-img-rep-md-us-east-1-123456789012")
-            .is_some()
-    );
     Ok(())
 }
 
@@ -356,52 +198,6 @@ async fn a_lost_response_for_an_immutable_tag_does_not_fail_the_run() -> Result 
     aws.registry().faults().add(rule.times(1));
     build(&aws, &app(), &source).run().await.ended(0);
     assert_eq!(digest_at(&aws, REPOSITORY), Some(pushed.root.digest));
-    Ok(())
-}
-
-#[tokio::test]
-async fn without_aws_credentials_a_plan_is_made_and_a_deployment_says_what_it_needs() -> Result {
-    let source = Registry::start().await?;
-    image().push(&source, "team/app", "1")?;
-    image().push(&source, "team/other", "1")?;
-    let data = Data::images(&["quay.io/team/app:1", "quay.io/team/other:1"]);
-    let run = |command: &str| {
-        let run = seed_farmer(data.run(command)).endpoint("quay.io", &source.url());
-        run.env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCOUNT_ID", "123456789012")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-    };
-    let planned = run("plan").run().await.ended(1);
-    let host = "could not query 123456789012.dkr.ecr.us-east-1.amazonaws.com: ";
-    assert_eq!(planned.lines_with(host), 1, "{}", planned.stderr);
-    assert_eq!(planned.lines_with("warning: "), 1, "{}", planned.stderr);
-    assert!(planned.stdout.contains("2 unknown"), "{}", planned.stdout);
-    let failed = run("deploy").run().await.ended(1);
-    failed.said(&["target", "AWS_ACCESS_KEY_ID"]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn quotas_of_the_registry_are_lived_with() -> Result {
-    let behaviour = lab::registry::EcrBehaviour::default().with_quotas();
-    let aws = Aws::builder().ecr(behaviour).start().await?;
-    let source = Registry::start().await?;
-    let names: Vec<String> = (0..25)
-        .map(|number| format!("quay.io/team/app:{number}"))
-        .collect();
-    for number in 0..25 {
-        let image = Image::new().layer(100, number);
-        image.push(&source, "team/app", &number.to_string())?;
-    }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    build(&aws, &Data::images(&names), &source)
-        .run()
-        .await
-        .ended(0);
-    assert_eq!(aws.registry().tags(REPOSITORY).len(), 25);
-    let requests = aws.registry().wire().requests();
-    // Kept, not run into.
-    assert!(requests.iter().all(|request| request.status != 429));
     Ok(())
 }
 

@@ -62,6 +62,7 @@ mod parity;
 mod permissions;
 mod pinning;
 mod preflight;
+mod profiles;
 mod properties;
 mod proving;
 mod pruning;

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use lab::aws::Aws;
 use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Result;
-use super::data::Data;
-use super::ecr::{image, seed_farmer};
+use super::data::{Data, chart_entry};
+use super::ecr::{build, image, seed_farmer};
 use super::run::Run;
 
 /// The flags that a text names.
@@ -180,5 +181,67 @@ async fn a_page_that_cannot_be_written_is_bad_input() -> Result {
     let page = folder.path().join("none/page.html");
     let refused = run.arg("--output").arg(&page).run().await.ended(2);
     refused.said(&["none/page.html", "--output"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn twenty_charts_behind_one_dead_network_are_one_error_with_one_hint() {
+    let entries: Vec<String> = (0..20)
+        .map(|n| {
+            let host = n % 10;
+            chart_entry(
+                &format!("app{n}"),
+                &format!("https://charts{host}.corp"),
+                "    images: {}\n",
+            )
+            .replace("charts:\n", "")
+        })
+        .collect();
+    let data = Data::new(&format!("charts:\n{}", entries.concat()), "ami: {}\n");
+    let run = (0..10).fold(data.plan(), |run, host| {
+        run.endpoint(&format!("charts{host}.corp"), "http://127.0.0.1:9")
+    });
+    let failed = run.args(["--tries", "1"]).run().await.ended(1);
+    assert_eq!(failed.lines_with("error: "), 1, "{}", failed.stderr);
+    assert_eq!(failed.stderr.matches("check that this machine").count(), 1);
+    let count = failed.stderr.lines().count();
+    assert!(count <= 12, "{count} lines: {}", failed.stderr);
+    failed.said(&["20 charts", "no connection", "charts0.corp"]);
+}
+
+#[tokio::test]
+async fn a_failure_is_reported_once() -> Result {
+    let data = Data::images(&["quay.io/team/a:1", "quay.io/team/b:1"]);
+    let run = data.run("deploy").args(["--registry-prefix", "oci:mirror"]);
+    let run = run
+        .endpoint("quay.io", "http://127.0.0.1:9")
+        .args(["--tries", "1"]);
+    let failed = run.run().await.ended(1);
+    for name in ["team/a:1", "team/b:1"] {
+        let target = format!("oci:mirror:quay.io/{name}");
+        assert_eq!(
+            failed.stderr.matches(&target).count(),
+            1,
+            "{}",
+            failed.stderr
+        );
+    }
+    assert_eq!(
+        failed.stderr.matches("hint: ").count(),
+        1,
+        "{}",
+        failed.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_aws_error_names_host_region_and_profile() -> Result {
+    let (aws, source) = (Aws::start().await?, Registry::start().await?);
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = build(&aws, &data, &source).args(["--tries", "1"]);
+    let run = run.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    let failed = run.env("AWS_REGION", "us-east-1").run().await.ended(1);
+    failed.said(&["http://127.0.0.1:9", "region us-east-1"]);
     Ok(())
 }

@@ -9,11 +9,12 @@ use super::ecr::{build, image};
 use super::run::Run;
 
 const REPOSITORY: &str = "idf-quay.io/team/app";
-const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/4f5e";
+pub(crate) const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/4f5e";
 const LIFECYCLE: &str = r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 9}, "action": {"type": "expire"}}]}"#;
 const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": []}"#;
 
-fn with_settings(run: Run) -> Run {
+/// The settings of new repositories that need no resource.
+pub(crate) fn with_settings(run: Run) -> Run {
     run.env(
         "SEEDFARMER_PARAMETER_CUSTOM_TAGS",
         r#"{"team": "platform"}"#,

@@ -1,9 +1,10 @@
 //! Parameters, hosts and flags in spellings other than the documented one: they count, or they are refused.
 
+mod endpoints;
+mod mappings;
+
 use lab::chart::{Chart, ChartRepository};
-use lab::image::Image;
-use lab::registry::Registry;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Result;
 use super::data::{Data, chart_entry};
@@ -109,144 +110,6 @@ async fn a_parameter_close_to_a_known_one_is_a_warning_and_others_are_not() {
         "nearest: HelmRepoSecret",
         "nearest: Endpoints",
     ]);
-}
-
-#[tokio::test]
-async fn endpoints_count_in_every_form_and_spelling() -> Result {
-    let charts = ChartRepository::start(vec![Chart::new("app", "1.0.0")]).await?;
-    let default = chart_entry("app", "https://charts.invalid", "    images: {}\n");
-    let data = Data::new(&default, "ami: {}\n");
-    let url = charts.url();
-    for text in [
-        format!("charts.invalid={url}"),
-        format!(" CHARTS.invalid = {url} ,"),
-        format!("https://charts.invalid/={url}"),
-        format!("other.invalid=http://127.0.0.1:1\ncharts.invalid={url}"),
-        json!([format!("charts.invalid={url}")]).to_string(),
-        json!({ "charts.invalid": url }).to_string(),
-    ] {
-        let asked = charts.wire().requests().len();
-        let run = data.plan().env("SEEDFARMER_PARAMETER_ENDPOINTS", &text);
-        run.run().await.ended(0);
-        assert!(charts.wire().requests().len() > asked, "{text}");
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_host_of_an_image_counts_in_any_case() -> Result {
-    let (source, target) = (Registry::start().await?, Registry::start().await?);
-    Image::new().layer(10, 1).push(&source, "team/app", "1")?;
-    let run = Run::new().args(["copy", "Quay.IO/team/app:1"]);
-    let run = run.arg(format!("{}/app:1", target.host())).out();
-    run.endpoint("quay.io", &source.url()).run().await.ended(0);
-    assert_eq!(target.tags("app"), ["1"]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_endpoint_that_can_have_no_effect_is_refused() {
-    let data = Data::images(&["quay.io/a/b:1"]);
-    for (text, why) in [
-        ("[", "is not JSON"),
-        ("[[\"a\"]]", "is not a text"),
-        ("[]", "empty list"),
-        ("quay.io", "HOST=URL"),
-        (
-            "quay.io/team=http://a",
-            "write `quay.io`, or map the path with docker_mappings",
-        ),
-        ("quay io=http://a", "is not a host"),
-        ("quay.io=http://me:pw@a", "holds credentials"),
-        (
-            "quay.io=http://a,Quay.io=http://b",
-            "twice with different URLs",
-        ),
-    ] {
-        let run = data.plan().env("SEEDFARMER_PARAMETER_ENDPOINTS", text);
-        let refused = run.run().await.ended(2).left_nothing();
-        refused.said(&["parameter Endpoints: ", why]);
-    }
-    for host in ["https://", "quay.io/x", "a b"] {
-        let run = data.plan().args(["--plain-http", host]);
-        run.run().await.ended(2).said(&["--plain-http: "]);
-    }
-}
-
-#[tokio::test]
-async fn hosts_that_are_not_used_are_a_warning_that_names_those_that_are() {
-    let data = Data::images(&["quay.io/a/b:1", "busybox:1"]);
-    let run = data.plan().args(["--plain-http", "ghcr.io"]);
-    let run = run.args([
-        "--endpoint",
-        "qauy.io=http://a",
-        "--endpoint",
-        "index.docker.io=http://b",
-    ]);
-    let planned = run.run().await.ended(0);
-    assert_eq!(planned.lines_with("warning:"), 2, "{}", planned.stderr);
-    planned.said(&[
-        "endpoint for qauy.io: nothing is read from or written to this host (nearest: quay.io)",
-        "--plain-http ghcr.io: ",
-        "the hosts are docker.io, quay.io, target.corp",
-    ]);
-}
-
-#[tokio::test]
-async fn keys_of_docker_mappings_count_in_every_spelling() {
-    for key in [
-        "quay.example",
-        "quay.example/",
-        "https://quay.example",
-        "QUAY.example",
-        "quay.example/team",
-        "quay.example:443",
-    ] {
-        let default = format!(
-            "additional_images: {{a: 'quay.example/team/x:1'}}\ndocker_mappings: {{'{key}': mirror.example/q}}\n"
-        );
-        let planned = Data::new(&default, "ami: {}\n").plan().run().await.ended(0);
-        let sources = sources(&planned.json("updated_images.json"));
-        match key {
-            "quay.example/team" => assert_eq!(sources, ["mirror.example/q/x:1"]),
-            // Another port is another registry.
-            "quay.example:443" => drop(planned.said(&[
-                "docker_mappings.quay.example:443: no image is read from there (nearest: quay.example)",
-                "the hosts of the images are quay.example",
-            ])),
-            _ => assert_eq!(sources, ["mirror.example/q/team/x:1"], "{key}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn keys_of_docker_mappings_that_are_no_registry_are_refused() {
-    for (mapping, why) in [
-        ("quay: m.corp", "has a dot or a port"),
-        ("Default: m.corp", "or `default`"),
-        ("'*.io': m.corp", "is not a host"),
-        ("quay.io: https://m.corp", "without the scheme"),
-        ("quay.io: m.corp, 'quay.io/': n.corp", "a second time"),
-        ("quay.io: 'me:hunter2@m.corp/q'", "***@m.corp/q"),
-        ("quay.io: 'https://hunter2@m.corp'", "***@m.corp"),
-    ] {
-        let version = format!("docker_mappings: {{{mapping}}}\n");
-        let data = Data::new("additional_images: {a: quay.io/a:1}\n", &version);
-        let refused = data.plan().run().await.ended(2).left_nothing();
-        assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
-        refused.said(&["1.34.yaml:1: docker_mappings.", why]);
-    }
-}
-
-#[tokio::test]
-async fn the_version_file_takes_a_mapping_back_with_null() {
-    let default = "additional_images: {a: quay.io/a:1}\ndocker_mappings: {quay.io: m.corp}\n";
-    let data = Data::new(default, "docker_mappings: {quay.io: ~}\n");
-    let planned = data.plan().run().await.ended(0);
-    assert_eq!(
-        sources(&planned.json("updated_images.json")),
-        ["quay.io/a:1"]
-    );
 }
 
 #[tokio::test]
@@ -399,4 +262,18 @@ async fn what_a_plan_wrote_and_what_names_nothing_is_not_verified() -> Result {
         .ended(2)
         .said(&["--platforms", "leave the flag out"]);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_prefix_that_runs_into_names_is_shown_with_one_of_them() {
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = data.given_to(Run::new().args(["plan", "--no-observe", "--eks-version", "1.34"]));
+    let run = run.args(["--registry-prefix", "localhost:5000/mirror"]);
+    let planned = run.run().await.ended(0);
+    let planned = planned.said(&[
+        "localhost:5000/mirrorquay.io/team/app:1",
+        "write localhost:5000/mirror/",
+    ]);
+    let name = "a complete name: localhost:5000/mirrorquay.io/team/app:1";
+    assert!(planned.stdout.contains(name), "{}", planned.stdout);
 }

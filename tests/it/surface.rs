@@ -1,17 +1,16 @@
-//! What users see besides results: progress, the log, and errors.
+//! What users see besides results: progress and the log.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lab::aws::Aws;
 use lab::chart::{Chart, ChartRepository};
 use lab::faults::{Fault, Rule};
 use lab::image::Image;
 use lab::registry::{Auth, Registry};
 
 use super::Result;
-use super::data::{Data, chart_entry};
-use super::ecr::{build, image};
+use super::data::Data;
+use super::ecr::image;
 use super::run::Run;
 
 /// A source whose only image takes some seconds.
@@ -158,57 +157,6 @@ async fn verbose_shows_requests_statuses_and_whose_login_is_used_but_no_secret()
 }
 
 #[tokio::test]
-async fn twenty_charts_behind_one_dead_network_are_one_error_with_one_hint() {
-    let entries: Vec<String> = (0..20)
-        .map(|n| {
-            let host = n % 10;
-            chart_entry(
-                &format!("app{n}"),
-                &format!("https://charts{host}.corp"),
-                "    images: {}\n",
-            )
-            .replace("charts:\n", "")
-        })
-        .collect();
-    let data = Data::new(&format!("charts:\n{}", entries.concat()), "ami: {}\n");
-    let run = (0..10).fold(data.plan(), |run, host| {
-        run.endpoint(&format!("charts{host}.corp"), "http://127.0.0.1:9")
-    });
-    let failed = run.args(["--tries", "1"]).run().await.ended(1);
-    assert_eq!(failed.lines_with("error: "), 1, "{}", failed.stderr);
-    assert_eq!(failed.stderr.matches("check that this machine").count(), 1);
-    let count = failed.stderr.lines().count();
-    assert!(count <= 12, "{count} lines: {}", failed.stderr);
-    failed.said(&["20 charts", "no connection", "charts0.corp"]);
-}
-
-#[tokio::test]
-async fn a_failure_is_reported_once() -> Result {
-    let data = Data::images(&["quay.io/team/a:1", "quay.io/team/b:1"]);
-    let run = data.run("deploy").args(["--registry-prefix", "oci:mirror"]);
-    let run = run
-        .endpoint("quay.io", "http://127.0.0.1:9")
-        .args(["--tries", "1"]);
-    let failed = run.run().await.ended(1);
-    for name in ["team/a:1", "team/b:1"] {
-        let target = format!("oci:mirror:quay.io/{name}");
-        assert_eq!(
-            failed.stderr.matches(&target).count(),
-            1,
-            "{}",
-            failed.stderr
-        );
-    }
-    assert_eq!(
-        failed.stderr.matches("hint: ").count(),
-        1,
-        "{}",
-        failed.stderr
-    );
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_failure_is_logged_while_the_rest_goes_on_and_explained_at_the_end() -> Result {
     let source = slow_source().await?;
     // Twice as long as a failure waits for the end of the run.
@@ -279,129 +227,4 @@ async fn every_command_that_waits_for_others_shows_what_it_does() -> Result {
         assert!(!done.stdout.contains(shown), "{}", done.stdout);
     }
     Ok(())
-}
-
-const CONFIG: &str = "[profile base]
-region = eu-west-1
-[profile dev]
-role_arn = arn:aws:iam::123456789012:role/dev
-source_profile = base
-region = us-east-1
-";
-
-const CREDENTIALS: &str = "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base\n";
-
-/// A run of a shell outside Seed-Farmer: with profiles, and without the variables of credentials and region.
-fn with_profiles(aws: &Aws, run: Run, folder: &std::path::Path) -> anyhow::Result<Run> {
-    let (config, credentials) = (folder.join("config"), folder.join("credentials"));
-    std::fs::write(&config, CONFIG)?;
-    std::fs::write(&credentials, CREDENTIALS)?;
-    let kept = [
-        "AWS_ENDPOINT_URL",
-        "AWS_ENDPOINT_URL_S3",
-        "AWS_EC2_METADATA_DISABLED",
-    ];
-    let variables = aws.env().into_iter();
-    let variables = variables.filter(|(name, _)| kept.contains(&name.as_str()));
-    let run = run.envs(variables).env("AWS_CONFIG_FILE", config);
-    Ok(run.env("AWS_SHARED_CREDENTIALS_FILE", credentials))
-}
-
-#[tokio::test]
-async fn a_profile_gives_region_and_assumed_role() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    image().push(&source, "team/app", "1")?;
-    let data = Data::images(&["quay.io/team/app:1"]);
-    let folder = tempfile::tempdir()?;
-    let deploy = |args: &[&str]| {
-        let run = data.run("plan").args(args).args(["--project", "idf"]);
-        with_profiles(&aws, run.endpoint("quay.io", &source.url()), folder.path())
-    };
-    let planned = deploy(&["--profile", "dev"])?.run().await.ended(0);
-    let prefix = "123456789012.dkr.ecr.us-east-1.amazonaws.com/idf-";
-    assert!(planned.stdout.contains(prefix), "{}", planned.stdout);
-    assert_eq!(aws.count("AssumeRole"), 1);
-    // A region wins over the profile's.
-    let other = deploy(&["--profile", "base", "--region", "us-east-1"])?;
-    let planned = other.run().await.ended(0);
-    assert!(planned.stdout.contains(prefix), "{}", planned.stdout);
-    assert_eq!(aws.count("AssumeRole"), 1);
-    // A profile that does not exist.
-    let refused = deploy(&["--profile", "dve"])?.run().await.ended(2);
-    refused.said(&["--profile: there is no profile `dve`", "dev"]);
-    let refused = deploy(&["--region", "us-east-1"])?.env("AWS_PROFILE", "nope");
-    refused
-        .run()
-        .await
-        .ended(2)
-        .said(&["AWS_PROFILE: there is no profile `nope`"]);
-    // Where AWS is not used, the variable does not matter.
-    let run = data.plan().env("AWS_PROFILE", "nope");
-    run.run().await.ended(0);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_profile_of_sso_is_an_error_that_says_how_to_use_it() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    let data = Data::images(&["quay.io/team/app:1"]);
-    for sso in [
-        "sso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\n",
-        "sso_session = corp\n[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\n",
-    ] {
-        let folder = tempfile::tempdir()?;
-        let account = "sso_account_id = 123456789012\nsso_role_name = dev\nregion = us-east-1\n";
-        let run = data
-            .run("plan")
-            .args(["--project", "idf", "--profile", "sso"]);
-        let run = with_profiles(&aws, run.endpoint("quay.io", &source.url()), folder.path())?;
-        std::fs::write(
-            folder.path().join("config"),
-            format!("[profile sso]\n{account}{sso}"),
-        )?;
-        let refused = run.run().await.ended(1);
-        let refused = refused.said(&[
-            "IAM Identity Center (SSO)",
-            "aws configure export-credentials --profile NAME",
-            "credential_process",
-        ]);
-        assert!(!refused.stderr.contains("cargo"), "{}", refused.stderr);
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_aws_error_names_host_region_and_profile() -> Result {
-    let (aws, source) = (Aws::start().await?, Registry::start().await?);
-    let data = Data::images(&["quay.io/team/app:1"]);
-    let run = build(&aws, &data, &source).args(["--tries", "1"]);
-    let run = run.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
-    let failed = run.env("AWS_REGION", "us-east-1").run().await.ended(1);
-    failed.said(&["http://127.0.0.1:9", "region us-east-1"]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn outside_seed_farmer_a_parameter_is_a_variable_of_the_program() {
-    let data = Data::images(&["quay.io/team/app:1"]);
-    let run = data.given_to(Run::new().args(["plan", "--no-observe"]));
-    let run = run
-        .env("REPLICATOR_EKS_VERSION", "1.34")
-        .env("REPLICATOR_REGISTRY_PREFIX", "target.corp/idf-");
-    let planned = run.run().await.ended(0);
-    assert!(planned.stdout.contains("target prefix: target.corp/idf-"));
-}
-
-#[tokio::test]
-async fn a_prefix_that_runs_into_names_is_shown_with_one_of_them() {
-    let data = Data::images(&["quay.io/team/app:1"]);
-    let run = data.given_to(Run::new().args(["plan", "--no-observe", "--eks-version", "1.34"]));
-    let run = run.args(["--registry-prefix", "localhost:5000/mirror"]);
-    let planned = run.run().await.ended(0);
-    let planned = planned.said(&[
-        "localhost:5000/mirrorquay.io/team/app:1",
-        "write localhost:5000/mirror/",
-    ]);
-    let name = "a complete name: localhost:5000/mirrorquay.io/team/app:1";
-    assert!(planned.stdout.contains(name), "{}", planned.stdout);
 }

@@ -7,6 +7,7 @@ use replication::cli;
 use replication::settings::Environment;
 use replication::settings::parameters::{ALL, Parameter};
 
+use super::data::Data;
 use super::run::Run;
 
 /// Flags that have no variable: they are about one call of the program, not about where it runs.
@@ -249,4 +250,15 @@ async fn a_wrong_value_in_a_variable_is_refused_by_every_command_with_its_flag()
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test]
+async fn outside_seed_farmer_a_parameter_is_a_variable_of_the_program() {
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = data.given_to(Run::new().args(["plan", "--no-observe"]));
+    let run = run
+        .env("REPLICATOR_EKS_VERSION", "1.34")
+        .env("REPLICATOR_REGISTRY_PREFIX", "target.corp/idf-");
+    let planned = run.run().await.ended(0);
+    assert!(planned.stdout.contains("target prefix: target.corp/idf-"));
 }

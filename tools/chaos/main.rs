@@ -14,6 +14,7 @@ mod child;
 mod draw;
 mod layout;
 mod load;
+mod logins;
 mod run;
 mod tally;
 mod world;

@@ -2,20 +2,19 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use base64::Engine as _;
 use fastrand::Rng;
 use lab::aws::Aws;
 use lab::chart::{Chart, ChartRepository};
 use lab::faults::{Fault, Rule};
 use lab::image::Pushed;
-use lab::registry::{Auth, Builder, EcrBehaviour, Registry};
+use lab::registry::{Builder, EcrBehaviour, Registry};
 use lab::wire::Wire;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::draw::{Drawn, Login, Shape, other_faults, registry_faults};
+use crate::logins::{auth, basic, secrets};
 
 pub(crate) const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
 pub(crate) const OBJECT: &str = "dev-replication-images-metadata.json";
@@ -369,42 +368,4 @@ fn classic(drawn: &Drawn) -> Vec<Chart> {
     let charts = (0..drawn.charts.0)
         .map(|number| Chart::new(&format!("chart{number}"), "1.0.0").values("image: {tag: 1}\n"));
     charts.collect()
-}
-
-fn password(who: &str) -> String {
-    format!("hunter2-of-{who}")
-}
-
-fn basic(who: &str) -> String {
-    let text = format!("robot:{}", password(who));
-    base64::engine::general_purpose::STANDARD.encode(text)
-}
-
-fn auth(login: Login, who: &str, lifetime: Duration) -> Auth {
-    match login {
-        Login::None => Auth::Anonymous,
-        Login::Basic => Auth::basic("robot", &password(who)),
-        Login::Bearer => Auth::Bearer {
-            username: "robot".to_owned(),
-            password: password(who),
-            anonymous: false,
-            lifetime,
-        },
-        Login::Public => Auth::public(lifetime),
-    }
-}
-
-/// Passwords, what they look like in a header, and the beginnings of what the lab issues.
-fn secrets() -> Vec<String> {
-    let given = ["source", "target"].into_iter();
-    let mut secrets: Vec<String> = given.flat_map(|who| [password(who), basic(who)]).collect();
-    let issued = base64::engine::general_purpose::STANDARD_NO_PAD.encode("AWS:lab-password");
-    let beginnings = [
-        "lab-token-",
-        "lab-password-",
-        "lab-secret",
-        issued.trim_end_matches(|c: char| !c.is_alphanumeric()),
-    ];
-    secrets.extend(beginnings.map(|text| text[..text.len() - 1].to_owned()));
-    secrets
 }

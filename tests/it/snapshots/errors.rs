@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::Result;
 use crate::content::mirrored;
-use crate::data::{Data, chart_entry};
+use crate::data::{Data, chart_entry, plan_of_no_folder};
 use crate::ecr::build;
 use crate::run::Run;
 
@@ -65,16 +65,12 @@ async fn errors_of_settings_and_data_files() {
         .await;
 
     let missing = Data::images(&[]);
-    let run = Run::new().args([
-        "plan",
-        "--eks-version",
-        "1.34",
-        "--data-dir",
-        "/no/such/folder",
-    ]);
-    let run = run.args(["--registry-prefix", "oci:mirror"]);
     errors
-        .add("a data folder that does not exist", run, &none)
+        .add(
+            "a data folder that does not exist",
+            plan_of_no_folder(),
+            &none,
+        )
         .await;
     errors
         .add("nothing to copy", missing.plan(), &Volatile::of(&missing))
