@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_pass_is_tried_again_and_a_refusal_is_not() {
+    async fn transient_errors_are_retried_and_refusals_are_not() {
         let calls = calls();
         for (code, status) in [
             ("InternalError", 500),

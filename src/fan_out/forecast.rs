@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_counts_what_the_first_build_moves_while_the_others_start() {
+    fn the_bound_counts_what_the_coordinator_moves_while_workers_start() {
         // 600 s alone; four builds, three of them a minute late: (600 + 3 * 60) / 4.
         let (time, limit) = lower_bound(&load(60 * GB), &speeds(), 4);
         assert_eq!((time.as_secs(), limit), (195, Limit::Bytes));

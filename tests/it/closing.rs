@@ -76,7 +76,7 @@ async fn an_image_that_an_override_makes_the_chart_name_is_a_gap_that_complete_c
 }
 
 #[tokio::test]
-async fn what_an_operator_starts_is_at_the_target_where_the_operator_is_told_so() -> Result {
+async fn what_an_operator_starts_is_at_the_target_if_its_registry_is_set() -> Result {
     let template =
         "kind: Engine\nmetadata: {name: e}\nspec: {registry: '{{ .Values.operator.registry }}'}\n";
     let values = "operator: {registry: quay.io}\n";

@@ -93,7 +93,7 @@ async fn no_manifest_is_read_twice_by_all_builds_together() -> Result {
 }
 
 #[tokio::test]
-async fn what_somebody_writes_into_the_run_is_not_copied() -> Result {
+async fn what_others_write_into_the_run_is_not_copied() -> Result {
     for object in ["order.json", "shards/"] {
         let (aws, source) = slow(400).await?;
         aws.builds().set_start_delay(Duration::from_secs(1));
@@ -122,7 +122,7 @@ async fn what_somebody_writes_into_the_run_is_not_copied() -> Result {
 }
 
 #[tokio::test]
-async fn a_further_build_is_like_the_first_one_and_checks_the_program_that_it_fetches() -> Result {
+async fn a_worker_is_like_the_coordinator_and_checks_the_program_that_it_fetches() -> Result {
     let (aws, source) = slow(300).await?;
     let corpus = Corpus::new(&source, 8)?;
     let run = first(&aws, &corpus.data(), &source, "2").env("SEEDFARMER_PARAMETER_JOBS", "1");
@@ -176,7 +176,7 @@ async fn the_quotas_hold_for_all_builds_together() -> Result {
 }
 
 #[tokio::test]
-async fn what_a_further_build_cannot_bring_fails_with_its_reason_in_the_first_one() -> Result {
+async fn what_a_worker_cannot_copy_fails_with_its_reason_in_the_coordinator() -> Result {
     let (aws, source) = slow(300).await?;
     let corpus = Corpus::new(&source, 16)?;
     let gone = &corpus.pushed[3].blobs[0].digest;
@@ -190,7 +190,7 @@ async fn what_a_further_build_cannot_bring_fails_with_its_reason_in_the_first_on
 }
 
 #[tokio::test]
-async fn what_only_the_first_build_has_credentials_for_it_copies_itself() -> Result {
+async fn what_only_the_coordinator_has_credentials_for_it_copies_itself() -> Result {
     let (username, password) = ("me".to_owned(), "secret".to_owned());
     let auth = Auth::Basic { username, password };
     let aws = Aws::start().await?;
@@ -232,7 +232,7 @@ async fn outside_codebuild_and_for_little_work_there_is_one_build() -> Result {
 }
 
 #[tokio::test]
-async fn the_survey_asks_no_more_than_a_run_without_it() -> Result {
+async fn the_preflight_asks_no_more_than_a_run_without_it() -> Result {
     let requests = async |fan_out: &str| -> anyhow::Result<(usize, usize)> {
         let (aws, source) = (Aws::start().await?, Registry::start().await?);
         let corpus = Corpus::new(&source, 6)?;

@@ -127,7 +127,7 @@ async fn values_that_were_changed_after_the_proof_are_told() -> Result {
 }
 
 #[tokio::test]
-async fn another_chart_at_the_target_is_told_with_what_it_adds() -> Result {
+async fn another_chart_at_the_target_is_reported_with_what_it_adds() -> Result {
     let deployed = Deployed::new().await?;
     let other =
         chart("---\nkind: Job\nmetadata: {name: j}\nspec: {image: 'quay.io/team/other:1'}\n");

@@ -29,7 +29,7 @@ fn digests(parts: &[Pushed; 3]) -> [&str; 3] {
 }
 
 #[tokio::test]
-async fn signatures_and_bills_of_materials_go_along_and_the_tag_comes_last() -> Result {
+async fn signatures_and_sboms_are_copied_too_and_the_tag_comes_last() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let (image, parts) = signed(&source)?;
     copy(&source, &format!("{}/app:1", target.host()))

@@ -63,7 +63,7 @@ async fn a_source_that_knows_no_ranges_is_read_again_and_the_upload_still_goes_o
 }
 
 #[tokio::test]
-async fn what_stands_still_or_trickles_is_cut_and_tried_again() -> Result {
+async fn what_stands_still_or_trickles_is_cut_and_retried() -> Result {
     for fault in [
         Fault::Stall(Duration::from_secs(40)),
         Fault::StallWithin {
@@ -87,7 +87,7 @@ async fn what_stands_still_or_trickles_is_cut_and_tried_again() -> Result {
 }
 
 #[tokio::test]
-async fn a_target_that_stands_still_is_cut_and_tried_again() -> Result {
+async fn a_target_that_stands_still_is_cut_and_retried() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let pushed = Image::new()
         .layer(LAYER, 1)

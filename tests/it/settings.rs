@@ -25,7 +25,7 @@ pub(crate) fn with_settings(run: Run) -> Run {
     .env("SEEDFARMER_PARAMETER_REPOSITORY_POLICY", POLICY)
 }
 
-fn assert_as_wished(aws: &Aws) {
+fn assert_as_configured(aws: &Aws) {
     let repository = aws.repository(REPOSITORY).expect("a repository");
     assert_eq!(
         repository.tags.get("team").map(String::as_str),
@@ -42,14 +42,14 @@ fn assert_as_wished(aws: &Aws) {
 }
 
 #[tokio::test]
-async fn a_new_repository_is_made_as_wished_and_a_second_run_changes_nothing() -> Result {
+async fn a_new_repository_is_made_as_configured_and_a_second_run_changes_nothing() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     image().push(&source, "team/app", "1")?;
     let data = Data::images(&["quay.io/team/app:1"]);
     let run =
         || with_settings(build(&aws, &data, &source)).env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY);
     run().run().await.ended(0);
-    assert_as_wished(&aws);
+    assert_as_configured(&aws);
     assert_eq!(
         aws.count("PutImageTagMutability") + aws.count("PutImageScanningConfiguration"),
         0
@@ -80,7 +80,7 @@ async fn an_existing_repository_is_reconciled_and_what_cannot_be_changed_is_repo
     let run =
         with_settings(build(&aws, &data, &source)).env("SEEDFARMER_PARAMETER_KMS_KEY_ARN", KEY);
     let done = run.run().await.ended(0);
-    assert_as_wished(&aws);
+    assert_as_configured(&aws);
     done.said(&["warning:", REPOSITORY, "ECR sets this on creation only"]);
     Ok(())
 }

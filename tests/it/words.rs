@@ -211,7 +211,11 @@ fn phrases_that_were_given_up_are_gone_from_all_texts() -> Result {
             continue;
         }
         for (number, line) in text.lines().enumerate() {
-            let line = line.to_lowercase();
+            let mut line = line.to_lowercase();
+            // The name of a function, above all of a test, is a sentence too.
+            if line.contains("fn ") {
+                line = line.replace('_', " ");
+            }
             let phrases = PHRASES.iter().filter(|phrase| has(&line, phrase));
             found.extend(phrases.map(|phrase| format!("{path}:{}: {phrase}", number + 1)));
         }

@@ -339,7 +339,7 @@ mod tests {
     use super::matches_wildcard;
 
     #[test]
-    fn a_star_stands_for_any_text() {
+    fn a_star_matches_any_text() {
         assert!(matches_wildcard("dev-*", "dev-1"));
         assert!(matches_wildcard("*-rc*", "1.0-rc2"));
         assert!(!matches_wildcard("dev-*", "prod-1"));

@@ -16,7 +16,7 @@ use super::{REPOSITORY, app, build, digest_at, image};
 const EXPIRED: &str = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#;
 
 #[tokio::test]
-async fn when_all_tokens_expire_another_one_is_had() -> Result {
+async fn when_all_tokens_expire_a_new_one_is_requested() -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     let pushed = image().push(&source, "team/app", "1")?;
     source
@@ -86,7 +86,7 @@ async fn calls_that_are_throttled_are_made_again() -> Result {
 }
 
 #[tokio::test]
-async fn quotas_of_the_registry_are_lived_with() -> Result {
+async fn quotas_of_the_registry_do_not_fail_a_run() -> Result {
     let behaviour = lab::registry::EcrBehaviour::default().with_quotas();
     let aws = Aws::builder().ecr(behaviour).start().await?;
     let source = Registry::start().await?;

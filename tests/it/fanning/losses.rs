@@ -9,7 +9,7 @@ use crate::Result;
 use crate::builds::{BUCKET, Corpus, first, is_published, left, logs, slow, totals};
 
 #[tokio::test]
-async fn in_an_account_of_one_build_the_first_one_does_everything_and_stops_the_queued_ones()
+async fn in_an_account_of_one_build_the_coordinator_does_everything_and_stops_the_queued_builds()
 -> Result {
     let (aws, source) = (Aws::start().await?, Registry::start().await?);
     aws.builds().set_limit(Some(1));
@@ -97,7 +97,7 @@ async fn a_build_that_gets_no_program_or_another_one_does_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn what_killed_builds_did_not_finish_the_first_one_does() -> Result {
+async fn what_killed_workers_did_not_finish_the_coordinator_does() -> Result {
     // At the beginning of its work, and in the middle of it.
     for sign in ["shard ", "copied "] {
         let (aws, source) = slow(500).await?;

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::builds::{BUCKET, Corpus, first, is_published, left, logs, slow, totals};
 
 #[tokio::test]
-async fn a_stopped_first_build_stops_the_others_and_publishes_nothing() -> Result {
+async fn a_stopped_coordinator_stops_its_workers_and_publishes_nothing() -> Result {
     let (aws, source) = slow(2_000).await?;
     let corpus = Corpus::new(&source, 24)?;
     let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
@@ -35,7 +35,7 @@ async fn a_stopped_first_build_stops_the_others_and_publishes_nothing() -> Resul
 }
 
 #[tokio::test]
-async fn further_builds_end_when_the_first_one_vanishes() -> Result {
+async fn workers_end_when_the_coordinator_vanishes() -> Result {
     let (aws, source) = slow(1_500).await?;
     let corpus = Corpus::new(&source, 40)?;
     let run = first(&aws, &corpus.data(), &source, "2")

@@ -291,7 +291,7 @@ fn a_digest_that_wins_is_blanked() {
 }
 
 #[test]
-fn an_empty_digest_beside_the_tag_is_told() {
+fn an_empty_digest_beside_the_tag_is_reported() {
     let template = "kind: Pod\nspec: {image: '{{ .Values.image.repository }}:{{ .Values.image.tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}'}\n";
     let found = of(&plain(
         "image: {repository: quay.io/a, tag: v1, digest: ''}\n",
@@ -322,7 +322,7 @@ fn an_empty_registry_with_a_default_is_set() {
 }
 
 #[test]
-fn the_app_version_stays_and_its_prefix_is_told() {
+fn the_app_version_stays_and_its_prefix_is_reported() {
     let template = "kind: Pod\nspec: {image: '{{ .Values.image.repository }}:{{ default (printf \"v%s\" .Chart.AppVersion) .Values.image.tag }}'}\n";
     let found = finds(
         &plain("image: {repository: quay.io/a, tag: ''}\n", template),

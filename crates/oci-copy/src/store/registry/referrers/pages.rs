@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn no_link_is_the_end_and_a_link_elsewhere_is_told() {
+    fn no_link_is_the_end_and_a_link_elsewhere_is_reported() {
         assert_eq!(next("http://r", &[]), Next::None);
         for link in ["</v2/a>; rel=prev", "/v2/a; rel=next", "</v2/a>", ""] {
             assert_eq!(next("http://r", &[link]), Next::None, "{link}");
