@@ -33,17 +33,17 @@ async fn a_program_deploys_with_the_library_alone() -> Result {
     let flags = flags(&world, &target, &out);
     let result = out.path().join("replication_result.json");
 
-    let refused = deploy(&flags, &environment, &progress, &stop).await;
+    let refused = Box::pin(deploy(&flags, &environment, &progress, &stop)).await;
     let refused = refused.expect_err("no EKS version");
     assert!(is_input(&refused), "{refused:#}");
 
     let flags = flags.with("eks_version", "1.34");
-    deploy(&flags, &environment, &progress, &stop).await?;
+    Box::pin(deploy(&flags, &environment, &progress, &stop)).await?;
     let text = std::fs::read_to_string(&result)?;
     assert!(text.contains(&world.app.root.digest), "{text}");
 
     stop.cancel();
-    let stopped = deploy(&flags, &environment, &progress, &stop).await;
+    let stopped = Box::pin(deploy(&flags, &environment, &progress, &stop)).await;
     let stopped = stopped.expect_err("it was stopped");
     assert!(!is_input(&stopped), "{stopped:#}");
     Ok(())
