@@ -8,15 +8,16 @@
 //!
 //! `CustomResourceDefinition`s are left out: their texts hold examples.
 
-use std::fmt::Write as _;
-use std::sync::OnceLock;
+mod reference;
 
-use regex::Regex;
+use std::fmt::Write as _;
 
 use crate::yaml::{self, Kind, Limits, Node};
 
 use super::manifests::{Hook, Manifest};
 use super::session;
+pub use reference::is_reference;
+use reference::{continues, strict};
 
 /// An image that a rendered object names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,45 +255,6 @@ fn composed(node: &Node) -> Option<String> {
         reference.push_str(digest);
     }
     is_reference(&reference).then_some(reference)
-}
-
-/// Whether a whole text is a reference (the grammar of github.com/distribution/reference).
-///
-/// # Panics
-/// Never: the pattern is a constant.
-#[must_use]
-pub fn is_reference(text: &str) -> bool {
-    static PATTERN: OnceLock<Regex> = OnceLock::new();
-    let pattern = PATTERN.get_or_init(|| {
-        let host = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/";
-        let part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
-        let pattern = format!(
-            "^(?:{host})?{part}(?:/{part})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{{32,}})?$"
-        );
-        Regex::new(&pattern).expect("it is a regular expression")
-    });
-    text.len() <= 1024 && pattern.is_match(text)
-}
-
-/// A reference within other text: a host with a dot, a path, and a tag or a digest. What is in front
-/// must not be a part of it, so that the path of a URL is not taken for one.
-fn strict() -> &'static Regex {
-    static PATTERN: OnceLock<Regex> = OnceLock::new();
-    PATTERN.get_or_init(|| {
-        let host = r"(?:(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]+)?|[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|localhost:[0-9]+)";
-        let part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
-        let tag = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
-        let digest = "@sha256:[0-9a-f]{64}";
-        let pattern = format!(
-            "(?:^|[^A-Za-z0-9/.@:_-])({host}(?:/{part})+(?::{tag}(?:{digest})?|{digest}))"
-        );
-        Regex::new(&pattern).expect("it is a regular expression")
-    })
-}
-
-/// Whether a text goes on as a URL does, and so was no reference: `host.tld/path:80/more`.
-fn continues(rest: &str) -> bool {
-    rest.starts_with('/')
 }
 
 #[cfg(test)]
