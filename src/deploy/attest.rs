@@ -15,7 +15,6 @@ use oci_copy::copy::Outcome;
 use oci_copy::reference::{Digest, Location};
 use oci_copy::store::{SubjectSupport, TagOrDigest, Target, UploadStart, tag_or_digest};
 
-use super::locking;
 use super::planned::Planned;
 use super::prepare::Prepared;
 
@@ -46,9 +45,11 @@ pub(super) async fn attest(prepared: &Prepared, outcomes: &[Outcome]) -> anyhow:
     let Some(signer) = Signer::open(session).await? else {
         return Ok(());
     };
-    let Planned { plan, proof, .. } = &prepared.planned;
+    let Planned {
+        plan, proof, lock, ..
+    } = &prepared.planned;
     let run = Run {
-        lock: locking::required_digest(&session.settings, &prepared.inventory),
+        lock: lock.clone(),
         closure: proof.as_ref().map(|proof| proof.short().proof),
     };
     tokio::select! {

@@ -100,7 +100,13 @@ pub(crate) async fn planned(
         preflights.clear();
     }
     Ok(Planned::of_lock(
-        plan, charts, proof, gate, preflights, pinned,
+        plan,
+        charts,
+        proof,
+        gate,
+        preflights,
+        pinned,
+        Digest::of(&text),
     ))
 }
 

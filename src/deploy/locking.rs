@@ -16,7 +16,6 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::trust::TrustGate;
 use oci_copy::copy::{Outcome, Preflight};
-use oci_copy::reference::Digest;
 
 use super::planned::Planned;
 use super::{failure_summary, planning};
@@ -60,15 +59,6 @@ pub(super) fn text(
     }
     let path = path(settings, inventory);
     Ok((path.display().to_string(), read_text(&path)?.into()))
-}
-
-/// The digest of the lock, where only what it has is copied.
-pub(super) fn required_digest(settings: &Settings, inventory: &Inventory) -> Option<Digest> {
-    if !settings.lock.is_required {
-        return None;
-    }
-    let (_, text) = text(settings, inventory).ok()?;
-    Some(Digest::of(&text))
 }
 
 /// Makes the lock of an inventory, with the plan that it was made of. Reads manifests, and no layers.

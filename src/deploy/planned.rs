@@ -11,6 +11,7 @@ use crate::progress;
 use crate::session::Session;
 use crate::trust::TrustGate;
 use oci_copy::copy::{Engine, Gate, Preflight, Presence, Request};
+use oci_copy::reference::Digest;
 
 use super::prover::Prover;
 
@@ -22,6 +23,8 @@ pub(crate) struct Planned {
     pub(crate) charts: Charts,
     /// What was proved.
     pub(crate) proof: Option<Proof>,
+    /// The digest of the lock that it was made of, where there is one.
+    pub(super) lock: Option<Digest>,
     /// What was added to close gaps, by chart.
     pub(super) closed: BTreeMap<String, Closing>,
     /// What each artifact has to pass before it is copied, where sources are verified.
@@ -43,11 +46,13 @@ impl Planned {
         gate: Option<Arc<TrustGate>>,
         preflights: Vec<Preflight>,
         pinned: Digests,
+        lock: Digest,
     ) -> Self {
         Self {
             plan,
             charts,
             proof,
+            lock: Some(lock),
             gate,
             preflights,
             pinned,

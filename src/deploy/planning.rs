@@ -74,6 +74,7 @@ pub(crate) async fn from_sources(
         gate,
         charts,
         proof,
+        lock: None,
         closed,
         preflights: Vec::new(),
         pinned: Digests::new(),

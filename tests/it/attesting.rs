@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use lab::aws::{Aws, KeySpec};
 use lab::image::Image;
 use lab::registry::Registry;
+use oci_copy::reference::Digest;
 use serde_json::Value;
 
 use super::Result;
@@ -123,6 +124,23 @@ async fn a_copy_is_attested_once_and_a_second_run_writes_nothing() -> Result {
     let requests = world.aws.registry().wire().requests();
     assert!(requests.iter().all(|request| request.method != "PUT"));
     assert_eq!(world.attestations()[0].0, *digest);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_attestation_names_the_lock_that_was_kept_to() -> Result {
+    let world = World::start().await?;
+    let lock = world.data.path().join("approved.json");
+    let run = Run::new().args(["lock", "--eks-version", "1.34", "--lock"]);
+    let run = world.data.given_to(run.arg(lock.display().to_string()));
+    let run = run.endpoint("quay.io", &world.source.url());
+    run.run().await.ended(0);
+    let deploy = world.deploy().arg("--locked").arg("--lock");
+    let deploy = deploy.arg(lock.display().to_string());
+    deploy.run().await.ended(0);
+    let [(_, _, statement)] = world.attestations().try_into().expect("one attestation");
+    let digest = Digest::of(&fs::read(&lock)?).to_string();
+    assert_eq!(statement["predicate"]["lock"], digest);
     Ok(())
 }
 
