@@ -27,7 +27,6 @@ mod rendering;
 mod report;
 mod save;
 mod signals;
-mod state;
 mod table;
 mod template;
 mod values;

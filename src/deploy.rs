@@ -1,16 +1,19 @@
-//! A deployment: data files, or a bundle -> everything at the target, and the published result.
+//! A deployment: data files, or a bundle -> everything at the target, and the published result; or stopped before that,
+//! as a plan.
 
 mod attest;
 mod confirm;
 mod coordinator;
 pub(crate) mod copying;
 mod discovering;
+mod estimate;
 pub(crate) mod failure_summary;
 pub(crate) mod locked;
 pub(crate) mod locking;
 pub(crate) mod planned;
 pub(crate) mod planning;
 mod prepare;
+mod preview;
 mod prover;
 mod publishing;
 mod target;
@@ -25,6 +28,9 @@ use crate::document::RESULT_FILE;
 use crate::progress::{self, Progress};
 use crate::session::Sources;
 use crate::settings::{Environment, Flags};
+
+pub use estimate::{Estimate, Rate, SlowestSource};
+pub use preview::{PlanOptions, Preview, plan};
 
 /// Copies all charts and images of an EKS version, and publishes the result: the whole of `replicator deploy`.
 ///

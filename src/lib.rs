@@ -25,7 +25,7 @@
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`bundle`] | a bundle into the only source of a deployment | reads anything else |
 //! | [`session`] | flags and environment into what a command works with: settings, sources, access | copies or publishes |
-//! | [`deploy`] | all of the above into a deployment, as one function; also the lock that `lock` and `save` make | knows the command line |
+//! | [`deploy`] | all of the above into a deployment, or into a preview of one, each as one function; also the lock that `lock` and `save` make | knows the command line |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`prune`] | what deployments still need into a plan of what to delete, and its deletion | deletes what may be in use |
 //! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
@@ -45,8 +45,8 @@
 //! [`stderr`], [`hint`] and [`problem`] (what a person sees).
 //!
 //! Above them: [`cli`], the commands. Each has its options and a `run` that calls the rooms and prints what they
-//! return. A program that deploys without the command line calls [`deploy::deploy`] with [`settings::Flags`] and an
-//! [`settings::Environment`].
+//! return. A program without the command line calls the same functions: [`deploy::plan`] and [`deploy::deploy`] with
+//! [`settings::Flags`] and an [`settings::Environment`].
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
 //! builds HTTP clients; each stage reports all its problems at once.

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use crate::closure::{ChartProof, Outcome, Proof};
-use crate::document::{Kind, Trust};
+use crate::deploy::Preview;
+use crate::document::{Kind, PlanState as State, Trust};
 use crate::plan::{Copy, Plan};
 use crate::progress;
 use crate::trust::TrustGate;
@@ -12,7 +13,7 @@ use oci_copy::copy::Preflight;
 use oci_copy::reference::Digest;
 
 use super::columns::{self, Column, Fit, Fitted, Line};
-use super::state::{self, State};
+use super::estimate;
 
 /// So much of a name is shown before a column with its drift is left out, in characters.
 const NAME: usize = 30;
@@ -35,26 +36,24 @@ const COLUMNS: [Column; 9] = [
 
 type Row = [String; COLUMNS.len()];
 
-/// The plan's artifacts with what is known about each, and totals. Without a width, it has all columns and whole
-/// names.
-pub(super) fn table(
-    plan: &Plan,
-    preflights: &[Preflight],
-    proof: Option<&Proof>,
-    gate: Option<&TrustGate>,
-    width: Option<usize>,
-) -> String {
+/// The plan's artifacts with what is known about each, totals, what was proved, and the estimate. Without a width, it
+/// has all columns and whole names.
+pub(super) fn table(preview: &Preview, width: Option<usize>) -> String {
+    let (plan, preflights) = (&preview.plan, &preview.preflights);
     let prefix = plan.prefix.to_string();
     let mut text = format!("target prefix: {prefix}\n");
     if let Some(name) = example(plan) {
         writeln!(text, "a complete name: {name}").expect("writing to a String cannot fail");
     }
+    let proof = preview.proof.as_ref();
+    let gate = preview.gate.as_deref();
     let lines = lines(plan, preflights, proof, gate, width.is_none());
     let fitted = columns::fit(COLUMNS, &lines, width);
     write!(text, "\n{}", fitted.text).expect("writing to a String cannot fail");
     text.push_str(&not_shown(&fitted));
     text.push_str(&totals(plan, preflights));
-    text
+    text.push_str(&proof.map(closure).unwrap_or_default());
+    text + &estimate::text(&preview.estimate) + "\n"
 }
 
 /// The shortest complete name at the target.
@@ -160,7 +159,7 @@ fn row(
     let prefix = plan.prefix.to_string();
     let name = copy.target_text.strip_prefix(&prefix);
     let name = name.unwrap_or(&copy.target_text);
-    let state = state::of(preflight);
+    let state = State::of(preflight);
     let size = preflight.bytes.map(progress::bytes);
     let source = if copy.source_text == name {
         String::new()
@@ -227,7 +226,7 @@ fn totals(plan: &Plan, preflights: &[Preflight]) -> String {
         .iter()
         .filter_map(|preflight| preflight.bytes)
         .sum();
-    let is_in = |state: State| move |preflight: &&Preflight| state::of(preflight) == state;
+    let is_in = |state: State| move |preflight: &&Preflight| State::of(preflight) == state;
     let count = |state: State| preflights.iter().filter(is_in(state)).count();
     let states = State::ALL.map(|state| (state, count(state)));
     let states: Vec<String> = states
@@ -244,7 +243,7 @@ fn totals(plan: &Plan, preflights: &[Preflight]) -> String {
 }
 
 /// What was proved of a plan.
-pub(super) fn closure(proof: &Proof) -> String {
+fn closure(proof: &Proof) -> String {
     let totals = proof.totals;
     let counts = [
         (totals.copied, "at the target"),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, ResultDocument, Trust};
 use crate::closure::Proof;
+use oci_copy::copy::{Preflight, Presence};
 
 /// A plan: what a deployment would do, as far as source and target could be queried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +91,23 @@ impl PlanState {
         Self::NoPlatform,
         Self::Unknown,
     ];
+
+    /// How an artifact is, as far as its preflight says.
+    #[must_use]
+    pub fn of(preflight: &Preflight) -> Self {
+        if preflight.has_no_source() {
+            return Self::NoSource;
+        }
+        if preflight.has_no_platform() {
+            return Self::NoPlatform;
+        }
+        match preflight.presence {
+            Presence::Unknown => Self::Unknown,
+            Presence::Missing => Self::Missing,
+            Presence::Differs => Self::Differs,
+            Presence::Present => Self::Present,
+        }
+    }
 
     /// Whether the source has nothing to copy.
     #[must_use]
