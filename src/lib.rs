@@ -28,7 +28,8 @@
 //! | [`deploy`] | all of the above into a deployment, or into a preview of one, each as one function; also the lock that `lock` and `save` make | knows the command line |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`prune`] | what deployments still need into a plan of what to delete, and its deletion | deletes what may be in use |
-//! | [`oci_copy::verify`] | a result document into what is wrong with it at the target | writes |
+//! | [`document_location`] | what a user names into a document of a deployment and what is beside it | writes |
+//! | [`verification`] | a document into what is wrong with it at the target, with [`oci_copy::verify`] | writes |
 //! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
 //! | [`doctor`] | what was measured into findings | does I/O |
 //! | [`document`] | the documents' schemas: result, report, pairs, lock | does I/O |
@@ -37,6 +38,7 @@
 //! | [`inspect`], [`listing`] | a reference or a prefix into what is there | reads a layer |
 //! | [`attestation`] | outcomes into signed statements | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
+//! | [`rollback`] | an earlier result into what is published now | copies; moves a tag |
 //!
 //! Below them: [`oci_copy`] (the engine: names, manifests, stores, HTTP), [`helm_chart`] (what charts hold),
 //! [`reference`](mod@reference) (names at the target), [`ownership`] (which project a repository belongs to),
@@ -46,7 +48,8 @@
 //!
 //! Above them: [`cli`], the commands. Each has its options and a `run` that calls the rooms and prints what they
 //! return. A program without the command line calls the same functions: [`deploy::plan`] and [`deploy::deploy`] with
-//! [`settings::Flags`] and an [`settings::Environment`].
+//! [`settings::Flags`] and an [`settings::Environment`], [`verification::Recorded`] to compare a result with the target,
+//! and [`rollback::Rollback`] to publish an earlier one again.
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
 //! builds HTTP clients; each stage reports all its problems at once.
@@ -64,6 +67,7 @@ pub mod destroy;
 pub mod discovery;
 pub mod doctor;
 pub mod document;
+pub mod document_location;
 pub mod export;
 pub mod fan_out;
 pub mod files;
@@ -82,10 +86,12 @@ pub mod prune;
 pub mod publish;
 pub mod reference;
 pub mod report_page;
+pub mod rollback;
 pub mod session;
 pub mod settings;
 pub mod source_secret;
 pub mod stderr;
 pub mod timestamp;
 pub mod trust;
+pub mod verification;
 pub mod yaml;

@@ -12,7 +12,7 @@ use crate::aws::{Aws, EcrProviders};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
-use crate::reference::Prefix;
+use crate::reference::{EcrHost, Prefix};
 use crate::settings::{Network, Settings, TargetChoice, unused_hosts};
 use crate::source_secret::{self, SourceHosts};
 use oci_copy::http::{Credentials, DockerConfig, GivenLogins, Http};
@@ -149,6 +149,17 @@ impl Session {
                     path: format!("{project}-"),
                 })
             }
+        }
+    }
+
+    /// The registry of a module that publishes to a bucket.
+    ///
+    /// # Errors
+    /// When AWS does not say it, or the target is not ECR.
+    pub async fn ecr_host(&self) -> anyhow::Result<EcrHost> {
+        match self.prefix().await? {
+            Prefix::Ecr { host, .. } => Ok(host),
+            other => anyhow::bail!("{other} is not ECR (please report this)"),
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::deploy::locking;
 use crate::document::{Lock, MAX_LOCK, ResultDocument};
+use crate::document_location::{self, is_kept};
 use crate::files;
 use crate::lock::{Change, Contents, Difference, Differences, Version};
 use crate::problem::{Problem, Problems};
@@ -14,7 +15,6 @@ use crate::progress::{self, Progress};
 use crate::session::{Session, read_without_target};
 use crate::settings::Flags;
 
-use super::document_location::{is_kept, place, read};
 use super::flags::{DataFlags, NetworkFlags, OF_TARGETS, hidden};
 use super::output::Output;
 use super::{Exit, Invocation, print};
@@ -132,9 +132,9 @@ async fn compared(
         Problems::from(Problem::input(text, what).remedy(remedy))
     };
     let content = if text.starts_with("s3://") || is_kept(text) {
-        let (settings, place) = place(Some(text), None, flags, with.environment)?;
+        let (settings, place) = document_location::find(Some(text), None, flags, with.environment)?;
         let session = Session::open(settings, with.stop)?;
-        read(&place, &session).await?.1
+        place.read(&session).await?.1
     } else {
         files::read_within(path, MAX_LOCK as u64).map_err(bad)?
     };

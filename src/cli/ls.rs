@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use crate::closure::{Deployed, Outcome, Proof, read_proof};
 use crate::document::{ExpectedArtifacts, ResultDocument};
+use crate::document_location::{self, DocumentLocation};
 use crate::listing::{self, Bounds, Listed, ListedClosure, Listing, Recorded};
 use crate::printable::printable;
 use crate::problem::{Problem, Problems};
@@ -16,10 +17,9 @@ use crate::session::Session;
 use crate::settings::Settings;
 
 use super::columns::{self, Column, Fit, Line};
-use super::document_location::{self, DocumentLocation};
 use super::flags::{NetworkFlags, OF_COPYING, hidden};
 use super::output::Output;
-use super::{Exit, Invocation, print, prove};
+use super::{Exit, Invocation, print};
 
 /// List what exists below a prefix
 ///
@@ -67,9 +67,9 @@ impl Ls {
         let document = match &self.result {
             Some(result) => {
                 let (_, place) =
-                    document_location::place(Some(result), None, &flags, with.environment)?;
+                    document_location::find(Some(result), None, &flags, with.environment)?;
                 let place = place.resolve(&session).await?;
-                let (shown, text) = document_location::read(&place, &session).await?;
+                let (shown, text) = place.read(&session).await?;
                 Some((place, shown, text))
             }
             None => None,
@@ -224,7 +224,7 @@ async fn proof(
     session: &Session,
     deployed: &Deployed,
 ) -> anyhow::Result<Proof> {
-    let (shown, text) = prove::proof_of(place, session).await?;
+    let (shown, text) = place.proof(session).await?;
     let text = text.with_context(|| {
         format!("{shown} is not there, so nothing is known of the closure of single artifacts")
     })?;

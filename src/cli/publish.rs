@@ -1,29 +1,20 @@
 //! `replicator publish`
 
-mod destination;
-mod list;
-
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::document::{ExpectedArtifacts, MAX_RESULT, PAGE_FILE, ResultDocument};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
-use crate::publish;
-use crate::session::Session;
-use crate::settings::{Environment, Settings, Targets};
-use oci_copy::verify;
+use crate::rollback::{Republished, ResultHistory, Rollback};
+use crate::settings::Flags;
 
-use super::document_location::{self, DocumentLocation};
+use super::findings::{self, Age};
 use super::flags::{JOBS_OF_REQUESTS, ModuleFlags, NetworkFlags, OF_COPYING, hidden};
 use super::output::Output;
-use super::{Exit, Invocation, print, prove, verify as verifying};
-
-use destination::Destination;
-use list::list;
+use super::{Exit, Invocation, print};
 
 /// Publish an earlier result again: roll back
 ///
@@ -79,16 +70,6 @@ pub(super) struct Publish {
     network: NetworkFlags,
 }
 
-/// A result that can be published: everything that it names is at the target.
-struct Checked {
-    shown: String,
-    text: String,
-    artifacts: usize,
-    proof: Option<String>,
-    /// The page of the report, of a result in a bucket.
-    page: Option<String>,
-}
-
 impl Publish {
     pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let progress = Progress::start(with.screen);
@@ -96,12 +77,11 @@ impl Publish {
             let problem = Problem::input(flag, "publish copies nothing");
             return Err(Problems::from(problem.remedy("leave the flag out")).into());
         }
-        let (settings, destination) = self.destination(with.environment)?;
-        let session = Session::open(settings, with.stop)?;
+        let rollback = Rollback::open(&self.flags(), with.environment, with.stop)?;
         let (document, text) = if self.list {
-            list(&session, &destination).await?
+            listed(&rollback.history().await?)?
         } else {
-            self.publish(&session, destination, &progress).await?
+            self.published(&self.publish(&rollback, &progress).await?)?
         };
         drop(progress);
         let printed = self.output.text(with.environment, &document, |_| text)?;
@@ -109,161 +89,95 @@ impl Publish {
         Ok(Exit::Done)
     }
 
-    fn destination(&self, environment: &Environment) -> Result<(Settings, Destination), Problems> {
-        let flags = self.module.onto(self.network.flags());
-        let with_prefix = match &self.registry_prefix {
-            Some(prefix) => flags.clone().with("registry_prefix", prefix),
-            None => flags.clone(),
+    fn flags(&self) -> Flags {
+        let flags = Flags {
+            out: self.out.clone(),
+            ..self.module.onto(self.network.flags())
         };
-        let module = document_location::module(&with_prefix, environment, Targets::Any)?;
-        if let Some((settings, publication)) = module {
-            return Ok((settings, Destination::Bucket(publication)));
+        match &self.registry_prefix {
+            Some(prefix) => flags.with("registry_prefix", prefix),
+            None => flags,
         }
-        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("."));
-        let settings = Settings::without_target(&flags, environment)?;
-        Ok((settings, Destination::Folder(out)))
     }
 
     async fn publish(
         &self,
-        session: &Session,
-        destination: Destination,
+        rollback: &Rollback,
         progress: &Progress,
-    ) -> anyhow::Result<(Value, String)> {
+    ) -> anyhow::Result<Republished> {
         let wanted = self.result.as_deref().unwrap_or_default();
-        let checked = self
-            .checked(wanted, session, &destination, progress)
-            .await?;
-        let is_current = destination.current(session).await?.as_deref() == Some(&checked.text);
-        let artifacts = progress::count(checked.artifacts, "artifact");
-        let (place, kept) = if self.dry_run {
-            (destination.shown(session).await?, None)
-        } else {
-            destination.publish(session, &checked).await?
-        };
-        let mut text = match (self.dry_run, is_current) {
+        let candidate = rollback.read(wanted, self.without_digests).await?;
+        for warning in candidate.recorded().warnings() {
+            tracing::warn!("{warning}");
+        }
+        let checked = rollback.check(&candidate, progress).await?;
+        findings::log(checked.findings(), Age::Earlier);
+        findings::conclude(checked.findings()).context("nothing was published")?;
+        rollback.publish(&checked, self.dry_run).await
+    }
+
+    /// What was published, as a document and as text.
+    fn published(&self, done: &Republished) -> anyhow::Result<(Value, String)> {
+        let (place, kept) = (&done.place, done.kept.as_ref());
+        let artifacts = progress::count(done.artifacts, "artifact");
+        let mut text = match (self.dry_run, done.was_current) {
             (_, true) => format!("{place} is this result already: {artifacts} at the target\n"),
             (true, false) => format!("would publish {place}: {artifacts} at the target\n"),
             (false, false) => format!("published {place}: {artifacts} at the target\n"),
         };
-        if let Some(kept) = &kept {
+        if let Some(kept) = kept {
             writeln!(text, "kept {kept}, which it replaces")?;
         }
         let document = json!({
-            "result": checked.shown,
-            "published": (!self.dry_run).then_some(&place),
-            "wasCurrent": is_current,
-            "artifacts": checked.artifacts,
-            "kept": kept.map(|name| name.to_string()),
+            "result": done.result,
+            "published": (!self.dry_run).then_some(place),
+            "wasCurrent": done.was_current,
+            "artifacts": done.artifacts,
+            "kept": kept.map(ToString::to_string),
         });
         Ok((document, text))
     }
+}
 
-    /// Reads the result and checks it against the target.
-    async fn checked(
-        &self,
-        wanted: &str,
-        session: &Session,
-        destination: &Destination,
-        progress: &Progress,
-    ) -> anyhow::Result<Checked> {
-        let place = match destination {
-            _ if !document_location::is_kept(wanted) => document_location::place_of(wanted)?,
-            Destination::Bucket(publication) => {
-                document_location::in_module(publication.clone(), Some(wanted))
-            }
-            Destination::Folder(out) => document_location::kept_in_folder(out, wanted)?,
-        };
-        let place = place.resolve(session).await?;
-        let (shown, bytes) = document_location::read(&place, session).await?;
-        let (text, expected) = self.document(&shown, bytes)?;
-        if let Destination::Bucket(_) = destination {
-            refuse_another_target(&shown, &expected, session).await?;
-        }
-        let jobs = session.settings.network.jobs;
-        progress.steps("checking artifacts", expected.artifacts.len());
-        let step = || progress.step();
-        let findings = verify::check(&session.stores, &expected.artifacts, jobs, step).await;
-        verifying::say(&expected.artifacts, &findings, verifying::Age::Earlier);
-        verifying::conclude(&shown, &findings).context("nothing was published")?;
-        let (proof, page) = beside(&place, session, (&shown, &text)).await?;
-        Ok(Checked {
-            shown,
-            text,
-            artifacts: findings.len(),
-            proof,
-            page,
-        })
-    }
-
-    /// The document, if it is one that can be published.
-    fn document(&self, shown: &str, bytes: Vec<u8>) -> anyhow::Result<(String, ExpectedArtifacts)> {
-        let bad = |what: String, remedy: &str| -> anyhow::Error {
-            Problems::from(Problem::input(shown, what).remedy(remedy)).into()
-        };
-        let give = "give the replication_result.json of a deployment";
-        let expected = ExpectedArtifacts::read(&bytes, shown)?;
-        if serde_json::from_slice::<ResultDocument>(&bytes).is_err() {
-            return Err(bad("it is not a result document".to_owned(), give));
-        }
-        if bytes.len() > MAX_RESULT {
-            let what = format!(
-                "it has {} bytes; the EKS module can take {MAX_RESULT}",
-                bytes.len()
+/// The results of a deployment, as a document and as text.
+fn listed(results: &ResultHistory) -> anyhow::Result<(Value, String)> {
+    let place = &results.place;
+    let mut text = match &results.current {
+        Some(current) => format!(
+            "current: {place} (EKS {}, {})\n",
+            current.eks_version.as_deref().unwrap_or("version unknown"),
+            current.mark
+        ),
+        None => format!("current: none at {place}\n"),
+    };
+    if results.kept.is_empty() {
+        text.push_str("no result is kept\n");
+        if results.is_folder {
+            text.push_str(
+                "with ECR as target they are in the module's bucket: give --project, --deployment and --module\n",
             );
-            return Err(bad(what, give));
         }
-        if !expected.is_complete && !self.without_digests {
-            let what = "it records no digests, so the images of its charts cannot be checked";
-            let remedy = "publish it all the same with --without-digests";
-            return Err(bad(what.to_owned(), remedy));
-        }
-        for warning in verifying::warnings(&expected, shown) {
-            tracing::warn!("{warning}");
-        }
-        let text = String::from_utf8(bytes).context("a JSON document is text")?;
-        Ok((text, expected))
-    }
-}
-
-/// Refuses a document of another account, project or registry.
-async fn refuse_another_target(
-    shown: &str,
-    expected: &ExpectedArtifacts,
-    session: &Session,
-) -> anyhow::Result<()> {
-    let prefix = session.prefix().await?.to_string();
-    let mut others = expected.artifacts.iter();
-    let Some(other) = others.find(|one| !one.text.starts_with(&prefix)) else {
-        return Ok(());
-    };
-    let what = format!("it names {}, which is not below {prefix}", other.text);
-    let problem = Problem::input(shown, what);
-    let remedy = "publish it in the account, region and project that it is of, or name the target with \
-                  --registry-prefix";
-    Err(Problems::from(problem.remedy(remedy)).into())
-}
-
-/// The proof that the document names, and the page of its report, where they are.
-async fn beside(
-    place: &DocumentLocation,
-    session: &Session,
-    (shown, text): (&str, &str),
-) -> anyhow::Result<(Option<String>, Option<String>)> {
-    let (proof_shown, proof) = prove::proof_of(place, session).await?;
-    let proof = proof.and_then(|proof| String::from_utf8(proof).ok());
-    let proof = proof.filter(|proof| publish::is_proof_of(text, proof));
-    if proof.is_none() && publish::names_proof(text) {
-        tracing::warn!(
-            "{proof_shown} is not the proof that {shown} names: `replicator verify --prove` will not find one"
-        );
-    }
-    let page = if let DocumentLocation::File(path) = place {
-        std::fs::read_to_string(path.with_file_name(PAGE_FILE)).ok()
     } else {
-        let page = prove::object(place, session, &publish::page_key(place.key())).await;
-        let page = page.ok().and_then(|(_, page)| page);
-        page.and_then(|page| String::from_utf8(page).ok())
-    };
-    Ok((proof, page))
+        text.push_str("\n NO  PUBLISHED             EKS   NAME\n");
+    }
+    let mut kept = Vec::new();
+    for (index, one) in results.kept.iter().enumerate() {
+        let (number, name) = (index + 1, &one.name);
+        let version = name.eks_version();
+        writeln!(
+            text,
+            "{number:>3}  {}  {:<5} {name}",
+            name.published(),
+            version.unwrap_or("-")
+        )?;
+        kept.push(json!({
+            "number": number, "name": name.to_string(), "published": name.published(),
+            "eksVersion": version, "digest": name.mark(), "place": one.place,
+        }));
+    }
+    let current = results.current.as_ref();
+    let current = current.map(|current| {
+        json!({"place": place, "eksVersion": current.eks_version, "digest": current.mark})
+    });
+    Ok((json!({"current": current, "kept": kept}), text))
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use crate::document::ResultDocument;
+use crate::document_location;
 use crate::export::{self, Format};
 use crate::problem::{Problem, Problems};
 use crate::session::Session;
 use crate::settings::Flags;
 
-use super::{Exit, Invocation, document_location, print};
+use super::{Exit, Invocation, print};
 
 /// Print what another tool needs to install charts from the target
 ///
@@ -45,9 +46,9 @@ impl Values {
     pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let (result, out) = (self.result.as_deref(), self.out.as_deref());
         let (settings, place) =
-            document_location::place(result, out, &Flags::default(), with.environment)?;
+            document_location::find(result, out, &Flags::default(), with.environment)?;
         let session = Session::open(settings, with.stop)?;
-        let (shown, text) = document_location::read(&place, &session).await?;
+        let (shown, text) = place.read(&session).await?;
         let document: ResultDocument = serde_json::from_slice(&text).map_err(|error| {
             let problem = Problem::input(
                 shown.as_str(),

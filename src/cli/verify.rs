@@ -1,25 +1,19 @@
 //! `replicator verify`
 
-mod attestations;
-
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 
-use crate::document::{
-    AttestationFindings, ExpectedArtifacts, ProofFindings, Verification, VerifiedArtifact,
-};
-use crate::hint;
+use crate::document::{AttestationFindings, ProofFindings};
+use crate::document_location::{self, is_kept};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
 use crate::session::Session;
-use oci_copy::reference::Digest;
-use oci_copy::verify::{self, Expected, Fault, Finding, State};
+use crate::verification::{ArtifactFindings, Recorded};
 
-use super::document_location::{self, place, read};
+use super::findings::{self, Age};
 use super::flags::{JOBS_OF_REQUESTS, NetworkFlags, OF_COPYING, hidden};
-use super::{Exit, Invocation, print, prove};
+use super::{Exit, Invocation, print};
 
 /// Check that everything a result document names is at the target
 ///
@@ -75,100 +69,77 @@ impl Verify {
             return Err(Problems::from(problem).into());
         }
         let flags = self.network.flags();
-        let (settings, place) = place(
-            self.result.as_deref(),
-            self.out.as_deref(),
-            &flags,
-            with.environment,
-        )?;
+        let wanted = self.result.as_deref();
+        let out = self.out.as_deref();
+        let (settings, location) = document_location::find(wanted, out, &flags, with.environment)?;
         let session = Session::open(settings, with.stop)?;
-        let place = place.resolve(&session).await?;
-        let (shown, text) = read(&place, &session).await?;
-        let document = ExpectedArtifacts::read(&text, &shown)?;
-        for warning in warnings(&document, &shown) {
+        let recorded = Recorded::read(&location, &session).await?;
+        for warning in recorded.warnings() {
             tracing::warn!("{warning}");
         }
-        let jobs = session.settings.network.jobs;
-        progress.steps("checking artifacts", document.artifacts.len());
-        let advance = || progress.step();
-        let findings = verify::check(&session.stores, &document.artifacts, jobs, advance).await;
-        let wanted = self.result.as_deref();
-        let age = if wanted.is_some_and(document_location::is_kept) {
+        let found = recorded.check(&session, &progress).await;
+        let age = if wanted.is_some_and(is_kept) {
             Age::Earlier
         } else {
             Age::Current
         };
-        say(&document.artifacts, &findings, age);
-        let proved = if self.prove {
-            progress.steps("proving charts", 0);
-            Some(prove::prove(&session, &place, (&shown, &text)).await?)
-        } else {
-            None
-        };
-        for fault in proved.iter().flat_map(|(_, faults)| faults) {
-            tracing::error!("{fault}");
+        findings::log(&found, age);
+        let mut proved = None;
+        if self.prove {
+            let found = recorded.prove(&session, &progress).await?;
+            proved = Some(logged(found, |found| &found.problems));
         }
         let key = self.attestation_key.as_ref();
         let key = key.or(session.settings.attestation_key.as_ref());
-        let attested = match key {
-            Some(key) => {
-                let key = attestations::verifier(&session, key).await;
-                let key = key.context("the key of the attestations")?;
-                progress.steps("checking attestations", 0);
-                Some(attestations::check(&session, &key, &document.artifacts).await)
-            }
-            None => None,
-        };
-        for fault in attested.iter().flat_map(|(_, faults)| faults) {
-            tracing::error!("{fault}");
+        let mut attested = None;
+        if let Some(key) = key {
+            let found = recorded.check_attestations(key, &session, &progress);
+            attested = Some(logged(found.await?, |found| &found.problems));
         }
         drop(progress);
         if self.json {
-            let mut document = as_document(&shown, &document, &findings);
-            document.proof = proved.as_ref().map(|(charts, problems)| ProofFindings {
-                charts: *charts,
-                problems: problems.clone(),
-            });
-            document.attestations =
-                attested
-                    .as_ref()
-                    .map(|(verified, problems)| AttestationFindings {
-                        verified: *verified,
-                        problems: problems.clone(),
-                    });
+            let document = found.to_document(proved.clone(), attested.clone());
             let text = serde_json::to_string_pretty(&document)? + "\n";
             print(text).await?;
         }
-        conclude_all(&shown, &findings, attested.as_ref(), proved.as_ref())?;
+        conclude(&found, attested.as_ref(), proved.as_ref())?;
         Ok(Exit::Done)
     }
 }
 
-/// How many of the artifacts or charts are right, and what is wrong with the others.
-type Checked = (usize, Vec<String>);
+/// Logs the problems of what was found.
+fn logged<T>(found: T, problems: fn(&T) -> &[String]) -> T {
+    for problem in problems(&found) {
+        tracing::error!("{problem}");
+    }
+    found
+}
 
 /// What all checks together amount to.
-fn conclude_all(
-    shown: &str,
-    findings: &[Finding],
-    attested: Option<&Checked>,
-    proved: Option<&Checked>,
+fn conclude(
+    found: &ArtifactFindings<'_>,
+    attested: Option<&AttestationFindings>,
+    proved: Option<&ProofFindings>,
 ) -> anyhow::Result<()> {
     let failed = |verified: anyhow::Result<()>, what: String| match verified {
         Ok(()) => Err(anyhow!(what)),
         Err(error) => Err(error.context(what)),
     };
-    let mut verified = conclude(shown, findings);
-    if let Some((count, faults)) = attested {
-        if faults.is_empty() {
+    let mut verified = findings::conclude(found);
+    if let Some(AttestationFindings {
+        verified: count,
+        problems,
+    }) = attested
+    {
+        if problems.is_empty() {
             tracing::info!("attested: {}", progress::count(*count, "artifact"));
         } else {
-            let what = progress::count(faults.len(), "artifact");
+            let what = progress::count(problems.len(), "artifact");
             verified = failed(verified, format!("{what} without a valid attestation"));
         }
     }
-    if let Some((charts, faults)) = proved {
-        if faults.is_empty() {
+    if let Some(ProofFindings { charts, problems }) = proved {
+        if problems.is_empty() {
             tracing::info!("proved again: {}", progress::count(*charts, "chart"));
         } else {
             let what = "what is deployed is not what was proved";
@@ -176,152 +147,4 @@ fn conclude_all(
         }
     }
     verified
-}
-
-pub(super) fn warnings(document: &ExpectedArtifacts, shown: &str) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let (all, without) = (document.artifacts.len(), document.without_digest());
-    if !document.is_complete {
-        warnings.push(format!(
-            "{shown} records no digests: only its charts and additional images are checked, not the charts' \
-             images, and not whether their content is what was copied; the deployment's \
-             replication_report.json has everything"
-        ));
-    } else if without > 0 {
-        warnings.push(format!(
-            "{shown} records no digest for {without} of {all} artifacts: their current content is checked"
-        ));
-    }
-    warnings
-}
-
-/// Whether a deployment replaced a result since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Age {
-    /// None did: it is what the data files say.
-    Current,
-    /// One did, so that a deployment of the present data files brings other content.
-    Earlier,
-}
-
-/// Logs a line for each fault; a host that does not respond is reported once.
-pub(super) fn say(expected: &[Expected], findings: &[Finding], age: Age) {
-    let mut unchecked: BTreeMap<&Fault, usize> = BTreeMap::new();
-    for (expected, finding) in expected.iter().zip(findings) {
-        for fault in &finding.faults {
-            if let Fault::Unchecked { .. } = fault {
-                let repeated = unchecked.entry(fault).or_default();
-                *repeated += 1;
-                if *repeated > 1 {
-                    continue;
-                }
-            }
-            tracing::error!(target = expected.text, "{}: {fault}", expected.text);
-        }
-    }
-    for (fault, repeated) in unchecked {
-        if repeated > 1 {
-            tracing::error!("{} more {fault}", repeated - 1);
-        }
-        if let Fault::Unchecked {
-            remedy: Some(remedy),
-            ..
-        } = fault
-        {
-            hint::log(hint::text(*remedy));
-        }
-    }
-    for state in State::ALL {
-        let is_found = findings.iter().any(|finding| finding.state() == state);
-        if let Some(remedy) = remedy(state, age).filter(|_| is_found) {
-            hint::log(format!("{}: {remedy}", state.as_str()));
-        }
-    }
-}
-
-/// What a user can do about artifacts in a state.
-fn remedy(state: State, age: Age) -> Option<&'static str> {
-    match (state, age) {
-        (State::There | State::Unchecked, _) => None,
-        (State::Missing, Age::Current) => {
-            Some("run `replicator deploy` again: it brings what is missing")
-        }
-        (State::Differs, Age::Current) => Some(
-            "something else wrote these tags, or the source's tag has moved and a later deployment brought it: \
-             `replicator deploy` brings what the source has now and records it",
-        ),
-        (State::Incomplete, Age::Current) => Some(
-            "delete these images at the target, all their manifests, then run `replicator deploy` again: \
-             it takes an artifact whose manifest is there as complete",
-        ),
-        (State::Missing, Age::Earlier) => Some(
-            "set data files and parameters back to those of this result, then run `replicator deploy`: it copies \
-             what is missing and publishes the result",
-        ),
-        (State::Differs, Age::Earlier) => Some(
-            "these tags have moved since: set data files and parameters back to those of this result, then run \
-             `replicator deploy --locked` with its lock (without one, it takes what the source has now)",
-        ),
-        (State::Incomplete, Age::Earlier) => Some(
-            "delete these images at the target, all their manifests, then set data files and parameters back to \
-             those of this result and run `replicator deploy`",
-        ),
-    }
-}
-
-fn count(findings: &[Finding], state: State) -> usize {
-    let found = findings.iter().filter(|finding| finding.state() == state);
-    found.count()
-}
-
-pub(super) fn conclude(shown: &str, findings: &[Finding]) -> anyhow::Result<()> {
-    let all = findings.len();
-    if count(findings, State::There) == all {
-        let manifests: usize = findings.iter().map(|finding| finding.manifests).sum();
-        let blobs: usize = findings.iter().map(|finding| finding.blobs).sum();
-        tracing::info!(
-            "everything in {shown} is at the target: {}, {} and {}",
-            progress::count(all, "artifact"),
-            progress::count(manifests, "manifest"),
-            progress::count(blobs, "blob")
-        );
-        return Ok(());
-    }
-    let wrong = State::ALL[1..]
-        .iter()
-        .map(|state| (count(findings, *state), state.as_str()));
-    let wrong: Vec<String> = wrong
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    bail!(
-        "{} of {} in {shown}",
-        wrong.join(", "),
-        progress::count(all, "artifact")
-    )
-}
-
-fn as_document(shown: &str, document: &ExpectedArtifacts, findings: &[Finding]) -> Verification {
-    let digest = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string);
-    let artifacts = document.artifacts.iter().zip(findings);
-    let artifacts = artifacts.map(|(expected, finding)| VerifiedArtifact {
-        target: expected.text.clone(),
-        recorded: digest(&expected.digest),
-        found: digest(&finding.found),
-        platforms: finding.platforms.clone(),
-        manifests: finding.manifests,
-        blobs: finding.blobs,
-        state: finding.state().as_str().to_owned(),
-        problems: finding.faults.iter().map(ToString::to_string).collect(),
-    });
-    let all = std::iter::once(("artifacts".to_owned(), findings.len()));
-    let states = State::ALL.map(|state| (state.as_str().to_owned(), count(findings, state)));
-    Verification {
-        result: shown.to_owned(),
-        warnings: warnings(document, shown),
-        artifacts: artifacts.collect(),
-        totals: all.chain(states).collect(),
-        proof: None,
-        attestations: None,
-    }
 }

@@ -1,4 +1,4 @@
-//! `replicator verify --attestation-key`: each copy has an attestation that the key made.
+//! Whether each copy has an attestation that a key made.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use futures_util::{StreamExt, stream};
 
 use crate::attestation::{self, Predicate};
+use crate::document::AttestationFindings;
 use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::session::Session;
@@ -41,20 +42,21 @@ pub(super) async fn verifier(session: &Session, key: &str) -> anyhow::Result<Pub
         .map_err(|error| Problems::from(Problem::input(key, error.to_string())).into())
 }
 
-/// Checks that each artifact has an attestation that the key made; returns how many have, and what is wrong with
-/// the others.
+/// Checks that each artifact has an attestation that the key made.
 pub(super) async fn check(
     session: &Session,
     key: &PublicKey,
     artifacts: &[Expected],
-) -> (usize, Vec<String>) {
+) -> AttestationFindings {
     let each = stream::iter(artifacts).map(|artifact| async move {
         let attested = attested(session, key, artifact).await;
         attested.map_err(|error| format!("{}: {error:#}", artifact.text))
     });
     let each: Vec<Result<(), String>> = each.buffered(AT_ONCE).collect().await;
-    let count = each.iter().filter(|one| one.is_ok()).count();
-    (count, each.into_iter().filter_map(Result::err).collect())
+    AttestationFindings {
+        verified: each.iter().filter(|one| one.is_ok()).count(),
+        problems: each.into_iter().filter_map(Result::err).collect(),
+    }
 }
 
 async fn attested(session: &Session, key: &PublicKey, artifact: &Expected) -> anyhow::Result<()> {

@@ -1,43 +1,54 @@
-//! Where the document is that a command reads: a file, an object, or a result that is kept.
+//! Where a document of a deployment is: a file, an object, or a result that is kept; and what is beside it.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 
 use crate::aws::Bucket;
-use crate::document::RESULT_FILE;
+use crate::document::{PAGE_FILE, PROOF_FILE, RESULT_FILE};
 use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::publish::{self, Publication};
-use crate::reference::{EcrHost, Prefix};
+use crate::reference::Prefix;
 use crate::session::Session;
 use crate::settings::{Environment, Flags, Settings, TargetChoice, Targets};
 
 /// Where the document is.
 #[derive(Debug, Clone)]
-pub(super) enum DocumentLocation {
+pub enum DocumentLocation {
+    /// A file.
     File(PathBuf),
+    /// An object of S3.
     Object {
+        /// Its bucket, in this account and region.
         bucket: String,
+        /// Its key.
         key: String,
     },
     /// The module's own object.
     Module(Publication),
     /// One of the results that the module's bucket keeps, as the user named it.
     Wanted {
+        /// The module.
         publication: Publication,
+        /// The name or the number of the result.
         text: String,
     },
     /// The same, once its key is known.
     Kept {
+        /// The module.
         publication: Publication,
+        /// The key.
         key: String,
     },
 }
 
 impl DocumentLocation {
     /// The bucket that it is in; `None` for a file.
-    pub(super) async fn bucket(&self, session: &Session) -> anyhow::Result<Option<Bucket>> {
+    ///
+    /// # Errors
+    /// When no region is given, or AWS does not say account and registry.
+    pub async fn bucket(&self, session: &Session) -> anyhow::Result<Option<Bucket>> {
         let (settings, aws) = (&session.settings, &session.aws);
         match self {
             Self::File(_) => Ok(None),
@@ -54,14 +65,15 @@ impl DocumentLocation {
             Self::Module(publication)
             | Self::Wanted { publication, .. }
             | Self::Kept { publication, .. } => {
-                let host = ecr_host(session).await?;
+                let host = session.ecr_host().await?;
                 Ok(Some(publication.bucket(&host, aws).await.0))
             }
         }
     }
 
-    /// The document's key in its bucket.
-    pub(super) fn key(&self) -> &str {
+    /// The document's key in its bucket; empty for a file.
+    #[must_use]
+    pub fn key(&self) -> &str {
         match self {
             Self::File(_) | Self::Wanted { .. } => "",
             Self::Object { key, .. } | Self::Kept { key, .. } => key,
@@ -70,7 +82,10 @@ impl DocumentLocation {
     }
 
     /// The same, with the key of the kept result that is meant.
-    pub(super) async fn resolve(&self, session: &Session) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When no result of this name is kept, or the bucket cannot be read.
+    pub async fn resolve(&self, session: &Session) -> anyhow::Result<Self> {
         let Self::Wanted { publication, text } = self else {
             return Ok(self.clone());
         };
@@ -83,11 +98,70 @@ impl DocumentLocation {
             key: publication.kept_object(name),
         })
     }
+
+    /// The document, with its name in messages.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub async fn read(&self, session: &Session) -> anyhow::Result<(String, Vec<u8>)> {
+        let place = self.resolve(session).await?;
+        if let Self::File(path) = &place {
+            let shown = path.display().to_string();
+            let text = files::read(path).map_err(|what| missing(&shown, what))?;
+            return Ok((shown, text));
+        }
+        let bucket = place.bucket(session).await?;
+        let bucket = bucket.context("an object is in a bucket (please report this)")?;
+        let shown = bucket.show(place.key());
+        match bucket.get_text(place.key()).await? {
+            Some(text) => Ok((shown, text.into_bytes())),
+            None => Err(missing(&shown, "there is no such object".to_owned()).into()),
+        }
+    }
+
+    /// The proof beside the document, with its name in messages; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn proof(&self, session: &Session) -> anyhow::Result<(String, Option<Vec<u8>>)> {
+        let Self::File(path) = self else {
+            return self.beside(session, &publish::proof_key(self.key())).await;
+        };
+        let path = path.with_file_name(PROOF_FILE);
+        let shown = path.display().to_string();
+        let text = path.exists().then(|| files::read(&path)).transpose();
+        let text = text.map_err(|what| anyhow!("{shown} {what}"))?;
+        Ok((shown, text))
+    }
+
+    /// The page of the report beside the document, where there is one that can be read.
+    pub async fn page(&self, session: &Session) -> Option<String> {
+        if let Self::File(path) = self {
+            return std::fs::read_to_string(path.with_file_name(PAGE_FILE)).ok();
+        }
+        let page = self.beside(session, &publish::page_key(self.key())).await;
+        String::from_utf8(page.ok()?.1?).ok()
+    }
+
+    /// Another object of the document's bucket.
+    async fn beside(
+        &self,
+        session: &Session,
+        key: &str,
+    ) -> anyhow::Result<(String, Option<Vec<u8>>)> {
+        let bucket = self.bucket(session).await?;
+        let bucket = bucket.context("a file is in no bucket (please report this)")?;
+        let text = bucket.get_text(key).await?;
+        Ok((bucket.show(key), text.map(String::into_bytes)))
+    }
 }
 
 /// Where a command finds the document that its user means, and the settings to read it with: what is named; else
 /// the module's own in a Seed-Farmer build; else the file in the output folder.
-pub(super) fn place(
+///
+/// # Errors
+/// Every problem of parameters, and a kept result that is not there.
+pub fn find(
     result: Option<&str>,
     out: Option<&Path>,
     flags: &Flags,
@@ -104,19 +178,21 @@ pub(super) fn place(
     }
     let place = match (result, is_kept) {
         (_, Some(text)) => kept_in_folder(folder, text)?,
-        (Some(text), None) => place_of(text)?,
+        (Some(text), None) => named(text)?,
         (None, None) => DocumentLocation::File(folder.join(RESULT_FILE)),
     };
     Ok((by_name()?, place))
 }
 
 /// Whether a text means a kept result; a file of this name is meant first.
-pub(super) fn is_kept(text: &str) -> bool {
+#[must_use]
+pub fn is_kept(text: &str) -> bool {
     publish::can_be_kept(text) && !Path::new(text).exists()
 }
 
 /// The module's own result, or a kept one.
-pub(super) fn in_module(publication: Publication, kept: Option<&str>) -> DocumentLocation {
+#[must_use]
+pub fn in_module(publication: Publication, kept: Option<&str>) -> DocumentLocation {
     match kept {
         None => DocumentLocation::Module(publication),
         Some(text) => DocumentLocation::Wanted {
@@ -127,7 +203,10 @@ pub(super) fn in_module(publication: Publication, kept: Option<&str>) -> Documen
 }
 
 /// A kept result of an output folder.
-pub(super) fn kept_in_folder(out: &Path, text: &str) -> Result<DocumentLocation, Problems> {
+///
+/// # Errors
+/// When no result of this name is kept there.
+pub fn kept_in_folder(out: &Path, text: &str) -> Result<DocumentLocation, Problems> {
     let names =
         publish::kept_in(out).map_err(|error| Problem::input(text, format!("{error:#}")))?;
     let name = publish::find(&names, text).map_err(|what| not_kept(text, what))?;
@@ -140,7 +219,10 @@ fn not_kept(text: &str, what: String) -> Problems {
 }
 
 /// The module, if its names are given and it publishes to a bucket.
-pub(super) fn module(
+///
+/// # Errors
+/// Every problem of parameters.
+pub fn module(
     flags: &Flags,
     environment: &Environment,
     targets: Targets,
@@ -165,7 +247,10 @@ pub(super) fn module(
 }
 
 /// A file or an object.
-pub(super) fn place_of(text: &str) -> Result<DocumentLocation, Problems> {
+///
+/// # Errors
+/// When the name of an object is not one.
+pub fn named(text: &str) -> Result<DocumentLocation, Problems> {
     let Some(object) = text.strip_prefix("s3://") else {
         return Ok(DocumentLocation::File(PathBuf::from(text)));
     };
@@ -177,34 +262,6 @@ pub(super) fn place_of(text: &str) -> Result<DocumentLocation, Problems> {
             })
         }
         _ => Err(Problem::input(text, "an object has the form s3://BUCKET/KEY").into()),
-    }
-}
-
-/// The document, with its name in messages.
-pub(super) async fn read(
-    place: &DocumentLocation,
-    session: &Session,
-) -> anyhow::Result<(String, Vec<u8>)> {
-    let place = place.resolve(session).await?;
-    if let DocumentLocation::File(path) = &place {
-        let shown = path.display().to_string();
-        let text = files::read(path).map_err(|what| missing(&shown, what))?;
-        return Ok((shown, text));
-    }
-    let bucket = place.bucket(session).await?;
-    let bucket = bucket.context("an object is in a bucket (please report this)")?;
-    let shown = bucket.show(place.key());
-    match bucket.get_text(place.key()).await? {
-        Some(text) => Ok((shown, text.into_bytes())),
-        None => Err(missing(&shown, "there is no such object".to_owned()).into()),
-    }
-}
-
-/// The registry of a module that publishes to a bucket.
-pub(super) async fn ecr_host(session: &Session) -> anyhow::Result<EcrHost> {
-    match session.prefix().await? {
-        Prefix::Ecr { host, .. } => Ok(host),
-        other => bail!("{other} is not ECR (please report this)"),
     }
 }
 

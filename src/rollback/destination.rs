@@ -1,14 +1,23 @@
-//! Where `publish` publishes, and what is published there.
+//! Where results are published, and what is published there.
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::document_location;
 use crate::document::{PROOF_FILE, RESULT_FILE, Report, RunFacts, Totals};
 use crate::publish::{self, KeptName, Publication};
 use crate::report_page;
 use crate::session::Session;
 
-use super::Checked;
+/// A result to publish, with what lies beside it.
+pub(super) struct Edition<'a> {
+    /// The result's name in messages.
+    pub(super) shown: &'a str,
+    /// Its text.
+    pub(super) text: &'a str,
+    /// Its proof.
+    pub(super) proof: Option<String>,
+    /// The page of its deployment's report, of a result in a bucket.
+    pub(super) page: Option<String>,
+}
 
 /// Where results are published.
 pub(super) enum Destination {
@@ -21,7 +30,7 @@ impl Destination {
     pub(super) async fn current(&self, session: &Session) -> anyhow::Result<Option<String>> {
         match self {
             Self::Bucket(publication) => {
-                let host = document_location::ecr_host(session).await?;
+                let host = session.ecr_host().await?;
                 let (bucket, object) = publication.bucket(&host, &session.aws).await;
                 Ok(bucket.get_text(object).await?)
             }
@@ -33,7 +42,7 @@ impl Destination {
     pub(super) async fn shown(&self, session: &Session) -> anyhow::Result<String> {
         Ok(match self {
             Self::Bucket(publication) => {
-                let host = document_location::ecr_host(session).await?;
+                let host = session.ecr_host().await?;
                 let (bucket, object) = publication.bucket(&host, &session.aws).await;
                 bucket.show(object)
             }
@@ -42,18 +51,21 @@ impl Destination {
     }
 
     /// Publishes a result; returns its place and the result that it replaced, if that is kept now.
+    ///
+    /// # Errors
+    /// When a step fails, naming object or file.
     pub(super) async fn publish(
         &self,
         session: &Session,
-        checked: &Checked,
+        edition: &Edition<'_>,
     ) -> anyhow::Result<(String, Option<KeptName>)> {
-        let proof = checked.proof.as_deref();
+        let proof = edition.proof.as_deref();
         match self {
             Self::Bucket(publication) => {
-                let host = document_location::ecr_host(session).await?;
-                let page = checked.page.clone().unwrap_or_else(|| page_of(checked));
+                let host = session.ecr_host().await?;
+                let page = edition.page.clone().unwrap_or_else(|| page_of(edition));
                 let published = publication.publish(
-                    (&checked.text, proof, &page),
+                    (edition.text, proof, &page),
                     &host,
                     &session.settings.module,
                     &session.aws,
@@ -63,26 +75,26 @@ impl Destination {
                 Ok((place, published.kept))
             }
             Self::Folder(out) => {
-                let kept = in_folder(out, checked)?;
+                let kept = in_folder(out, edition)?;
                 Ok((out.join(RESULT_FILE).display().to_string(), kept))
             }
         }
     }
 }
 
-fn in_folder(out: &Path, checked: &Checked) -> anyhow::Result<Option<KeptName>> {
+fn in_folder(out: &Path, edition: &Edition<'_>) -> anyhow::Result<Option<KeptName>> {
     let before = publish::keep_in(out)?;
     publish::remove_result(out)?;
-    if let Some(proof) = &checked.proof {
+    if let Some(proof) = &edition.proof {
         publish::write_file(&out.join(PROOF_FILE), proof)?;
     }
-    publish::write_file(&out.join(RESULT_FILE), &checked.text)?;
-    publish::remove_surplus_in(out, &checked.text);
-    Ok(before.filter(|name| name.mark() != publish::mark(&checked.text)))
+    publish::write_file(&out.join(RESULT_FILE), edition.text)?;
+    publish::remove_surplus_in(out, edition.text);
+    Ok(before.filter(|name| name.mark() != publish::mark(edition.text)))
 }
 
 /// A page that says where the result is from, so that the page of another deployment does not stay beside it.
-fn page_of(checked: &Checked) -> String {
+fn page_of(edition: &Edition<'_>) -> String {
     report_page::html(&Report {
         artifacts: Vec::new(),
         totals: Totals::default(),
@@ -92,7 +104,7 @@ fn page_of(checked: &Checked) -> String {
         },
         warnings: vec![format!(
             "`replicator publish` published {} again; the page of its deployment is not kept",
-            checked.shown
+            edition.shown
         )],
         closure: None,
         error: Vec::new(),
