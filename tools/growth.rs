@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lab::chart::{Chart, ChartRepository};
 use lab::image::Image;
+use lab::process::peak_memory;
 use lab::registry::Registry;
 use serde_json::json;
 
@@ -316,9 +317,7 @@ async fn measure(command: &mut Command) -> anyhow::Result<Cost> {
 
 /// CPU time in seconds and peak memory in bytes of a process so far.
 fn used(process: u32) -> (f64, u64) {
-    let read =
-        |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default();
-    let stat = read("stat");
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // Behind the name, which may have blanks: state, …, utime (12th), stime (13th).
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
     let ticks: f64 = fields
@@ -326,15 +325,7 @@ fn used(process: u32) -> (f64, u64) {
         .take(2)
         .filter_map(|text| text.parse::<f64>().ok())
         .sum();
-    let status = read("status");
-    let peak = status.lines().find_map(|line| {
-        line.strip_prefix("VmHWM:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
-    });
-    (ticks / TICKS, peak.unwrap_or_default() << 10)
+    (ticks / TICKS, peak_memory(process))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures with three digits")]

@@ -9,6 +9,7 @@
 //! | [`aws`] | ECR's API, S3, STS, Secrets Manager and CodeBuild, whose builds really run |
 //! | [`link`] | a network link of a certain speed |
 //! | [`faults`] | a network and servers that misbehave on request |
+//! | [`process`] | nothing: it tells how much memory a child process took |
 //! | [`wire`] | what was really asked, byte counts included |
 //!
 //! Every server listens on a free loopback port and stops when it is dropped. Blobs live in files of
@@ -37,6 +38,7 @@ pub mod content;
 pub mod faults;
 pub mod image;
 pub mod link;
+pub mod process;
 pub mod registry;
 mod server;
 mod text;

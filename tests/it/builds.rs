@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::data::Data;
 use super::ecr::build_with;
-use super::run::{Finished, Run};
+use super::run::{Finished, Run, Running};
 
 pub(crate) const PROJECT: &str = "codeseeder-idf";
 pub(crate) const BUCKET: &str = "idf-dkr-img-rep-md-us-east-1-123456789012";
@@ -120,6 +120,20 @@ pub(crate) fn first(aws: &Aws, data: &Data, source: &Registry, builds: &str) -> 
         .env("SEEDFARMER_PARAMETER_FAN_OUT", builds)
         // What ECR grants by default would take longer than everything else.
         .env("SEEDFARMER_PARAMETER_QUOTAS", "PutImage=400")
+}
+
+/// Keeps the source slow until something has happened, so that however busy the machine is the run is not over before, and
+/// nothing waits longer than that.
+pub(crate) async fn slow_until(
+    source: &Registry,
+    run: Run,
+    what: &str,
+    happened: impl Fn(&Running) -> bool,
+) -> Finished {
+    let run = run.start();
+    run.until(what, || happened(&run)).await;
+    source.faults().clear();
+    run.finish().await
 }
 
 /// What runs have left in the bucket.

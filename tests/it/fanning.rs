@@ -11,16 +11,23 @@ use lab::registry::{Auth, Registry};
 use super::Result;
 use super::builds::{
     BUCKET, Corpus, PROJECT, first, is_published, left, logs, manifest_reads, program, reads, slow,
-    totals,
+    slow_until, totals,
 };
 use super::ecr::build;
+use super::run::Running;
 
 #[tokio::test]
 async fn four_builds_share_the_work_and_no_blob_is_read_twice() -> Result {
     let (aws, source) = slow(700).await?;
     let corpus = Corpus::new(&source, 48)?;
     let run = first(&aws, &corpus.data(), &source, "4").env("SEEDFARMER_PARAMETER_JOBS", "1");
-    let done = run.run().await.ended(0).said(&["divided among 4 builds"]);
+    let at_work = |_: &Running| {
+        let builds = aws.builds().list();
+        let mut logs = builds.iter().map(|build| aws.builds().log(&build.id));
+        builds.len() == 3 && logs.all(|log| log.contains("copied "))
+    };
+    let done = slow_until(&source, run, "all workers have copied", at_work).await;
+    let done = done.ended(0).said(&["divided among 4 builds"]);
     assert_eq!(totals(&done), (48, 0), "{}", logs(&aws));
     corpus.assert_arrived(&source, &aws);
     let reads = reads(&source);
@@ -62,7 +69,9 @@ async fn no_manifest_is_read_twice_by_all_builds_together() -> Result {
     }
     source.wire().clear();
     let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
-    let done = run.run().await.ended(0);
+    let at_work = |_: &Running| logs(&aws).matches("copied ").count() > 3;
+    let done = slow_until(&source, run, "workers have copied", at_work).await;
+    let done = done.ended(0);
     assert_eq!(totals(&done), (24, 0), "{}", logs(&aws));
     corpus.assert_arrived(&source, &aws);
     for part in &attached {
@@ -97,7 +106,7 @@ async fn what_others_write_into_the_run_is_not_copied() -> Result {
     for object in ["order.json", "shards/"] {
         let (aws, source) = slow(400).await?;
         aws.builds().set_start_delay(Duration::from_secs(1));
-        let corpus = Corpus::new(&source, 16)?;
+        let corpus = Corpus::new(&source, 40)?;
         let run = first(&aws, &corpus.data(), &source, "2").env("SEEDFARMER_PARAMETER_JOBS", "1");
         let run = run.start();
         run.until("a build is ordered", || aws.builds().list().len() == 1)
@@ -110,8 +119,10 @@ async fn what_others_write_into_the_run_is_not_copied() -> Result {
                 .replace("\"FAN_OUT\"", "\"OUT\"");
             aws.put_object(BUCKET, key, changed + " ");
         }
-        let done = run.finish().await.ended(0).said(&["is lost"]);
-        assert_eq!(totals(&done), (16, 0), "{}", logs(&aws));
+        run.until("the loss is seen", || run.said("is lost")).await;
+        source.faults().clear();
+        let done = run.finish().await.ended(0);
+        assert_eq!(totals(&done), (40, 0), "{}", logs(&aws));
         corpus.assert_arrived(&source, &aws);
         let logs = logs(&aws);
         assert!(logs.contains("was changed after the coordinator"), "{logs}");

@@ -67,6 +67,7 @@ async fn builds_of_others_in_the_same_project_are_never_stopped() -> Result {
             run.signal(signal);
             code
         });
+        source.faults().clear();
         run.finish().await.ended(code);
         assert!(aws.count("StopBuild") > 0);
         assert_only_own_builds_stop(&aws, &foreign).await;

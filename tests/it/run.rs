@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::process::peak_memory;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -207,7 +208,7 @@ impl Running {
     pub(crate) async fn finish(mut self) -> Finished {
         let mut peak = 0;
         let code = loop {
-            peak = peak.max(memory(self.child.id()));
+            peak = peak.max(peak_memory(self.child.id()));
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 break status.code();
             }
@@ -232,18 +233,11 @@ impl Running {
         }
     }
 
-    fn text(&self, name: &str) -> String {
+    /// What is in `stdout` or `stderr` so far.
+    pub(crate) fn text(&self, name: &str) -> String {
         let bytes = fs::read(self.dir.path().join(name)).expect("the child's output");
         String::from_utf8(bytes).expect("text")
     }
-}
-
-/// The peak memory of a process so far, in bytes.
-fn memory(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kibibytes.unwrap_or_default() << 10
 }
 
 impl Drop for Running {

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use lab::chart::{Chart, ChartRepository};
 use lab::faults::{Fault, Rule};
 use lab::image::Image;
@@ -207,7 +208,8 @@ async fn every_command_that_waits_for_others_shows_what_it_does() -> Result {
     let prefix = format!("{}/mirror/", target.host());
     let doctor = data.run("doctor").arg("--registry-prefix").arg(&prefix);
     let chart = |command: &str| Run::new().args([command, "app", "--repo", &repository]);
-    for (run, shown) in [
+    // All wait at the same time.
+    let commands = [
         (
             Run::new().arg("verify").arg(&result),
             "checking artifacts: 0 of 1",
@@ -221,8 +223,12 @@ async fn every_command_that_waits_for_others_shows_what_it_does() -> Result {
             doctor.endpoint("quay.io", &source.url()),
             "checking sources: 0 of 1",
         ),
-    ] {
+    ];
+    let commands = commands.map(|(run, shown)| async move {
         let done = run.args(["--progress", "bar"]).run().await;
+        (done, shown)
+    });
+    for (done, shown) in join_all(commands).await {
         assert!(done.stderr.contains(shown), "{shown}: {}", done.stderr);
         assert!(!done.stdout.contains(shown), "{}", done.stdout);
     }

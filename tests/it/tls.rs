@@ -6,10 +6,10 @@ use lab::image::Image;
 use lab::registry::Registry;
 
 use super::Result;
-use super::builds::{Corpus, PROJECT, logs, program, slow, totals};
+use super::builds::{Corpus, PROJECT, logs, program, slow, slow_until, totals};
 use super::data::Data;
 use super::ecr::{build, image, seed_farmer};
-use super::run::Run;
+use super::run::{Run, Running};
 use super::tls_front::TlsFront;
 
 /// A registry behind TLS.
@@ -197,7 +197,9 @@ async fn workers_trust_the_certificates_that_the_coordinator_trusts() -> Result 
         .env("SEEDFARMER_PARAMETER_JOBS", "1")
         .arg("--ca-file")
         .arg(&both);
-    let done = run.run().await.ended(0);
+    let at_work = |_: &Running| logs(&aws).contains("copied ");
+    let done = slow_until(&source, run, "the worker has copied", at_work).await;
+    let done = done.ended(0);
     assert_eq!(totals(&done), (16, 0), "{}", logs(&aws));
     corpus.assert_arrived(&source, &aws);
     let builds = aws.builds().list();

@@ -10,11 +10,11 @@ use lab::registry::Registry;
 use serde_json::Value;
 
 use super::Result;
-use super::builds::{Corpus, first, is_published, logs, slow, totals};
+use super::builds::{Corpus, first, is_published, logs, slow, slow_until, totals};
 use super::bundles::load;
 use super::data::{Data, chart_entry};
 use super::ecr::build;
-use super::run::Run;
+use super::run::{Run, Running};
 use super::signer::Signer;
 use super::trust::{APP, app, data, deploy, image};
 
@@ -43,7 +43,9 @@ async fn the_coordinator_verifies_what_workers_copy() -> Result {
         let run = first(&aws, &data, &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
         run.env("SEEDFARMER_PARAMETER_TRUST", "require")
     };
-    let done = run().run().await.ended(0);
+    let at_work = |_: &Running| logs(&aws).contains("copied ");
+    let done = slow_until(&source, run(), "a worker has copied", at_work).await;
+    let done = done.ended(0);
     assert_eq!(totals(&done), (24, 0), "{}", logs(&aws));
     corpus.assert_arrived(&source, &aws);
     assert!(logs(&aws).contains("shard "), "{}", logs(&aws));

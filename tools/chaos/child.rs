@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use lab::process::peak_memory;
 use tokio::process::Command;
 
 use crate::draw::End;
@@ -63,7 +64,7 @@ impl Child<'_> {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            most_memory = most_memory.max(memory(id).unwrap_or_default());
+            most_memory = most_memory.max(peak_memory(id) >> 10);
             most_sockets = most_sockets.max(sockets(id));
             match end {
                 End::Killed(after) if !is_cut_short && started.elapsed() >= after => {
@@ -106,13 +107,6 @@ async fn terminate(id: u32) {
 
 fn text(path: &PathBuf) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
-}
-
-/// The high-water mark of a process's memory in KiB.
-fn memory(id: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn sockets(id: u32) -> usize {

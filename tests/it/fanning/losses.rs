@@ -64,13 +64,13 @@ async fn lost_builds_and_builds_that_never_begin_delay_nothing() -> Result {
 #[tokio::test]
 async fn a_build_that_gets_no_program_or_another_one_does_nothing() -> Result {
     let (aws, source) = slow(400).await?;
-    aws.builds().set_start_delay(Duration::from_millis(500));
+    aws.builds().set_start_delay(Duration::from_secs(1));
     aws.builds().set_variables(|ordinal| {
         let nowhere = "http://127.0.0.1:1".to_owned();
         let nowhere = vec![("AWS_ENDPOINT_URL".to_owned(), nowhere)];
         if ordinal == 0 { nowhere } else { Vec::new() }
     });
-    let corpus = Corpus::new(&source, 16)?;
+    let corpus = Corpus::new(&source, 40)?;
     let run = first(&aws, &corpus.data(), &source, "3").env("SEEDFARMER_PARAMETER_JOBS", "1");
     let run = run.start();
     run.until("both builds are ordered", || aws.builds().list().len() == 2)
@@ -82,8 +82,11 @@ async fn a_build_that_gets_no_program_or_another_one_does_nothing() -> Result {
         program.expect("the program"),
         "#!/bin/sh\necho evil\n",
     );
-    let done = run.finish().await.ended(0).said(&["is lost", "FAILED"]);
-    assert_eq!(totals(&done), (16, 0));
+    let lost = || run.text("stderr").matches("is lost").count();
+    run.until("both losses are seen", || lost() == 2).await;
+    source.faults().clear();
+    let done = run.finish().await.ended(0).said(&["FAILED"]);
+    assert_eq!(totals(&done), (40, 0));
     let builds = aws.builds().list();
     let statuses = builds.iter().map(|build| build.status);
     assert!(
@@ -114,6 +117,7 @@ async fn what_killed_workers_did_not_finish_the_coordinator_does() -> Result {
             .await;
         let victim = victim().expect("it was there a moment ago");
         aws.builds().kill(&victim.id);
+        source.faults().clear();
         let done = run.finish().await.ended(0);
         assert_eq!(totals(&done), (24, 0), "{}", logs(&aws));
         corpus.assert_arrived(&source, &aws);
