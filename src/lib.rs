@@ -26,6 +26,7 @@
 //! | [`bundle`] | a bundle into the only source of a deployment | reads anything else |
 //! | [`session`] | flags and environment into what a command works with: settings, sources, access | copies or publishes |
 //! | [`deploy`] | all of the above into a deployment, or into a preview of one, each as one function; also the lock that `lock` and `save` make | knows the command line |
+//! | [`save`] | what a deployment would copy into a bundle | needs a target |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
 //! | [`prune`] | what deployments still need into a plan of what to delete, and its deletion | deletes what may be in use |
 //! | [`document_location`] | what a user names into a document of a deployment and what is beside it | writes |
@@ -48,8 +49,9 @@
 //!
 //! Above them: [`cli`], the commands. Each has its options and a `run` that calls the rooms and prints what they
 //! return. A program without the command line calls the same functions: [`deploy::plan`] and [`deploy::deploy`] with
-//! [`settings::Flags`] and an [`settings::Environment`], [`verification::Recorded`] to compare a result with the target,
-//! and [`rollback::Rollback`] to publish an earlier one again.
+//! [`settings::Flags`] and an [`settings::Environment`], [`save::save`] to save a bundle,
+//! [`verification::Recorded`] to compare a result with the target, [`rollback::Rollback`] to publish an earlier one again,
+//! and [`prune::Pruner`] to delete what no result needs.
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
 //! builds HTTP clients; each stage reports all its problems at once.
@@ -87,6 +89,7 @@ pub mod publish;
 pub mod reference;
 pub mod report_page;
 pub mod rollback;
+pub mod save;
 pub mod session;
 pub mod settings;
 pub mod source_secret;

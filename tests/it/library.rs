@@ -9,6 +9,7 @@ use replication::document_location::{self, DocumentLocation};
 use replication::problem::is_input;
 use replication::progress::{Display, Progress, Screen};
 use replication::rollback::Rollback;
+use replication::save::{SaveOptions, save};
 use replication::session::Session;
 use replication::settings::{Environment, Flags};
 use replication::verification::Recorded;
@@ -259,5 +260,47 @@ async fn a_program_rolls_back_with_the_library_alone() -> Result {
     assert_eq!(deployed.result()?, first);
     let unknown = rollback.read("2", false).await;
     assert!(is_input(&unknown.expect_err("one is kept")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_saves_and_loads_with_the_library_alone() -> Result {
+    let (world, target) = (World::start().await?, Registry::start().await?);
+    let (out, stop) = (tempfile::tempdir()?, CancellationToken::new());
+    let progress = Progress::start(&Screen::new(Display::Hidden));
+    let environment = Environment::default();
+    let of_sources = Flags {
+        parameters: flags(&world, &target)
+            .with("eks_version", "1.34")
+            .parameters
+            .into_iter()
+            .filter(|(name, _)| name != "registry_prefix")
+            .collect(),
+        ..Flags::default()
+    };
+    let (file, input) = (out.path().join("bundle.tar"), (&of_sources, &environment));
+    let file = file.display().to_string();
+
+    let tiny = SaveOptions {
+        split: Some(1),
+        ..SaveOptions::default()
+    };
+    let refused = Box::pin(save(&file, &tiny, input, &progress, &stop)).await;
+    assert!(is_input(&refused.expect_err("a part of one byte")));
+    let options = SaveOptions::default();
+    let saved = Box::pin(save(&file, &options, input, &progress, &stop)).await?;
+    assert_eq!(saved.names, [file.as_str()]);
+    assert_eq!(saved.bytes, std::fs::metadata(&file)?.len());
+
+    world.source.wire().clear();
+    let prefix = format!("{}/mirror/", target.host());
+    let flags = Flags::default()
+        .with("bundle", file)
+        .with("registry_prefix", prefix);
+    let flags = into(flags, &out);
+    Box::pin(deploy(&flags, &environment, &progress, &stop)).await?;
+    let text = std::fs::read_to_string(out.path().join("replication_result.json"))?;
+    assert!(text.contains(&world.app.root.digest), "{text}");
+    assert!(world.source.wire().requests().is_empty());
     Ok(())
 }

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use crate::document::{PrunePlan, PrunedRepository};
 use crate::printable::{printable, shortened};
 use crate::progress::{bytes, count};
+use crate::prune::Pruned;
 use crate::timestamp::Timestamp;
 
 use super::super::columns::{self, Column, Fit, Line};
-use super::apply::Outcome;
 
 /// Where the price is from.
 const PRICES: &str = "https://aws.amazon.com/ecr/pricing/";
@@ -169,29 +169,29 @@ fn dollars(price: f64) -> String {
 }
 
 /// What was deleted.
-pub(super) fn outcome(outcome: &Outcome) -> String {
+pub(super) fn pruned(pruned: &Pruned) -> String {
     let mut text = String::new();
     let mut say =
         |line: &str| writeln!(text, "{}", printable(line)).expect("a String takes all text");
-    for skipped in &outcome.skipped {
+    for skipped in &pruned.skipped {
         let what = match &skipped.digest {
             Some(digest) => format!("{}@{digest}", skipped.repository),
             None => format!("the repository {}", skipped.repository),
         };
         say(&format!("skipped: {what}: {}", skipped.reason));
     }
-    let repositories = count(outcome.repositories_deleted.len(), "repository");
-    let gone = match outcome.gone {
+    let repositories = count(pruned.repositories_deleted.len(), "repository");
+    let gone = match pruned.gone {
         0 => String::new(),
         number => format!(", {number} gone before"),
     };
-    let skipped = match outcome.skipped.len() {
+    let skipped = match pruned.skipped.len() {
         0 => String::new(),
         number => format!(", {number} skipped"),
     };
     say(&format!(
         "deleted: {} and {repositories}{gone}{skipped}",
-        count(outcome.deleted, "manifest")
+        count(pruned.deleted, "manifest")
     ));
     text
 }
