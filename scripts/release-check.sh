@@ -54,6 +54,17 @@ runs_alone() {
     fi
 }
 
+# runs_with_glibc MACHINE ARCH: the binary of another machine runs in an emulator with that machine's glibc.
+runs_with_glibc() {
+    local glibc=/usr/$1-linux-gnu
+    if install_package "qemu-$1" qemu-user &&
+        { [ -d "$glibc/lib" ] || install_package "$1-linux-gnu-libc" "libc6-$2-cross"; }; then
+        says_its_version "qemu-$1" -L "$glibc" "bin/replicator-linux-$1"
+    else
+        lacks "qemu-user and glibc for $1 cannot be had, so the $1 binary is not run"
+    fi
+}
+
 for arch in x86_64 aarch64; do
     for name in "$arch" "$arch-static"; do
         file=bin/replicator-linux-$arch
@@ -101,6 +112,12 @@ elif install_package skopeo skopeo; then
 else
     lacks 'skopeo cannot be had, so the image is not checked'
 fi
+
+for pair in amd64:x86_64 arm64:aarch64; do
+    if [ "${pair#*:}" != "$(uname -m)" ] && [ -f "bin/replicator-linux-${pair#*:}" ]; then
+        runs_with_glibc "${pair#*:}" "${pair%:*}"
+    fi
+done
 
 find "$out" -maxdepth 1 -type f -printf '%s %f\n' | sort -k 2 |
     awk '{ printf "release-check: %9.1f KiB  %s\n", $1 / 1024, $2 }'
