@@ -118,12 +118,12 @@ impl Prune {
         let (place, flags) = (path.display().to_string(), self.flags());
         let plan = read_plan(path)?;
         let pruner = Pruner::open_for(&plan, &place, &flags, environment, &self.lock).await?;
-        let pruned = pruner.apply(&plan).await?;
+        let done = pruner.apply(&plan).await?;
         let text = self
             .output
-            .text(environment, &pruned, |_| show::pruned(&pruned))?;
+            .text(environment, &done, |_| show::pruned(&done))?;
         print(text).await?;
-        let skipped = pruned.skipped.len();
+        let skipped = done.skipped.len();
         if skipped == 0 {
             return Ok(Exit::Done);
         }
