@@ -10,6 +10,7 @@ mod estimate;
 pub(crate) mod failure_summary;
 pub(crate) mod locked;
 pub(crate) mod locking;
+mod pairs;
 pub(crate) mod planned;
 pub(crate) mod planning;
 mod prepare;
@@ -30,6 +31,8 @@ use crate::session::Sources;
 use crate::settings::{Environment, Flags};
 
 pub use estimate::{Estimate, Rate, SlowestSource};
+pub use locking::lock;
+pub use pairs::{Pairs, copy};
 pub use preview::{PlanOptions, Preview, plan};
 
 /// Copies all charts and images of an EKS version, and publishes the result: the whole of `replicator deploy`.

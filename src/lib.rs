@@ -25,9 +25,10 @@
 //! | [`fan_out`] | a plan into outcomes, with more builds of CodeBuild | waits for a build that has not begun |
 //! | [`bundle`] | a bundle into the only source of a deployment | reads anything else |
 //! | [`session`] | flags and environment into what a command works with: settings, sources, access | copies or publishes |
-//! | [`deploy`] | all of the above into a deployment, or into a preview of one, each as one function; also the lock that `lock` and `save` make | knows the command line |
+//! | [`deploy`] | all of the above into a deployment, or into a preview of one, each as one function; also locks, and copies of pairs | knows the command line |
 //! | [`save`] | what a deployment would copy into a bundle | needs a target |
 //! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
+//! | [`comparison`] | two locks, results or EKS versions into what differs | writes |
 //! | [`prune`] | what deployments still need into a plan of what to delete, and its deletion | deletes what may be in use |
 //! | [`document_location`] | what a user names into a document of a deployment and what is beside it | writes |
 //! | [`verification`] | a document into what is wrong with it at the target, with [`oci_copy::verify`] | writes |
@@ -64,6 +65,7 @@ pub mod bundle;
 pub mod charts;
 pub mod cli;
 pub mod closure;
+pub mod comparison;
 pub mod deploy;
 pub mod destroy;
 pub mod discovery;

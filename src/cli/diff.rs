@@ -1,19 +1,12 @@
 //! `replicator diff`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde_json::json;
 
-use crate::deploy::locking;
-use crate::document::{Lock, MAX_LOCK, ResultDocument};
-use crate::document_location::{self, is_kept};
-use crate::files;
-use crate::lock::{Change, Contents, Difference, Differences, Version};
-use crate::problem::{Problem, Problems};
+use crate::comparison::compare;
+use crate::lock::{Change, Difference, Differences, Version};
 use crate::progress::{self, Progress};
-use crate::session::{Session, read_without_target};
-use crate::settings::Flags;
 
 use super::flags::{DataFlags, NetworkFlags, OF_TARGETS, hidden};
 use super::output::Output;
@@ -60,38 +53,21 @@ pub(super) struct Diff {
     exit_code: bool,
 }
 
-/// What is compared.
-struct Compared {
-    shown: String,
-    contents: Contents,
-    eks_version: Option<String>,
-    /// Names in results have the target's prefix.
-    is_result: bool,
-}
-
 impl Diff {
     pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let progress = Progress::start(with.screen);
         let flags = self.data.flags(&self.network);
-        let from = Box::pin(compared(&self.from, &flags, (with, &progress))).await?;
-        let to = match (&self.to, &from.eks_version) {
-            (Some(to), _) => Box::pin(compared(to, &flags, (with, &progress))).await?,
-            (None, Some(version)) => Box::pin(present(version, &flags, (with, &progress))).await?,
-            (None, None) => {
-                let what = "this result document does not say of which EKS version it is";
-                let problem = Problem::input(&self.from, what);
-                return Err(Problems::from(problem.remedy("name what to compare it with")).into());
-            }
-        };
+        let (to, input) = (self.to.as_deref(), (&flags, with.environment));
+        let compared = compare(&self.from, to, input, &progress, with.stop);
+        let compared = Box::pin(compared).await?;
         drop(progress);
-        let (from, to) = aligned(from, to);
-        let found = Differences::between(&from.contents, &to.contents);
+        let found = &compared.differences;
         let document = json!({
-            "from": from.shown, "to": to.shown, "charts": found.charts, "images": found.images,
+            "from": compared.from, "to": compared.to, "charts": found.charts, "images": found.images,
         });
         let text = self
             .output
-            .text(with.environment, &document, |_| text(&found))?;
+            .text(with.environment, &document, |_| text(found))?;
         print(text).await?;
         let is_refused = self.exit_code && !found.is_empty();
         Ok(if is_refused {
@@ -100,89 +76,6 @@ impl Diff {
             Exit::Done
         })
     }
-}
-
-/// Both without the target's prefix, where only one has it.
-fn aligned(mut from: Compared, mut to: Compared) -> (Compared, Compared) {
-    if to.is_result && !from.is_result {
-        let prefix = to.contents.prefix_over(&from.contents);
-        to.contents = to.contents.without(&prefix);
-    } else if from.is_result && !to.is_result {
-        let prefix = from.contents.prefix_over(&to.contents);
-        from.contents = from.contents.without(&prefix);
-    }
-    (from, to)
-}
-
-async fn compared(
-    text: &str,
-    flags: &Flags,
-    (with, progress): (&Invocation<'_>, &Progress),
-) -> anyhow::Result<Compared> {
-    let path = Path::new(text);
-    let is_version = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let is_version = text
-        .split_once('.')
-        .is_some_and(|(major, minor)| is_version(major) && is_version(minor));
-    if is_version && !path.exists() {
-        return Box::pin(present(text, flags, (with, progress))).await;
-    }
-    let bad = |what: String| {
-        let remedy = "name a lock, the replication_result.json of a deployment, or an EKS version";
-        Problems::from(Problem::input(text, what).remedy(remedy))
-    };
-    let content = if text.starts_with("s3://") || is_kept(text) {
-        let (settings, place) = document_location::find(Some(text), None, flags, with.environment)?;
-        let session = Session::open(settings, with.stop)?;
-        place.read(&session).await?.1
-    } else {
-        files::read_within(path, MAX_LOCK as u64).map_err(bad)?
-    };
-    let probe: serde_json::Value = serde_json::from_slice(&content)
-        .map_err(|error| bad(format!("it is not JSON: {error}")))?;
-    let shown = text.to_owned();
-    if probe.get("lockVersion").is_some() {
-        let lock = Lock::read(&content, text)?;
-        return Ok(Compared {
-            shown,
-            contents: Contents::from(&lock),
-            eks_version: Some(lock.eks_version),
-            is_result: false,
-        });
-    }
-    let result: ResultDocument = serde_json::from_value(probe)
-        .map_err(|_| bad("it is neither a lock nor a result document".to_owned()))?;
-    if result.written.digests.is_none() {
-        tracing::warn!(
-            "{text} records no digests: of its images only the additional ones are compared, by their tags"
-        );
-    }
-    Ok(Compared {
-        shown,
-        contents: Contents::from(&result),
-        eks_version: result.written.eks_version,
-        is_result: true,
-    })
-}
-
-/// What the data files of an EKS version and their sources have now.
-async fn present(
-    version: &str,
-    flags: &Flags,
-    (with, progress): (&Invocation<'_>, &Progress),
-) -> anyhow::Result<Compared> {
-    let mut flags = flags.clone();
-    flags.parameters.remove("eks_version");
-    let flags = flags.with("eks_version", version);
-    let (settings, inventory, _) = read_without_target(&flags, with.environment)?;
-    let session = Session::for_inventory(settings, &inventory, with.stop).await?;
-    let (lock, _) = Box::pin(locking::make(&session, &inventory, progress)).await?;
-    Ok(Compared {
-        shown: format!("EKS {version}"),
-        contents: Contents::from(&lock),
-        eks_version: Some(lock.eks_version),
-        is_result: false,
-    })
 }
 
 fn text(found: &Differences) -> String {

@@ -1,9 +1,7 @@
 //! `replicator lock`
 
-use crate::deploy::locking;
+use crate::deploy;
 use crate::progress::{self, Progress};
-use crate::session::{Session, read_without_target};
-use oci_copy::store::write_whole;
 
 use super::flags::{DataFlags, NetworkFlags, OF_TARGETS, hidden};
 use super::{Exit, Invocation};
@@ -38,19 +36,10 @@ pub(super) struct MakeLock {
 impl MakeLock {
     pub(super) async fn run(&self, with: &Invocation<'_>) -> anyhow::Result<Exit> {
         let flags = self.data.flags(&self.network);
-        let (settings, inventory, _) = read_without_target(&flags, with.environment)?;
-        for warning in &inventory.warnings {
-            tracing::warn!("{warning}");
-        }
-        let path = locking::path(&settings, &inventory);
-        let session = Session::for_inventory(settings, &inventory, with.stop).await?;
         let progress = Progress::start(with.screen);
-        let made = Box::pin(locking::make(&session, &inventory, &progress));
-        let (lock, planned) = made.await?;
+        let locked = deploy::lock(&flags, with.environment, &progress, with.stop);
+        let (path, lock) = Box::pin(locked).await?;
         drop(progress);
-        session.warn_about(&planned.plan, &inventory);
-        planned.report().1?;
-        write_whole(&path, lock.to_json().as_bytes())?;
         let bytes = lock.images.iter().map(|image| image.bytes);
         let bytes = bytes.chain(lock.charts.values().map(|chart| chart.bytes));
         tracing::info!(

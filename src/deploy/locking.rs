@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 use crate::document::{Lock, MAX_LOCK, lock_file};
 use crate::files;
@@ -12,10 +13,11 @@ use crate::lock::{Observed, parameters};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
 use crate::reference::Prefix;
-use crate::session::Session;
-use crate::settings::Settings;
+use crate::session::{Session, read_without_target};
+use crate::settings::{Environment, Flags, Settings};
 use crate::trust::TrustGate;
 use oci_copy::copy::{Outcome, Preflight};
+use oci_copy::store::write_whole;
 
 use super::planned::Planned;
 use super::{failure_summary, planning};
@@ -59,6 +61,31 @@ pub(super) fn text(
     }
     let path = path(settings, inventory);
     Ok((path.display().to_string(), read_text(&path)?.into()))
+}
+
+/// Records the exact content that data files mean, and writes the lock: the whole of `replicator lock`. Returns its
+/// file and the lock. Reads manifests, and no layers.
+///
+/// # Errors
+/// Bad input ([`crate::problem::is_input`]); every artifact that a source does not give; and gaps, where they keep a
+/// deployment from starting. Then nothing is written.
+pub async fn lock(
+    flags: &Flags,
+    environment: &Environment,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> anyhow::Result<(PathBuf, Lock)> {
+    let (settings, inventory, _) = read_without_target(flags, environment)?;
+    for warning in &inventory.warnings {
+        tracing::warn!("{warning}");
+    }
+    let path = path(&settings, &inventory);
+    let session = Session::for_inventory(settings, &inventory, stop).await?;
+    let (lock, planned) = Box::pin(make(&session, &inventory, progress)).await?;
+    session.warn_about(&planned.plan, &inventory);
+    planned.report().1?;
+    write_whole(&path, lock.to_json().as_bytes())?;
+    Ok((path, lock))
 }
 
 /// Makes the lock of an inventory, with the plan that it was made of. Reads manifests, and no layers.

@@ -3,8 +3,9 @@
 use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
 use oci_copy::verify::State;
-use replication::deploy::{PlanOptions, Preview, deploy, plan};
-use replication::document::PlanState;
+use replication::comparison::compare;
+use replication::deploy::{Pairs, PlanOptions, Preview, copy, deploy, lock, plan};
+use replication::document::{Pair, PlanState};
 use replication::document_location::{self, DocumentLocation};
 use replication::problem::is_input;
 use replication::progress::{Display, Progress, Screen};
@@ -17,13 +18,17 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::Result;
-use super::locking::World;
+use super::locking::{World, image};
 
 /// The flags of a deployment of a world, without an EKS version.
 fn flags(world: &World, target: &Registry) -> Flags {
+    of_sources(world).with("registry_prefix", format!("{}/mirror/", target.host()))
+}
+
+/// The same without a target.
+fn of_sources(world: &World) -> Flags {
     Flags::default()
         .with("data_dir", world.data.path().display().to_string())
-        .with("registry_prefix", format!("{}/mirror/", target.host()))
         .with("endpoints", format!("quay.io={}", world.source.url()))
         .with("endpoints", format!("charts.corp={}", world.charts.url()))
 }
@@ -269,15 +274,7 @@ async fn a_program_saves_and_loads_with_the_library_alone() -> Result {
     let (out, stop) = (tempfile::tempdir()?, CancellationToken::new());
     let progress = Progress::start(&Screen::new(Display::Hidden));
     let environment = Environment::default();
-    let of_sources = Flags {
-        parameters: flags(&world, &target)
-            .with("eks_version", "1.34")
-            .parameters
-            .into_iter()
-            .filter(|(name, _)| name != "registry_prefix")
-            .collect(),
-        ..Flags::default()
-    };
+    let of_sources = of_sources(&world).with("eks_version", "1.34");
     let (file, input) = (out.path().join("bundle.tar"), (&of_sources, &environment));
     let file = file.display().to_string();
 
@@ -302,5 +299,57 @@ async fn a_program_saves_and_loads_with_the_library_alone() -> Result {
     let text = std::fs::read_to_string(out.path().join("replication_result.json"))?;
     assert!(text.contains(&world.app.root.digest), "{text}");
     assert!(world.source.wire().requests().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_locks_and_compares_with_the_library_alone() -> Result {
+    let (world, stop) = (World::start().await?, CancellationToken::new());
+    let progress = Progress::start(&Screen::new(Display::Hidden));
+    let (environment, flags) = (Environment::default(), of_sources(&world));
+    let of_version = flags.clone().with("eks_version", "1.34");
+
+    let locked = lock(&of_version, &environment, &progress, &stop);
+    let (path, lock) = Box::pin(locked).await?;
+    assert_eq!(path, world.data.file_path("1.34.lock.json"));
+    assert_eq!(lock.to_json(), world.lock_text());
+
+    let (path, input) = (path.display().to_string(), (&flags, &environment));
+    let same = Box::pin(compare(&path, None, input, &progress, &stop)).await?;
+    assert!(same.differences.is_empty());
+    assert_eq!((same.from, same.to.as_str()), (path.clone(), "EKS 1.34"));
+    image(9).push(&world.source, "team/tool", "2")?;
+    let moved = compare(&path, Some("1.34"), input, &progress, &stop);
+    let moved = Box::pin(moved).await?.differences;
+    assert_eq!((moved.images.len(), moved.charts.len()), (1, 0));
+    let neither = Box::pin(compare("none.json", None, input, &progress, &stop)).await;
+    assert!(is_input(&neither.expect_err("there is no such file")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_copies_pairs_with_the_library_alone() -> Result {
+    let (world, target) = (World::start().await?, Registry::start().await?);
+    let (out, stop) = (tempfile::tempdir()?, CancellationToken::new());
+    let progress = Progress::start(&Screen::new(Display::Hidden));
+    let environment = Environment::default();
+    let endpoint = format!("quay.io={}", world.source.url());
+    let flags = into(Flags::default().with("endpoints", endpoint), &out);
+    let pair = |name: &str| {
+        Pairs::One(Pair {
+            src: format!("quay.io/{name}"),
+            target: format!("{}/copied/{name}", target.host()),
+        })
+    };
+
+    let input = (&flags, &environment);
+    Box::pin(copy(&pair("team/app:1"), input, &progress, &stop)).await?;
+    assert!(target.tags("copied/team/app").contains(&"1".to_owned()));
+    assert!(out.path().join("replication_report.json").exists());
+    let failed = Box::pin(copy(&pair("team/none:1"), input, &progress, &stop)).await;
+    assert!(!is_input(&failed.expect_err("the source does not have it")));
+    let no_list = Pairs::File(out.path().join("none.json"));
+    let refused = Box::pin(copy(&no_list, input, &progress, &stop)).await;
+    assert!(is_input(&refused.expect_err("there is no such file")));
     Ok(())
 }
