@@ -95,7 +95,7 @@ bundle-check: ## A bundle: memory, and speed beside a plain copy; SIZE=2048 (MiB
 		--folder $(RUN_TOOL)
 
 quickstart: ## Runs examples/quickstart.rs
-	$(CARGO) run --release --example quickstart
+	$(CARGO) run --locked --example quickstart
 
 chaos: ## Runs against faults, with kills and re-runs; RUNS=1000, SEED=… RUNS=1 repeats one
 	$(BUILD_TOOL) --bin chaos

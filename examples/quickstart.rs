@@ -1,7 +1,7 @@
 //! The whole pipeline on one machine: no AWS, no Docker, no network but loopback.
 //!
 //! ```text
-//! cargo run --release --example quickstart
+//! cargo run --example quickstart
 //! ```
 //!
 //! Three made-up charts in a chart repository, and the images they use in a registry, are replicated

@@ -81,6 +81,36 @@ fn only_the_settings_read_the_environment() {
 }
 
 #[test]
+fn the_quickstart_and_the_tests_share_one_build() {
+    let packages = |selection: &[&str]| {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--offline",
+                "--locked",
+                "--edges",
+                "normal,build,dev",
+            ])
+            .args(["--prefix", "none", "--no-dedupe", "--format", "{p} {f}"])
+            .args(selection)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let quickstart = packages(&["--package", "dockerimage-replication"]);
+    let tests = packages(&["--workspace", "--exclude", "replicator-tools"]);
+    let twice: Vec<&String> = quickstart.difference(&tests).collect();
+    assert!(
+        twice.is_empty(),
+        "built once more with other features: {twice:#?}\nadd them to [dev-dependencies] of the package at the root"
+    );
+}
+
+#[test]
 fn the_crates_that_the_product_is_made_of_need_neither_aws_nor_clap_nor_the_product() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--locked"])
