@@ -33,6 +33,7 @@
 //! | [`document_location`] | what a user names into a document of a deployment and what is beside it | writes |
 //! | [`verification`] | a document into what is wrong with it at the target, with [`oci_copy::verify`] | writes |
 //! | [`permissions`] | settings into what IAM must grant | grants what modulestack.yaml does not |
+//! | [`diagnosis`] | settings into findings of everything that a deployment needs | writes |
 //! | [`doctor`] | what was measured into findings | does I/O |
 //! | [`document`] | the documents' schemas: result, report, pairs, lock | does I/O |
 //! | [`export`] | a result document into values and manifests for Helm, Argo CD, Flux, Terraform and Helmfile | does I/O |
@@ -68,6 +69,7 @@ pub mod closure;
 pub mod comparison;
 pub mod deploy;
 pub mod destroy;
+pub mod diagnosis;
 pub mod discovery;
 pub mod doctor;
 pub mod document;

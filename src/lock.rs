@@ -1,4 +1,4 @@
-//! A plan and what its sources have -> a [`Lock`], and what has changed since. Does no I/O.
+//! A plan and what its sources have -> a [`Lock`](crate::document::Lock), and what has changed since. Does no I/O.
 
 mod build;
 mod check;

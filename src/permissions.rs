@@ -2,6 +2,7 @@
 //! part of the program and is resolved as CloudFormation does it for a deployment.
 
 mod prune;
+mod scope;
 mod template;
 
 use std::collections::BTreeMap;

@@ -1,19 +1,13 @@
 //! `replicator doctor`
 
-mod access;
-mod sources;
-mod trust;
-
 use std::fmt::Write;
-use std::path::Path;
 
 use anyhow::bail;
 use serde_json::json;
 
-use crate::doctor::{self, Finding, State};
+use crate::diagnosis::{DiagnosisOptions, diagnose};
+use crate::doctor::{Finding, State};
 use crate::progress::{self, Progress};
-use crate::session::{self, Session};
-use crate::settings::{Flags, TrustMode};
 
 use super::flags::{DataFlags, NetworkFlags, RepositoryFlags, RetentionFlags};
 use super::output::Output;
@@ -57,43 +51,12 @@ impl Doctor {
         let progress = Progress::start(with.screen);
         let flags = self.repositories.onto(self.data.flags(&self.network));
         let flags = self.retention.onto(flags);
-        let flags = Flags { ..flags };
-        let (settings, inventory) = session::read(&flags, with.environment)?;
-        let parameters = with.environment.parameters.of_stack(&flags);
-        let mut findings = Vec::new();
-        let session = Session::for_inventory(settings.clone(), &inventory, with.stop).await;
-        let mut session = match session {
-            Ok(session) => {
-                if let Some(secret) = &settings.secret {
-                    findings.push(Finding::ok(
-                        "secret",
-                        format!("{} can be read", secret.name),
-                    ));
-                }
-                session
-            }
-            Err(error) => {
-                let remedy = remedy(&error).unwrap_or(
-                    "check the name in HelmRepoSecretName, its entry in HelmRepoSecretKey, and the permission",
-                );
-                findings.push(Finding::broken("secret", format!("{error:#}"), remedy));
-                Session::open(settings, with.stop)?
-            }
+        let options = DiagnosisOptions {
+            role_arn: self.role_arn.clone(),
+            vpc_id: self.vpc_id.clone(),
         };
-        let asked = access::Asked {
-            role_arn: self.role_arn.as_deref(),
-            vpc: self.vpc_id.as_deref(),
-            parameters,
-        };
-        progress.steps("checking what verifies sources", 0);
-        let trust = trust::check(&session, &inventory).await;
-        session.settings.trust = TrustMode::Off;
-        let planned = sources::check(&session, &inventory, (&progress, &mut findings)).await;
-        progress.steps("checking credentials and permissions", 0);
-        let own = access::check(&session, planned.as_ref(), asked).await;
-        findings.splice(0..0, own);
-        findings.extend(trust);
-        findings.extend(machine(&session.settings.out));
+        let diagnosis = diagnose(&flags, with.environment, &options, &progress, with.stop);
+        let findings = Box::pin(diagnosis).await?;
         drop(progress);
         let document = json!({"findings": findings});
         let text = self
@@ -108,37 +71,9 @@ impl Doctor {
     }
 }
 
-/// What a user can do about an error of AWS or of a source, where its kind says that.
-fn remedy(error: &anyhow::Error) -> Option<&'static str> {
-    error.chain().find_map(|cause| {
-        let of_aws = cause.downcast_ref::<crate::aws::Error>();
-        let of_store = cause.downcast_ref::<oci_copy::store::Error>();
-        let of_http = cause.downcast_ref::<oci_copy::http::Error>();
-        let of_store = of_store.and_then(oci_copy::store::Error::remedy);
-        let of_source = of_store.or_else(|| of_http?.remedy());
-        of_source
-            .map(crate::hint::text)
-            .or_else(|| of_aws?.remedy())
-    })
-}
-
 fn count(findings: &[Finding], state: State) -> usize {
     let of_state = findings.iter().filter(|finding| finding.state == state);
     of_state.count()
-}
-
-/// Space and memory of this machine.
-fn machine(out: &Path) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let existing = out.ancestors().find(|folder| folder.is_dir());
-    let folder = existing.unwrap_or(Path::new("."));
-    if let Ok(space) = rustix::fs::statvfs(folder) {
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        findings.push(doctor::disk(&folder.display().to_string(), free));
-    }
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    findings.extend(doctor::available_memory(&meminfo).map(doctor::memory));
-    findings
 }
 
 /// A row for each finding, its remedy below it; lines are wrapped to a width.

@@ -1,14 +1,9 @@
 //! `replicator policy`
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use crate::aws::{self, Aws};
+use crate::aws::Aws;
 use crate::permissions::{self, MOST_INLINE, MOST_MANAGED, Scope};
-use crate::problem::{Problem, Problems};
 use crate::progress;
-use crate::reference::Prefix;
-use crate::settings::{Flags, Settings, TargetChoice, Targets};
+use crate::settings::{Flags, Settings, Targets};
 
 use super::flags::{DataFlags, RepositoryFlags, RetentionFlags};
 use super::{Exit, Invocation, print};
@@ -86,8 +81,8 @@ impl Policy {
         let aws = Aws::new(&settings)?;
         let parameters = with.environment.parameters.of_stack(&flags);
         let scope = match self.what {
-            For::Module => scope(&settings, parameters, &aws, self.role.clone()).await?,
-            For::Prune => scope_of_prune(&settings, parameters, &aws).await?,
+            For::Module => Scope::of_module(&settings, parameters, &aws, self.role.clone()).await?,
+            For::Prune => Scope::of_prune(&settings, parameters, &aws).await?,
         };
         let policy = match self.what {
             For::Module => permissions::Policy::of(&scope)?,
@@ -114,112 +109,4 @@ impl Policy {
         print(format!("{:#}\n", policy.document())).await?;
         Ok(Exit::Done)
     }
-}
-
-/// What the permissions of these settings depend on. STS is asked for what is not given.
-pub(super) async fn scope(
-    settings: &Settings,
-    parameters: BTreeMap<String, String>,
-    aws: &Arc<Aws>,
-    role: Option<String>,
-) -> anyhow::Result<Scope> {
-    let module = &settings.module;
-    let (prefix, region) = place(settings);
-    let needed = [
-        ("SEEDFARMER_PROJECT_NAME, --project", &module.project),
-        (
-            "SEEDFARMER_DEPLOYMENT_NAME, --deployment",
-            &module.deployment,
-        ),
-        ("SEEDFARMER_MODULE_NAME, --module", &module.name),
-        ("AWS_REGION, --region", &region),
-    ];
-    let [project, deployment, name, region] = given(needed)?;
-    let (account, partition) = owner(aws, &region).await?;
-    let role = if let Some(role) = role {
-        role
-    } else {
-        let identity = aws.identity(&region).await.map_err(unasked)?;
-        identity.role().map(str::to_owned).ok_or_else(|| {
-            let arn = &identity.arn;
-            let what = format!("{arn} is not a role, and the module's role may pass itself on");
-            Problems::from(Problem::input("--role", what).remedy("name the module's role"))
-        })?
-    };
-    Ok(Scope {
-        account,
-        region,
-        partition,
-        project,
-        deployment,
-        module: name,
-        role,
-        prefix,
-        parameters,
-    })
-}
-
-/// Settings that the names in a policy contain, each with where it is given.
-fn given<const N: usize>(needed: [(&str, &Option<String>); N]) -> Result<[String; N], Problems> {
-    let mut problems = Vec::new();
-    let given = needed.map(|(place, value)| {
-        if value.is_none() {
-            let what = "it is not given, and permissions are granted for names that contain it";
-            problems.push(Problem::input(place, what));
-        }
-        value.clone().unwrap_or_default()
-    });
-    Problems::check(problems)?;
-    Ok(given)
-}
-
-/// What the permissions of `replicator prune` depend on.
-async fn scope_of_prune(
-    settings: &Settings,
-    parameters: BTreeMap<String, String>,
-    aws: &Arc<Aws>,
-) -> anyhow::Result<Scope> {
-    let (prefix, region) = place(settings);
-    let needed = [
-        (
-            "SEEDFARMER_PROJECT_NAME, --project",
-            &settings.module.project,
-        ),
-        ("AWS_REGION, --region", &region),
-    ];
-    let [project, region] = given(needed)?;
-    let (account, partition) = owner(aws, &region).await?;
-    Ok(Scope {
-        account,
-        region,
-        partition,
-        project,
-        prefix,
-        parameters,
-        ..Scope::default()
-    })
-}
-
-/// The prefix of the target, where it is another place in ECR than the project's, and the region.
-fn place(settings: &Settings) -> (Option<Prefix>, Option<String>) {
-    let (prefix, region) = match &settings.target {
-        TargetChoice::Given(prefix @ Prefix::Ecr { host, .. }) => {
-            (Some(prefix.clone()), Some(host.region.clone()))
-        }
-        _ => (None, None),
-    };
-    (prefix, settings.aws.region.clone().or(region))
-}
-
-/// Account and partition.
-async fn owner(aws: &Arc<Aws>, region: &str) -> anyhow::Result<(String, String)> {
-    let account = aws.account(region).await.map_err(unasked)?;
-    let partition = aws.partition(region).await.map_err(unasked)?;
-    Ok((account, partition))
-}
-
-fn unasked(error: aws::Error) -> anyhow::Error {
-    let context =
-        "STS does not say whose permissions these are; give --account, --partition and --role";
-    anyhow::Error::new(error).context(context)
 }

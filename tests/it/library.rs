@@ -5,6 +5,8 @@ use lab::registry::Registry;
 use oci_copy::verify::State;
 use replication::comparison::compare;
 use replication::deploy::{Pairs, PlanOptions, Preview, copy, deploy, lock, plan};
+use replication::diagnosis::{DiagnosisOptions, diagnose};
+use replication::doctor;
 use replication::document::{Pair, PlanState};
 use replication::document_location::{self, DocumentLocation};
 use replication::problem::is_input;
@@ -351,5 +353,25 @@ async fn a_program_copies_pairs_with_the_library_alone() -> Result {
     let no_list = Pairs::File(out.path().join("none.json"));
     let refused = Box::pin(copy(&no_list, input, &progress, &stop)).await;
     assert!(is_input(&refused.expect_err("there is no such file")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_diagnoses_with_the_library_alone() -> Result {
+    let (world, target) = (World::start().await?, Registry::start().await?);
+    let (environment, stop) = (Environment::default(), CancellationToken::new());
+    let progress = Progress::start(&Screen::new(Display::Hidden));
+    let (flags, options) = (flags(&world, &target), DiagnosisOptions::default());
+
+    let refused = Box::pin(diagnose(&flags, &environment, &options, &progress, &stop)).await;
+    assert!(is_input(&refused.expect_err("no EKS version")));
+    let flags = flags.with("eks_version", "1.34");
+    let found = Box::pin(diagnose(&flags, &environment, &options, &progress, &stop)).await?;
+    let is_broken = |one: &&doctor::Finding| one.state == doctor::State::Broken;
+    assert_eq!(found.iter().filter(is_broken).count(), 0, "{found:?}");
+    world.source.faults().add(Rule::new(Fault::status(403)));
+    let found = Box::pin(diagnose(&flags, &environment, &options, &progress, &stop)).await?;
+    let broken: Vec<_> = found.iter().filter(is_broken).collect();
+    assert_eq!(broken.len(), 1, "{broken:?}");
     Ok(())
 }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::aws::{Aws, Error, Identity};
-use crate::cli::policy;
 use crate::doctor::Finding;
 use crate::permissions::{Policy, Scope, Statement};
 use crate::progress;
@@ -28,7 +27,7 @@ pub(super) async fn permissions(
         .or_else(|| identity.arn.rsplit('/').next())
         .map(str::to_owned);
     let parameters = asked.parameters.clone();
-    let scope = policy::scope(&session.settings, parameters, &session.aws, name.clone()).await;
+    let scope = Scope::of_module(&session.settings, parameters, &session.aws, name.clone()).await;
     let (scope, policy) = match scope.and_then(|scope| Ok((Policy::of(&scope)?, scope))) {
         Ok((policy, scope)) => (scope, policy),
         Err(error) => {
