@@ -38,7 +38,7 @@
 //! | [`document`] | the documents' schemas: result, report, pairs, lock | does I/O |
 //! | [`export`] | a result document into values and manifests for Helm, Argo CD, Flux, Terraform and Helmfile | does I/O |
 //! | [`report_page`] | a report into a page to look at | does I/O |
-//! | [`inspect`], [`listing`] | a reference or a prefix into what is there | reads a layer |
+//! | [`inspect`], [`listing`] | a reference or a prefix into what is there | reads a layer, writes |
 //! | [`attestation`] | outcomes into signed statements | does I/O |
 //! | [`publish`] | outcomes into files, a bucket's object, the module's metadata | publishes what is not at the target |
 //! | [`rollback`] | an earlier result into what is published now | copies; moves a tag |
@@ -52,8 +52,8 @@
 //! Above them: [`cli`], the commands. Each has its options and a `run` that calls the rooms and prints what they
 //! return. A program without the command line calls the same functions: [`deploy::plan`] and [`deploy::deploy`] with
 //! [`settings::Flags`] and an [`settings::Environment`], [`save::save`] to save a bundle,
-//! [`verification::Recorded`] to compare a result with the target, [`rollback::Rollback`] to publish an earlier one again,
-//! and [`prune::Pruner`] to delete what no result needs.
+//! [`verification::DeploymentRecord`] to compare a result with the target, [`rollback::Rollback`] to publish an earlier one
+//! again, and [`prune::Pruner`] to delete what no result needs.
 //!
 //! Invariants: only `settings` reads the environment; types of the AWS SDK stop in `aws`; only `oci_copy::http`
 //! builds HTTP clients; each stage reports all its problems at once.

@@ -1,5 +1,7 @@
 //! What exists below a prefix: repositories with their tags, at ECR, at another registry, or in a folder.
 
+mod search;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use crate::document::ExpectedArtifacts;
 use oci_copy::manifest::{Manifest, Refers};
 use oci_copy::reference::{Digest, Location};
 use oci_copy::store::{Error, Source, Stores, TagOrDigest, tag_or_digest};
+
+pub use search::{Query, list};
 
 /// The most children of an index whose sizes are read.
 const MAX_CHILDREN: usize = 200;

@@ -19,7 +19,7 @@ use crate::progress::Progress;
 use crate::publish::{self, KeptName};
 use crate::session::Session;
 use crate::settings::{Environment, Flags, Settings, Targets};
-use crate::verification::{ArtifactFindings, Recorded};
+use crate::verification::{ArtifactFindings, DeploymentRecord};
 
 pub use history::{CurrentResult, KeptResult, ResultHistory};
 
@@ -33,12 +33,12 @@ pub struct Rollback {
 
 /// A result that can be published, if what it names is at the target.
 #[derive(Debug)]
-pub struct Candidate(Recorded);
+pub struct Candidate(DeploymentRecord);
 
 impl Candidate {
     /// Its document.
     #[must_use]
-    pub fn recorded(&self) -> &Recorded {
+    pub fn record(&self) -> &DeploymentRecord {
         &self.0
     }
 }
@@ -116,9 +116,9 @@ impl Rollback {
             }
             Destination::Folder(out) => document_location::kept_in_folder(out, wanted)?,
         };
-        let recorded = Recorded::read(&location, &self.session).await?;
-        refuse_unpublishable(&recorded, without_digests)?;
-        Ok(Candidate(recorded))
+        let record = DeploymentRecord::read(&location, &self.session).await?;
+        refuse_unpublishable(&record, without_digests)?;
+        Ok(Candidate(record))
     }
 
     /// Looks at everything that a result names at the target.
@@ -130,12 +130,12 @@ impl Rollback {
         candidate: &'a Candidate,
         progress: &Progress,
     ) -> anyhow::Result<CheckedCandidate<'a>> {
-        let recorded = &candidate.0;
+        let record = &candidate.0;
         if let Destination::Bucket(_) = self.destination {
             let prefix = self.session.prefix().await?.to_string();
-            refuse_other_targets(&recorded.shown, &recorded.expected, &prefix)?;
+            refuse_other_targets(&record.shown, &record.expected, &prefix)?;
         }
-        let findings = recorded.check(&self.session, progress).await;
+        let findings = record.check(&self.session, progress).await;
         Ok(CheckedCandidate(findings))
     }
 
@@ -152,13 +152,13 @@ impl Rollback {
         let (session, destination) = (&self.session, &self.destination);
         let findings = &checked.0;
         findings.check().context("nothing was published")?;
-        let recorded = findings.recorded;
-        let text = str::from_utf8(&recorded.text).context("a JSON document is text")?;
+        let record = findings.record;
+        let text = str::from_utf8(&record.text).context("a JSON document is text")?;
         let edition = Edition {
-            shown: &recorded.shown,
+            shown: &record.shown,
             text,
-            proof: proof(&recorded.location, session, (&recorded.shown, text)).await?,
-            page: recorded.location.page(session).await,
+            proof: proof(&record.location, session, (&record.shown, text)).await?,
+            page: record.location.page(session).await,
         };
         let was_current = destination.current(session).await?.as_deref() == Some(text);
         let (place, kept) = if dry_run {
@@ -167,7 +167,7 @@ impl Rollback {
             destination.publish(session, &edition).await?
         };
         Ok(Republished {
-            result: recorded.shown.clone(),
+            result: record.shown.clone(),
             place,
             was_current,
             artifacts: findings.artifacts.len(),
@@ -177,21 +177,21 @@ impl Rollback {
 }
 
 /// Refuses a document that cannot be published.
-fn refuse_unpublishable(recorded: &Recorded, without_digests: bool) -> Result<(), Problems> {
+fn refuse_unpublishable(record: &DeploymentRecord, without_digests: bool) -> Result<(), Problems> {
     let bad = |what: String, remedy: &str| -> Result<(), Problems> {
-        let problem = Problem::input(&recorded.shown, what);
+        let problem = Problem::input(&record.shown, what);
         Err(problem.remedy(remedy).into())
     };
     let give = "give the replication_result.json of a deployment";
-    if serde_json::from_slice::<ResultDocument>(&recorded.text).is_err() {
+    if serde_json::from_slice::<ResultDocument>(&record.text).is_err() {
         return bad("it is not a result document".to_owned(), give);
     }
-    let size = recorded.text.len();
+    let size = record.text.len();
     if size > MAX_RESULT {
         let what = format!("it has {size} bytes; the EKS module can take {MAX_RESULT}");
         return bad(what, give);
     }
-    if !recorded.expected.is_complete && !without_digests {
+    if !record.expected.is_complete && !without_digests {
         let what = "it records no digests, so the images of its charts cannot be checked";
         let remedy = "publish it all the same with --without-digests";
         return bad(what.to_owned(), remedy);

@@ -1,7 +1,8 @@
 //! What a deployment recorded, compared with what is at the target now. Reads only.
 //!
-//! A document is read ([`Recorded::read`]) from where it is ([`crate::document_location`]); then each check is one call,
-//! which returns what it found: [`Recorded::check`], [`Recorded::prove`] and [`Recorded::check_attestations`].
+//! A document is read ([`DeploymentRecord::read`]) from where it is ([`crate::document_location`]); then each check is one
+//! call, which returns what it found: [`DeploymentRecord::check`], [`DeploymentRecord::prove`] and
+//! [`DeploymentRecord::check_attestations`].
 
 mod attestations;
 mod proving;
@@ -19,7 +20,7 @@ use oci_copy::verify::{self, Finding, State};
 
 /// A document of a deployment, and what it says is at the target.
 #[derive(Debug)]
-pub struct Recorded {
+pub struct DeploymentRecord {
     /// Where it was read.
     pub location: DocumentLocation,
     /// Its name in messages.
@@ -34,12 +35,12 @@ pub struct Recorded {
 #[derive(Debug)]
 pub struct ArtifactFindings<'a> {
     /// The document.
-    pub recorded: &'a Recorded,
+    pub record: &'a DeploymentRecord,
     /// What was found of each artifact, in the order of the document.
     pub artifacts: Vec<Finding>,
 }
 
-impl Recorded {
+impl DeploymentRecord {
     /// Reads a result document or a report.
     ///
     /// # Errors
@@ -84,7 +85,7 @@ impl Recorded {
         let jobs = session.settings.network.jobs;
         let step = || progress.step();
         ArtifactFindings {
-            recorded: self,
+            record: self,
             artifacts: verify::check(&session.stores, artifacts, jobs, step).await,
         }
     }
@@ -149,7 +150,7 @@ impl ArtifactFindings<'_> {
             "{} of {} in {}",
             wrong.join(", "),
             progress::count(self.artifacts.len(), "artifact"),
-            self.recorded.shown
+            self.record.shown
         )
     }
 
@@ -161,7 +162,7 @@ impl ArtifactFindings<'_> {
         attestations: Option<AttestationFindings>,
     ) -> Verification {
         let digest = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string);
-        let artifacts = self.recorded.expected.artifacts.iter().zip(&self.artifacts);
+        let artifacts = self.record.expected.artifacts.iter().zip(&self.artifacts);
         let artifacts = artifacts.map(|(expected, finding)| VerifiedArtifact {
             target: expected.text.clone(),
             recorded: digest(&expected.digest),
@@ -175,8 +176,8 @@ impl ArtifactFindings<'_> {
         let all = std::iter::once(("artifacts".to_owned(), self.artifacts.len()));
         let states = State::ALL.map(|state| (state.as_str().to_owned(), self.count(state)));
         Verification {
-            result: self.recorded.shown.clone(),
-            warnings: self.recorded.warnings(),
+            result: self.record.shown.clone(),
+            warnings: self.record.warnings(),
             artifacts: artifacts.collect(),
             totals: all.chain(states).collect(),
             proof,

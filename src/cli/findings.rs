@@ -18,7 +18,7 @@ pub(super) enum Age {
 
 /// Logs a line for each fault; a host that does not respond is reported once.
 pub(super) fn log(findings: &ArtifactFindings<'_>, age: Age) {
-    let expected = &findings.recorded.expected.artifacts;
+    let expected = &findings.record.expected.artifacts;
     let mut unchecked: BTreeMap<&Fault, usize> = BTreeMap::new();
     for (expected, finding) in expected.iter().zip(&findings.artifacts) {
         for fault in &finding.faults {
@@ -91,7 +91,7 @@ pub(super) fn conclude(findings: &ArtifactFindings<'_>) -> anyhow::Result<()> {
     let sum = |of: fn(&Finding) -> usize| findings.artifacts.iter().map(of).sum();
     tracing::info!(
         "everything in {} is at the target: {}, {} and {}",
-        findings.recorded.shown,
+        findings.record.shown,
         progress::count(findings.artifacts.len(), "artifact"),
         progress::count(sum(|finding| finding.manifests), "manifest"),
         progress::count(sum(|finding| finding.blobs), "blob")

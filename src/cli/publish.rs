@@ -107,7 +107,7 @@ impl Publish {
     ) -> anyhow::Result<Republished> {
         let wanted = self.result.as_deref().unwrap_or_default();
         let candidate = rollback.read(wanted, self.without_digests).await?;
-        for warning in candidate.recorded().warnings() {
+        for warning in candidate.record().warnings() {
             tracing::warn!("{warning}");
         }
         let checked = rollback.check(&candidate, progress).await?;

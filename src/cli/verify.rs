@@ -9,7 +9,7 @@ use crate::document_location::{self, is_kept};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
 use crate::session::Session;
-use crate::verification::{ArtifactFindings, Recorded};
+use crate::verification::{ArtifactFindings, DeploymentRecord};
 
 use super::findings::{self, Age};
 use super::flags::{JOBS_OF_REQUESTS, NetworkFlags, OF_COPYING, hidden};
@@ -73,11 +73,11 @@ impl Verify {
         let out = self.out.as_deref();
         let (settings, location) = document_location::find(wanted, out, &flags, with.environment)?;
         let session = Session::open(settings, with.stop)?;
-        let recorded = Recorded::read(&location, &session).await?;
-        for warning in recorded.warnings() {
+        let record = DeploymentRecord::read(&location, &session).await?;
+        for warning in record.warnings() {
             tracing::warn!("{warning}");
         }
-        let found = recorded.check(&session, &progress).await;
+        let found = record.check(&session, &progress).await;
         let age = if wanted.is_some_and(is_kept) {
             Age::Earlier
         } else {
@@ -86,14 +86,14 @@ impl Verify {
         findings::log(&found, age);
         let mut proved = None;
         if self.prove {
-            let found = recorded.prove(&session, &progress).await?;
+            let found = record.prove(&session, &progress).await?;
             proved = Some(logged(found, |found| &found.problems));
         }
         let key = self.attestation_key.as_ref();
         let key = key.or(session.settings.attestation_key.as_ref());
         let mut attested = None;
         if let Some(key) = key {
-            let found = recorded.check_attestations(key, &session, &progress);
+            let found = record.check_attestations(key, &session, &progress);
             attested = Some(logged(found.await?, |found| &found.problems));
         }
         drop(progress);

@@ -10,7 +10,7 @@ use crate::closure::{Deployed, Proof, read_proof};
 use crate::document::ProofFindings;
 use crate::session::Session;
 
-use super::Recorded;
+use super::DeploymentRecord;
 
 /// How many charts are fetched and rendered at once.
 const AT_ONCE: usize = 4;
@@ -19,13 +19,16 @@ const AT_ONCE: usize = 4;
 ///
 /// # Errors
 /// When the document is not a result, or the proof beside it cannot be read.
-pub(super) async fn prove(recorded: &Recorded, session: &Session) -> anyhow::Result<ProofFindings> {
+pub(super) async fn prove(
+    record: &DeploymentRecord,
+    session: &Session,
+) -> anyhow::Result<ProofFindings> {
     let of_none = |problem: String| ProofFindings {
         charts: 0,
         problems: vec![problem],
     };
-    let deployed = Deployed::read(&recorded.text, &recorded.shown)?;
-    let (shown, text) = recorded.location.proof(session).await?;
+    let deployed = Deployed::read(&record.text, &record.shown)?;
+    let (shown, text) = record.location.proof(session).await?;
     let Some(text) = text else {
         let what = format!("{shown}: the proof of the deployment is not there");
         return Ok(of_none(what));

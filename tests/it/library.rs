@@ -9,13 +9,14 @@ use replication::diagnosis::{DiagnosisOptions, diagnose};
 use replication::doctor;
 use replication::document::{Pair, PlanState};
 use replication::document_location::{self, DocumentLocation};
+use replication::listing::{Query, list};
 use replication::problem::is_input;
 use replication::progress::{Display, Progress, Screen};
 use replication::rollback::Rollback;
 use replication::save::{SaveOptions, save};
 use replication::session::Session;
 use replication::settings::{Environment, Flags};
-use replication::verification::Recorded;
+use replication::verification::DeploymentRecord;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -194,22 +195,22 @@ async fn a_program_verifies_with_the_library_alone() -> Result {
     let environment = &deployed.environment;
     let (settings, location) = document_location::find(None, Some(out), &flags, environment)?;
     let session = Session::open(settings, &deployed.stop)?;
-    let recorded = Recorded::read(&location, &session).await?;
-    assert!(recorded.warnings().is_empty());
+    let record = DeploymentRecord::read(&location, &session).await?;
+    assert!(record.warnings().is_empty());
 
-    let found = recorded.check(&session, &progress).await;
+    let found = record.check(&session, &progress).await;
     found.check()?;
     assert_eq!(found.count(State::There), 3);
-    let proof = recorded.prove(&session, &progress).await?;
+    let proof = record.prove(&session, &progress).await?;
     assert_eq!((proof.charts, proof.problems.len()), (1, 0));
     let no_key = out.join("no.pem").display().to_string();
-    let refused = recorded.check_attestations(&no_key, &session, &progress);
+    let refused = record.check_attestations(&no_key, &session, &progress);
     assert!(is_input(&refused.await.expect_err("there is no such file")));
 
     deployed
         .target
         .remove_manifest("mirror/quay.io/team/tool", "2");
-    let found = recorded.check(&session, &progress).await;
+    let found = record.check(&session, &progress).await;
     let failed = found.check().expect_err("an image is missing").to_string();
     assert!(
         failed.starts_with("1 missing of 3 artifacts in "),
@@ -220,7 +221,7 @@ async fn a_program_verifies_with_the_library_alone() -> Result {
     assert_eq!(document.proof.map(|proof| proof.charts), Some(1));
 
     let nowhere = DocumentLocation::File(out.join("none.json"));
-    let missing = Recorded::read(&nowhere, &session).await;
+    let missing = DeploymentRecord::read(&nowhere, &session).await;
     assert!(is_input(&missing.expect_err("there is no such file")));
     Ok(())
 }
@@ -373,5 +374,26 @@ async fn a_program_diagnoses_with_the_library_alone() -> Result {
     let found = Box::pin(diagnose(&flags, &environment, &options, &progress, &stop)).await?;
     let broken: Vec<_> = found.iter().filter(is_broken).collect();
     assert_eq!(broken.len(), 1, "{broken:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_lists_with_the_library_alone() -> Result {
+    let deployed = Deployed::start().await?;
+    let progress = Progress::start(&Screen::new(Display::Hidden));
+    let result = deployed.out.path().join("replication_result.json");
+    let query = Query {
+        prefix: format!("{}/mirror/", deployed.target.host()),
+        result: Some(result.display().to_string()),
+        limit: 100,
+    };
+    let flags = Flags::default();
+    let input = (&flags, &deployed.environment);
+    deployed
+        .target
+        .remove_manifest("mirror/quay.io/team/tool", "2");
+    let (listing, totals) = Box::pin(list(&query, input, &progress, &deployed.stop)).await?;
+    assert_eq!(listing.missing.len(), 1, "{listing:?}");
+    assert_eq!(totals.expect("of a chart").gaps, 0);
     Ok(())
 }
