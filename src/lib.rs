@@ -27,7 +27,7 @@
 //! | [`session`] | flags and environment into what a command works with: settings, sources, access | copies or publishes |
 //! | [`deploy`] | all of the above into a deployment, or into a preview of one, each as one function; also locks, and copies of pairs | knows the command line |
 //! | [`save`] | what a deployment would copy into a bundle | needs a target |
-//! | [`destroy`] | a project's end: what is ours, and its deletion | guesses by name alone |
+//! | [`destroy`] | the end of a module or project: what is ours, and its deletion | guesses by name alone |
 //! | [`comparison`] | two locks, results or EKS versions into what differs | writes |
 //! | [`prune`] | what deployments still need into a plan of what to delete, and its deletion | deletes what may be in use |
 //! | [`document_location`] | what a user names into a document of a deployment and what is beside it | writes |

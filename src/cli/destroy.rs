@@ -1,17 +1,17 @@
 //! `replicator destroy` and `replicator delete-repos`
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use crate::aws::{Aws, Bucket, Ecr, Error};
-use crate::destroy::{self, Claims, Plan};
+use crate::destroy::{
+    DeletedRepositories, ModuleRemoval, Plan, ProjectRemoval, Removable, UnreadableResult,
+};
 use crate::problem::{Problem, Problems};
 use crate::progress;
-use crate::publish::{self, Publication, ResultSet, Results};
-use crate::reference::{EcrHost, Prefix};
-use crate::settings::{Flags, Retention, Settings, TargetChoice, Targets};
+use crate::publish::Results;
+use crate::reference::EcrHost;
+use crate::settings::{Flags, Settings, Targets};
 use crate::stderr;
 
 use super::flags::{ModuleFlags, RetentionFlags};
@@ -65,39 +65,21 @@ impl Destroy {
             Some(prefix) => flags.with("registry_prefix", prefix),
             None => flags,
         };
-        if Settings::retention(&flags, with.environment)? == Retention::Retain {
-            tracing::info!("RetentionType is RETAIN: repositories and result document are kept");
-            return Ok(Exit::Done);
-        }
-        // An invalid parameter that only `deploy` needs must not prevent this.
-        let settings = Settings::for_destroy(&flags, with.environment, Targets::Ecr)?;
-        let publication = Publication::new(&settings.module)?;
-        let project = settings.module.project.clone().unwrap_or_default();
-        let aws = Aws::new(&settings)?;
-        let Some(host) = ecr_host(&settings, &aws).await? else {
-            tracing::info!("the target is not ECR: its content is kept, delete it there");
-            return Ok(Exit::Done);
+        let removal = match ModuleRemoval::observe(&flags, with.environment).await? {
+            Removable::Module(removal) => removal,
+            Removable::Retained => {
+                tracing::info!(
+                    "RetentionType is RETAIN: repositories and result document are kept"
+                );
+                return Ok(Exit::Done);
+            }
+            Removable::NotEcr => {
+                tracing::info!("the target is not ECR: its content is kept, delete it there");
+                return Ok(Exit::Done);
+            }
         };
-        let (bucket, object) = publication.bucket(&host, &aws).await;
-        let mut others = Results::read(&bucket, &host.to_string(), ResultSet::All).await?;
-        let own = others.take(object).unwrap_or_default();
-        let own_is_unreadable = others.unreadable.remove(object);
-        others.remove_below(&publication.kept_prefix());
-        let ecr = aws.ecr(&host);
-        let tagged = destroy::observe(&ecr, &project).await?;
-        let claims = Claims {
-            named: &own.targets,
-            others: &others,
-        };
-        let plan = destroy::plan(&project, &tagged, &claims);
-        show(&project, &plan, &Results::default());
-        let unreadable = others.unreadable.iter();
-        let own_key = object.to_owned();
-        let unreadable = unreadable.chain(own_is_unreadable.as_ref().map(|why| (&own_key, why)));
-        let mut count = 0;
-        for (key, why) in unreadable {
-            count += 1;
-            let place = bucket.show(key);
+        show(removal.project(), removal.plan(), &Results::default());
+        for UnreadableResult { place, why } in removal.unreadable() {
             tracing::error!(
                 "cannot read the result {place}, so everything that it may name is kept: {why}"
             );
@@ -105,28 +87,20 @@ impl Destroy {
         if self.dry_run {
             return Ok(Exit::Done);
         }
-        execute(&plan, &ecr).await?;
-        if count > 0 {
+        let deleted = removal.delete().await;
+        report(deleted.repositories)?;
+        let Some(results) = deleted.results else {
             bail!(
-                "some repositories were kept because results could not be read ({count}): \
-                 repair or delete these objects, then run it again"
+                "some repositories were kept because results could not be read ({}): \
+                 repair or delete these objects, then run it again",
+                removal.unreadable().len()
             );
+        };
+        let results = results?;
+        for what in results.left {
+            tracing::warn!("{what}");
         }
-        bucket.delete(object).await?;
-        bucket.delete(&publication.proof_object()).await?;
-        if let Err(error) = publication.delete_kept(&bucket).await {
-            tracing::warn!("the results that were kept could not be deleted: {error}");
-        }
-        if let Err(error) = bucket.delete(&publication.page_object()).await {
-            tracing::warn!("the report's page could not be deleted: {error}");
-        }
-        let runs = publication.runs(&host).prefix;
-        if let Err(error) = clear(&bucket, &runs).await {
-            tracing::warn!(
-                "cannot delete the objects {runs}* of failed runs from the bucket: {error}"
-            );
-        }
-        if bucket.delete_if_ours_and_empty(&project).await? {
+        if results.is_bucket_deleted {
             tracing::info!("deleted the result document and its bucket");
         } else {
             tracing::info!("deleted the result document");
@@ -142,7 +116,6 @@ impl DeleteRepos {
             ..Flags::default()
         };
         let settings = Settings::for_destroy(&flags, with.environment, Targets::Project)?;
-        let project = settings.module.project.clone().unwrap_or_default();
         if !self.dry_run && !self.yes && !std::io::stdin().is_terminal() {
             let problem = Problem::input(
                 "delete-repos",
@@ -153,49 +126,29 @@ impl DeleteRepos {
             )
             .into());
         }
-        let aws = Aws::new(&settings)?;
-        let Some(host) = ecr_host(&settings, &aws).await? else {
+        let removal = ProjectRemoval::observe(&settings, self.all).await?;
+        let Some(removal) = removal else {
             return Ok(Exit::Done);
         };
-        let ecr = aws.ecr(&host);
-        let tagged = destroy::observe(&ecr, &project).await?;
-        let plan = destroy::plan_by_hand(&project, &tagged, self.all);
-        let bucket = publish::project_bucket(&project, &host, &aws).await;
-        let results = Results::read(&bucket, &host.to_string(), ResultSet::All).await;
-        let results = results.unwrap_or_else(|error| {
+        let nothing = Results::default();
+        let results = removal.results().unwrap_or_else(|error| {
             tracing::warn!("cannot find out which deployments use the repositories: {error}");
-            Results::default()
+            &nothing
         });
-        for (key, why) in &results.unreadable {
-            let place = bucket.show(key);
+        for UnreadableResult { place, why } in removal.unreadable() {
             tracing::warn!("cannot read the result {place}, so what it names is not known: {why}");
         }
-        show(&project, &plan, &results);
+        let (project, plan) = (removal.project(), removal.plan());
+        show(project, plan, results);
         if self.dry_run || plan.delete.is_empty() {
             return Ok(Exit::Done);
         }
-        if !self.yes && !is_confirmed(&project, plan.delete.len(), &host).await? {
+        if !self.yes && !is_confirmed(project, plan.delete.len(), removal.host()).await? {
             bail!("not confirmed, nothing was deleted");
         }
-        execute(&plan, &ecr).await?;
+        report(removal.delete().await)?;
         Ok(Exit::Done)
     }
-}
-
-async fn ecr_host(settings: &Settings, aws: &Arc<Aws>) -> anyhow::Result<Option<EcrHost>> {
-    Ok(match &settings.target {
-        TargetChoice::Given(Prefix::Ecr { host, .. }) => Some(host.clone()),
-        TargetChoice::Module { region, .. } => Some(aws.ecr_host(region).await?),
-        TargetChoice::Named | TargetChoice::Given(_) => None,
-    })
-}
-
-/// Deletes what failed runs left in the run store.
-async fn clear(bucket: &Bucket, prefix: &str) -> Result<(), Error> {
-    for (key, _) in bucket.list(prefix).await? {
-        bucket.delete(&key).await?;
-    }
-    Ok(())
 }
 
 /// Shows the plan, with the results that name what it deletes.
@@ -222,9 +175,10 @@ fn show(project: &str, plan: &Plan, results: &Results) {
     }
 }
 
-async fn execute(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
-    let mut failed = 0;
-    for (name, deleted) in destroy::execute(plan, ecr).await {
+/// Says what was deleted; fails if something could not be.
+fn report(repositories: DeletedRepositories) -> anyhow::Result<()> {
+    let (all, mut failed) = (repositories.len(), 0);
+    for (name, deleted) in repositories {
         match deleted {
             Ok(()) => tracing::info!(repository = name, "deleted {name}"),
             Err(error) => {
@@ -236,7 +190,7 @@ async fn execute(plan: &Plan, ecr: &Ecr) -> anyhow::Result<()> {
     if failed > 0 {
         bail!(
             "{failed} of {} could not be deleted; fix the cause and run it again",
-            progress::count(plan.delete.len(), "repository")
+            progress::count(all, "repository")
         );
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use lab::aws::Aws;
 use lab::registry::Registry;
+use replication::destroy::{ModuleRemoval, Removable};
+use replication::settings::{Environment, Flags};
 use serde_json::json;
 
 use super::Result;
@@ -105,6 +107,31 @@ async fn destroy_deletes_exactly_ours_and_a_second_time_nothing() -> Result {
 
     destroy(&aws, Some("DESTROY")).run().await.ended(0);
     assert_eq!(repositories(&aws), NEIGHBOURS);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_is_told_what_is_kept_without_a_query() -> Result {
+    let of = |retention: &str, prefix: &str| {
+        let variables = [
+            ("SEEDFARMER_PROJECT_NAME", "idf"),
+            ("SEEDFARMER_DEPLOYMENT_NAME", "dev"),
+            ("SEEDFARMER_MODULE_NAME", "replication-images"),
+            ("SEEDFARMER_PARAMETER_RETENTION_TYPE", retention),
+            ("SEEDFARMER_PARAMETER_REGISTRY_PREFIX", prefix),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        Environment::from_vars(variables)
+    };
+    let flags = Flags::default();
+    let ecr = "123456789012.dkr.ecr.us-east-1.amazonaws.com/idf-";
+    let retained = ModuleRemoval::observe(&flags, &of("RETAIN", ecr)).await?;
+    assert!(matches!(retained, Removable::Retained));
+    let elsewhere = ModuleRemoval::observe(&flags, &of("DESTROY", "target.corp/mirror/")).await;
+    assert!(matches!(elsewhere?, Removable::NotEcr));
+    let refused = ModuleRemoval::observe(&flags, &of("MAYBE", ecr)).await;
+    let refused = refused.err().expect("there is no such type");
+    assert!(refused.to_string().contains("MAYBE"), "{refused:#}");
     Ok(())
 }
 
