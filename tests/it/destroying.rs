@@ -111,7 +111,7 @@ async fn destroy_deletes_exactly_ours_and_a_second_time_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn a_program_is_told_what_is_kept_without_a_query() -> Result {
+async fn what_is_kept_is_known_without_a_query() -> Result {
     let of = |retention: &str, prefix: &str| {
         let variables = [
             ("SEEDFARMER_PROJECT_NAME", "idf"),
