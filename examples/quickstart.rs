@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
     println!("Next, the real charts of EKS 1.34: what would be copied, then copy it into a folder");
     println!("  replicator plan --eks-version 1.34 --registry-prefix oci:mirror");
     println!("  replicator deploy --eks-version 1.34 --registry-prefix oci:mirror");
-    println!("(the program is built by `cargo install --path .`)");
+    println!("(`cargo install --path . --locked` installs the program)");
     Ok(())
 }
 

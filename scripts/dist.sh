@@ -112,4 +112,7 @@ for name; do
     fi
     if [ "$(uname -s) $arch" = "Linux $(uname -m)" ]; then "$binary" --version; fi
     say "$binary: $(wc -c <"$binary") bytes"
+    if [ "$name" = "$arch" ]; then
+        say "for a module that is fetched by git, commit it: git add -f $binary bin/SHA256SUMS"
+    fi
 done
