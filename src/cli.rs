@@ -257,6 +257,8 @@ fn usage(error: clap::Error) -> ExitCode {
 async fn print(text: String) -> anyhow::Result<()> {
     // On a separate thread, so that signals work even if the output is not read.
     let written = tokio::task::spawn_blocking(move || {
+        // Both may be one terminal, on which the bar is cleared by another thread.
+        stderr::flush();
         let mut out = std::io::stdout();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     });

@@ -30,7 +30,7 @@ const SHORTLY: Duration = Duration::from_secs(3);
 /// So many failures for one reason are logged before the summary.
 const MOST_FAILURES: usize = 3;
 
-/// How often a bar is drawn.
+/// How often a bar is drawn, and when for the first time.
 const FRAME: Duration = Duration::from_millis(200);
 
 /// The progress of one run.
@@ -196,6 +196,8 @@ impl Progress {
             return;
         }
         loop {
+            // First, so that a run that ends at once, such as one with bad input, shows no bar.
+            tokio::time::sleep(FRAME).await;
             self.log_failures();
             let status = self.status();
             if self.display == Display::Bar {
@@ -211,7 +213,6 @@ impl Progress {
                     status.line()
                 );
             }
-            tokio::time::sleep(FRAME).await;
         }
     }
 }

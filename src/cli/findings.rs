@@ -1,6 +1,6 @@
 //! What was found of a document's artifacts, as lines of the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hint;
 use crate::progress;
@@ -32,6 +32,7 @@ pub(super) fn log(findings: &ArtifactFindings<'_>, age: Age) {
             tracing::error!(target = expected.text, "{}: {fault}", expected.text);
         }
     }
+    let mut hinted = BTreeSet::new();
     for (fault, repeated) in unchecked {
         if repeated > 1 {
             tracing::error!("{} more {fault}", repeated - 1);
@@ -41,7 +42,10 @@ pub(super) fn log(findings: &ArtifactFindings<'_>, age: Age) {
             ..
         } = fault
         {
-            hint::log(hint::text(*remedy));
+            let hint = hint::text(*remedy);
+            if hinted.insert(hint) {
+                hint::log(hint);
+            }
         }
     }
     for state in State::ALL {

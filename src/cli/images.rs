@@ -1,9 +1,7 @@
 //! `replicator images`
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
-use anyhow::Context;
 use serde_json::{Value, json};
 
 use helm_chart::render::images::Image;
@@ -12,7 +10,7 @@ use helm_chart::render::switches::{self, Found, Switch};
 use crate::progress::Progress;
 
 use super::rendering::{RenderFlags, render};
-use super::{Exit, Invocation};
+use super::{Exit, Invocation, print};
 
 /// List the images that a rendered chart uses
 ///
@@ -84,9 +82,7 @@ impl Images {
         } else {
             as_lines(&found)
         };
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .context("cannot write to standard output")?;
+        print(text).await?;
         Ok(Exit::Done)
     }
 }

@@ -1,9 +1,5 @@
 //! `replicator template`
 
-use std::io::Write;
-
-use anyhow::Context;
-
 use helm_chart::render::release::Print;
 use helm_chart::render::show_only;
 
@@ -11,7 +7,7 @@ use crate::problem::{Problem, Problems};
 use crate::progress::Progress;
 
 use super::rendering::{RenderFlags, render};
-use super::{Exit, Invocation};
+use super::{Exit, Invocation, print};
 
 /// Render a chart as `helm template` does, without Helm
 ///
@@ -67,9 +63,7 @@ impl Template {
             text = show_only(&text, &self.show_only)
                 .map_err(|error| Problems::from(Problem::input("--show-only", error)))?;
         }
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .context("cannot write to standard output")?;
+        print(text).await?;
         Ok(Exit::Done)
     }
 }

@@ -4,6 +4,7 @@ use std::io::{PipeReader, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
+use lab::chart::{Chart, ChartRepository};
 use lab::image::Image;
 use lab::registry::Registry;
 
@@ -109,6 +110,11 @@ async fn unread_output_does_not_fail_a_run_and_a_full_disk_does() -> Result {
         .run()
         .await
         .ended(0);
+    let charts = ChartRepository::start(vec![Chart::new("app", "1.0.0")]).await?;
+    for command in ["template", "images", "discover"] {
+        let run = || Run::new().args([command, "app", "--repo", &charts.url()]);
+        run().stdout(closed()).run().await.ended(0);
+    }
     // A signal ends the wait for a reader.
     let (pipe, _reader) = full().await;
     let run = data.plan().stdout(pipe).start();

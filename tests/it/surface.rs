@@ -89,6 +89,45 @@ async fn a_bar_never_wraps_and_nothing_of_it_is_left() -> Result {
 }
 
 #[tokio::test]
+async fn a_table_begins_on_a_clean_line_of_the_terminal() -> Result {
+    let registry = Registry::start().await?;
+    image().push(&registry, "team/app", "1")?;
+    let stall = Fault::Stall(Duration::from_millis(500));
+    registry
+        .faults()
+        .add(Rule::new(stall).on("GET", "_catalog"));
+    let program = env!("CARGO_BIN_EXE_replicator");
+    let list = format!("exec {program} ls {}/team/", registry.host());
+    let written = on_terminal(80, list).await?;
+    let (before, table) = written.split_once("  NAME").expect("a table");
+    assert!(before.contains("listing artifacts"), "{written:?}");
+    assert!(before.ends_with("\u{1b}[2K"), "{written:?}");
+    assert!(!table.contains('\u{1b}'), "{written:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn bad_input_shows_no_bar() {
+    let commands: [&[&str]; 10] = [
+        &["plan", "--eks-version", "x"],
+        &["deploy", "--eks-version", "x"],
+        &["lock", "--eks-version", "x"],
+        &["doctor", "--eks-version", "x"],
+        &["save", "--eks-version", "x", "bundle.tar"],
+        &["copy", "a b", "c d"],
+        &["ls", "a b"],
+        &["verify", "none.json"],
+        &["diff", "none.json", "1.34"],
+        &["publish", "9"],
+    ];
+    let runs = commands.map(|command| Run::new().args(command).args(["--progress", "bar"]).run());
+    for ended in join_all(runs).await {
+        let ended = ended.ended(2);
+        assert!(!ended.stderr.contains('\u{1b}'), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
 async fn an_interrupted_run_clears_its_bar() -> Result {
     let source = slow_source().await?;
     let program = copy_command(&source, "2>&1").replace("exec ", "timeout --foreground -s INT 2 ");
@@ -114,6 +153,9 @@ async fn progress_can_be_plain_or_nothing_and_quiet_is_quiet() -> Result {
     assert!(plain.stderr.contains("[1/1] copied"), "{}", plain.stderr);
     assert!(!plain.stderr.contains('\u{1b}'), "{}", plain.stderr);
     assert_eq!(copy(&["-q"]).await.ended(0).stderr, "");
+    // What ends at once shows no bar.
+    let stall = Fault::Stall(Duration::from_millis(500));
+    source.faults().add(Rule::new(stall).on("GET", "/blobs/"));
     let bar = copy(&["--progress", "bar"]).await.ended(0);
     assert!(bar.stderr.contains('\u{1b}'), "{}", bar.stderr);
     copy(&["-q", "-v"]).await.ended(2);

@@ -289,6 +289,8 @@ async fn a_target_that_does_not_answer_is_neither_missing_nor_fine() -> Result {
         (&totals["unchecked"], &totals["missing"]),
         (&json!(3), &json!(0))
     );
+    // However many artifacts it is about.
+    assert_eq!(failed.lines_with("hint: check that this machine"), 1);
     failed.said(&["no connection", "--endpoint", "3 unchecked of 3 artifacts"]);
     Ok(())
 }
