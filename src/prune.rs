@@ -2,24 +2,18 @@
 //!
 //! What is ours is decided as when a module is destroyed: by the tags of repositories. What is needed is what any
 //! published result in the bucket names, current or kept, of whichever deployment, and what given locks name. The
-//! selection ([`select`]) is pure. [`Pruner`] does all of it.
+//! selection (`select`) is pure. [`Pruner`] does all of it.
 
-pub mod apply;
+mod apply;
 mod check;
 mod contents;
 mod needs;
-pub mod observe;
-pub mod plan;
+mod observe;
+mod plan;
 mod pruned;
 mod pruner;
 mod published;
 mod select;
 
-pub use check::Skip;
-pub use contents::{Contents, Image};
-pub use needs::{Needs, RepositoryNeeds};
-pub use plan::Target;
 pub use pruned::{Pruned, Skipped};
 pub use pruner::{PruneOptions, Pruner, UNUSED_FOR, read_plan};
-pub use published::{Unknown, published};
-pub use select::{Freed, Keep, Selection, freed, order, select};

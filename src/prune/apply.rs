@@ -13,7 +13,7 @@ use crate::document::PrunedRepository;
 
 /// What was done in a repository.
 #[derive(Debug, Default)]
-pub struct Applied {
+pub(super) struct Applied {
     /// How many manifests were deleted.
     pub deleted: usize,
     /// How many did not exist any more.
@@ -29,7 +29,7 @@ pub struct Applied {
 impl Applied {
     /// Nothing of a repository can be deleted for one reason.
     #[must_use]
-    pub fn none(planned: &PrunedRepository, why: &str) -> Self {
+    pub(super) fn none(planned: &PrunedRepository, why: &str) -> Self {
         let images = planned.images.iter();
         let skip = || Skip::Repository(why.to_owned());
         Self {
@@ -38,12 +38,6 @@ impl Applied {
             ..Self::default()
         }
     }
-
-    /// Whether everything that was planned is gone.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.skipped.is_empty() && self.repository_kept.is_none()
-    }
 }
 
 /// Deletes what a plan has of a repository, as far as it is still the same and not needed. `reads` are the manifests
@@ -51,7 +45,7 @@ impl Applied {
 ///
 /// # Errors
 /// When the repository cannot be looked at; nothing of it was deleted then.
-pub async fn apply(
+pub(super) async fn apply(
     ecr: &Ecr,
     planned: &PrunedRepository,
     needs: &RepositoryNeeds,

@@ -11,7 +11,7 @@ use crate::timestamp::Timestamp;
 
 /// Why something that a plan has is not deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Skip {
+pub(super) enum Skip {
     /// It stays now.
     Kept(Keep),
     /// It has other tags than when the plan was made.
@@ -33,7 +33,7 @@ pub enum Skip {
 impl Skip {
     /// The reason as text.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self {
             Self::Kept(keep) => keep.words(),
             Self::Tags(tags) if tags.is_empty() => "it has lost its tags".to_owned(),

@@ -8,11 +8,11 @@ use crate::timestamp::Timestamp;
 
 /// The images of a repository by their digests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contents(pub BTreeMap<Digest, Image>);
+pub(super) struct Contents(pub BTreeMap<Digest, Image>);
 
 /// A manifest of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Image {
+pub(super) struct Image {
     /// Its tags.
     pub tags: BTreeSet<String>,
     /// When it was pushed; `None` if ECR does not say.
@@ -35,7 +35,7 @@ pub struct Image {
 
 /// What refers to what within a repository.
 #[derive(Debug, Default)]
-pub struct Relations<'a> {
+pub(super) struct Relations<'a> {
     children: HashMap<&'a Digest, BTreeSet<&'a Digest>>,
     indexes: HashMap<&'a Digest, BTreeSet<&'a Digest>>,
     subjects: HashMap<&'a Digest, BTreeSet<&'a Digest>>,
@@ -46,7 +46,7 @@ impl Contents {
     /// What refers to what. Referrers are known by their subject, or by a tag of cosign or of a registry without the
     /// referrers API: `sha256-<hex>`, with an ending such as `.sig` or without one.
     #[must_use]
-    pub fn relations(&self) -> Relations<'_> {
+    pub(super) fn relations(&self) -> Relations<'_> {
         let mut relations = Relations::default();
         for (digest, image) in &self.0 {
             let existing = |other: &Digest| self.0.get_key_value(other).map(|(other, _)| other);
@@ -76,38 +76,38 @@ impl Contents {
 
 impl<'a> Relations<'a> {
     /// The manifests that an index consists of.
-    pub fn children(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+    pub(super) fn children(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         of(&self.children, digest)
     }
 
     /// The indexes that a manifest is part of.
-    pub fn indexes(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+    pub(super) fn indexes(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         of(&self.indexes, digest)
     }
 
     /// What a manifest is a signature, attestation or SBOM of.
-    pub fn subjects(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+    pub(super) fn subjects(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         of(&self.subjects, digest)
     }
 
     /// The signatures, attestations and SBOMs of a manifest.
-    pub fn referrers(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+    pub(super) fn referrers(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         of(&self.referrers, digest)
     }
 
     /// What stays with a manifest that stays: the parts of an index, its referrers, and what it refers to.
-    pub fn stay_with(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+    pub(super) fn stay_with(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         let below = self.children(digest).chain(self.referrers(digest));
         below.chain(self.subjects(digest))
     }
 
     /// What can be deleted only after a manifest.
-    pub fn after(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+    pub(super) fn after(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         self.children(digest).chain(self.subjects(digest))
     }
 
     /// What has to be deleted before a manifest, so that nothing refers to what is gone.
-    pub fn before(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
+    pub(super) fn before(&self, digest: &Digest) -> impl Iterator<Item = &'a Digest> + use<'a> {
         self.indexes(digest).chain(self.referrers(digest))
     }
 }

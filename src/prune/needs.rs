@@ -12,7 +12,7 @@ use crate::reference::EcrHost;
 
 /// What is needed of a repository, with the document that says so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RepositoryNeeds {
+pub(super) struct RepositoryNeeds {
     /// Digests.
     pub digests: BTreeMap<Digest, String>,
     /// Tags: clusters that run a result pull what its tags name now.
@@ -24,14 +24,14 @@ pub struct RepositoryNeeds {
 impl RepositoryNeeds {
     /// Whether any document names the repository.
     #[must_use]
-    pub fn is_any(&self) -> bool {
+    pub(super) fn is_any(&self) -> bool {
         self.whole.is_some() || !self.digests.is_empty()
     }
 }
 
 /// What documents need of a registry.
 #[derive(Debug)]
-pub struct Needs {
+pub(super) struct Needs {
     host: EcrHost,
     exact: BTreeMap<String, RepositoryNeeds>,
     results: Vec<ResultNeeds>,
@@ -52,7 +52,7 @@ struct ResultNeeds {
 impl Needs {
     /// Nothing is needed of a registry yet.
     #[must_use]
-    pub fn new(host: EcrHost) -> Self {
+    pub(super) fn new(host: EcrHost) -> Self {
         Self {
             host,
             exact: BTreeMap::new(),
@@ -65,7 +65,7 @@ impl Needs {
     ///
     /// # Errors
     /// Why it is not a result document, or which of its names cannot be read.
-    pub fn add_result(&mut self, place: &str, text: &str) -> Result<(), String> {
+    pub(super) fn add_result(&mut self, place: &str, text: &str) -> Result<(), String> {
         let text = self.with_usual_host(text);
         let named = Named::parse(&text, &self.host.to_string())?;
         let document: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -94,7 +94,7 @@ impl Needs {
     ///
     /// # Errors
     /// Which of its names cannot be read.
-    pub fn add_lock(&mut self, place: &str, lock: &Lock, path: &str) -> Result<(), String> {
+    pub(super) fn add_lock(&mut self, place: &str, lock: &Lock, path: &str) -> Result<(), String> {
         let charts = lock.charts.values();
         let charts = charts.map(|chart| (&chart.target, &chart.digest, &chart.referrers));
         let images = lock.images.iter();
@@ -117,7 +117,7 @@ impl Needs {
 
     /// What is needed of a repository.
     #[must_use]
-    pub fn of(&self, repository: &str) -> RepositoryNeeds {
+    pub(super) fn of(&self, repository: &str) -> RepositoryNeeds {
         let mut needs = self.exact.get(repository).cloned().unwrap_or_default();
         let may_name = |result: &&ResultNeeds| {
             if result.has_digests {

@@ -16,14 +16,14 @@ use crate::ownership::is_owned;
 use crate::timestamp::Timestamp;
 
 /// How many repositories are queried in parallel.
-pub const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// The manifests of a repository that this command read, now or for an earlier plan.
-pub type Reads = BTreeMap<Digest, ReadManifest>;
+pub(super) type Reads = BTreeMap<Digest, ReadManifest>;
 
 /// The repositories below a prefix.
 #[derive(Debug, Default)]
-pub struct Repositories {
+pub(super) struct Repositories {
     /// Those that this program created for the project.
     pub ours: BTreeSet<String>,
     /// The others.
@@ -34,7 +34,11 @@ pub struct Repositories {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn repositories(ecr: &Ecr, project: &str, prefix: &str) -> Result<Repositories, Error> {
+pub(super) async fn repositories(
+    ecr: &Ecr,
+    project: &str,
+    prefix: &str,
+) -> Result<Repositories, Error> {
     let all = ecr.repositories().await?.keys();
     let names = all.filter(|name| name.starts_with(prefix));
     let tagged = stream::iter(names).map(|name| async move {
@@ -57,7 +61,7 @@ pub async fn repositories(ecr: &Ecr, project: &str, prefix: &str) -> Result<Repo
 
 /// A repository that was observed.
 #[derive(Debug, Default)]
-pub struct Observed {
+pub(super) struct Observed {
     /// What it has.
     pub contents: Contents,
     /// The media types of its manifests.
@@ -72,7 +76,7 @@ pub struct Observed {
 
 /// What decides about images, besides what is needed.
 #[derive(Debug, Clone, Copy)]
-pub struct Criteria {
+pub(super) struct Criteria {
     /// What was pulled or pushed since then is in use.
     pub since: Timestamp,
     /// Whether the manifests of all images are read, to count shared layers once.
@@ -84,7 +88,7 @@ pub struct Criteria {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn observe(
+pub(super) async fn observe(
     ecr: &Ecr,
     name: &str,
     needs: &RepositoryNeeds,

@@ -16,7 +16,7 @@ const GB: f64 = 1_073_741_824.0;
 
 /// What is pruned.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(super) struct Target {
     /// The registry.
     pub host: EcrHost,
     /// What the names of the repositories begin with.
@@ -27,7 +27,7 @@ pub struct Target {
 
 /// What a plan is made with, besides what was observed.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub(super) struct Terms {
     /// When what ECR has was described.
     pub made_at: Timestamp,
     /// For how many days nothing may have pulled or pushed an image.
@@ -38,7 +38,7 @@ pub struct Terms {
 
 /// A repository with when it was created.
 #[derive(Debug)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// What it has, and what of it stays.
     pub observed: Observed,
     /// When it was created; `None` if ECR does not say.
@@ -49,7 +49,7 @@ pub struct Candidate {
 
 /// Plans the deletion of what nothing needs.
 #[must_use]
-pub fn plan(
+pub(super) fn plan(
     target: &Target,
     needs: &Needs,
     candidates: &BTreeMap<String, Candidate>,
@@ -166,7 +166,7 @@ fn repository(name: &str, candidate: &Candidate, terms: Terms) -> Option<PrunedR
 
 /// The point in time since which nothing may have used an image.
 #[must_use]
-pub fn unused_since(now: Timestamp, days: u32) -> Timestamp {
+pub(super) fn unused_since(now: Timestamp, days: u32) -> Timestamp {
     now.before(std::time::Duration::from_hours(24 * u64::from(days)))
 }
 

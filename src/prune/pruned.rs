@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::progress::count;
 
-use super::Skip;
 use super::apply::Applied;
+use super::check::Skip;
 
 /// What was deleted.
 #[derive(Debug, Default, Serialize)]

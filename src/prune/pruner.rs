@@ -18,10 +18,11 @@ use crate::settings::{Environment, Flags, Settings, TargetChoice, Targets};
 use crate::timestamp::Timestamp;
 
 use super::apply::{Applied, apply};
+use super::needs::Needs;
 use super::observe::{AT_ONCE, Criteria, Reads, observe, repositories};
-use super::plan::{Candidate, Terms, plan, unused_since};
+use super::plan::{Candidate, Target, Terms, plan, unused_since};
 use super::pruned::Pruned;
-use super::{Needs, Target, published};
+use super::published::published;
 
 /// The price of storage in US dollars for a GB and month, in all commercial regions
 /// (<https://aws.amazon.com/ecr/pricing/>).

@@ -7,7 +7,7 @@ use crate::reference::EcrHost;
 
 /// Why it is not known what is needed.
 #[derive(Debug, thiserror::Error)]
-pub enum Unknown {
+pub(super) enum Unknown {
     /// The bucket cannot be listed.
     #[error(
         "cannot list the published results, so it is not known what is needed; nothing was deleted"
@@ -30,7 +30,7 @@ pub enum Unknown {
 ///
 /// # Errors
 /// When the bucket cannot be listed, or any result cannot be read.
-pub async fn published(bucket: &Bucket, host: &EcrHost) -> Result<Needs, Unknown> {
+pub(super) async fn published(bucket: &Bucket, host: &EcrHost) -> Result<Needs, Unknown> {
     let mut needs = Needs::new(host.clone());
     let results = bucket_results(bucket, ResultSet::All).await;
     for result in results.map_err(Unknown::Unlisted)? {

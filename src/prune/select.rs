@@ -10,7 +10,7 @@ use crate::timestamp::Timestamp;
 
 /// Why an image stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Keep {
+pub(super) enum Keep {
     /// A document names its digest or one of its tags.
     Needed(String),
     /// A document may name anything in the repository.
@@ -30,7 +30,7 @@ pub enum Keep {
 impl Keep {
     /// The reason as text.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self {
             Self::Needed(document) => format!("needed by {document}"),
             Self::Whole(document) => {
@@ -52,7 +52,7 @@ impl Keep {
 
 /// What stays in a repository, and what nothing needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
+pub(super) struct Selection {
     /// What stays, each with the reason.
     pub keep: BTreeMap<Digest, Keep>,
     /// The rest.
@@ -65,7 +65,7 @@ pub struct Selection {
 /// A platform that was pulled keeps the indexes that it is part of, unless one of them stays anyway: ECR records pulls
 /// of an index at most once a day.
 #[must_use]
-pub fn select(contents: &Contents, needs: &RepositoryNeeds, since: Timestamp) -> Selection {
+pub(super) fn select(contents: &Contents, needs: &RepositoryNeeds, since: Timestamp) -> Selection {
     let relations = contents.relations();
     let mut kept = Kept {
         keep: BTreeMap::new(),
@@ -158,7 +158,7 @@ impl Kept<'_> {
 /// The order of deletion: groups, each of which can be deleted once those before it are. Indexes come before their
 /// platforms, and signatures before what they sign.
 #[must_use]
-pub fn order(contents: &Contents, remove: &BTreeSet<Digest>) -> Vec<Vec<Digest>> {
+pub(super) fn order(contents: &Contents, remove: &BTreeSet<Digest>) -> Vec<Vec<Digest>> {
     let relations = contents.relations();
     let mut left: BTreeSet<&Digest> = remove.iter().collect();
     let waits = remove.iter().map(|digest| {
@@ -207,7 +207,7 @@ fn without_order<'a>(relations: &Relations<'_>, left: &BTreeSet<&'a Digest>) -> 
 
 /// The bytes that ECR stops billing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Freed {
+pub(super) struct Freed {
     /// The bytes.
     pub bytes: u64,
     /// Whether layers that images share are counted once, and not at all where an image that stays has them. Else the
@@ -217,7 +217,7 @@ pub struct Freed {
 
 /// What a deletion frees in a repository, whose layers ECR stores and bills once each.
 #[must_use]
-pub fn freed(contents: &Contents, remove: &BTreeSet<Digest>) -> Freed {
+pub(super) fn freed(contents: &Contents, remove: &BTreeSet<Digest>) -> Freed {
     let images = || contents.0.iter().filter(|(_, image)| !image.is_index);
     let is_removed = |digest: &&Digest| remove.contains(*digest);
     let all_read = images().all(|(_, image)| image.blobs.is_some());
