@@ -11,7 +11,7 @@ use crate::files;
 use crate::lock::{Contents, Differences};
 use crate::problem::{Problem, Problems};
 use crate::progress::Progress;
-use crate::session::{Session, read_without_target};
+use crate::session::{Session, read_without_target, unless_stopped};
 use crate::settings::{Environment, Flags};
 
 /// What differs.
@@ -47,7 +47,8 @@ struct Input<'a> {
 /// and sources have now; without `to`, the EKS version of `from` is compared with. Writes nothing.
 ///
 /// # Errors
-/// What is neither lock nor result ([`crate::problem::is_input`]); an artifact that a source does not give.
+/// What is neither lock nor result ([`crate::problem::is_input`]); an artifact that a source does not give; and that `stop`
+/// was cancelled.
 pub async fn compare(
     from: &str,
     to: Option<&str>,
@@ -61,17 +62,8 @@ pub async fn compare(
         progress,
         stop,
     };
-    let first = Box::pin(input.compared(from)).await?;
-    let second = match (to, &first.eks_version) {
-        (Some(to), _) => Box::pin(input.compared(to)).await?,
-        (None, Some(version)) => Box::pin(input.present(version)).await?,
-        (None, None) => {
-            let what = "this result document does not say of which EKS version it is";
-            let problem = Problem::input(from, what);
-            return Err(Problems::from(problem.remedy("name what to compare it with")).into());
-        }
-    };
-    let (from, to) = aligned(first, second);
+    let both = Box::pin(input.both(from, to));
+    let (from, to) = unless_stopped(stop, "stopped before the end", both).await?;
     Ok(Comparison {
         differences: Differences::between(&from.contents, &to.contents),
         from: from.shown,
@@ -80,6 +72,21 @@ pub async fn compare(
 }
 
 impl Input<'_> {
+    /// What is compared, and what it is compared with.
+    async fn both(self, from: &str, to: Option<&str>) -> anyhow::Result<(Compared, Compared)> {
+        let first = Box::pin(self.compared(from)).await?;
+        let second = match (to, &first.eks_version) {
+            (Some(to), _) => Box::pin(self.compared(to)).await?,
+            (None, Some(version)) => Box::pin(self.present(version)).await?,
+            (None, None) => {
+                let what = "this result document does not say of which EKS version it is";
+                let problem = Problem::input(from, what);
+                return Err(Problems::from(problem.remedy("name what to compare it with")).into());
+            }
+        };
+        Ok(aligned(first, second))
+    }
+
     /// A lock, a result or an EKS version.
     async fn compared(self, text: &str) -> anyhow::Result<Compared> {
         let path = Path::new(text);

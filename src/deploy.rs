@@ -22,18 +22,20 @@ mod target;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
 
 use crate::document::RESULT_FILE;
 use crate::progress::{self, Progress};
-use crate::session::Sources;
+use crate::session::{Sources, unless_stopped};
 use crate::settings::{Environment, Flags};
 
 pub use estimate::{Estimate, Rate, SlowestSource};
 pub use locking::lock;
 pub use pairs::{Pairs, copy};
 pub use preview::{PlanOptions, Preview, plan};
+
+/// What a deployment says that was stopped before its first copy.
+const STOPPED: &str = "stopped before anything was copied";
 
 /// Copies all charts and images of an EKS version, and publishes the result: the whole of `replicator deploy`.
 ///
@@ -50,11 +52,12 @@ pub async fn deploy(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let started = Instant::now();
-    let sources = unless_stopped(stop, Box::pin(Sources::read(flags, environment))).await?;
+    let sources =
+        unless_stopped(stop, STOPPED, Box::pin(Sources::read(flags, environment))).await?;
     let publication = publishing::publication(&sources.settings)?;
     let out = sources.settings.out.clone();
     let preparing = prepare::prepare(sources, publication, (progress, stop));
-    let mut prepared = unless_stopped(stop, Box::pin(preparing))
+    let mut prepared = unless_stopped(stop, STOPPED, Box::pin(preparing))
         .await
         .map_err(|error| publishing::report_abort(&out, (&[], &[]), (started, None), error))?;
     let coordinator = coordinator::coordinator(&prepared, (flags, environment));
@@ -75,15 +78,4 @@ pub async fn deploy(
         out.join(RESULT_FILE).display()
     );
     Ok(())
-}
-
-/// What comes before the first copy ends at once when the run is stopped.
-async fn unless_stopped<T>(
-    stop: &CancellationToken,
-    work: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
-    tokio::select! {
-        done = work => done,
-        () = stop.cancelled() => Err(anyhow!("stopped before anything was copied")),
-    }
 }

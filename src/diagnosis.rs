@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::doctor::{self, Finding};
 use crate::progress::Progress;
-use crate::session::{self, Session};
+use crate::session::{self, Session, unless_stopped};
 use crate::settings::{Environment, Flags, TrustMode};
 
 /// Options of [`diagnose`].
@@ -26,13 +26,22 @@ pub struct DiagnosisOptions {
 /// `replicator doctor`. Writes nothing. What is broken is a finding and no error.
 ///
 /// # Errors
-/// Bad input ([`crate::problem::is_input`]), and a client that cannot be made.
+/// Bad input ([`crate::problem::is_input`]), a client that cannot be made, and that `stop` was cancelled.
 pub async fn diagnose(
     flags: &Flags,
     environment: &Environment,
     options: &DiagnosisOptions,
     progress: &Progress,
     stop: &CancellationToken,
+) -> anyhow::Result<Vec<Finding>> {
+    let measured = measured((flags, environment), options, (progress, stop));
+    unless_stopped(stop, "stopped before the end", Box::pin(measured)).await
+}
+
+async fn measured(
+    (flags, environment): (&Flags, &Environment),
+    options: &DiagnosisOptions,
+    (progress, stop): (&Progress, &CancellationToken),
 ) -> anyhow::Result<Vec<Finding>> {
     let (settings, inventory) = session::read(flags, environment)?;
     let parameters = environment.parameters.of_stack(flags);

@@ -48,7 +48,7 @@ impl DocumentLocation {
     ///
     /// # Errors
     /// When no region is given, or AWS does not say account and registry.
-    pub async fn bucket(&self, session: &Session) -> anyhow::Result<Option<Bucket>> {
+    pub(crate) async fn bucket(&self, session: &Session) -> anyhow::Result<Option<Bucket>> {
         let (settings, aws) = (&session.settings, &session.aws);
         match self {
             Self::File(_) => Ok(None),
@@ -73,7 +73,7 @@ impl DocumentLocation {
 
     /// The document's key in its bucket; empty for a file.
     #[must_use]
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         match self {
             Self::File(_) | Self::Wanted { .. } => "",
             Self::Object { key, .. } | Self::Kept { key, .. } => key,
@@ -85,7 +85,7 @@ impl DocumentLocation {
     ///
     /// # Errors
     /// When no result of this name is kept, or the bucket cannot be read.
-    pub async fn resolve(&self, session: &Session) -> anyhow::Result<Self> {
+    pub(crate) async fn resolve(&self, session: &Session) -> anyhow::Result<Self> {
         let Self::Wanted { publication, text } = self else {
             return Ok(self.clone());
         };
@@ -123,7 +123,10 @@ impl DocumentLocation {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn proof(&self, session: &Session) -> anyhow::Result<(String, Option<Vec<u8>>)> {
+    pub(crate) async fn proof(
+        &self,
+        session: &Session,
+    ) -> anyhow::Result<(String, Option<Vec<u8>>)> {
         let Self::File(path) = self else {
             return self.beside(session, &publish::proof_key(self.key())).await;
         };
@@ -135,7 +138,7 @@ impl DocumentLocation {
     }
 
     /// The page of the report beside the document, where there is one that can be read.
-    pub async fn page(&self, session: &Session) -> Option<String> {
+    pub(crate) async fn page(&self, session: &Session) -> Option<String> {
         if let Self::File(path) = self {
             return std::fs::read_to_string(path.with_file_name(PAGE_FILE)).ok();
         }
@@ -192,7 +195,7 @@ pub fn is_kept(text: &str) -> bool {
 
 /// The module's own result, or a kept one.
 #[must_use]
-pub fn in_module(publication: Publication, kept: Option<&str>) -> DocumentLocation {
+pub(crate) fn in_module(publication: Publication, kept: Option<&str>) -> DocumentLocation {
     match kept {
         None => DocumentLocation::Module(publication),
         Some(text) => DocumentLocation::Wanted {
@@ -206,7 +209,7 @@ pub fn in_module(publication: Publication, kept: Option<&str>) -> DocumentLocati
 ///
 /// # Errors
 /// When no result of this name is kept there.
-pub fn kept_in_folder(out: &Path, text: &str) -> Result<DocumentLocation, Problems> {
+pub(crate) fn kept_in_folder(out: &Path, text: &str) -> Result<DocumentLocation, Problems> {
     let names =
         publish::kept_in(out).map_err(|error| Problem::input(text, format!("{error:#}")))?;
     let name = publish::find(&names, text).map_err(|what| not_kept(text, what))?;
@@ -222,7 +225,7 @@ fn not_kept(text: &str, what: String) -> Problems {
 ///
 /// # Errors
 /// Every problem of parameters.
-pub fn module(
+pub(crate) fn module(
     flags: &Flags,
     environment: &Environment,
     targets: Targets,
@@ -250,7 +253,7 @@ pub fn module(
 ///
 /// # Errors
 /// When the name of an object is not one.
-pub fn named(text: &str) -> Result<DocumentLocation, Problems> {
+pub(crate) fn named(text: &str) -> Result<DocumentLocation, Problems> {
     let Some(object) = text.strip_prefix("s3://") else {
         return Ok(DocumentLocation::File(PathBuf::from(text)));
     };

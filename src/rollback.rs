@@ -17,7 +17,7 @@ use crate::document_location::{self, DocumentLocation};
 use crate::problem::{Problem, Problems};
 use crate::progress::Progress;
 use crate::publish::{self, KeptName};
-use crate::session::Session;
+use crate::session::{Session, unless_stopped};
 use crate::settings::{Environment, Flags, Settings, Targets};
 use crate::verification::{ArtifactFindings, DeploymentRecord};
 
@@ -124,18 +124,22 @@ impl Rollback {
     /// Looks at everything that a result names at the target.
     ///
     /// # Errors
-    /// When it is a result of another account, project or registry.
+    /// When it is a result of another account, project or registry, and when the run is stopped.
     pub async fn check<'a>(
         &self,
         candidate: &'a Candidate,
         progress: &Progress,
     ) -> anyhow::Result<CheckedCandidate<'a>> {
         let record = &candidate.0;
-        if let Destination::Bucket(_) = self.destination {
-            let prefix = self.session.prefix().await?.to_string();
-            refuse_other_targets(&record.shown, &record.expected, &prefix)?;
-        }
-        let findings = record.check(&self.session, progress).await;
+        let checking = async {
+            if let Destination::Bucket(_) = self.destination {
+                let prefix = self.session.prefix().await?.to_string();
+                refuse_other_targets(&record.shown, &record.expected, &prefix)?;
+            }
+            Ok(record.check(&self.session, progress).await)
+        };
+        let what = "stopped, nothing was published";
+        let findings = unless_stopped(&self.session.stop, what, Box::pin(checking)).await?;
         Ok(CheckedCandidate(findings))
     }
 

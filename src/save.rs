@@ -19,7 +19,7 @@ use crate::lock;
 use crate::plan::Copy;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
-use crate::session::{Session, read_without_target};
+use crate::session::{Session, read_without_target, unless_stopped};
 use crate::settings::{Environment, Flags};
 use oci_copy::copy::{Detail, Engine, Events, Gate, Outcome, Preflight, Request};
 use oci_copy::store::archive::Writer;
@@ -28,6 +28,9 @@ use write::Known;
 
 /// The smallest part of a split bundle, in bytes.
 pub const SMALLEST_PART: u64 = 64 * 1024;
+
+/// What is said of a bundle that was stopped before its first byte.
+const STOPPED: &str = "stopped before anything was written";
 
 /// Options of [`save`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,8 +71,13 @@ pub async fn save(
     for warning in &inventory.warnings {
         tracing::warn!("{warning}");
     }
-    let session = Session::for_inventory(settings, &inventory, stop).await?;
-    let (lock, planned, is_locked) = locked(&session, &inventory, progress).await?;
+    let planning = async {
+        let session = Session::for_inventory(settings, &inventory, stop).await?;
+        let locked = locked(&session, &inventory, progress).await?;
+        Ok((session, locked))
+    };
+    let (session, (lock, planned, is_locked)) =
+        unless_stopped(stop, STOPPED, Box::pin(planning)).await?;
     session.warn_about(&planned.plan, &inventory);
     planned.report().1?;
     let Planned { plan, proof, .. } = &planned;
@@ -93,15 +101,16 @@ pub async fn save(
         gate,
     );
     let requests: Vec<Request> = pinned.iter().map(Into::into).collect();
-    let preflights = tokio::select! {
-        preflights = engine.preflight(&requests, Detail::Missing) => preflights,
-        () = stop.cancelled() => return Err(anyhow!("stopped before anything was written")),
+    let reading = async {
+        let preflights = engine.preflight(&requests, Detail::Missing).await;
+        let preflights = checked(&copies, preflights)?;
+        let since = match &options.since {
+            Some(path) => Some(since(path, &session).await?),
+            None => None,
+        };
+        Ok((preflights, since))
     };
-    let preflights = checked(&copies, preflights)?;
-    let since = match &options.since {
-        Some(path) => Some(since(path, &session).await?),
-        None => None,
-    };
+    let (preflights, since) = unless_stopped(stop, STOPPED, Box::pin(reading)).await?;
     let mut held = contents::contents(&copies, &preflights, &lock, since)?;
     let documents = (&lock, proof.as_ref());
     contents::add_documents(&mut held, (&inventory, &files), &copies, documents)?;

@@ -5,7 +5,7 @@ mod sources;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, EcrProviders};
@@ -19,6 +19,21 @@ use oci_copy::http::{Credentials, DockerConfig, GivenLogins, Http};
 use oci_copy::store::Stores;
 
 pub use sources::{OpenSources, Sources, read, read_without_target};
+
+/// Ends work at once when `stop` is cancelled.
+///
+/// # Errors
+/// Those of the work; `what` if it was stopped.
+pub(crate) async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    what: &'static str,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = stop.cancelled() => Err(anyhow!(what)),
+    }
+}
 
 /// What every command needs.
 pub struct Session {

@@ -13,7 +13,7 @@ use crate::lock::{Observed, parameters};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
 use crate::reference::Prefix;
-use crate::session::{Session, read_without_target};
+use crate::session::{Session, read_without_target, unless_stopped};
 use crate::settings::{Environment, Flags, Settings};
 use crate::trust::TrustGate;
 use oci_copy::copy::{Outcome, Preflight};
@@ -67,8 +67,8 @@ pub(super) fn text(
 /// file and the lock. Reads manifests, and no layers.
 ///
 /// # Errors
-/// Bad input ([`crate::problem::is_input`]); every artifact that a source does not give; and gaps, where they keep a
-/// deployment from starting. Then nothing is written.
+/// Bad input ([`crate::problem::is_input`]); every artifact that a source does not give; gaps, where they keep a
+/// deployment from starting; and that `stop` was cancelled. Then nothing is written. Also when the file cannot be written.
 pub async fn lock(
     flags: &Flags,
     environment: &Environment,
@@ -80,10 +80,14 @@ pub async fn lock(
         tracing::warn!("{warning}");
     }
     let path = path(&settings, &inventory);
-    let session = Session::for_inventory(settings, &inventory, stop).await?;
-    let (lock, planned) = Box::pin(make(&session, &inventory, progress)).await?;
-    session.warn_about(&planned.plan, &inventory);
-    planned.report().1?;
+    let making = async {
+        let session = Session::for_inventory(settings, &inventory, stop).await?;
+        let (lock, planned) = make(&session, &inventory, progress).await?;
+        session.warn_about(&planned.plan, &inventory);
+        planned.report().1?;
+        Ok(lock)
+    };
+    let lock = unless_stopped(stop, "stopped before the lock was made", Box::pin(making)).await?;
     write_whole(&path, lock.to_json().as_bytes())?;
     Ok((path, lock))
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::Bundle;
@@ -14,7 +13,7 @@ use crate::plan::{Copy, CopySource, Plan};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
 use crate::publish;
-use crate::session::{OpenSources, Session, Sources};
+use crate::session::{OpenSources, Session, Sources, unless_stopped};
 use crate::settings::{Environment, Flags, Network};
 use crate::trust::TrustGate;
 use oci_copy::copy::{CopyError, Detail, Engine, Preflight, Side};
@@ -71,10 +70,7 @@ pub async fn plan(
     options: PlanOptions,
 ) -> anyhow::Result<Preview> {
     let planned = preview((flags, environment), (progress, stop), options);
-    tokio::select! {
-        planned = Box::pin(planned) => planned,
-        () = stop.cancelled() => Err(anyhow!("stopped before the end")),
-    }
+    unless_stopped(stop, "stopped before the end", Box::pin(planned)).await
 }
 
 async fn preview(

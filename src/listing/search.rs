@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::closure::{Deployed, Proof, Totals, read_proof};
 use crate::document::{ExpectedArtifacts, ResultDocument};
-use crate::document_location::{self, DocumentLocation};
+use crate::document_location;
 use crate::problem::{Problem, Problems};
 use crate::progress::Progress;
 use crate::reference::{self, EcrHost};
-use crate::session::Session;
+use crate::session::{Session, unless_stopped};
 use crate::settings::{Environment, Flags, Settings};
+use crate::verification::DeploymentRecord;
 
 use super::{Bounds, Listing};
 
@@ -38,39 +39,43 @@ enum Prefix {
 /// it proved of its charts, where it has them. Writes nothing.
 ///
 /// # Errors
-/// Bad input ([`crate::problem::is_input`]); otherwise why nothing could be listed.
+/// Bad input ([`crate::problem::is_input`]); otherwise why nothing could be listed, and that `stop` was cancelled.
 pub async fn list(
     query: &Query,
     (flags, environment): (&Flags, &Environment),
     progress: &Progress,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Listing, Option<Totals>)> {
+    let listed = compared(query, (flags, environment), (progress, stop));
+    unless_stopped(stop, "stopped before the end", Box::pin(listed)).await
+}
+
+/// What is listed, compared with the result.
+async fn compared(
+    query: &Query,
+    (flags, environment): (&Flags, &Environment),
+    (progress, stop): (&Progress, &CancellationToken),
+) -> anyhow::Result<(Listing, Option<Totals>)> {
     let settings = Settings::without_target(flags, environment);
     let (settings, prefix) = Problems::both(settings, prefix_of(&query.prefix))?;
     let session = Session::open(settings, stop)?;
-    let document = match &query.result {
+    let record = match &query.result {
         Some(result) => {
-            let (_, place) = document_location::find(Some(result), None, flags, environment)?;
-            let place = place.resolve(&session).await?;
-            let (shown, text) = place.read(&session).await?;
-            Some((place, shown, text))
+            let (_, location) = document_location::find(Some(result), None, flags, environment)?;
+            Some(DeploymentRecord::read(&location, &session).await?)
         }
         None => None,
     };
-    let expected = document.as_ref();
-    let expected = expected.map(|(_, shown, text)| ExpectedArtifacts::read(text, shown));
-    let expected = expected.transpose()?;
     progress.steps("listing artifacts", 0);
-    let mut listing = below(&session, &prefix, (expected.as_ref(), query.limit)).await?;
+    let expected = record.as_ref().map(|record| &record.expected);
+    let mut listing = below(&session, &prefix, (expected, query.limit)).await?;
     listing.prefix.clone_from(&query.prefix);
-    if let Some(expected) = &expected {
-        listing.compare(expected);
-    }
     let mut totals = None;
-    if let Some((place, shown, text)) = &document {
-        totals = closure(text);
-        if let Ok(deployed) = Deployed::read(text, shown) {
-            match proof(place, &session, &deployed).await {
+    if let Some(record) = &record {
+        listing.compare(&record.expected);
+        totals = closure(&record.text);
+        if let Ok(deployed) = Deployed::read(&record.text, &record.shown) {
+            match proof(record, &session, &deployed).await {
                 Ok(proof) => listing.add_proof(&deployed, &proof),
                 Err(error) => listing.notes.push(format!("{error:#}")),
             }
@@ -195,11 +200,11 @@ fn prefix_of(text: &str) -> Result<Prefix, Problems> {
 
 /// The proof of a deployment, which is beside its result document.
 async fn proof(
-    place: &DocumentLocation,
+    record: &DeploymentRecord,
     session: &Session,
     deployed: &Deployed,
 ) -> anyhow::Result<Proof> {
-    let (shown, text) = place.proof(session).await?;
+    let (shown, text) = record.location.proof(session).await?;
     let text = text.with_context(|| {
         format!("{shown} is not there, so nothing is known of the closure of single artifacts")
     })?;

@@ -1,5 +1,7 @@
 //! The library, called without the command line.
 
+use std::time::Duration;
+
 use lab::faults::{Fault, Rule};
 use lab::registry::Registry;
 use oci_copy::verify::State;
@@ -18,6 +20,7 @@ use replication::session::Session;
 use replication::settings::{Environment, Flags};
 use replication::verification::DeploymentRecord;
 use tempfile::TempDir;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Result;
@@ -395,5 +398,64 @@ async fn a_program_lists_with_the_library_alone() -> Result {
     let (listing, totals) = Box::pin(list(&query, input, &progress, &deployed.stop)).await?;
     assert_eq!(listing.missing.len(), 1, "{listing:?}");
     assert_eq!(totals.expect("of a chart").gaps, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_is_stopped_ends_at_once() -> Result {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let (world, target) = (World::start().await?, Registry::start().await?);
+    for faults in [
+        world.source.faults(),
+        world.charts.faults(),
+        target.faults(),
+    ] {
+        faults.add(Rule::new(Fault::Stall(3 * PATIENCE)));
+    }
+    let (environment, stop) = (Environment::default(), CancellationToken::new());
+    let progress = Progress::start(&Screen::new(Display::Hidden));
+    let sources = of_sources(&world);
+    let flags = flags(&world, &target).with("eks_version", "1.34");
+    let of_version = sources.clone().with("eks_version", "1.34");
+    let out = tempfile::tempdir()?;
+    let file = out.path().join("bundle.tar").display().to_string();
+    let (saving, diagnosing) = (SaveOptions::default(), DiagnosisOptions::default());
+    let query = Query {
+        prefix: format!("{}/mirror/", target.host()),
+        result: None,
+        limit: 100,
+    };
+
+    let locked = lock(&of_version, &environment, &progress, &stop);
+    let input = (&sources, &environment);
+    let compared = compare("1.34", None, input, &progress, &stop);
+    let diagnosed = diagnose(&flags, &environment, &diagnosing, &progress, &stop);
+    let listed = list(&query, input, &progress, &stop);
+    let saved = (&of_version, &environment);
+    let saved = save(&file, &saving, saved, &progress, &stop);
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.cancel();
+    };
+    let (locked, compared, diagnosed, listed, saved, ()) = tokio::join!(
+        timeout(PATIENCE, Box::pin(locked)),
+        timeout(PATIENCE, Box::pin(compared)),
+        timeout(PATIENCE, Box::pin(diagnosed)),
+        timeout(PATIENCE, Box::pin(listed)),
+        timeout(PATIENCE, Box::pin(saved)),
+        stopping,
+    );
+    let errors = [
+        locked?.err(),
+        compared?.err(),
+        diagnosed?.err(),
+        listed?.err(),
+        saved?.err(),
+    ];
+    for error in errors {
+        let error = error.expect("it was stopped").to_string();
+        assert!(error.starts_with("stopped before "), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(out.path())?.count(), 0);
     Ok(())
 }
