@@ -24,6 +24,8 @@ pub struct Since {
     known: HashMap<String, HashSet<Digest>>,
     /// Which repositories need which blobs now.
     needed: HashMap<Digest, BTreeSet<String>>,
+    /// What is never left out.
+    carried: HashSet<Digest>,
 }
 
 /// A walk through everything below a manifest, or through some children of the first one.
@@ -142,6 +144,12 @@ impl Since {
         }
     }
 
+    /// Takes note of what has to be in the bundle, whatever the target has.
+    pub fn carry<'a>(&mut self, blobs: impl IntoIterator<Item = &'a Descriptor>) {
+        self.carried
+            .extend(blobs.into_iter().map(|blob| blob.digest.clone()));
+    }
+
     /// Leaves out what every repository that needs it has.
     pub fn leave_out(&self, contents: &mut Contents) {
         contents.leave_out(|digest| {
@@ -151,7 +159,8 @@ impl Since {
                     .get(repository)
                     .is_some_and(|known| known.contains(digest))
             });
-            self.needed.contains_key(digest) && has_it.all(|has_it| has_it)
+            let is_needed = self.needed.contains_key(digest) && !self.carried.contains(digest);
+            is_needed && has_it.all(|has_it| has_it)
         });
     }
 }

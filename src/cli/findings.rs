@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::hint;
 use crate::progress;
 use crate::verification::ArtifactFindings;
+use oci_copy::reference::Location;
 use oci_copy::verify::{Fault, Finding, State};
 
 /// Whether a deployment replaced a result since.
@@ -48,9 +49,17 @@ pub(super) fn log(findings: &ArtifactFindings<'_>, age: Age) {
             }
         }
     }
+    let is_folder = expected
+        .iter()
+        .any(|expected| matches!(expected.target, Location::Layout { .. }));
     for state in State::ALL {
         let is_found = findings.count(state) > 0;
-        if let Some(remedy) = remedy(state, age).filter(|_| is_found) {
+        let like = match state {
+            // A deployment looks at every file of a folder.
+            State::Incomplete if is_folder => State::Missing,
+            state => state,
+        };
+        if let Some(remedy) = remedy(like, age).filter(|_| is_found) {
             hint::log(format!("{}: {remedy}", state.as_str()));
         }
     }

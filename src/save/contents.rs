@@ -57,7 +57,7 @@ fn repository(copy: &Copy) -> String {
     }
 }
 
-/// The artifacts that are locked, without the layers that an earlier bundle has brought.
+/// The artifacts that are locked, without the layers of images that an earlier bundle has brought.
 pub(super) fn contents(
     copies: &[Copy],
     preflights: &[Preflight],
@@ -75,15 +75,13 @@ pub(super) fn contents(
         pinned::keep_locked(&mut artifact, copy, lock)?;
         contents.artifact(&name(copy), &repository(copy), &artifact);
         if let Some(since) = &mut since {
-            since.need(
-                repository_of(&copy.target_text),
-                artifact.blobs.iter().copied(),
-            );
-            for referrer in &artifact.referrers {
-                since.need(
-                    repository_of(&copy.target_text),
-                    referrer.blobs.iter().copied(),
-                );
+            let of_referrers = artifact.referrers.iter().flat_map(|one| &one.blobs);
+            let blobs = artifact.blobs.iter().chain(of_referrers).copied();
+            if copy.kind == Kind::Chart {
+                // `load` renders charts before it looks at the target.
+                since.carry(blobs);
+            } else {
+                since.need(repository_of(&copy.target_text), blobs);
             }
         }
     }

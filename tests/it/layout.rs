@@ -282,3 +282,52 @@ async fn what_a_killed_run_left_is_removed_and_nothing_else() -> Result {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_was_deleted_from_a_folder_is_copied_again() -> Result {
+    let source = Registry::start().await?;
+    let pushed = image(2).push(&source, "team/app", "1")?;
+    Image::new()
+        .layer(400, 9)
+        .push(&source, "team/other", "1")?;
+    let data = Data::images(&["quay.io/team/app:1", "quay.io/team/other:1"]);
+    let dir = tempfile::tempdir()?;
+    let prefix = format!("oci:{}", dir.path().display());
+    let first = deploy(&data, &source, dir.path()).run().await.ended(0);
+    let result = first.out().join("replication_result.json");
+    let path = |digest: &str| dir.path().join("blobs").join(digest.replace(':', "/"));
+    let index: Value = serde_json::from_slice(&fs::read(path(&pushed.root.digest))?)?;
+    let child = index["manifests"][0]["digest"].as_str().expect("a digest");
+    let blobs: Value = serde_json::from_slice(&fs::read(path(child))?)?;
+    let layer = blobs["layers"][1]["digest"].as_str().expect("a digest");
+    let config = blobs["config"]["digest"].as_str().expect("a digest");
+    let whole = files(dir.path())?;
+    for lost in [layer, config, child, &pushed.root.digest] {
+        for is_cut in [false, true] {
+            if is_cut {
+                fs::write(path(lost), "cut")?;
+            } else {
+                fs::remove_file(path(lost))?;
+            }
+            let verify = Run::new().arg("verify").arg(&result);
+            let verify = verify.run().await.ended(1);
+            verify.said(&[
+                "hint: incomplete: run `replicator deploy` again: it brings what is missing",
+            ]);
+            let plan = data.run("plan").endpoint("quay.io", &source.url());
+            let plan = plan.args(["--registry-prefix", &prefix, "--exit-code"]);
+            plan.run().await.ended(3);
+            let again = deploy(&data, &source, dir.path()).run().await.ended(0);
+            let done: Vec<_> = again.done().into_iter().map(|(_, done)| done).collect();
+            assert_eq!(done, ["copied", "already there"], "{lost}");
+            let verify = Run::new().arg("verify").arg(&result);
+            verify.run().await.ended(0);
+            let names = |files: &BTreeSet<(String, Vec<u8>)>| -> Vec<_> {
+                let blobs = files.iter().filter(|(path, _)| path.contains("/blobs/"));
+                blobs.cloned().collect()
+            };
+            assert!(names(&files(dir.path())?) == names(&whole), "{lost}");
+        }
+    }
+    Ok(())
+}

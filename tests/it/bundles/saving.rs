@@ -263,3 +263,61 @@ async fn an_image_that_is_missing_at_its_source_leaves_no_bundle() -> Result {
     assert_eq!(fs::read_dir(parent.path())?.count(), 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn charts_are_in_every_bundle_although_an_earlier_one_has_them() -> Result {
+    let (sources, parent) = (Sources::start().await?, tempfile::tempdir()?);
+    let at = |name: &str| parent.path().join(name);
+    sources.save(&at("first.tar")).await.ended(0);
+    sources.run("lock").run().await.ended(0);
+    let lock = sources.data.file_path("1.34.lock.json");
+    let target = Registry::start().await?;
+    let registry = format!("{}/mirror/", target.host());
+    let folder = format!("oci:{}", at("mirror").display());
+    for prefix in [&registry, &folder] {
+        load(&at("first.tar"), prefix).run().await.ended(0);
+    }
+    for (name, since) in [("bundle.tar", at("first.tar")), ("lock.tar", lock)] {
+        let save = sources.run("save").arg("--since").arg(&since).arg(at(name));
+        save.run().await.ended(0).said(&["are left out"]);
+        assert!(fs::metadata(at(name))?.len() < fs::metadata(at("first.tar"))?.len());
+        for prefix in [&registry, &folder] {
+            let dry = load(&at(name), prefix).arg("--dry-run");
+            dry.run().await.ended(0);
+            let locked = load(&at(name), prefix).arg("--locked").run().await.ended(0);
+            assert!(
+                locked
+                    .done()
+                    .iter()
+                    .all(|(_, done)| done == "already there")
+            );
+            load(&at(name), prefix).run().await.ended(0);
+        }
+    }
+    // A layer that is gone from the folder is missed before anything is written.
+    let blobs = at("mirror/blobs/sha256");
+    let largest = fs::read_dir(&blobs)?
+        .map(|entry| {
+            anyhow::Ok((
+                entry
+                    .as_ref()
+                    .map_or(0, |e| e.metadata().map_or(0, |m| m.len())),
+                entry?.path(),
+            ))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let (_, largest) = largest.into_iter().max().expect("a layer");
+    fs::remove_file(largest)?;
+    let alone = load(&at("bundle.tar"), &folder).run().await.ended(2);
+    alone.said(&["load the bundle first"]);
+    load(&at("first.tar"), &folder).run().await.ended(0);
+    load(&at("bundle.tar"), &folder).run().await.ended(0);
+    // A result document is neither a bundle nor a lock.
+    let planned = sources.run("plan").args(["--registry-prefix", &folder]);
+    let planned = planned.run().await.ended(0);
+    let save = sources.run("save").arg("--since");
+    let result = planned.out().join("replication_result.json");
+    let save = save.arg(result).arg(at("no.tar")).run().await.ended(2);
+    save.said(&["replication_result.json"]);
+    Ok(())
+}

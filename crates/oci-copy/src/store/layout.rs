@@ -1,6 +1,7 @@
 //! An OCI image layout folder: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
+mod complete;
 mod index;
 mod partial;
 
@@ -188,7 +189,7 @@ impl Layout {
         manifest: &Manifest,
     ) -> Result<SubjectSupport, Error> {
         let path = self.blob_path(&manifest.digest);
-        if !path.is_file() {
+        if !std::fs::read(&path).is_ok_and(|found| found == manifest.bytes) {
             let folder = path.parent().unwrap_or(&self.dir);
             partial::write(self.begin_file(folder), &path, &manifest.bytes)?;
         }
@@ -289,6 +290,8 @@ impl Lookup for Layout {
             let mut found = HashMap::new();
             for name in names {
                 let digest = self.find_name(name)?;
+                // Files can be deleted or cut behind the index.
+                let digest = digest.filter(|digest| self.is_complete(digest));
                 found.extend(digest.map(|digest| (name.clone(), digest)));
             }
             Ok(found)
@@ -302,8 +305,8 @@ impl Lookup for Layout {
         _: Option<&'a Digest>,
     ) -> Answer<'a, HashSet<Digest>> {
         async move {
-            let is_there = |digest: &&Digest| self.blob_path(digest).is_file();
-            Ok(wanted.iter().filter(is_there).cloned().collect())
+            let known = wanted.iter().filter(|digest| self.is_complete(digest));
+            Ok(known.cloned().collect())
         }
         .boxed()
     }
@@ -313,14 +316,7 @@ impl Lookup for Layout {
     }
 
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
-        async move {
-            let path = self.blob_path(&descriptor.digest);
-            // Blobs are renamed into place when they are complete: their length is proof enough.
-            Ok(tokio::fs::metadata(&path)
-                .await
-                .is_ok_and(|file| file.is_file() && file.len() == descriptor.size))
-        }
-        .boxed()
+        ready(self.has_file(descriptor))
     }
 
     fn is_immutable<'a>(&'a self, _: &'a str) -> Answer<'a, bool> {

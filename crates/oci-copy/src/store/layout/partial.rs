@@ -1,5 +1,6 @@
 //! Files that take another one's place when they are whole, and what killed runs left of them.
 
+use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,7 +24,14 @@ pub(super) fn create(folder: &Path) -> io::Result<NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         partial.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    partial.tempfile_in(folder)
+    partial.tempfile_in(folder).map_err(without_path)
+}
+
+/// What the system says: the name of a temporary file means nothing to its user.
+fn without_path(error: io::Error) -> io::Error {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let code = cause.and_then(io::Error::raw_os_error);
+    code.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// The same, locked as long as it is open: [`sweep`] leaves it alone. No sweep must go on meanwhile.
