@@ -96,7 +96,8 @@ impl FromStr for Prefix {
             .strip_prefix("oci:")
             .filter(|rest| !rest.starts_with("//"))
         {
-            return match dir {
+            // Documents have the folder as names begin with it, which ends with a colon.
+            return match dir.strip_suffix(':').unwrap_or(dir) {
                 "" => invalid("a folder is written `oci:DIR`"),
                 dir if dir.contains(':') => invalid("the folder's name must not hold `:`"),
                 dir => Ok(Self::Layout {
@@ -172,7 +173,11 @@ mod tests {
             "localhost:5000/".parse(),
             Ok(Prefix::Registry { .. })
         ));
-        assert!(matches!("oci:mirror".parse(), Ok(Prefix::Layout { .. })));
+        let layout: Prefix = "oci:mirror".parse().unwrap();
+        assert!(matches!(layout, Prefix::Layout { .. }));
+        for prefix in [ecr, layout] {
+            assert_eq!(prefix.to_string().parse(), Ok(prefix));
+        }
         assert_eq!(
             "oci:mirror".parse::<Prefix>().unwrap().join("quay.io/a:1"),
             "oci:mirror:quay.io/a:1"
@@ -189,6 +194,9 @@ mod tests {
             "h.io/Up-",
             "mirror/idf-",
             "oci:",
+            "oci::",
+            "oci:a::",
+            "oci:a:b",
             "h.io/a:1-",
             "h.io//",
             "h.io/-",

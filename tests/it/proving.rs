@@ -66,6 +66,26 @@ impl Deployed {
 }
 
 #[tokio::test]
+async fn a_deployment_into_a_folder_is_proved_again() -> Result {
+    let source = Registry::start().await?;
+    Image::new().layer(100, 1).push(&source, "team/app", "1")?;
+    let charts = ChartRepository::start(vec![chart("")]).await?;
+    let data = Data::chart(&charts.url(), LISTED);
+    let folder = tempfile::tempdir()?;
+    let target = format!("oci:{}", folder.path().join("mirror").display());
+    let run = data.run("deploy").endpoint("quay.io", &source.url());
+    let done = run
+        .args(["--registry-prefix", &target])
+        .run()
+        .await
+        .ended(0);
+    let document = done.out().join("replication_result.json");
+    let verify = Run::new().args(["verify", "--prove"]).arg(document);
+    verify.run().await.ended(0).said(&["proved again: 1 chart"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_deployment_is_proved_again_from_what_is_at_the_target() -> Result {
     let deployed = Deployed::new().await?;
     let done = deployed
