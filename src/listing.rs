@@ -205,6 +205,8 @@ pub async fn folder(
     bounds: Bounds,
 ) -> Result<Listing, Error> {
     let mut found = stores.names(dir)?;
+    // The index has them in the order in which their copies ended.
+    found.sort();
     let mut listing = Listing {
         left_out: found.len().saturating_sub(bounds.limit),
         ..Listing::default()

@@ -118,6 +118,13 @@ async fn a_folder_lists_its_names() -> Result {
         "{}",
         listed.stdout
     );
+    // By name, whatever came first.
+    let from = format!("{}/team/app:1", source.host());
+    let copy = Run::new().args(["copy", &from, &format!("{prefix}:an/app:1")]);
+    copy.run().await.ended(0);
+    let listed = Run::new().args(["ls", &prefix]).run().await.ended(0);
+    let place = |name: &str| listed.stdout.find(name).expect("it is listed");
+    assert!(place("an/app:1") < place("quay.io/team/app:1"));
     let none = Run::new()
         .args(["ls", &format!("oci:{}", dir.path().display())])
         .run()
