@@ -336,6 +336,23 @@ fn http_client(certificates: &Certificates) -> Result<Option<SharedHttpClient>, 
     Ok(Some(client))
 }
 
+/// The partition of a region, by the beginning of its name (the SDKs' `partitions.json`, `regionRegex`).
+#[must_use]
+pub fn partition_of(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("eusc-", "aws-eusc"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    let mut partitions = PARTITIONS.iter();
+    let known = partitions.find(|(start, _)| region.starts_with(start));
+    known.map_or("aws", |(_, partition)| partition)
+}
+
 /// The DNS suffix of a region's partition, from the SDK's partition data: what follows the
 /// region in the host of its ECR API.
 async fn dns_suffix(region: &str) -> Result<String, Error> {

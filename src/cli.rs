@@ -37,6 +37,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -240,8 +241,44 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// A flag that other commands have is spelled right: they are the suggestion, and not a flag that looks like it.
+fn suggest_commands(error: &mut clap::Error) {
+    let unknown = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag,
+        _ => return,
+    };
+    let Some(name) = unknown.strip_prefix("--") else {
+        return;
+    };
+    let mut definition = definition();
+    definition.build();
+    let commands = definition.get_subcommands().filter(|command| {
+        let mut flags = command.get_arguments();
+        !command.is_hide_set() && flags.any(|flag| flag.get_long() == Some(name))
+    });
+    let commands: Vec<&str> = commands.map(clap::Command::get_name).collect();
+    if commands.is_empty() {
+        return;
+    }
+    let tip = format!("'{unknown}' is an option of {}", commands.join(", "));
+    error.remove(ContextKind::SuggestedArg);
+    // The usage has the flag that looked alike.
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string);
+    let used = usage.unwrap_or_default();
+    let name = used.split_whitespace().nth(2);
+    if let Some(command) = name.and_then(|name| definition.find_subcommand_mut(name)) {
+        let usage = ContextValue::StyledStr(command.render_usage());
+        error.insert(ContextKind::Usage, usage);
+    }
+    error.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(vec![tip.into()]),
+    );
+}
+
 /// Prints help, version, or the error of the command line.
-fn usage(error: clap::Error) -> ExitCode {
+fn usage(mut error: clap::Error) -> ExitCode {
+    suggest_commands(&mut error);
     let code = u8::try_from(error.exit_code()).unwrap_or(Exit::BadInput as u8);
     // A reader that does not read must not keep the process from ending.
     let (done, is_done) = std::sync::mpsc::channel();

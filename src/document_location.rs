@@ -249,13 +249,20 @@ pub(crate) fn module(
     }
 }
 
-/// A file or an object.
+/// A file, the result in an output folder, or an object.
 ///
 /// # Errors
 /// When the name of an object is not one.
 pub(crate) fn named(text: &str) -> Result<DocumentLocation, Problems> {
     let Some(object) = text.strip_prefix("s3://") else {
-        return Ok(DocumentLocation::File(PathBuf::from(text)));
+        let path = PathBuf::from(text);
+        let is_folder = path.is_dir();
+        let path = if is_folder {
+            path.join(RESULT_FILE)
+        } else {
+            path
+        };
+        return Ok(DocumentLocation::File(path));
     };
     match object.split_once('/') {
         Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {

@@ -353,8 +353,14 @@ impl<'a> Planner<'a> {
                     copy.source_text,
                     copy.used_by.join(", ")
                 );
-                let problem = Problem::input(copy.target_text, what);
-                self.problems.push(problem.remedy("rename one of them, or make both the same with `replication` or `docker_mappings`"));
+                let remedy = if copy.kind == Kind::Chart {
+                    "a chart is named after the last part of its repository's URL: give both the same `repository`,\n\
+                     pin different versions, or leave one out with `skip: true`"
+                } else {
+                    "rename one of them, or make both the same with `replication` or `docker_mappings`"
+                };
+                let problem = Problem::input(copy.target_text, what).remedy(remedy);
+                self.problems.push(problem);
             }
         }
     }

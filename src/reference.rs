@@ -8,3 +8,6 @@ mod prefix;
 pub use ecr_host::EcrHost;
 pub use mappings::Mappings;
 pub use prefix::Prefix;
+
+/// The prefix of a plan for no particular target, as a lock or a bundle has it.
+pub const ANY_TARGET: &str = "target.invalid/";

@@ -19,6 +19,7 @@ use crate::lock;
 use crate::plan::Copy;
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
+use crate::reference::ANY_TARGET;
 use crate::session::{Session, read_without_target, unless_stopped};
 use crate::settings::{Environment, Flags};
 use oci_copy::copy::{Detail, Engine, Events, Gate, Outcome, Preflight, Request};
@@ -188,7 +189,7 @@ async fn locked(
     let parameters = lock::parameters(settings, &inventory.eks_version);
     lock::check(&lock, inventory, &parameters, &path.display().to_string())?;
     tracing::info!("saving what {} has", path.display());
-    let prefix = &locking::ANY_TARGET.parse()?;
+    let prefix = &ANY_TARGET.parse()?;
     let planned = planning::planned(session, inventory, prefix, progress).await?;
     Ok((lock, planned, true))
 }

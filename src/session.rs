@@ -12,7 +12,7 @@ use crate::aws::{Aws, EcrProviders};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
-use crate::reference::{EcrHost, Prefix};
+use crate::reference::{ANY_TARGET, EcrHost, Prefix};
 use crate::settings::{Network, Settings, TargetChoice, unused_hosts};
 use crate::source_secret::{self, SourceHosts};
 use oci_copy::http::{Credentials, DockerConfig, GivenLogins, Http};
@@ -185,7 +185,13 @@ impl Session {
         // Archives of charts can be at other hosts than their index.
         hosts.extend(self.stores.http().used_endpoints());
         let mut warnings = plan.warnings.clone();
-        warnings.extend(unused_hosts(&self.settings.network, &hosts));
+        hosts.remove(ANY_TARGET.trim_end_matches('/'));
+        let settings = &self.settings;
+        warnings.extend(unused_hosts(
+            &settings.network,
+            &settings.shared_hosts,
+            &hosts,
+        ));
         for warning in &warnings {
             tracing::warn!("{warning}");
         }

@@ -20,6 +20,7 @@ mod secret;
 mod target;
 mod trust_mode;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use helm_chart::render::KubeVersion;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub module: Module,
     /// Concurrency, timeouts and hosts.
     pub network: Network,
+    /// The hosts of endpoints and of plain HTTP that only a variable names, which many runs share.
+    pub shared_hosts: BTreeSet<String>,
     /// The folder for result files.
     pub out: PathBuf,
     /// Which platforms and referrers are copied, and where digests are checked.
@@ -263,6 +266,7 @@ impl Settings {
         let given = network::Given::new(flags, environment, problems);
         let network::Given {
             network,
+            shared_hosts,
             quotas,
             hash,
         } = given?;
@@ -270,6 +274,7 @@ impl Settings {
             target: target?,
             module,
             network,
+            shared_hosts,
             out: flags.out.clone().unwrap_or_else(|| PathBuf::from(".")),
             copy: copy::Options {
                 platforms: platforms?,

@@ -16,7 +16,7 @@ use super::{Download, place};
 /// Reads a chart from the local disk.
 pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Problem> {
     let (path, name, version) = (path.to_owned(), spec.name.clone(), spec.version.clone());
-    let place = place(spec);
+    let (place, exists) = (place(spec), path.exists());
     let read = tokio::task::spawn_blocking(move || {
         let found = find(&path, &name, &version)?;
         if found.is_dir() {
@@ -35,8 +35,13 @@ pub(super) async fn fetch(path: &Path, spec: &ChartSpec) -> Result<Download, Pro
         Ok((Bytes::from(archive), provenance))
     });
     let read = read.await.map_err(anyhow::Error::new).and_then(|read| read);
-    let (archive, provenance) =
-        read.map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
+    let (archive, provenance) = read.map_err(|error| {
+        let problem = Problem::input(place.as_str(), format!("{error:#}"));
+        if exists {
+            return problem;
+        }
+        problem.remedy("a path is relative to the data file's folder, or else to the working directory; there is nothing at either")
+    })?;
     let chart = super::Chart::read(&archive, archive::Keep::Description)
         .map_err(|error| Problem::input(place.as_str(), format!("{error:#}")))?;
     if !is_equal(chart.version(), &spec.version) {
@@ -69,10 +74,12 @@ fn find(path: &Path, name: &str, version: &str) -> anyhow::Result<PathBuf> {
         .find(|candidate| candidate.is_file() || candidate.join("Chart.yaml").is_file());
     let found = found.or_else(|| with_equal_version(path, name, version));
     found.with_context(|| {
-        let tried: Vec<String> = ["Chart.yaml".to_owned()]
-            .into_iter()
-            .chain(candidates)
-            .collect();
+        let mut tried = vec!["Chart.yaml".to_owned()];
+        for candidate in candidates {
+            if !tried.contains(&candidate) {
+                tried.push(candidate);
+            }
+        }
         format!(
             "there is no chart at {}: looked for {}",
             path.display(),

@@ -52,14 +52,14 @@ fn time(estimate: &Estimate) -> String {
     if estimate.load == Load::default() {
         return match estimate.unknown {
             0 => "nothing to copy".to_owned(),
-            _ => "unknown, as the sizes are".to_owned(),
+            _ => "unknown, because no size is known".to_owned(),
         };
     }
     let at = match estimate.rate.from {
         RateFrom::Unknown => {
             return format!(
-                "unknown, as the throughput is (at {rate}: {time}{unknown});\n      \
-                 --bandwidth sets it, such as --bandwidth 20MiB/s"
+                "unknown, because no deployment was measured here ({time} at {rate}{unknown});\n      \
+                 give the throughput with --bandwidth, such as --bandwidth 20MiB/s"
             );
         }
         RateFrom::Given => format!("at {rate} (--bandwidth)"),

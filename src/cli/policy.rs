@@ -12,8 +12,8 @@ use super::{Exit, Invocation, print};
 ///
 /// Prints the least privilege that deploy, verify and destroy need with these settings: what modulestack.yaml
 /// grants the role of a Seed-Farmer module with the same parameters. With --boundary it is a permissions boundary
-/// for that role, which also holds what every build of Seed-Farmer does. Account, partition and role come from
-/// flags or the environment, or else from STS; nothing else is called.
+/// for that role, which also holds what every build of Seed-Farmer does. Account and role come from flags or the
+/// environment, or else from STS; nothing else is called.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:
@@ -40,7 +40,7 @@ pub(super) struct Policy {
     /// The account [env: `AWS_ACCOUNT_ID`] [default: that of the credentials]
     #[arg(long, value_name = "ID", help_heading = "AWS")]
     account: Option<String>,
-    /// The partition, such as aws-cn [env: `AWS_PARTITION`] [default: that of the credentials]
+    /// The partition, such as aws-cn [env: `AWS_PARTITION`] [default: the region's]
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     partition: Option<String>,
     /// The name of the module's role, which it may pass to CodeBuild [default: that of the credentials]

@@ -27,6 +27,7 @@ use super::{Exit, Invocation, print};
 /// another target than ECR in the folder `replication_results` of the output folder.
 #[derive(Debug, clap::Args)]
 #[command(
+    override_usage = "replicator publish [OPTIONS] <RESULT>\n       replicator publish [OPTIONS] --list",
     after_help = "Examples:
   replicator publish --list
       the current result and those that are kept, newest first
@@ -44,7 +45,7 @@ Exit codes: 0 published; 1 something is missing, differs or could not be checked
 )]
 pub(super) struct Publish {
     /// The result: the number or the name of a kept one as --list shows it, a file, or `s3://BUCKET/KEY`
-    #[arg(value_name = "RESULT", required_unless_present = "list")]
+    #[arg(value_name = "RESULT")]
     result: Option<String>,
     /// List the current result and the kept ones
     #[arg(long, conflicts_with_all = ["result", "dry_run", "without_digests"])]
@@ -105,7 +106,12 @@ impl Publish {
         rollback: &Rollback,
         progress: &Progress,
     ) -> anyhow::Result<Republished> {
-        let wanted = self.result.as_deref().unwrap_or_default();
+        let Some(wanted) = self.result.as_deref() else {
+            let problem = Problem::input("RESULT", "no result is named");
+            let remedy = "`replicator publish --list` shows the results that are kept; name one by its number or name,\n\
+                          or a file or `s3://BUCKET/KEY`";
+            return Err(Problems::from(problem.remedy(remedy)).into());
+        };
         let candidate = rollback.read(wanted, self.without_digests).await?;
         for warning in candidate.record().warnings() {
             tracing::warn!("{warning}");

@@ -164,8 +164,7 @@ impl RenderFlags {
         })
     }
 
-    /// Where the chart comes from, as a data file has it: the repository, or the whole path of a local chart,
-    /// because data files are elsewhere.
+    /// Where the chart comes from, as a data file has it: the repository, or the path of a local chart.
     pub(super) fn repository(&self) -> String {
         let chart = self.name_and_chart.last().map_or("", String::as_str);
         if let Some(repository) = &self.repo {
@@ -175,8 +174,7 @@ impl RenderFlags {
             let folder = chart.rsplit_once('/').map_or(chart, |(folder, _)| folder);
             return without_secrets(folder);
         }
-        let path = std::path::absolute(chart);
-        path.map_or_else(|_| chart.to_owned(), |path| path.display().to_string())
+        chart.to_owned()
     }
 
     fn options(&self, name: String) -> Result<Options, Problem> {

@@ -20,7 +20,7 @@ use super::{Exit, Invocation, print};
   replicator report out/replication_report.json --output report.html
   replicator report - < replication_report.json > report.html")]
 pub(super) struct MakeReport {
-    /// The report, or `-` for standard input
+    /// The report, its folder, or `-` for standard input
     #[arg(value_name = "FILE", default_value = REPORT_FILE)]
     file: PathBuf,
     /// The page to write, or `-` for standard output [default: FILE with the ending .html]
@@ -31,10 +31,15 @@ pub(super) struct MakeReport {
 impl MakeReport {
     pub(super) async fn run(&self, _: &Invocation<'_>) -> anyhow::Result<Exit> {
         let is_piped = self.file == Path::new("-");
+        let file = if self.file.is_dir() {
+            self.file.join(REPORT_FILE)
+        } else {
+            self.file.clone()
+        };
         let path = if is_piped {
             Path::new("/dev/stdin")
         } else {
-            &self.file
+            &file
         };
         let shown = path.display().to_string();
         let bad = |what: String| {
@@ -45,7 +50,7 @@ impl MakeReport {
         let report: Report = serde_json::from_slice(&text)
             .map_err(|error| bad(format!("it is not a report: {error}")))?;
         let page = report_page::html(&report);
-        let beside = self.file.with_extension("html");
+        let beside = file.with_extension("html");
         let output = match &self.output {
             Some(output) => output,
             None if is_piped => Path::new("-"),

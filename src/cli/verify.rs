@@ -39,7 +39,7 @@ was proved; 2 bad input.",
     mut_arg("jobs", |arg| arg.help(JOBS_OF_REQUESTS))
 )]
 pub(super) struct Verify {
-    /// A result document or a report: a file, `s3://BUCKET/KEY`, or a kept result of `replicator publish --list`
+    /// A result document or a report: a file or its folder, `s3://BUCKET/KEY`, or a kept result of `replicator publish --list`
     #[arg(value_name = "RESULT")]
     result: Option<String>,
     /// The output folder of the deployment [default: .]

@@ -9,7 +9,7 @@ use anyhow::bail;
 use crate::closure::{Digests, Proof};
 use crate::document::RunFacts;
 use crate::fan_out::Coordinator;
-use crate::hint::Advised;
+use crate::hint::{self, Advised};
 use crate::plan::Copy;
 use crate::progress::{self, Progress};
 use crate::publish;
@@ -142,6 +142,11 @@ pub(crate) async fn copy_all(
         tracing::error!("{error}");
     }
     failure_summary::report(copies, outcomes);
+    if session.stop.is_cancelled() {
+        hint::log(
+            "the run was stopped: run it again to continue, what was copied is not sent again",
+        );
+    }
     let failed = format!(
         "{} of {} failed",
         totals.failed,

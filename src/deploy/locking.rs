@@ -12,7 +12,7 @@ use crate::inventory::Inventory;
 use crate::lock::{Observed, parameters};
 use crate::problem::{Problem, Problems};
 use crate::progress::{self, Progress};
-use crate::reference::Prefix;
+use crate::reference::{ANY_TARGET, Prefix};
 use crate::session::{Session, read_without_target, unless_stopped};
 use crate::settings::{Environment, Flags, Settings};
 use crate::trust::TrustGate;
@@ -21,9 +21,6 @@ use oci_copy::store::write_whole;
 
 use super::planned::Planned;
 use super::{failure_summary, planning};
-
-/// The prefix that a plan for a lock has: a lock is for every target.
-pub(crate) const ANY_TARGET: &str = "target.invalid/";
 
 /// The file of the lock of an inventory: the one that is named, or the one beside its data file.
 pub(crate) fn path(settings: &Settings, inventory: &Inventory) -> PathBuf {

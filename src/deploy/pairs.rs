@@ -50,7 +50,8 @@ pub async fn copy(
     }
     let copies = copies(pairs)?;
     let hosts = copies.iter().flat_map(plan::Copy::hosts);
-    for warning in unused_hosts(&settings.network, &hosts.map(str::to_owned).collect()) {
+    let hosts = hosts.map(str::to_owned).collect();
+    for warning in unused_hosts(&settings.network, &settings.shared_hosts, &hosts) {
         tracing::warn!("{warning}");
     }
     let session = Session::open(settings, stop)?;

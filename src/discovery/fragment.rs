@@ -48,6 +48,10 @@ impl Fragment<'_> {
             );
         }
         writeln!(text, "  {}:", scalar(&key(self.name))).expect("a String takes all text");
+        if !self.repository.contains("://") && !self.repository.starts_with('/') {
+            let about = "The path in repository is relative to this file's folder, or else to the working directory.";
+            comment(about, 4, &mut text);
+        }
         yaml(&self.head(), 4, &mut text);
         if found.images.is_empty() {
             text.push_str("    images: {}\n");

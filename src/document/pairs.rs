@@ -18,6 +18,8 @@ pub struct Pair {
 /// # Errors
 /// When it is not a list of pairs, or an empty one.
 pub fn parse_pairs(text: &[u8]) -> anyhow::Result<Vec<Pair>> {
+    // Editors of Windows begin a file with a byte order mark.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let pairs: Vec<Pair> =
         serde_json::from_slice(text).context("it is not a JSON list of {\"src\", \"target\"}")?;
     ensure!(

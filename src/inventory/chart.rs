@@ -1,7 +1,7 @@
 //! The charts of both data files, merged.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -203,19 +203,22 @@ impl DataReader {
             };
         }
         // Beside the data file, as its author sees it; else as the process sees it.
-        let beside = entry.folder().join(text);
+        let beside: PathBuf = entry.folder().join(text).components().collect();
         if beside.exists() {
             return Some(ChartRepository::Path(beside));
         }
+        if Path::new(text).exists() {
+            return Some(ChartRepository::Path(text.into()));
+        }
         let host = text.split('/').next().unwrap_or_default();
-        if !Path::new(text).exists() && is_registry_host(host) && !host.starts_with('.') {
+        if is_registry_host(host) && !host.starts_with('.') {
             let text = without_secrets(text);
             return refuse(
                 format!("there is no folder or archive `{text}`"),
                 &format!("if it is not a path, write https://{text} or oci://{text}"),
             );
         }
-        Some(ChartRepository::Path(text.into()))
+        Some(ChartRepository::Path(beside))
     }
 
     fn subcharts(&mut self, layers: &Stack<'_>) -> Vec<Subchart> {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::problem::Problem;
 use helm_chart::yaml::{self, Kind, Limits, Node};
 
+use super::keys;
+
 /// Which data files to read.
 #[derive(Debug, Clone)]
 pub struct DataFiles {
@@ -174,12 +176,16 @@ impl DataReader {
             dir.display()
         );
         let file = format!("{wanted}.yaml");
-        let remedy = match close_name(dir, &file) {
-            Some(found) => format!("there is a `{found}`: rename it to `{file}`"),
-            None => format!(
+        let bare = plain_name(wanted);
+        let remedy = if versions.contains(&bare) {
+            format!("write the version as `{bare}`")
+        } else if let Some(found) = close_name(dir, &file) {
+            format!("there is a `{found}`: rename it to `{file}`")
+        } else {
+            format!(
                 "known versions: {known}\nfor another one write {} (see docs/data-files.md)",
                 dir.join(file).display()
-            ),
+            )
         };
         self.problems
             .push(Problem::input("eks-version", what).remedy(remedy));
@@ -247,11 +253,20 @@ impl DataReader {
             self.problems.push(problem(what).remedy(remedy));
             return None;
         }
-        let Some(root) = documents
-            .pop()
-            .filter(|root| matches!(root.kind, Kind::Mapping(_)))
-        else {
-            let remedy = "a data file is a mapping with the keys ami, charts, additional_images, docker_mappings";
+        let root = documents.pop();
+        let is_null =
+            |root: &Node| matches!(&root.kind, Kind::Scalar(scalar) if scalar.text().is_none());
+        if root.as_ref().is_none_or(is_null) {
+            let remedy = "write `charts: {}` if it names nothing";
+            self.problems
+                .push(problem("the file is empty".to_owned()).remedy(remedy));
+            return None;
+        }
+        let Some(root) = root.filter(|root| matches!(root.kind, Kind::Mapping(_))) else {
+            let remedy = format!(
+                "a data file is a mapping; its keys are {}",
+                keys::TOP.known.join(", ")
+            );
             self.problems
                 .push(problem("it holds no mapping with `charts`".to_owned()).remedy(remedy));
             return None;
@@ -362,14 +377,16 @@ impl DataReader {
 /// The file that was probably meant to be `wanted`: it differs in its extension (`.yml`), in capitals or in
 /// blanks.
 fn close_name(dir: &Path, wanted: &str) -> Option<String> {
-    let plain = |name: &str| {
-        let name = name.trim().to_ascii_lowercase();
-        let stem = name.strip_suffix(".yaml").or(name.strip_suffix(".yml"));
-        stem.unwrap_or(&name).trim_start_matches('v').to_owned()
-    };
     let names = std::fs::read_dir(dir).ok()?.flatten();
     let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    names.find(|name| name != wanted && plain(name) == plain(wanted))
+    names.find(|name| name != wanted && plain_name(name) == plain_name(wanted))
+}
+
+/// A version or the name of its file without what is often written around it: blanks, capitals, `v`, `.yaml`.
+fn plain_name(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase();
+    let stem = name.strip_suffix(".yaml").or(name.strip_suffix(".yml"));
+    stem.unwrap_or(&name).trim_start_matches('v').to_owned()
 }
 
 /// The versions that a folder has data files for, in the order of their numbers.

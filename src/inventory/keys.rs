@@ -10,7 +10,7 @@ use super::file::{DataReader, Entry};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Keys {
     place: &'static str,
-    known: &'static [&'static str],
+    pub(super) known: &'static [&'static str],
 }
 
 /// The top of a file.

@@ -11,7 +11,7 @@ use crate::settings::{Settings, TargetChoice};
 use super::Scope;
 
 impl Scope {
-    /// What the permissions of these settings depend on. STS is asked for what is not given.
+    /// What the permissions of these settings depend on. STS is asked for account and role, if they are not given.
     ///
     /// # Errors
     /// Settings that are missing, and what STS does not say.
@@ -33,7 +33,7 @@ impl Scope {
             ("AWS_REGION, --region", &region),
         ];
         let [project, deployment, name, region] = given(needed)?;
-        let (account, partition) = owner(aws, &region).await?;
+        let (account, partition) = owner(aws, &region, settings, role.is_none()).await?;
         let role = if let Some(role) = role {
             role
         } else {
@@ -75,7 +75,7 @@ impl Scope {
             ("AWS_REGION, --region", &region),
         ];
         let [project, region] = given(needed)?;
-        let (account, partition) = owner(aws, &region).await?;
+        let (account, partition) = owner(aws, &region, settings, false).await?;
         Ok(Self {
             account,
             region,
@@ -113,15 +113,24 @@ fn place(settings: &Settings) -> (Option<Prefix>, Option<String>) {
     (prefix, settings.aws.region.clone().or(region))
 }
 
-/// Account and partition.
-async fn owner(aws: &Arc<Aws>, region: &str) -> anyhow::Result<(String, String)> {
+/// Account and partition. The partition is the region's where STS is not asked anyway.
+async fn owner(
+    aws: &Arc<Aws>,
+    region: &str,
+    settings: &Settings,
+    asks_sts: bool,
+) -> anyhow::Result<(String, String)> {
+    let given = &settings.aws;
     let account = aws.account(region).await.map_err(unasked)?;
-    let partition = aws.partition(region).await.map_err(unasked)?;
+    let partition = if given.partition.is_some() || given.account.is_none() || asks_sts {
+        aws.partition(region).await.map_err(unasked)?
+    } else {
+        aws::partition_of(region).to_owned()
+    };
     Ok((account, partition))
 }
 
 fn unasked(error: aws::Error) -> anyhow::Error {
-    let context =
-        "STS does not say whose permissions these are; give --account, --partition and --role";
+    let context = "STS does not say whose permissions these are; give --account and --role";
     anyhow::Error::new(error).context(context)
 }

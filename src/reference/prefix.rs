@@ -111,6 +111,11 @@ impl FromStr for Prefix {
             );
         }
         let Some((host, path)) = text.split_once('/') else {
+            if is_registry_host(text) {
+                return invalid(&format!(
+                    "a registry is written `host[:port]/prefix`; for the registry's root end it with `/`: `{text}/`"
+                ));
+            }
             return invalid("a registry is written `host[:port]/prefix`, a folder `oci:DIR`");
         };
         if !is_registry_host(host) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-use crate::problem::{Problem, nearest};
+use crate::problem::{Problem, nearest, slip};
 use oci_copy::reference::{DOCKER_HUB, DOCKER_HUB_NAMES, HostKey, hub_name, without_secrets};
 
 use oci_copy::http::Network;
@@ -16,34 +16,35 @@ use super::{Flags, Parameters, list};
 pub(super) struct Hosts {
     pub(super) endpoints: BTreeMap<String, Url>,
     pub(super) plain_http: BTreeSet<String>,
+    /// Those that no flag names, but a variable that many runs share.
+    pub(super) shared: BTreeSet<String>,
 }
 
 impl Hosts {
     /// A flag for the same host wins over the parameter.
     pub(super) fn new(flags: &Flags, parameters: &Parameters, problems: &mut Vec<Problem>) -> Self {
-        const ENDPOINTS: &str = "parameter Endpoints";
-        const PLAIN_HTTP: &str = "parameter PlainHttp";
-        let given = parameter(parameters, ("endpoints", ENDPOINTS), problems);
-        let mut endpoints = read_endpoints(ENDPOINTS, &given, problems);
-        endpoints.extend(read_endpoints(
-            "--endpoint",
-            flags.all("endpoints"),
-            problems,
-        ));
-        let given = parameter(parameters, ("plain_http", PLAIN_HTTP), problems);
-        let given = given.iter().map(|text| (PLAIN_HTTP, text));
-        let of_flags = flags.all("plain_http").iter();
-        let of_flags = of_flags.map(|text| ("--plain-http", text));
-        let mut plain_http = BTreeSet::new();
-        for (place, text) in given.chain(of_flags) {
-            match whole_host(text) {
-                Ok(host) => plain_http.extend(all_names(host)),
-                Err(why) => problems.push(Problem::input(place, why)),
-            }
+        let place = parameters.place("endpoints");
+        let given = parameter(parameters, ("endpoints", &place), problems);
+        let mut endpoints = read_endpoints(&place, &given, problems);
+        let mut shared = BTreeSet::new();
+        if parameters.is_shared("endpoints") {
+            shared.extend(endpoints.keys().cloned());
         }
+        let of_flags = read_endpoints("--endpoint", flags.all("endpoints"), problems);
+        let place = parameters.place("plain_http");
+        let given = parameter(parameters, ("plain_http", &place), problems);
+        let mut plain_http = read_hosts(&place, &given, problems);
+        if parameters.is_shared("plain_http") {
+            shared.extend(plain_http.iter().cloned());
+        }
+        let plain_of_flags = read_hosts("--plain-http", flags.all("plain_http"), problems);
+        shared.retain(|host| !of_flags.contains_key(host) && !plain_of_flags.contains(host));
+        endpoints.extend(of_flags);
+        plain_http.extend(plain_of_flags);
         Self {
             endpoints,
             plain_http,
+            shared,
         }
     }
 }
@@ -81,6 +82,18 @@ fn read_endpoints(
         }
     }
     endpoints
+}
+
+/// The hosts of one setting, with all their names.
+fn read_hosts(place: &str, given: &[String], problems: &mut Vec<Problem>) -> BTreeSet<String> {
+    let mut hosts = BTreeSet::new();
+    for text in given {
+        match whole_host(text) {
+            Ok(host) => hosts.extend(all_names(host)),
+            Err(why) => problems.push(Problem::input(place, why)),
+        }
+    }
+    hosts
 }
 
 /// `HOST=URL`
@@ -129,9 +142,14 @@ fn all_names(host: String) -> Vec<String> {
     }
 }
 
-/// A warning for each endpoint and each `--plain-http` whose host the run does not use.
+/// A warning for each endpoint and each `--plain-http` whose host the run does not use. A `shared` one is from a
+/// variable that many runs have: it is a warning only where it looks misspelt.
 #[must_use]
-pub fn unused_hosts(network: &Network, used: &BTreeSet<String>) -> Vec<String> {
+pub fn unused_hosts(
+    network: &Network,
+    shared: &BTreeSet<String>,
+    used: &BTreeSet<String>,
+) -> Vec<String> {
     let used: BTreeSet<&str> = used.iter().map(|host| hub_name(host)).collect();
     let known: Vec<&str> = used.iter().copied().collect();
     let strays = |what: &'static str, named: Vec<&str>| -> Vec<String> {
@@ -149,13 +167,18 @@ pub fn unused_hosts(network: &Network, used: &BTreeSet<String>) -> Vec<String> {
         };
         named
             .filter(|host| !is_used(host))
+            .filter(|host| !shared.contains(*host) || slip(host, known.iter().copied()).is_some())
             .map(|host| {
                 let near = nearest(host, known.iter().copied(), 1);
                 let near = near.first().map(|near| format!(" (nearest: {near})"));
+                let hosts = if known.is_empty() {
+                    "this run uses no host".to_owned()
+                } else {
+                    format!("the hosts are {}", known.join(", "))
+                };
                 format!(
-                    "{what} {host}: nothing is read from or written to this host{}; the hosts are {}",
-                    near.unwrap_or_default(),
-                    known.join(", ")
+                    "{what} {host}: nothing is read from or written to this host{}; {hosts}",
+                    near.unwrap_or_default()
                 )
             })
             .collect()
@@ -223,7 +246,7 @@ mod tests {
             ..Network::default()
         };
         let used = ["quay.io", "index.docker.io", "a.io", "reg.corp:5000"];
-        let warnings = unused_hosts(&network, &used.map(str::to_owned).into());
+        let warnings = unused_hosts(&network, &BTreeSet::new(), &used.map(str::to_owned).into());
         let [warning] = warnings.as_slice() else {
             panic!("{warnings:?}")
         };

@@ -1,6 +1,6 @@
 //! Concurrency, timeouts and attempts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
@@ -74,6 +74,8 @@ impl Quotas {
 #[derive(Debug, Clone)]
 pub(super) struct Given {
     pub(super) network: Network,
+    /// The hosts that only a variable names, which many runs share.
+    pub(super) shared_hosts: BTreeSet<String>,
     pub(super) quotas: Quotas,
     pub(super) hash: HashPolicy,
 }
@@ -126,6 +128,7 @@ impl Given {
         };
         Some(Self {
             network,
+            shared_hosts: hosts.shared,
             quotas: quotas?,
             hash: hash?,
         })

@@ -28,6 +28,9 @@ pub struct Parameters {
     /// The parameters that have two values, each with both spellings.
     #[serde(skip)]
     conflicts: BTreeMap<String, [String; 2]>,
+    /// The variables of this program that gave values; parameters of a build are not among them.
+    #[serde(skip)]
+    variables: BTreeMap<String, String>,
     #[serde(skip)]
     warnings: Vec<String>,
 }
@@ -78,6 +81,10 @@ impl Parameters {
                 None => {
                     read.values.insert(known.name.to_owned(), value.clone());
                     spellings.insert(known.name, variable);
+                    if of_seed_farmer.is_none() {
+                        read.variables
+                            .insert(known.name.to_owned(), variable.clone());
+                    }
                 }
             }
         }
@@ -88,6 +95,17 @@ impl Parameters {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
+    }
+
+    /// What gave a parameter, for messages: the variable, or in a build the parameter.
+    pub(super) fn place(&self, name: &str) -> String {
+        let variable = self.variables.get(name).cloned();
+        variable.unwrap_or_else(|| manifest_name(name))
+    }
+
+    /// Whether a variable of this program gave the parameter, which many runs share.
+    pub(super) fn is_shared(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
     }
 
     /// Warnings about parameters.
@@ -128,7 +146,7 @@ impl Parameters {
         let of_flag =
             flag.and_then(|flag| Some((format!("--{}", flag.long), flags.get(parameter)?)));
         let (place, text) =
-            of_flag.or_else(|| Some((manifest_name(parameter), self.get(parameter)?)))?;
+            of_flag.or_else(|| Some((self.place(parameter), self.get(parameter)?)))?;
         // YAML's block scalars end with a line feed.
         let text = text.trim();
         Some(Given { place, text })

@@ -264,6 +264,7 @@ async fn two_charts_for_one_target_are_a_conflict_unless_they_are_the_same() -> 
                 "target.corp/idf-charts/app:1.0.0: two sources for one target",
                 "https://one.corp/charts/app:1.0.0 (for one)",
                 "https://two.corp/charts/app:1.0.0 (for two)",
+                "give both the same `repository`",
             ]);
         }
     }

@@ -44,6 +44,7 @@ async fn a_malformed_prefix_is_refused_with_the_rule() {
     let data = Data::images(&["quay.io/a/b:1"]);
     for (prefix, why) in [
         ("registry", "host[:port]/prefix"),
+        ("localhost:5000", "end it with `/`: `localhost:5000/`"),
         ("https://target.corp/idf-", "no scheme"),
         ("target.corp/Upper-", "target.corp/Upper-"),
         ("oci:", "oci:DIR"),
@@ -69,6 +70,36 @@ async fn settings_out_of_their_range_are_refused_together() {
         "`quay.io` is not HOST=URL",
         "ftp://x",
     ]);
+}
+
+#[tokio::test]
+async fn variables_are_named_as_they_were_set() {
+    let data = Data::images(&["quay.io/a/b:1"]);
+    let run = data.plan().env("REPLICATOR_JOBS", "abc");
+    let run = run.env("REPLICATOR_ENDPOINTS", "quay.io");
+    let refused = run.run().await.ended(2).left_nothing();
+    refused.said(&["REPLICATOR_JOBS: `abc`", "REPLICATOR_ENDPOINTS: `quay.io`"]);
+    let run = data.plan().env("SEEDFARMER_PARAMETER_JOBS", "abc");
+    let refused = run.run().await.ended(2).left_nothing();
+    refused.said(&["parameter Jobs: `abc`"]);
+}
+
+#[tokio::test]
+async fn a_flag_of_other_commands_is_answered_with_them() {
+    let run = Run::new().args(["verify", "--project", "idf"]).run().await;
+    let refused = run.ended(2);
+    let refused = refused.said(&[
+        "unexpected argument '--project'",
+        "is an option of",
+        "publish",
+    ]);
+    assert!(!refused.stderr.contains("--prove"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn publish_without_a_result_names_the_list() {
+    let refused = Run::new().arg("publish").run().await.ended(2);
+    refused.said(&["RESULT: no result is named", "publish --list"]);
 }
 
 #[tokio::test]

@@ -61,6 +61,14 @@ fn folder(chart: &Chart) -> TempDir {
     folder
 }
 
+/// What `discover` printed as a data file, with the chart beside it.
+fn beside(done: &Finished, folder: &TempDir) -> Data {
+    let data = Data::new(&done.stdout, "ami: {}\n");
+    let chart = folder.path().join("archives/app-1.0.0.tgz");
+    fs::copy(chart, data.file_path("app-1.0.0.tgz")).expect("a file");
+    data
+}
+
 async fn discover(folder: &TempDir, args: &[&str]) -> Finished {
     let run = Run::new().arg("discover").args(args);
     run.current_dir(folder.path().join("archives")).run().await
@@ -107,7 +115,18 @@ async fn what_discover_prints_is_a_data_file_that_plans_and_moves_every_image() 
         );
     }
 
-    let data = Data::new(&done.stdout, "ami: {}\n");
+    assert!(
+        done.stdout.contains("repository: \"./app-1.0.0.tgz\"\n"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout
+            .contains("# The path in repository is relative to this file's folder"),
+        "{}",
+        done.stdout
+    );
+    let data = beside(&done, &folder);
     let (values, images) = planned(&data).await;
     assert_eq!(images, MOVED);
     assert_eq!(
@@ -173,7 +192,7 @@ async fn values_and_switches_are_printed_with_what_they_add() -> Result {
         let line = line.replace("vendor/", "other/");
         assert!(done.stdout.contains(&line), "{line}\n{}", done.stdout);
     }
-    let data = Data::new(&done.stdout, "ami: {}\n");
+    let data = beside(&done, &folder);
     let (_, images) = planned(&data).await;
     assert!(
         images.contains(&"quay.io/team/extra:1".to_owned()),
@@ -213,7 +232,7 @@ async fn a_chart_that_demands_a_value_or_refuses_other_images_says_so() -> Resul
     let overrides =
         "    overrides:\n      global:\n        security:\n          allowInsecureImages: true\n";
     assert!(done.stdout.contains(overrides), "{}", done.stdout);
-    let data = Data::new(&done.stdout, "ami: {}\n");
+    let data = beside(&done, &folder);
     let (values, images) = planned(&data).await;
     assert_eq!(images, ["docker.io/b/n:1"]);
     assert_eq!(values["global"]["security"]["allowInsecureImages"], true);

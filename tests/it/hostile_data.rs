@@ -137,7 +137,7 @@ async fn a_data_file_made_to_harm_is_refused_with_its_name() {
         ("a: *gone\n", "the YAML is broken"),
         ("a: &a [*a]\n", "the YAML is broken"),
         ("[]\n", "no mapping with `charts`"),
-        ("", "no mapping with `charts`"),
+        ("", "the file is empty"),
     ] {
         let refused = Data::new("charts: {}\n", text).plan().run().await.ended(2);
         assert!(refused.peak < 150 << 20, "{} bytes of memory", refused.peak);

@@ -72,7 +72,8 @@ async fn a_local_chart_of_another_version_and_a_path_to_nothing_are_refused() ->
         "charts.other",
         "holds version 1.0.0",
         "charts.none",
-        "nowhere",
+        "nowhere: looked for Chart.yaml, app-1.0.0.tgz, app-v1.0.0.tgz, app\n",
+        "relative to the data file's folder, or else to the working directory",
     ]);
     Ok(())
 }

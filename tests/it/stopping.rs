@@ -78,7 +78,10 @@ async fn a_stopped_deployment_ends_at_once_with_its_report_and_publishes_nothing
     assert!(!is_there("stalled") && !is_there("within"));
     assert_eq!(aws.count("PutObject"), 0);
     assert_eq!(stopped.work_file("SEEDFARMER_MODULE_METADATA"), None);
-    stopped.said(&["2 of 3 artifacts failed, nothing was published"]);
+    stopped.said(&[
+        "2 of 3 artifacts failed, nothing was published",
+        "run it again to continue",
+    ]);
     Ok(())
 }
 

@@ -341,6 +341,12 @@ async fn other_files_than_documents_are_bad_input() -> Result {
         let refused = Run::new().arg("verify").arg(&path).run().await.ended(2);
         refused.said(&[name]);
     }
+    let refused = Run::new().arg("verify").arg(dir.path()).run().await;
+    let shown = format!(
+        "{}: cannot be read",
+        dir.path().join("replication_result.json").display()
+    );
+    refused.ended(2).said(&[&shown, "replicator deploy"]);
     let refused = Run::new().arg("verify").run().await.ended(2);
     refused.said(&[
         "replication_result.json: cannot be read",

@@ -15,6 +15,34 @@ async fn an_unknown_version_is_answered_with_those_that_are_known() {
 }
 
 #[tokio::test]
+async fn a_version_in_another_spelling_is_answered_with_the_one_to_write() {
+    let data = Data::images(&["quay.io/a/b:1"]);
+    for version in ["v1.34", "V1.34", "1.34.yaml"] {
+        let run = data.run_version("plan", version);
+        let run = run.args(["--no-observe", "--registry-prefix", "target.corp/"]);
+        let refused = run.run().await.ended(2).left_nothing();
+        let refused = refused.said(&["write the version as `1.34`"]);
+        assert!(!refused.stderr.contains("rename"), "{}", refused.stderr);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_data_file_is_answered_with_what_to_write() {
+    for empty in ["", "# only a comment\n", "---\n", "~\n"] {
+        let data = Data::new("additional_images: {a: quay.io/a:1}\n", empty);
+        let refused = data.plan().run().await.ended(2).left_nothing();
+        refused.said(&["1.34.yaml: the file is empty", "write `charts: {}`"]);
+    }
+    let data = Data::new("additional_images: {a: quay.io/a:1}\n", "charts: {}\n");
+    data.plan().run().await.ended(0);
+    let data = Data::new("- a\n", "charts: {}\n");
+    let refused = data.plan().run().await.ended(2).left_nothing();
+    refused.said(&[
+        "its keys are ami, charts, additional_images, docker_mappings, apiVersions, trust",
+    ]);
+}
+
+#[tokio::test]
 async fn a_version_that_lost_its_zero_is_understood_and_said() {
     let data = Data::images(&["quay.io/a/b:1"]).file("1.30.yaml", "ami: {version: cut}\n");
     let run = data.run_version("plan", "1.3");

@@ -89,7 +89,11 @@ async fn a_bundle_that_was_cut_or_changed_is_refused_before_anything_is_written(
         (whole[..whole.len() - 1].to_vec(), "it was cut"),
         (whole[..last].to_vec(), "it was cut"),
         (whole[..700].to_vec(), "not a bundle"),
-        (Vec::new(), "not a bundle"),
+        (Vec::new(), "give the file that `replicator save` wrote"),
+        (
+            b"charts: {}\n".repeat(500),
+            "give the file that `replicator save` wrote",
+        ),
         ([&whole[..], b"x"].concat(), "something was added"),
     ] {
         fs::write(at("changed.tar"), bytes)?;

@@ -164,6 +164,24 @@ fn assert_granted(python: &Path, grants: Grants, calls: &Value, strict: bool) ->
 }
 
 #[tokio::test]
+async fn the_partition_of_a_policy_is_the_regions_and_no_call_is_made() {
+    for (region, partition) in [
+        ("eu-west-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+    ] {
+        let run = Run::new().args(["policy", "--project", "idf", "--deployment", "dev"]);
+        let run = run.args(["--module", "replication-images", "--role", "r"]);
+        let run = run.args(["--account", "123456789012", "--region", region]);
+        let printed = run.run().await.ended(0);
+        let arn = format!("arn:{partition}:ecr:{region}:123456789012:repository/");
+        assert!(printed.stdout.contains(&arn), "{}", printed.stdout);
+    }
+}
+
+#[tokio::test]
 async fn what_prune_calls_is_what_the_policy_for_it_grants() -> Result {
     let Some(python) = python() else {
         skip("`make module-lint` has not installed its Python here");
@@ -177,7 +195,7 @@ async fn what_prune_calls_is_what_the_policy_for_it_grants() -> Result {
     apply.run().await.ended(0);
     let run = Run::new().args(["policy", "--for", "prune", "--project", "Idf"]);
     let run = run.args(["--account", "123456789012", "--region", "us-east-1"]);
-    let printed = run.args(["--partition", "aws"]).run().await.ended(0);
+    let printed = run.run().await.ended(0);
     let granted = Grants::Policy(&printed.stdout);
     assert_granted(&python, granted, &calls(&world.aws), true)?;
     let both = Run::new().args(["policy", "--for", "prune", "--boundary"]);

@@ -72,6 +72,37 @@ async fn an_endpoint_that_can_have_no_effect_is_refused() {
 }
 
 #[tokio::test]
+async fn a_shared_variable_may_name_hosts_that_this_run_does_not_use() {
+    let data = Data::images(&["quay.io/a/b:1"]);
+    let shared = "ghcr.io=http://a,docker.io=http://b,quay.io=http://c";
+    let run = data.plan().env("REPLICATOR_ENDPOINTS", shared);
+    let run = run.env("REPLICATOR_PLAIN_HTTP", "registry.corp");
+    let planned = run.run().await.ended(0);
+    assert_eq!(planned.lines_with("warning:"), 0, "{}", planned.stderr);
+
+    let run = data.plan().env("REPLICATOR_ENDPOINTS", "qauy.io=http://a");
+    let planned = run.run().await.ended(0);
+    planned.said(&["endpoint for qauy.io: ", "(nearest: quay.io)"]);
+}
+
+#[tokio::test]
+async fn a_lock_names_only_hosts_that_exist() -> Result {
+    let source = Registry::start().await?;
+    Image::new().layer(10, 1).push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let run = data.run("lock").endpoint("quay.io", &source.url());
+    let run = run.args(["--endpoint", "ghcr.io=http://a"]);
+    let locked = run.run().await.ended(0);
+    let locked = locked.said(&["endpoint for ghcr.io: ", "the hosts are quay.io"]);
+    assert!(
+        !locked.stderr.contains("target.invalid"),
+        "{}",
+        locked.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn hosts_that_are_not_used_are_a_warning_that_names_those_that_are() {
     let data = Data::images(&["quay.io/a/b:1", "busybox:1"]);
     let run = data.plan().args(["--plain-http", "ghcr.io"]);

@@ -49,6 +49,9 @@ pub struct Archive {
     pub(super) reads: Arc<AimdLimit>,
 }
 
+/// How the reason begins for which a file that is something else is refused.
+pub const NOT_A_BUNDLE: &str = "it is not a bundle";
+
 impl Archive {
     /// Reads the front of an archive.
     ///
@@ -60,7 +63,7 @@ impl Archive {
         let size = ranges.size().await?;
         let no_bundle = || {
             failed(format!(
-                "it is not a bundle: it does not begin with {CHECKSUM_PATH}"
+                "{NOT_A_BUNDLE}: it does not begin with {CHECKSUM_PATH}"
             ))
         };
         if size < 3 * BLOCK_BYTES {
