@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::document::RESULT_FILE;
 use crate::progress::{self, Progress};
+use crate::publish;
 use crate::session::{Sources, unless_stopped};
 use crate::settings::{Environment, Flags};
 
@@ -54,8 +55,10 @@ pub async fn deploy(
     let started = Instant::now();
     let sources =
         unless_stopped(stop, STOPPED, Box::pin(Sources::read(flags, environment))).await?;
-    let publication = publishing::publication(&sources.settings)?;
     let out = sources.settings.out.clone();
+    publish::check_writable_out(&out)?;
+    sources.check_target()?;
+    let publication = publishing::publication(&sources.settings)?;
     let preparing = prepare::prepare(sources, publication, (progress, stop));
     let mut prepared = unless_stopped(stop, STOPPED, Box::pin(preparing))
         .await

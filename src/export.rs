@@ -18,6 +18,9 @@ use crate::yaml;
 /// The longest name of a Helm release (Helm's own limit, because names are put in labels).
 const MAX_RELEASE: usize = 53;
 
+/// What a folder is for a user of the values.
+pub const NO_REGISTRY: &str = "a folder, which no cluster can read";
+
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -52,6 +55,8 @@ pub struct Release<'a> {
     pub namespace: &'a str,
     /// The values that make it use the copies.
     pub values: &'a Map<String, Value>,
+    /// The folder that it is in, if the target is one: only Helm values can be printed then.
+    pub folder: Option<&'a str>,
 }
 
 impl Release<'_> {
@@ -93,8 +98,8 @@ pub fn releases<'a>(
     let mut names = HashSet::new();
     let releases = charts.into_iter().map(|(key, chart)| {
         let release = release(document, key, chart, namespace, &mut names);
-        if format != Format::Helm && !chart.helm.repository.starts_with("oci://") {
-            let what = "the target is a folder, which no cluster can read";
+        if format != Format::Helm && release.folder.is_some() {
+            let what = format!("the target is {NO_REGISTRY}");
             let remedy = "deploy to a registry, or print --format helm";
             return Err(Problem::input(key.as_str(), what).remedy(remedy).into());
         }
@@ -136,8 +141,9 @@ fn release<'a>(
     namespace: &'a str,
     names: &mut HashSet<String>,
 ) -> Release<'a> {
-    let whole = chart.helm.repository.as_str();
-    let whole = whole.strip_prefix("oci://").unwrap_or(whole);
+    let written = chart.helm.repository.as_str();
+    let registry = written.strip_prefix("oci://");
+    let whole = registry.unwrap_or(written);
     let (repository, last) = whole.rsplit_once('/').unwrap_or(("", whole));
     let target = format!("{whole}:{}", chart.helm.version.replace('+', "_"));
     let digests = document.written.digests.as_ref();
@@ -160,6 +166,7 @@ fn release<'a>(
             .map(String::as_str),
         namespace,
         values: &chart.values,
+        folder: registry.is_none().then_some(written),
     }
 }
 
@@ -224,12 +231,19 @@ fn helm(releases: &[Release<'_>]) -> String {
                 ),
             );
         }
-        line(
-            &mut text,
-            &format!(
-                "helm upgrade --install {name} oci://{repository}/{chart} --version {version} --namespace {namespace} --values FILE"
-            ),
-        );
+        if let Some(folder) = release.folder {
+            line(
+                &mut text,
+                &format!("{folder}:{} is in {NO_REGISTRY}", release.tag()),
+            );
+        } else {
+            line(
+                &mut text,
+                &format!(
+                    "helm upgrade --install {name} oci://{repository}/{chart} --version {version} --namespace {namespace} --values FILE"
+                ),
+            );
+        }
         if release.values.is_empty() {
             text.push_str("{}\n");
         }

@@ -10,8 +10,8 @@ mod report;
 mod results;
 
 pub use documents::{
-    check_out, remove_result, unusable_out, write_file, write_pairs, write_plan, write_proof,
-    write_result,
+    check_out, check_writable_out, remove_result, unusable_out, write_file, write_pairs,
+    write_plan, write_proof, write_result,
 };
 pub use folder::{keep_in, kept_file, kept_in, remove_surplus_in};
 pub use kept::{

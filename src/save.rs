@@ -14,6 +14,7 @@ use crate::bundle::{Bundle, BundleLocation, Since};
 use crate::deploy::planned::Planned;
 use crate::deploy::{failure_summary, locking, planning};
 use crate::document::Lock;
+use crate::files;
 use crate::inventory::Inventory;
 use crate::lock;
 use crate::plan::Copy;
@@ -142,7 +143,7 @@ fn checked_flags(file: &str, options: &SaveOptions, flags: &Flags) -> Result<Fla
         return Err(problem(what).into());
     }
     match file.parse::<BundleLocation>() {
-        Ok(BundleLocation::File(path)) => check_file(&path).map(|()| flags.clone()),
+        Ok(BundleLocation::File(path)) => files::check_file(&path, None).map(|()| flags.clone()),
         Ok(BundleLocation::Object { .. }) if options.split.is_some() => {
             let remedy = "leave --split out: an object can have 5 TiB";
             Err(problem("an object is not split".to_owned())
@@ -151,24 +152,6 @@ fn checked_flags(file: &str, options: &SaveOptions, flags: &Flags) -> Result<Fla
         }
         Ok(BundleLocation::Object { .. }) => Ok(flags.clone().with("bundle", file)),
         Err(what) => Err(problem(what).into()),
-    }
-}
-
-/// Checks, without writing anything, that the file can be there.
-fn check_file(file: &Path) -> Result<(), Problems> {
-    let problem = |what: &str| {
-        let problem = Problem::input(file.display().to_string(), what);
-        Err(problem.remedy("name a file in a folder that exists").into())
-    };
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    if file.is_dir() {
-        return problem("it is a folder");
-    }
-    match folder {
-        Some(folder) if !folder.is_dir() => problem("its folder does not exist"),
-        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::document::PrunePlan;
+use crate::files;
 use crate::progress::count;
 use crate::prune::{PruneOptions, Pruner, UNUSED_FOR, read_plan};
 use crate::settings::{Environment, Flags};
@@ -81,6 +82,7 @@ impl Prune {
         if let Some(path) = &self.apply {
             return self.apply(path, with.environment).await;
         }
+        files::check_file(&self.plan, Some("--plan"))?;
         let pruner = Pruner::open(&self.flags(), with.environment, &self.lock).await?;
         let options = PruneOptions {
             unused_for_days: self.unused_for.unwrap_or(UNUSED_FOR),

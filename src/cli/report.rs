@@ -60,12 +60,8 @@ impl MakeReport {
             print(page).await?;
             return Ok(Exit::Done);
         }
-        publish::write_file(output, &page).map_err(|error| {
-            let problem = Problem::input("the page", format!("{error:#}"));
-            Problems::from(
-                problem.remedy("name a file in a folder that can be written to with --output"),
-            )
-        })?;
+        files::check_file(output, Some("--output"))?;
+        publish::write_file(output, &page)?;
         print(format!("{}\n", output.display())).await?;
         Ok(Exit::Done)
     }

@@ -66,6 +66,12 @@ impl Values {
         if releases.is_empty() {
             tracing::warn!("{shown} names no charts");
         }
+        if releases.iter().any(|release| release.folder.is_some()) {
+            tracing::warn!(
+                "{shown}: the target is {}: deploy to a registry, and use the values of that",
+                export::NO_REGISTRY
+            );
+        }
         print(export::print(&releases, self.format)).await?;
         Ok(Exit::Done)
     }

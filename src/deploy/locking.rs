@@ -77,6 +77,7 @@ pub async fn lock(
         tracing::warn!("{warning}");
     }
     let path = path(&settings, &inventory);
+    files::check_file(&path, Some("--lock"))?;
     let making = async {
         let session = Session::for_inventory(settings, &inventory, stop).await?;
         let (lock, planned) = make(&session, &inventory, progress).await?;

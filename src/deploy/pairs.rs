@@ -46,7 +46,7 @@ pub async fn copy(
     let pairs = pairs.read().map_err(Problems::from);
     let (settings, pairs) = Problems::both(settings, pairs)?;
     if let Some(out) = &flags.out {
-        publish::check_out(out)?;
+        publish::check_writable_out(out)?;
     }
     let copies = copies(pairs)?;
     let hosts = copies.iter().flat_map(plan::Copy::hosts);

@@ -79,6 +79,9 @@ async fn preview(
     options: PlanOptions,
 ) -> anyhow::Result<Preview> {
     let sources = Sources::read(flags, environment).await?;
+    if let Some(out) = &flags.out {
+        publish::check_writable_out(out)?;
+    }
     let settings = &sources.settings;
     let pins = settings.closure.pin_digests;
     if pins && options.no_observe {

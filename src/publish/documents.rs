@@ -10,6 +10,7 @@ use crate::closure::Proof;
 use crate::document::{
     MAX_RESULT, PAGE_FILE, PAIRS_FILE, PROOF_FILE, REPORT_FILE, RESULT_FILE, ResultDocument,
 };
+use crate::files;
 use crate::plan::Plan;
 use crate::problem::{Problem, Problems};
 use crate::progress;
@@ -47,17 +48,10 @@ fn is_plan(path: &Path) -> bool {
 /// # Errors
 /// When it or a folder above it is not a folder, or a folder has the name of a file.
 pub fn check_out(out: &Path) -> Result<(), Problems> {
-    // The nearest path that exists must be a folder.
-    let kind = out
-        .ancestors()
-        .find_map(|path| Some((path, path.metadata().ok()?)));
-    if let Some((path, _)) = kind.filter(|(_, found)| !found.is_dir()) {
-        let why = format!("{} is not a folder", path.display());
-        return Err(unusable_out(out, why));
-    }
-    let files = [RESULT_FILE, PAIRS_FILE, PROOF_FILE, REPORT_FILE, PAGE_FILE];
-    let mut files = files.into_iter().map(|name| out.join(name));
-    match files.find(|path| path.is_dir()) {
+    files::nearest_folder(out).map_err(|why| unusable_out(out, why))?;
+    let names = [RESULT_FILE, PAIRS_FILE, PROOF_FILE, REPORT_FILE, PAGE_FILE];
+    let mut paths = names.into_iter().map(|name| out.join(name));
+    match paths.find(|path| path.is_dir()) {
         Some(path) => Err(unusable_out(
             out,
             format!(
@@ -67,6 +61,15 @@ pub fn check_out(out: &Path) -> Result<(), Problems> {
         )),
         None => Ok(()),
     }
+}
+
+/// Checks that files can be written in the output folder; leaves nothing there.
+///
+/// # Errors
+/// When they cannot.
+pub fn check_writable_out(out: &Path) -> Result<(), Problems> {
+    check_out(out)?;
+    files::check_folder(out).map_err(|why| unusable_out(out, why))
 }
 
 /// The problem of an output folder that cannot be written to.

@@ -1,14 +1,17 @@
 //! What a command reads before it opens anything: settings, data files, and the bundle in their place.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{self, Bundle};
+use crate::files;
 use crate::inventory::Inventory;
 use crate::problem::{Problem, Problems};
 use crate::publish;
-use crate::settings::{DataFiles, Environment, Flags, Settings};
+use crate::reference::Prefix;
+use crate::settings::{DataFiles, Environment, Flags, Settings, TargetChoice};
 
 use super::Session;
 
@@ -45,6 +48,22 @@ pub fn read_without_target(
     Ok((settings, inventory, files))
 }
 
+/// Checks what blobs and names are written to, if the target is a folder.
+fn check_target(
+    settings: &Settings,
+    check: impl Fn(&Path) -> Result<(), String>,
+) -> Result<(), Problems> {
+    let TargetChoice::Given(Prefix::Layout { dir }) = &settings.target else {
+        return Ok(());
+    };
+    let checked = check(&dir.join("blobs/sha256")).and_then(|()| check(dir));
+    checked.map_err(|why| {
+        let problem = Problem::input(format!("--registry-prefix oci:{}", dir.display()), why);
+        let remedy = "name a folder that can be written to, such as oci:mirror, or a registry";
+        problem.remedy(remedy).into()
+    })
+}
+
 /// What a deployment reads: settings, inventory, and the bundle if there is one.
 pub struct Sources {
     /// The settings.
@@ -74,6 +93,7 @@ impl Sources {
             && environment.parameters.get("bundle").is_none()
         {
             let (settings, inventory) = read(flags, environment)?;
+            check_target(&settings, |folder| files::nearest_folder(folder).map(drop))?;
             return Ok(Self {
                 settings,
                 inventory,
@@ -82,6 +102,7 @@ impl Sources {
         }
         let settings = Settings::new(flags, environment)?;
         publish::check_out(&settings.out)?;
+        check_target(&settings, |folder| files::nearest_folder(folder).map(drop))?;
         let Some(named) = &settings.bundle else {
             anyhow::bail!("the bundle is not in the settings (please report this)");
         };
@@ -108,6 +129,14 @@ impl Sources {
             inventory,
             bundle: Some(bundle),
         })
+    }
+
+    /// Checks that a folder as the target can be written to, or created. Leaves nothing there.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_target(&self) -> Result<(), Problems> {
+        check_target(&self.settings, files::check_folder)
     }
 
     /// Opens the session in which these sources are read, and no other ones if there is a bundle.

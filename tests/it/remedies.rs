@@ -245,3 +245,103 @@ async fn an_aws_error_names_host_region_and_profile() -> Result {
     failed.said(&["http://127.0.0.1:9", "region us-east-1"]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_the_target_is_one_error_before_anything_is_fetched() -> Result {
+    let source = Registry::start().await?;
+    image().push(&source, "team/app", "1")?;
+    image().push(&source, "team/more", "1")?;
+    let data = Data::images(&["quay.io/team/app:1", "quay.io/team/more:1"]);
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("file"), "not a folder")?;
+    fs::create_dir(path("half"))?;
+    fs::write(path("half/blobs"), "not a folder")?;
+    let save = data.run("save").endpoint("quay.io", &source.url());
+    save.arg(path("b.tar")).run().await.ended(0);
+    source.wire().clear();
+    let no_folder = |name: &str| format!("{} is not a folder", path(name));
+    let impossible = [
+        (path("file"), no_folder("file")),
+        (path("file/x/y"), no_folder("file")),
+        (path("half"), no_folder("half/blobs")),
+        (path(&"n".repeat(300)), "too long".to_owned()),
+        (
+            "/proc/mirror".to_owned(),
+            "/proc cannot be written to: ".to_owned(),
+        ),
+    ];
+    for (dir, why) in &impossible {
+        let prefix = format!("oci:{dir}");
+        for command in ["deploy", "load", "plan"] {
+            // A plan writes nothing there.
+            if command == "plan" && dir == "/proc/mirror" {
+                continue;
+            }
+            let run = if command == "load" {
+                Run::new().arg(command).arg(path("b.tar")).out()
+            } else {
+                data.run(command).endpoint("quay.io", &source.url())
+            };
+            let run = run
+                .args(["--registry-prefix", &prefix])
+                .run()
+                .await
+                .ended(2);
+            let errors = run.stderr.matches("--registry-prefix").count();
+            assert_eq!(errors, 1, "{}", run.stderr);
+            run.said(&[
+                &format!("error: --registry-prefix {prefix}: "),
+                why,
+                "such as oci:mirror",
+            ])
+            .left_nothing();
+        }
+    }
+    assert_eq!(source.wire().requests().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_refused_before_the_work_for_it() -> Result {
+    let source = Registry::start().await?;
+    image().push(&source, "team/app", "1")?;
+    let data = Data::images(&["quay.io/team/app:1"]);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("file");
+    fs::write(&file, "not a folder")?;
+    let mirror = format!("oci:{}", folder.path().join("mirror").display());
+    let to = ["--registry-prefix", &mirror];
+    let deploy = data.run("deploy").endpoint("quay.io", &source.url());
+    let deployed = deploy.args(to).run().await.ended(0);
+    let report = deployed.out().join("replication_report.json");
+    source.wire().clear();
+    let run = |command: &str| {
+        let run = Run::new().args([command, "--eks-version", "1.34"]);
+        data.given_to(run).endpoint("quay.io", &source.url())
+    };
+    let copy = ["copy", "quay.io/team/app:1", "oci:mirror:app:1"];
+    for (place, why) in [
+        (
+            std::path::Path::new("/proc"),
+            "/proc cannot be written to: ",
+        ),
+        (&file, "file is not a folder"),
+    ] {
+        let out = place.join("x");
+        for run in [
+            run("plan").args(to).arg("--out"),
+            run("deploy").args(to).arg("--out"),
+            Run::new().args(copy).arg("--out"),
+            run("lock").arg("--lock"),
+            run("save"),
+            Run::new().arg("report").arg(&report).arg("--output"),
+        ] {
+            let refused = run.arg(&out).run().await.ended(2);
+            assert!(!refused.stderr.contains(".partial-"), "{}", refused.stderr);
+            refused.said(&[&out.display().to_string(), why, "can be written to"]);
+        }
+    }
+    assert_eq!(source.wire().requests().len(), 0);
+    Ok(())
+}

@@ -92,3 +92,27 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         planned.stderr
     );
 }
+
+#[tokio::test]
+async fn the_values_of_a_folder_come_without_a_command_that_cannot_work() {
+    let document = RESULT
+        .replace("oci://r.corp/mirror/", "oci:mirror:")
+        .replace("r.corp/mirror/", "oci:mirror:");
+    let (_dir, run) = values(&document);
+    let done = run.arg("app").run().await.ended(0);
+    assert_eq!(
+        done.stdout,
+        "# oci:mirror:charts/app:1.0.0 is in a folder, which no cluster can read\n\
+         image:\n  repository: \"oci:mirror:quay.io/team/app\"\n  tag: \"1.10\"\n"
+    );
+    done.said(&[
+        "warning:",
+        "the target is a folder, which no cluster can read",
+    ]);
+    for format in ["argocd", "flux", "terraform", "helmfile"] {
+        let (_dir, run) = values(&document);
+        let refused = run.args(["app", "--format", format]).run().await.ended(2);
+        assert_eq!(refused.stdout, "");
+        refused.said(&["the target is a folder, which no cluster can read"]);
+    }
+}
