@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hint;
-use crate::plan::Copy;
+use crate::plan::{Copy, CopySource};
 use crate::problem::chain;
 use oci_copy::copy::{CopyError, Done, Outcome};
 use oci_copy::remedy::Remedy;
@@ -32,13 +32,14 @@ pub(crate) fn report(copies: &[Copy], outcomes: Vec<Outcome>) {
         .partition(|(_, failed)| failed.len() >= MANY);
     for (copy, error) in few.into_iter().flat_map(|(_, failed)| failed) {
         let remedy = error.remedy();
+        let untagged = untagged(copy, &error);
         let used_by = if copy.used_by.is_empty() {
             String::new()
         } else {
             format!(" (for {})", copy.used_by.join(", "))
         };
         let chain = chain(&anyhow::Error::new(error));
-        tracing::error!("{}{used_by}\n    {chain}", copy.target_text);
+        tracing::error!("{}{used_by}\n    {chain}{untagged}", copy.target_text);
         hints.say(remedy);
     }
     for (reason, mut failed) in many {
@@ -55,6 +56,22 @@ pub(crate) fn report(copies: &[Copy], outcomes: Vec<Outcome>) {
             "{count} artifacts failed for one reason: {reason}\n    {names}\n    the first of them: {chain}"
         );
         hints.say(remedy);
+    }
+}
+
+/// Which tag a source that does not exist was asked for, if its name has none.
+fn untagged(copy: &Copy, error: &CopyError) -> String {
+    const DEFAULT: &str = ":latest";
+    match (&copy.source, error) {
+        (CopySource::At(location), CopyError::Missing { reference })
+            if location.to_string().ends_with(DEFAULT) && !reference.ends_with(DEFAULT) =>
+        {
+            format!(
+                ": the name has no tag, so the tag {} was read",
+                &DEFAULT[1..]
+            )
+        }
+        _ => String::new(),
     }
 }
 

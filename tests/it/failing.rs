@@ -15,6 +15,21 @@ fn image() -> Image {
 }
 
 #[tokio::test]
+async fn a_missing_image_is_named_with_its_key_and_the_tag_that_was_read() -> Result {
+    let (source, target) = (Registry::start().await?, Registry::start().await?);
+    let data = Data::new(
+        "additional_images:\n  agent: quay.io/team/agent\n",
+        "charts: {}\n",
+    );
+    let run = data.deploy(&target).endpoint("quay.io", &source.url());
+    run.run().await.ended(1).said(&[
+        "(for agent)",
+        "there is no quay.io/team/agent: the name has no tag, so the tag latest was read",
+    ]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_missing_source_image_fails_alone_and_nothing_is_published() -> Result {
     let (source, target) = (Registry::start().await?, Registry::start().await?);
     let there = image().push(&source, "team/there", "1")?;
