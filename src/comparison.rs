@@ -108,7 +108,8 @@ impl Input<'_> {
             let session = Session::open(settings, self.stop)?;
             place.read(&session).await?.1
         } else {
-            files::read_within(path, MAX_LOCK as u64).map_err(bad)?
+            let path = document_location::file(path);
+            files::read_within(&path, MAX_LOCK as u64).map_err(bad)?
         };
         let probe: serde_json::Value = serde_json::from_slice(&content)
             .map_err(|error| bad(format!("it is not JSON: {error}")))?;

@@ -249,19 +249,23 @@ pub(crate) fn module(
     }
 }
 
+/// The file that a path means: of a folder, the result in it.
+#[must_use]
+pub fn file(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join(RESULT_FILE)
+    } else {
+        path.to_owned()
+    }
+}
+
 /// A file, the result in an output folder, or an object.
 ///
 /// # Errors
 /// When the name of an object is not one.
 pub(crate) fn named(text: &str) -> Result<DocumentLocation, Problems> {
     let Some(object) = text.strip_prefix("s3://") else {
-        let path = PathBuf::from(text);
-        let is_folder = path.is_dir();
-        let path = if is_folder {
-            path.join(RESULT_FILE)
-        } else {
-            path
-        };
+        let path = file(Path::new(text));
         return Ok(DocumentLocation::File(path));
     };
     match object.split_once('/') {

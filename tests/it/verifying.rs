@@ -85,6 +85,21 @@ impl Deployed {
     }
 }
 
+#[tokio::test]
+async fn the_output_folder_is_taken_for_the_result_in_it() -> Result {
+    let deployed = Deployed::start().await?;
+    let out = deployed.done.out();
+    verify(&out).run().await.ended(0);
+    for command in [["diff", "--exit-code"], ["values", "--result"]] {
+        let mut run = Run::new().args(command).arg(&out);
+        if command[0] == "diff" {
+            run = run.arg(&out);
+        }
+        run.run().await.ended(0);
+    }
+    Ok(())
+}
+
 fn verify(document: &Path) -> Run {
     let run = Run::new().arg("verify").arg(document);
     run.args(["--json", "--tries", "2"])
