@@ -75,10 +75,15 @@ pub async fn save(
     }
     let planning = async {
         let session = Session::for_inventory(settings, &inventory, stop).await?;
+        // What is not a bundle or a lock is refused before the sources are read.
+        let since = match &options.since {
+            Some(path) => Some(since(path, &session).await?),
+            None => None,
+        };
         let locked = locked(&session, &inventory, progress).await?;
-        Ok((session, locked))
+        Ok((session, since, locked))
     };
-    let (session, (lock, planned, is_locked)) =
+    let (session, since, (lock, planned, is_locked)) =
         unless_stopped(stop, STOPPED, Box::pin(planning)).await?;
     session.warn_about(&planned.plan, &inventory);
     planned.report().1?;
@@ -105,14 +110,9 @@ pub async fn save(
     let requests: Vec<Request> = pinned.iter().map(Into::into).collect();
     let reading = async {
         let preflights = engine.preflight(&requests, Detail::Missing).await;
-        let preflights = checked(&copies, preflights)?;
-        let since = match &options.since {
-            Some(path) => Some(since(path, &session).await?),
-            None => None,
-        };
-        Ok((preflights, since))
+        checked(&copies, preflights)
     };
-    let (preflights, since) = unless_stopped(stop, STOPPED, Box::pin(reading)).await?;
+    let preflights = unless_stopped(stop, STOPPED, Box::pin(reading)).await?;
     let mut held = contents::contents(&copies, &preflights, &lock, since)?;
     let documents = (&lock, proof.as_ref());
     contents::add_documents(&mut held, (&inventory, &files), &copies, documents)?;
