@@ -68,7 +68,7 @@ async fn a_self_signed_certificate_is_believed_where_it_is_trusted_itself() -> R
     run.run()
         .await
         .ended(2)
-        .said(&["CaFile", "key.pem", "no certificate"]);
+        .said(&["REPLICATOR_CA_FILE", "key.pem", "no certificate"]);
     // Not trusted, and trusted for another name: the error says which, and what to do.
     let to = format!("{}/b:1", target.host());
     let refused = source.copy(&from, &to).run().await.ended(1);
