@@ -21,7 +21,7 @@ use crate::progress;
 use crate::reference::Prefix;
 use crate::settings::{self, Settings, TargetChoice};
 use oci_copy::reference::Location;
-use oci_copy::store::archive::{Archive, Damage, Files, NOT_A_BUNDLE, Ranges};
+use oci_copy::store::archive::{Archive, Damage, Files, Ranges};
 use oci_copy::store::{Error, Source as _, tag_or_digest};
 
 pub use crate::settings::BundleLocation;
@@ -252,12 +252,12 @@ fn damaged(damages: &[Damage]) -> String {
 fn unusable(shown: &str, error: Error) -> anyhow::Error {
     match error {
         Error::Archive { archive, what } => {
-            let remedy = if what.starts_with(NOT_A_BUNDLE) {
-                "give the file that `replicator save` wrote"
-            } else {
-                REMEDY
-            };
-            Problems::from(Problem::input(archive, what).remedy(remedy)).into()
+            Problems::from(Problem::input(archive, what).remedy(REMEDY)).into()
+        }
+        Error::NoArchive { archive, first } => {
+            let what = format!("it is not a bundle: it does not begin with {first}");
+            let problem = Problem::input(archive, what);
+            Problems::from(problem.remedy("give the file that `replicator save` wrote")).into()
         }
         Error::File { source, path, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             let problem = Problem::input(path.display().to_string(), "there is no such file");

@@ -11,6 +11,7 @@ mod merge;
 mod pattern;
 mod spec;
 mod trust;
+mod versions;
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Inventory and charts -> [`Plan`]: every copy, and every value that makes a chart use its copies.
 //! Pure: no I/O, no clock, no log.
 
+mod chart_name;
 mod context;
 mod copy;
 mod image;
@@ -11,16 +12,16 @@ use std::collections::{BTreeSet, HashMap};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use self::chart_name::chart_repository;
 use self::context::Context;
 pub use self::copy::{Copy, CopySource};
 use crate::charts::{Artifact, Chart, Charts, Content};
 use crate::document::{self, Ami, Helm, Kind, Pair, ResultDocument};
-use crate::inventory::{ChartRepository, ChartSpec, Inventory};
+use crate::inventory::{ChartSpec, Inventory};
 use crate::problem::{Problem, Problems, nearest};
 use crate::reference::Prefix;
-use helm_chart::archive::is_archive;
 use helm_chart::values::Overrides;
-use oci_copy::reference::{DOCKER_HUB, ImageName, Location, check_tag, repository_path};
+use oci_copy::reference::{DOCKER_HUB, ImageName, Location, check_tag};
 
 /// What a deployment does.
 #[derive(Debug, Clone)]
@@ -363,45 +364,5 @@ impl<'a> Planner<'a> {
                 self.problems.push(problem);
             }
         }
-    }
-}
-
-/// A chart's repository below the prefix: `<last segment of its source repository>/<chart>`.
-fn chart_repository(spec: &ChartSpec) -> String {
-    let text = spec.repository_text.trim_end_matches('/');
-    // The query can hold a token, and no name can hold a question mark.
-    let text = text
-        .split(['?', '#'])
-        .next()
-        .unwrap_or(text)
-        .trim_end_matches('/');
-    let mut parts = text.rsplit('/');
-    let last = parts.next().unwrap_or(text);
-    // A path to an archive itself: its folder names the repository.
-    let last = match parts.next() {
-        folder if is_archive(last) => folder.unwrap_or_default(),
-        _ => last,
-    };
-    let folder = match spec.repository {
-        ChartRepository::Path(_) => folder_name(last),
-        _ => repository_path(last),
-    };
-    format!("{folder}/{}", spec.name.to_lowercase())
-}
-
-/// A folder's name as a part of a repository's: such as it is where it can be one, else without the letters that
-/// cannot stand there.
-fn folder_name(folder: &str) -> String {
-    let name = repository_path(folder);
-    if name.parse::<ImageName>().is_ok() {
-        return name;
-    }
-    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let parts = name.split(|c| !is_letter(c));
-    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() {
-        "charts".to_owned()
-    } else {
-        parts.join("-")
     }
 }

@@ -30,7 +30,7 @@ mod writer;
 pub use contents::{Artifact, Contents, Referrer, Shape};
 pub use files::Files;
 pub use index::{Absent, Index, Member};
-pub use reader::{Archive, NOT_A_BUNDLE, Ranges};
+pub use reader::{Archive, Ranges};
 pub use repository::Repository;
 pub use stream::BlobSources;
 pub use verify::Damage;

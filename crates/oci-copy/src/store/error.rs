@@ -40,6 +40,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A file that is something else than an archive.
+    #[error("{archive}: it is not a bundle: it does not begin with {first}")]
+    NoArchive {
+        /// What messages call it.
+        archive: String,
+        /// The file that an archive begins with.
+        first: &'static str,
+    },
     /// Bytes that are no manifest.
     #[error("the manifest {digest} cannot be copied")]
     Manifest {
@@ -148,6 +156,7 @@ impl Error {
             Self::File { .. }
             | Self::Layout { .. }
             | Self::Archive { .. }
+            | Self::NoArchive { .. }
             | Self::Manifest { .. }
             | Self::NoListing { .. }
             | Self::Contended { .. }

@@ -289,10 +289,12 @@ impl Lookup for Layout {
         async move {
             let mut found = HashMap::new();
             for name in names {
-                let digest = self.find_name(name)?;
                 // Files can be deleted or cut behind the index.
-                let digest = digest.filter(|digest| self.is_complete(digest));
-                found.extend(digest.map(|digest| (name.clone(), digest)));
+                if let Some(digest) = self.find_name(name)?
+                    && self.is_complete(&digest).await
+                {
+                    found.insert(name.clone(), digest);
+                }
             }
             Ok(found)
         }
@@ -305,8 +307,13 @@ impl Lookup for Layout {
         _: Option<&'a Digest>,
     ) -> Answer<'a, HashSet<Digest>> {
         async move {
-            let known = wanted.iter().filter(|digest| self.is_complete(digest));
-            Ok(known.cloned().collect())
+            let mut known = HashSet::new();
+            for digest in wanted {
+                if self.is_complete(digest).await {
+                    known.insert(digest.clone());
+                }
+            }
+            Ok(known)
         }
         .boxed()
     }

@@ -49,9 +49,6 @@ pub struct Archive {
     pub(super) reads: Arc<AimdLimit>,
 }
 
-/// How the reason begins for which a file that is something else is refused.
-pub const NOT_A_BUNDLE: &str = "it is not a bundle";
-
 impl Archive {
     /// Reads the front of an archive.
     ///
@@ -61,10 +58,9 @@ impl Archive {
         let shown = ranges.shown();
         let failed = |what: String| Error::archive(&shown, what);
         let size = ranges.size().await?;
-        let no_bundle = || {
-            failed(format!(
-                "{NOT_A_BUNDLE}: it does not begin with {CHECKSUM_PATH}"
-            ))
+        let no_bundle = || Error::NoArchive {
+            archive: shown.clone(),
+            first: CHECKSUM_PATH,
         };
         if size < 3 * BLOCK_BYTES {
             return Err(no_bundle());

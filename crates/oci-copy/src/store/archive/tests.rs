@@ -86,7 +86,7 @@ async fn written() -> Bytes {
 async fn is_whole(bytes: Bytes) -> bool {
     let archive = match Archive::open(Arc::new(Memory(bytes))).await {
         Ok(archive) => archive,
-        Err(Error::Archive { .. }) => return false,
+        Err(Error::Archive { .. } | Error::NoArchive { .. }) => return false,
         Err(error) => panic!("{error}"),
     };
     archive.verify(None, |_| {}).await.unwrap().is_empty()
